@@ -1,0 +1,70 @@
+"""The ``voxnas`` command: one verb a module, imported only when it is called.
+
+A verb module has ``add_arguments(parser)``
+and ``run(arguments) -> int | None``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from voxnas import __version__
+from voxnas.core.errors import USER_ERROR, UserError
+
+# verb: help. The first group is for people, the second is what the workflow's rules call.
+PEOPLE = {
+    "validate": "check a data set: every scan, and what is wrong with it",
+    "predict": "apply a model to new scans",
+    "resume": "go on with a study whose Snakemake was killed",
+    "collect": "one table of all studies",
+    "settings": "check a study file, or regenerate config.yaml, the schema and the key table",
+}
+RULES = {
+    "phantom": "generate the embedded data set",
+    "index": "index the scans of a data set",
+    "plan": "choose spacing and patch from the data's fingerprint",
+    "preprocess": "preprocess one shard of scans",
+    "split": "split participants into test and folds",
+    "calibrate": "measure training time on this device",
+    "propose": "write the next proposal of a search",
+    "train": "train one proposal, or one seed of a network",
+    "summarize": "write the table of a search's trials",
+    "select": "choose the finalists",
+    "profile": "measure a network's latency and memory",
+    "evaluate": "score a network on the locked test split",
+    "benchmark": "write the leaderboard and the paired comparisons",
+    "figures": "draw the figures",
+    "package": "write the model folder",
+    "report": "write report.html",
+}
+
+
+def build_parser(verb: str | None) -> argparse.ArgumentParser:
+    """The parser; only the module of the given verb is imported."""
+    parser = argparse.ArgumentParser(
+        prog="voxnas",
+        description="Small, fast, accurate networks for brain images, found and proven.",
+        epilog="The workflow's own verbs: " + ", ".join(RULES) + ". 'voxnas VERB --help' explains each.",
+    )
+    parser.add_argument("--version", action="version", version=f"voxnas {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, text in {**PEOPLE, **RULES}.items():
+        shown = {"help": text} if name in PEOPLE else {}
+        sub = verbs.add_parser(name, description=text[0].upper() + text[1:] + ".", **shown)
+        if name == verb:
+            import_module(f"voxnas.cli.{name}").add_arguments(sub)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb. Returns the exit status; a UserError is one line on stderr and status 2."""
+    argv = sys.argv[1:] if argv is None else argv
+    verb = next((a for a in argv if not a.startswith("-")), None)
+    arguments = build_parser(verb).parse_args(argv)
+    try:
+        return import_module(f"voxnas.cli.{arguments.verb}").run(arguments) or 0
+    except UserError as error:
+        print(f"voxnas {arguments.verb}: {error}", file=sys.stderr)
+        return USER_ERROR

@@ -1,0 +1,1 @@
+"""Plain data: settings, architectures, spaces, records, seeds and errors. Imports no other layer."""

@@ -1,0 +1,140 @@
+"""An architecture and a recipe as data: validated, hashable, canonical JSON records.
+
+Two records that build the same network and train it the same way are equal and have equal
+keys: a choice that has no effect is set to its neutral value by the validators.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from voxnas.core.canonical import digest
+
+Positive = Annotated[int, Field(gt=0)]
+Triple = tuple[Positive, Positive, Positive]
+Block = Literal["plain", "residual", "inverted"]
+Norm = Literal["instance", "group"]
+Activation = Literal["relu", "leaky_relu", "silu"]
+Downsample = Literal["stride", "max", "average"]
+
+
+class Record(BaseModel):
+    """Base of the records: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def plain(self) -> dict[str, Any]:
+        """The record as plain JSON data."""
+        return self.model_dump(mode="json")
+
+
+class _Staged(Record):
+    """What both families share: a chain of stages, each with its width, blocks and stride.
+
+    All triples are in tensor order (D, H, W), that is (z, y, x).
+    """
+
+    in_channels: Positive
+    out_channels: Positive
+    widths: tuple[Positive, ...] = Field(min_length=1, description="Channels of each stage.")
+    blocks: tuple[Positive, ...] = Field(description="Blocks of each stage.")
+    strides: tuple[Triple, ...] = Field(description="Stride on entering each stage, (D, H, W); the first is usually 1.")
+    kernels: tuple[Triple, ...] = Field(description="Kernel of each stage's convolutions, (D, H, W), odd.")
+    block: Block = "plain"
+    expansion: Positive = Field(1, description="Expansion of the inverted block; 1 for the other blocks.")
+    norm: Norm = "instance"
+    activation: Activation = "leaky_relu"
+    downsample: Downsample = "stride"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _neutral_expansion(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("block", "plain") != "inverted":
+            data = {**data, "expansion": 1}
+        return data
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> _Staged:
+        stages = len(self.widths)
+        for name in ("blocks", "strides", "kernels"):
+            if len(getattr(self, name)) != stages:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {stages} stages")
+        if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
+            raise ValueError("kernels must be odd")
+        return self
+
+
+class UNet(_Staged):
+    """Encoder-decoder with skip connections, for segmentation."""
+
+    family: Literal["unet"] = "unet"
+    decoder_blocks: tuple[Positive, ...] = Field(description="Blocks of each decoder stage, from the top; stages - 1.")
+    deep_supervision: bool = Field(False, description="Also score the outputs of the lower decoder stages.")
+
+    @model_validator(mode="after")
+    def _decoder_agrees(self) -> UNet:
+        if len(self.decoder_blocks) != len(self.widths) - 1:
+            raise ValueError(f"decoder_blocks has {len(self.decoder_blocks)} entries for {len(self.widths)} stages")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _neutral_supervision(cls, data: Any) -> Any:
+        # With one decoder stage there is no lower output to supervise.
+        if isinstance(data, dict) and len(data.get("widths", ())) <= 2:
+            data = {**data, "deep_supervision": False}
+        return data
+
+
+class CNN(_Staged):
+    """Encoder with global average pooling, for classification and regression.
+
+    ``block="residual"`` is a 3D ResNet (Hara et al. 2018); ``block="plain"`` with one block a
+    stage, max pooling and a pointwise `head_width` is an SFCN (Peng et al. 2021).
+    """
+
+    family: Literal["cnn"] = "cnn"
+    head_width: Annotated[int, Field(ge=0)] = Field(
+        0, description="Channels of a pointwise layer before pooling; 0: none."
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Linear(Record):
+    """Ridge or logistic regression on the down-sampled voxels: the linear baseline."""
+
+    family: Literal["linear"] = "linear"
+    in_channels: Positive
+    out_channels: Positive
+    voxel_mm: Annotated[float, Field(gt=0)] = 8.0
+
+
+Architecture = Annotated[UNet | CNN | Linear, Field(discriminator="family")]
+_architecture = TypeAdapter(Architecture)
+
+
+def parse_architecture(data: dict[str, Any]) -> UNet | CNN | Linear:
+    """Validate plain data as an architecture (pydantic.ValidationError if it is none)."""
+    return _architecture.validate_python(data)
+
+
+class Recipe(Record):
+    """How a network is trained, apart from its budget."""
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    schedule: Literal["poly", "cosine", "onecycle"] = "cosine"
+    loss: Literal["dice_ce", "dice_focal", "ce", "mse"] = Field(
+        "dice_ce", description="Segmentation: dice_ce or dice_focal; classification: ce; regression: mse."
+    )
+    augmentation: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="Strength of all random transforms; 0: none but mirroring."
+    )
+
+
+def network_key(architecture: UNet | CNN | Linear, recipe: Recipe) -> str:
+    """Identity of an architecture with its recipe: 12 hexadecimal digits, equal for equal networks."""
+    return digest({"architecture": architecture.plain(), "recipe": recipe.plain()})

@@ -1,0 +1,23 @@
+"""One way to write data as text, so that equal data has equal bytes and one digest."""
+
+import hashlib
+import json
+from typing import Any
+
+
+def canonical_json(data: Any) -> str:
+    """Write plain data with sorted keys, no spaces and no NaN.
+
+    Raises
+    ------
+    ValueError
+        If the data holds NaN or infinity.
+    TypeError
+        If the data holds anything that JSON lacks (a NumPy scalar, a set).
+    """
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def digest(data: Any, length: int = 12) -> str:
+    """SHA-256 of :func:`canonical_json`, as the first `length` hexadecimal digits."""
+    return hashlib.sha256(canonical_json(data).encode()).hexdigest()[:length]

@@ -1,0 +1,63 @@
+"""Where the files of a study lie: the one place that knows the layout of results/<study>."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class StudyPaths:
+    """Paths of one study, all relative to its folder ``results/<study>``.
+
+    Parameters
+    ----------
+    root : path
+        The study's folder.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.phantom = self.root / "data"
+        self.index = self.root / "index"
+        self.scans = self.index / "scans.tsv"
+        self.excluded = self.index / "excluded.tsv"
+        self.dataset = self.index / "dataset.json"
+        self.preprocess = self.root / "preprocess"
+        self.plan = self.preprocess / "plan.json"
+        self.splits = self.root / "splits.json"
+        self.calibration = self.root / "calibration.json"
+        self.finalists = self.root / "finalists.json"
+        self.store = self.root / "store"
+        self.ledger = self.root / "test_ledger.jsonl"
+        self.leaderboard = self.root / "leaderboard.tsv"
+        self.comparisons = self.root / "comparisons.tsv"
+        self.figures = self.root / "figures"
+        self.report = self.root / "report.html"
+        self.model = self.root / "model"
+
+    def spec(self, stage: str) -> Path:
+        """Spec of a stage."""
+        return self.root / "spec" / f"{stage}.json"
+
+    def shard(self, number: int) -> Path:
+        """Preprocessed arrays of one shard (safetensors); its records lie beside it as .json."""
+        return self.preprocess / "shards" / f"{number}.safetensors"
+
+    def step(self, search: str, step: int) -> Path:
+        """Folder of one step of a search, with proposal.json, result.json and run.json."""
+        return self.root / "search" / search / "steps" / str(step)
+
+    def trials(self, search: str) -> Path:
+        """Table of all trials of a search."""
+        return self.root / "search" / search / "trials.tsv"
+
+    def network(self, key: str) -> Path:
+        """Folder of a finalist or baseline, with network.json and profile.json."""
+        return self.root / "networks" / key
+
+    def seed(self, key: str, seed: int) -> Path:
+        """Folder of one training of a network: result.json, weights.safetensors, curve.tsv, run.json."""
+        return self.network(key) / f"seed-{seed}"
+
+    def cases(self, key: str) -> Path:
+        """Per-case scores of a network on the locked test split."""
+        return self.root / "evaluation" / key / "cases.tsv"

@@ -1,0 +1,256 @@
+"""The settings of a study: the only source of defaults, of the JSON schema and of the key table.
+
+Every field's description is its documentation; ``config/config.yaml``, the schema and the key
+table in ``config/README.md`` are generated from here (see :mod:`voxnas.core.settings_files`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from voxnas.core.errors import UserError
+
+Positive = Annotated[int, Field(gt=0)]
+Spacing = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+Patch = tuple[Positive, Positive, Positive]
+Task = Literal["segmentation", "classification", "regression"]
+
+
+class Settings(BaseModel):
+    """Base of every settings model: an unknown key is an error, a value never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Budget(Settings):
+    """How long one network trains: samples seen, or CPU time converted to samples by calibration."""
+
+    samples: Positive | None = Field(None, description="Training samples (patches) seen.")
+    cpu_seconds: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="CPU seconds, converted to samples once by the study's calibration.json, so that "
+        "every network gets the same time and no clock takes part in a decision.",
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Budget:
+        if (self.samples is None) == (self.cpu_seconds is None):
+            raise ValueError("give exactly one of samples and cpu_seconds")
+        return self
+
+
+class PhantomSettings(Settings):
+    """The generated data set that is used when `data_root` is empty."""
+
+    participants: Annotated[int, Field(ge=4)] = Field(40, description="Number of participants to generate.")
+    spacing: Annotated[float, Field(ge=2, le=8)] = Field(5.0, description="Voxel size of the generated scans, in mm.")
+
+
+class DataSettings(Settings):
+    """Where the scans are and how to read them."""
+
+    layout: Literal["auto", "msd", "bids"] = Field(
+        "auto",
+        description="`msd` (dataset.json with image and label folders; also nnU-Net's), `bids`, or `auto`.",
+    )
+    folder: str = Field(
+        "", description="Folder inside `data_root` that holds the data set, used where it exists there."
+    )
+    suffix: str = Field("T1w", description="BIDS suffix of the image to read.")
+    derivatives: str = Field(
+        "", description="BIDS: name of the folder under derivatives/ with the label maps; empty: the only one."
+    )
+    label_suffix: str = Field("dseg", description="BIDS: suffix of the label maps.")
+    target: str = Field("", description="Column of participants.tsv to predict (classification, regression).")
+    strict: bool = Field(False, description="Stop at the first scan that cannot be used, instead of leaving it out.")
+    phantom: PhantomSettings = Field(PhantomSettings(), description="The generated data set.")
+
+
+class PreprocessSettings(Settings):
+    """From a scan to the array that a network sees."""
+
+    spacing: Literal["auto"] | Spacing = Field(
+        "auto", description="Voxel size in mm, in the order of the axes R, A, S; `auto`: from the data's fingerprint."
+    )
+    normalize: Literal["zscore", "percentile", "none"] = Field(
+        "zscore",
+        description="Intensity of one scan: zero mean and unit variance over the foreground, "
+        "the 0.5 to 99.5 percentiles to [0, 1], or unchanged.",
+    )
+    crop: bool = Field(True, description="Crop to the box of the non-zero voxels.")
+    shards: Positive = Field(2, description="Number of jobs that share the scans; raise it with the data set.")
+
+
+class SplitSettings(Settings):
+    """Who is trained on, who selects, and who is locked away."""
+
+    test: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.2, description="Share of the participants in the locked test split."
+    )
+    folds: Annotated[int, Field(ge=2)] = Field(
+        5, description="Folds of the rest. The search validates on fold 0; seed s of a finalist on fold s."
+    )
+
+
+class LimitSettings(Settings):
+    """Hard limits: a network beyond one of them is never proposed."""
+
+    parameters: Positive | None = Field(None, description="Largest number of parameters.")
+    macs: Positive | None = Field(None, description="Largest number of multiply-adds for one patch.")
+    latency_ms: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Largest latency of one patch in ms, as predicted by the study's calibration."
+    )
+
+
+class SearchSettings(Settings):
+    """The architecture search."""
+
+    methods: tuple[Literal["bayesian", "random"], ...] = Field(
+        ("bayesian", "random"), min_length=1, description="Proposers to run, each with the same number of steps."
+    )
+    space: str = Field(
+        "auto", description="Search space: a name in config/search_spaces, a YAML file, or `auto` (by the task)."
+    )
+    steps: Annotated[int, Field(ge=0)] = Field(
+        6, description="Steps of each method; raising it runs only the new ones."
+    )
+    window: Positive = Field(2, description="W: proposal k knows the results 0 .. k-W, so W steps can run at once.")
+    initial: Positive = Field(
+        4, description="Bayesian: points of the space-filling design before the surrogate takes over."
+    )
+    surrogate: Literal["gp", "forest"] = Field("gp", description="Bayesian: Gaussian process or random forest.")
+    start: bool = Field(True, description="First trial: the nnU-Net plan of the data, scaled to the limits.")
+    budget: Budget = Field(Budget(samples=240), description="Budget of one trial.")
+    limits: LimitSettings = Field(LimitSettings(), description="Hard limits on every proposed network.")
+    finalists: Positive = Field(2, description="Networks of each method that are retrained at full budget.")
+
+
+class BaselineSettings(Settings):
+    """Hand-made networks, with the same freedom of recipe and the same budgets."""
+
+    names: tuple[str, ...] = Field(
+        ("auto",), description="Registered baselines; `auto`: those that fit the task; an empty list: none."
+    )
+    steps: Positive = Field(2, description="Recipes tried for each baseline; its own recipe is the first.")
+
+
+class TrainingSettings(Settings):
+    """Training of trials and finalists."""
+
+    budget: Budget = Field(Budget(samples=600), description="Budget of one finalist or baseline, per seed.")
+    seeds: Positive = Field(2, description="Seeds per finalist and baseline.")
+    batch_size: Positive = Field(2, description="Global batch, whatever the number of processes.")
+    patch: Literal["auto"] | Patch = Field(
+        "auto", description="Patch size in voxels (x, y, z); `auto`: from the data's fingerprint."
+    )
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        "auto", description="`auto`: bfloat16 autocast where the processor has it in hardware, else float32."
+    )
+    threads: Positive = Field(1, description="Threads of each training process (part of the result's identity).")
+    validations: Positive = Field(4, description="Validations in the course of one training, the last at its end.")
+    patience: Annotated[int, Field(ge=0)] = Field(
+        0, description="Stop after this many validations without improvement; 0: never."
+    )
+    foreground: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.33, description="Share of the patches that are centred on a labelled voxel (segmentation)."
+    )
+    checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Seconds between two saved states of a running training."
+    )
+
+
+class BenchmarkSettings(Settings):
+    """The locked test and its statistics."""
+
+    mirror: bool = Field(True, description="Average predictions over mirrored copies of the input (segmentation).")
+    nsd_tolerance_mm: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Tolerance of the normalised surface distance, in mm."
+    )
+    bootstrap: Annotated[int, Field(ge=100)] = Field(5000, description="Bootstrap samples of each interval.")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Coverage of the intervals.")
+    latency_repeats: Positive = Field(20, description="Timed repeats of a forward pass.")
+
+
+class ReportSettings(Settings):
+    """The page at the end."""
+
+    title: str = Field("", description="Title of the report; empty: the study's name.")
+    scans: Annotated[int, Field(ge=1, le=12)] = Field(3, description="Test scans that are drawn with their prediction.")
+
+
+class StudySettings(Settings):
+    """All settings of one study."""
+
+    study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(
+        "phantom", description="Name of the study; its outputs lie in results/<study>."
+    )
+    data_root: str = Field("", description="Folder of the data set; empty: the generated phantom.")
+    task: Task = Field("segmentation", description="What the network predicts.")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="The one seed from which everything random derives.")
+    data: DataSettings = Field(DataSettings(), description="Reading the data.")
+    preprocess: PreprocessSettings = Field(PreprocessSettings(), description="Preprocessing.")
+    splits: SplitSettings = Field(SplitSettings(), description="Splits.")
+    search: SearchSettings = Field(SearchSettings(), description="Architecture search.")
+    baselines: BaselineSettings = Field(BaselineSettings(), description="Hand-made networks.")
+    training: TrainingSettings = Field(TrainingSettings(), description="Training.")
+    benchmark: BenchmarkSettings = Field(BenchmarkSettings(), description="Benchmark.")
+    report: ReportSettings = Field(ReportSettings(), description="Report.")
+    paper: tuple[str, ...] = Field(
+        (), description="`snakemake paper`: the study files (config/studies/<name>.yaml) whose tables are published."
+    )
+
+    @model_validator(mode="after")
+    def _target_is_known(self) -> StudySettings:
+        if self.task != "segmentation" and self.data_root and not self.data.target:
+            raise ValueError(f"data.target is empty; {self.task} needs a column of participants.tsv")
+        return self
+
+
+def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """The keys of the model in which the last part of `location` stands."""
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return []
+        inner = [a for a in (field.annotation, *get_args(field.annotation)) if isinstance(a, type)]
+        models = [a for a in inner if issubclass(a, BaseModel)]
+        if not models:
+            return []
+        model = models[0]
+    return list(model.model_fields)
+
+
+def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> StudySettings:
+    """Check a configuration mapping.
+
+    Parameters
+    ----------
+    raw : dict
+        As read from YAML or from Snakemake's ``config``.
+    source : str
+        Where it came from, for the error.
+
+    Raises
+    ------
+    UserError
+        Names the first bad key, its value, what is allowed, and the nearest valid key.
+    """
+    try:
+        return StudySettings.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = tuple(p for p in first["loc"] if not str(p).startswith(("literal[", "tuple[")))
+        key = ".".join(str(p) for p in location) or "the study"
+        value = first.get("input")
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(StudySettings, location)
+            near = difflib.get_close_matches(str(location[-1]), known, 1)
+            hint = f"did you mean {'.'.join([*map(str, location[:-1]), near[0]])!r}? " if near else ""
+            raise UserError(
+                f"{source}: unknown key {key!r} (value {value!r})", f"{hint}Known keys here: {', '.join(known)}"
+            ) from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{source}: {key} = {value!r} is not allowed", f"{message}; see config/README.md") from None

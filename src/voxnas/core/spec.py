@@ -1,0 +1,79 @@
+"""From settings to specs: what each stage depends on, and nothing else.
+
+A stage's spec is written to ``results/<study>/spec/<stage>.json`` and its jobs read only that file,
+so that Snakemake reruns a stage exactly when something that the stage uses has changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voxnas.core.settings import StudySettings
+
+# Raise a stage's number when its code changes what it computes (tests/golden says when).
+STEP_VERSIONS = {
+    "index": 1,
+    "preprocess": 1,
+    "splits": 1,
+    "calibrate": 1,
+    "search": 1,
+    "train": 1,
+    "select": 1,
+    "evaluate": 1,
+    "benchmark": 1,
+    "report": 1,
+}
+
+
+def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, Any]:
+    """The part of the settings that one stage depends on, as plain data.
+
+    Parameters
+    ----------
+    settings : StudySettings
+        All settings.
+    stage : str
+        A key of :data:`STEP_VERSIONS`.
+    **extra
+        Further entries, such as the text of the search space for ``search``.
+    """
+    s = settings.model_dump(mode="json")
+    training = {k: v for k, v in s["training"].items() if k not in ("budget", "seeds", "checkpoint_seconds")}
+    parts: dict[str, dict[str, Any]] = {
+        "index": {"task": s["task"], "data_root": s["data_root"], "data": s["data"], "seed": s["seed"]},
+        "preprocess": {"task": s["task"], "preprocess": s["preprocess"], "patch": s["training"]["patch"]},
+        "splits": {"task": s["task"], "splits": s["splits"], "seed": s["seed"]},
+        "calibrate": {
+            "task": s["task"],
+            "batch_size": training["batch_size"],
+            "precision": training["precision"],
+            "threads": training["threads"],
+            "seed": s["seed"],
+        },
+        "search": {
+            "task": s["task"],
+            "seed": s["seed"],
+            "search": {k: v for k, v in s["search"].items() if k not in ("methods", "steps", "finalists")},
+        },
+        "train": {"task": s["task"], "seed": s["seed"], "training": training},
+        "select": {
+            "task": s["task"],
+            "seed": s["seed"],
+            "finalists": s["search"]["finalists"],
+            "budget": s["training"]["budget"],
+        },
+        "evaluate": {
+            "task": s["task"],
+            "mirror": s["benchmark"]["mirror"],
+            "nsd_tolerance_mm": s["benchmark"]["nsd_tolerance_mm"],
+        },
+        "benchmark": {
+            "task": s["task"],
+            "seed": s["seed"],
+            "bootstrap": s["benchmark"]["bootstrap"],
+            "confidence": s["benchmark"]["confidence"],
+            "latency_repeats": s["benchmark"]["latency_repeats"],
+        },
+        "report": {"task": s["task"], "study": s["study"], "report": s["report"]},
+    }
+    return {"stage": stage, "version": STEP_VERSIONS[stage], **parts[stage], **extra}

@@ -1,0 +1,86 @@
+"""The records that pass between the steps of a search and between the rules of the workflow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from voxnas.core.architecture import Architecture, Recipe, Record, network_key
+
+SCHEMA_VERSION = 1
+State = Literal["DONE", "FAILED", "STOPPED", "SKIPPED"]
+
+
+class Proposal(Record):
+    """What one step of a search is to do.
+
+    An IDLE proposal (the space is exhausted) has no architecture and its result is SKIPPED.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    search: str = Field(description="Name of the search: a method, or `baseline-<name>`.")
+    step: Annotated[int, Field(ge=0)]
+    trial: str = Field(description="Id of the trial, unique in its search.")
+    origin: Literal["start", "design", "random", "surrogate", "idle"]
+    config: dict[str, Any] = Field({}, description="The active parameters of the search space.")
+    architecture: Architecture | None = None
+    recipe: Recipe | None = None
+    resume_from: int | None = Field(None, description="Earlier step of the same trial whose state is continued.")
+    samples: Annotated[int, Field(ge=0)] = Field(
+        0, description="Fidelity to reach: samples seen, from the trial's start."
+    )
+
+    @property
+    def key(self) -> str:
+        """Identity of what is trained (see :func:`network_key`)."""
+        if self.architecture is None or self.recipe is None:
+            raise ValueError("an idle proposal has no key")
+        return network_key(self.architecture, self.recipe)
+
+
+class Result(Record):
+    """What one training found. Holds nothing that differs between two equal runs.
+
+    DONE: reached its samples. STOPPED: ended early on a plateau (its score counts). FAILED: ended
+    for a reason of its own (out of memory, divergence), which the proposer learns from. SKIPPED:
+    there was nothing to do.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    state: State
+    reason: str = ""
+    key: str = ""
+    score: float | None = Field(None, description="Validation score, larger is better: mean Dice, AUC, or -MAE.")
+    metrics: dict[str, float] = {}
+    samples: int = Field(0, description="Samples seen, from the trial's start.")
+    parameters: int = 0
+    macs: int = Field(0, description="Multiply-adds of one patch.")
+    cpu_seconds: float | None = Field(None, description="Predicted by the study's calibration, where it has one.")
+    store: str = Field("", description="Digest under which the training's state lies in the store.")
+
+
+class TrainingJob(Record):
+    """Everything that determines one training; its digest is the key of the store."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    architecture: Architecture
+    recipe: Recipe
+    fold: Annotated[int, Field(ge=0)] = Field(description="Fold that validates; the other folds train.")
+    seed: int = Field(description="Seed of initialisation, sampling and augmentation.")
+    samples: Annotated[int, Field(ge=1)]
+    parent: str = Field("", description="Store digest of the training that this one continues.")
+
+
+class Network(Record):
+    """A network that has left its search: a finalist or a baseline, addressed by its key."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    key: str
+    name: str = Field(description="What tables and figures call it, such as `bayesian-1` or `nnunet`.")
+    source: str = Field(description="Search that found it: `bayesian`, `random`, `baseline-nnunet`, `linear`.")
+    rank: int = Field(1, description="1 for the best of its source by the search folds.")
+    search_score: float | None = None
+    architecture: Architecture
+    recipe: Recipe
+    samples: Annotated[int, Field(ge=0)] = Field(description="Full budget, in samples.")

@@ -1,0 +1,1 @@
+"""Files: records (JSON), tables (TSV), NIfTI images."""
