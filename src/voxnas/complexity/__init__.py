@@ -1,0 +1,1 @@
+"""What a network costs: analytic, measured and predicted."""

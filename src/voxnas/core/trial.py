@@ -52,7 +52,7 @@ class Result(Record):
     reason: str = ""
     key: str = ""
     score: float | None = Field(None, description="Validation score, larger is better: mean Dice, AUC, or -MAE.")
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = Field({}, description="Further validation scores by name.")
     samples: int = Field(0, description="Samples seen, from the trial's start.")
     parameters: int = 0
     macs: int = Field(0, description="Multiply-adds of one patch.")

@@ -1,0 +1,1 @@
+"""Scans: indexing, preprocessing, splits and the arrays that networks see."""

@@ -1,0 +1,1 @@
+"""Black-box searches as chains of steps over plain files."""

@@ -1,0 +1,1 @@
+"""Backends of the training loop behind one small protocol."""
