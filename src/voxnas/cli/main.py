@@ -7,8 +7,12 @@ and ``run(arguments) -> int | None``.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 from importlib import import_module
+from pathlib import Path
+from typing import TextIO
 
 from voxnas import __version__
 from voxnas.core.errors import USER_ERROR, UserError
@@ -27,11 +31,12 @@ RULES = {
     "plan": "choose spacing and patch from the data's fingerprint",
     "preprocess": "preprocess one shard of scans",
     "split": "split participants into test and folds",
-    "calibrate": "measure training time on this device",
+    "calibrate": "measure training and inference times on this device",
     "propose": "write the next proposal of a search",
     "train": "train one proposal, or one seed of a network",
     "summarize": "write the table of a search's trials",
     "select": "choose the finalists",
+    "network": "write the record of one finalist",
     "profile": "measure a network's latency and memory",
     "evaluate": "score a network on the locked test split",
     "benchmark": "write the leaderboard and the paired comparisons",
@@ -48,6 +53,7 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
         description="Small, fast, accurate networks for brain images, found and proven.",
         epilog="The workflow's own verbs: " + ", ".join(RULES) + ". 'voxnas VERB --help' explains each.",
     )
+    parser.add_argument("--log", metavar="FILE", help="write all output there; errors are shown as well")
     parser.add_argument("--version", action="version", version=f"voxnas {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, text in {**PEOPLE, **RULES}.items():
@@ -58,13 +64,30 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def _redirect(path: str) -> TextIO:
+    """Send this process's output, and its children's, to a file; return the former stderr."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.fdopen(os.dup(2), "w")
+    with open(path, "w") as file:
+        sys.stdout.flush()
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    return terminal
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb. Returns the exit status; a UserError is one line on stderr and status 2."""
     argv = sys.argv[1:] if argv is None else argv
-    verb = next((a for a in argv if not a.startswith("-")), None)
+    verb = next((a for a in argv if a in PEOPLE or a in RULES), None)
     arguments = build_parser(verb).parse_args(argv)
+    terminal = _redirect(arguments.log) if arguments.log else None
     try:
         return import_module(f"voxnas.cli.{arguments.verb}").run(arguments) or 0
     except UserError as error:
-        print(f"voxnas {arguments.verb}: {error}", file=sys.stderr)
+        for stream in filter(None, (sys.stderr, terminal)):
+            print(f"voxnas {arguments.verb}: {error}", file=stream, flush=True)
         return USER_ERROR
+    except Exception:
+        if terminal:
+            traceback.print_exc(file=terminal)
+        raise

@@ -26,20 +26,16 @@ class Settings(BaseModel):
 
 
 class Budget(Settings):
-    """How long one network trains: samples seen, or CPU time converted to samples by calibration."""
+    """How long one network trains.
 
-    samples: Positive | None = Field(None, description="Training samples (patches) seen.")
-    cpu_seconds: Annotated[float, Field(gt=0)] | None = Field(
-        None,
-        description="CPU seconds, converted to samples once by the study's calibration.json, so that "
-        "every network gets the same time and no clock takes part in a decision.",
+    CPU seconds are converted to samples once, by the study's calibration.json, so that every network
+    gets the same time and no clock takes part in a decision.
+    """
+
+    amount: Annotated[float, Field(gt=0)] = Field(240, description="How much.")
+    unit: Literal["samples", "cpu_seconds"] = Field(
+        "samples", description="`samples` seen in training, or `cpu_seconds`, converted to samples by calibration."
     )
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Budget:
-        if (self.samples is None) == (self.cpu_seconds is None):
-            raise ValueError("give exactly one of samples and cpu_seconds")
-        return self
 
 
 class PhantomSettings(Settings):
@@ -123,7 +119,7 @@ class SearchSettings(Settings):
     )
     surrogate: Literal["gp", "forest"] = Field("gp", description="Bayesian: Gaussian process or random forest.")
     start: bool = Field(True, description="First trial: the nnU-Net plan of the data, scaled to the limits.")
-    budget: Budget = Field(Budget(samples=240), description="Budget of one trial.")
+    budget: Budget = Field(Budget(amount=240), description="Budget of one trial.")
     limits: LimitSettings = Field(LimitSettings(), description="Hard limits on every proposed network.")
     finalists: Positive = Field(2, description="Networks of each method that are retrained at full budget.")
 
@@ -140,7 +136,7 @@ class BaselineSettings(Settings):
 class TrainingSettings(Settings):
     """Training of trials and finalists."""
 
-    budget: Budget = Field(Budget(samples=600), description="Budget of one finalist or baseline, per seed.")
+    budget: Budget = Field(Budget(amount=600), description="Budget of one finalist or baseline, per seed.")
     seeds: Positive = Field(2, description="Seeds per finalist and baseline.")
     batch_size: Positive = Field(2, description="Global batch, whatever the number of processes.")
     patch: Literal["auto"] | Patch = Field(
@@ -209,6 +205,12 @@ class StudySettings(Settings):
         return self
 
 
+def needs_calibration(settings: StudySettings) -> bool:
+    """Whether any decision of the study needs measured times of this device."""
+    budgets = (settings.search.budget, settings.training.budget)
+    return any(b.unit == "cpu_seconds" for b in budgets) or settings.search.limits.latency_ms is not None
+
+
 def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
     """The keys of the model in which the last part of `location` stands."""
     for part in location[:-1]:
@@ -252,5 +254,9 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
             raise UserError(
                 f"{source}: unknown key {key!r} (value {value!r})", f"{hint}Known keys here: {', '.join(known)}"
             ) from None
-        message = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{source}: {key} = {value!r} is not allowed", f"{message}; see config/README.md") from None
+        # A value that may have one of several forms fails once for each form.
+        messages = [
+            e["msg"].removeprefix("Value error, ") for e in error.errors() if e["loc"][: len(location)] == location
+        ]
+        allowed = ", or ".join(dict.fromkeys(messages))
+        raise UserError(f"{source}: {key} = {value!r} is not allowed", f"{allowed}; see config/README.md") from None

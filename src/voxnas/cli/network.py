@@ -1,0 +1,24 @@
+"""``voxnas network``: the record of one finalist, which holds only what its training depends on."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("--finalists", required=True, help="finalists.json")
+    parser.add_argument("--key", required=True, help="key of the network")
+    parser.add_argument("--output", required=True, help="network.json to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the network under its key: rank, name and source are left out, since they may change."""
+    from voxnas.core.errors import UserError
+    from voxnas.io.records import read_json, write_json
+
+    networks = read_json(arguments.finalists)["networks"]
+    found = next((n for n in networks if n["key"] == arguments.key), None)
+    if found is None:
+        raise UserError(f"{arguments.finalists} has no network {arguments.key}", "rerun the stage select")
+    write_json(arguments.output, {**found, "name": arguments.key, "source": "", "rank": 1, "search_score": None})
