@@ -6,6 +6,7 @@ keys: a choice that has no effect is set to its neutral value by the validators.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -55,6 +56,14 @@ class _Staged(Record):
             data = {**data, "expansion": 1}
         return data
 
+    @model_validator(mode="before")
+    @classmethod
+    def _neutral_downsample(cls, data: Any) -> Any:
+        # Without any stride there is nothing to sample down.
+        if isinstance(data, dict) and all(tuple(stride) == (1, 1, 1) for stride in data.get("strides", ())):
+            data = {**data, "downsample": "stride"}
+        return data
+
     @model_validator(mode="after")
     def _lengths_agree(self) -> _Staged:
         stages = len(self.widths)
@@ -79,11 +88,17 @@ class UNet(_Staged):
             raise ValueError(f"decoder_blocks has {len(self.decoder_blocks)} entries for {len(self.widths)} stages")
         return self
 
+    @model_validator(mode="after")
+    def _full_resolution(self) -> UNet:
+        if self.strides[0] != (1, 1, 1):
+            raise ValueError("strides must begin with 1 1 1, for the output has the input's size")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _neutral_supervision(cls, data: Any) -> Any:
-        # With one decoder stage there is no lower output to supervise.
-        if isinstance(data, dict) and len(data.get("widths", ())) <= 2:
+        # All decoder outputs but the lowest are supervised (as in nnU-Net): up to 3 stages that is the output alone.
+        if isinstance(data, dict) and len(data.get("widths", ())) <= 3:
             data = {**data, "deep_supervision": False}
         return data
 
@@ -118,6 +133,12 @@ _architecture = TypeAdapter(Architecture)
 def parse_architecture(data: dict[str, Any]) -> UNet | CNN | Linear:
     """Validate plain data as an architecture (pydantic.ValidationError if it is none)."""
     return _architecture.validate_python(data)
+
+
+def total_stride(architecture: UNet | CNN) -> Triple:
+    """The factor, along (D, H, W), by which an input's size must be divisible."""
+    depth, height, width = (prod(axis) for axis in zip(*architecture.strides, strict=True))
+    return depth, height, width
 
 
 class Recipe(Record):

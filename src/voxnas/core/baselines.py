@@ -1,0 +1,205 @@
+"""Hand-made networks with their own recipes: what a search has to beat.
+
+Each is a function of the study's plan and limits, and returns plain records like any source of
+networks. Their published recipes are shortened to small budgets: where the original decays its
+learning rate in steps over many epochs, the schedule here decays over the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from voxnas.core.architecture import CNN, Linear, Recipe, UNet
+from voxnas.core.layers import list_layers
+from voxnas.core.registry import Registry
+
+Pair = tuple[UNet | CNN | Linear, Recipe]
+SMALLEST_BOTTLENECK = 4  # voxels along each axis, as in nnU-Net
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A registered baseline; call it with the plan and the limits."""
+
+    build: Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
+    tasks: tuple[str, ...]
+
+    def __call__(self, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+        """Return architecture and recipe for the data of `plan` under `limits` (LimitSettings as plain data)."""
+        return self.build(plan, limits)
+
+
+BASELINES: Registry[Baseline] = Registry("baseline")
+
+
+def baseline(name: str, *tasks: str) -> Callable[[Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]], Baseline]:
+    """Decorator: register a baseline under `name` for the given tasks."""
+
+    def enter(function: Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]) -> Baseline:
+        return BASELINES.register(name)(Baseline(function, tasks))
+
+    return enter
+
+
+def baselines_for(task: str) -> list[str]:
+    """Names of the baselines of a task, sorted."""
+    return [name for name in BASELINES if task in BASELINES[name].tasks]
+
+
+def usable_stages(plan: Mapping[str, Any], bottleneck: int = SMALLEST_BOTTLENECK) -> int:
+    """How many stages of the plan a network on its patch can have.
+
+    The patch must stay divisible by the strides, and its smallest axis at least `bottleneck`
+    voxels long (never counting an axis that was shorter from the start).
+    """
+    size, stages = list(plan["patch"]), 0
+    for stride in plan["strides"]:
+        if any(n % s or (s > 1 and n // s < bottleneck) for n, s in zip(size, stride, strict=True)):
+            break
+        size = [n // s for n, s in zip(size, stride, strict=True)]
+        stages += 1
+    return max(stages, 1)
+
+
+def within(architecture: UNet | CNN, limits: Mapping[str, Any], patch: tuple[int, int, int]) -> bool:
+    """Whether the limits on parameters and multiply-adds hold on a patch (D, H, W)."""
+    layers = list(list_layers(architecture, patch))
+    allowed = {name: limits.get(name) or float("inf") for name in ("parameters", "macs")}
+    return all(sum(getattr(layer, name) for layer in layers) <= most for name, most in allowed.items())
+
+
+def _halved_to_fit(
+    build: Callable[[int], UNet | CNN], base: int, plan: Mapping[str, Any], limits: Mapping[str, Any]
+) -> UNet | CNN:
+    """`build(base)` with the base width halved until the limits hold, or to 2."""
+    while base > 2 and not within(build(base), limits, tuple(plan["patch"])):
+        base //= 2
+    return build(base)
+
+
+def _nnunet(plan: Mapping[str, Any], base: int) -> UNet:
+    stages = usable_stages(plan)
+    return UNet(
+        in_channels=plan["channels"],
+        out_channels=plan["outputs"],
+        widths=[min(base * 2**i, 10 * base) for i in range(stages)],
+        blocks=[2] * stages,
+        decoder_blocks=[2] * (stages - 1),
+        strides=plan["strides"][:stages],
+        kernels=plan["kernels"][:stages],
+        block="plain",
+        norm="instance",
+        activation="leaky_relu",
+        downsample="stride",
+        deep_supervision=True,
+    )
+
+
+# Isensee et al. 2021: SGD with Nesterov momentum 0.99 (the trainer's), polynomial decay, full augmentation.
+NNUNET_RECIPE = Recipe(
+    optimizer="sgd", learning_rate=1e-2, weight_decay=3e-5, schedule="poly", loss="dice_ce", augmentation=1.0
+)
+
+
+@baseline("nnunet", "segmentation")
+def nnunet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """The nnU-Net plan (Isensee et al. 2021) at its published width, 32 to 320, whatever the limits."""
+    return _nnunet(plan, 32), NNUNET_RECIPE
+
+
+@baseline("nnunet-small", "segmentation")
+def nnunet_small(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """The nnU-Net plan scaled to the limits by halving its width; 8, 16, 32 .. where there are none."""
+    unlimited = not (limits.get("parameters") or limits.get("macs"))
+    return _halved_to_fit(lambda base: _nnunet(plan, base), 8 if unlimited else 32, plan, limits), NNUNET_RECIPE
+
+
+@baseline("unet", "segmentation")
+def unet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """The plain 3D U-Net (Cicek et al. 2016) with three levels of 16, 32, 64 channels and max pooling.
+
+    Instance norm in place of batch norm, for batches are small; AdamW with cosine decay.
+    """
+    stages = min(3, usable_stages(plan))
+
+    def build(base: int) -> UNet:
+        return UNet(
+            in_channels=plan["channels"],
+            out_channels=plan["outputs"],
+            widths=[base * 2**i for i in range(stages)],
+            blocks=[2] * stages,
+            decoder_blocks=[2] * (stages - 1),
+            strides=plan["strides"][:stages],
+            kernels=plan["kernels"][:stages],
+            activation="relu",
+            downsample="max",
+        )
+
+    recipe = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-2, schedule="cosine", augmentation=0.5)
+    return _halved_to_fit(build, 16, plan, limits), recipe
+
+
+def vector_loss(task: str) -> str:
+    """Loss of a network with one vector a scan: cross-entropy, or squared error for regression."""
+    return "mse" if task == "regression" else "ce"
+
+
+@baseline("resnet", "classification", "regression")
+def resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """A 3D ResNet-10 (Hara et al. 2018; Chen et al. 2019) at a quarter of its width: 16, 32, 64, 128."""
+    stages = min(4, usable_stages(plan))
+
+    def build(base: int) -> CNN:
+        return CNN(
+            in_channels=plan["channels"],
+            out_channels=plan["outputs"],
+            widths=[base * 2**i for i in range(stages)],
+            blocks=[1] * stages,
+            strides=plan["strides"][:stages],
+            kernels=plan["kernels"][:stages],
+            block="residual",
+            activation="relu",
+        )
+
+    recipe = Recipe(learning_rate=1e-3, weight_decay=1e-2, schedule="cosine", loss=vector_loss(plan["task"]))
+    return _halved_to_fit(build, 16, plan, limits), recipe
+
+
+@baseline("sfcn", "classification", "regression")
+def sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """SFCN (Peng et al. 2021): 32, 64, 128, 256, 256 channels with max pooling, a pointwise 64, dropout 0.5."""
+    stages = min(5, usable_stages(plan))
+
+    def build(base: int) -> CNN:
+        return CNN(
+            in_channels=plan["channels"],
+            out_channels=plan["outputs"],
+            widths=[min(base * 2**i, 8 * base) for i in range(stages)],
+            blocks=[1] * stages,
+            strides=plan["strides"][:stages],
+            kernels=plan["kernels"][:stages],
+            activation="relu",
+            downsample="max",
+            head_width=2 * base,
+            dropout=0.5,
+        )
+
+    recipe = Recipe(
+        optimizer="sgd", learning_rate=1e-2, weight_decay=1e-3, schedule="poly", loss=vector_loss(plan["task"])
+    )
+    return _halved_to_fit(build, 32, plan, limits), recipe
+
+
+@baseline("linear", "classification", "regression")
+def linear(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """Ridge or logistic regression on voxels of 8 mm: what no network should lose to."""
+    architecture = Linear(in_channels=plan["channels"], out_channels=plan["outputs"])
+    return architecture, Recipe(loss=vector_loss(plan["task"]), augmentation=0.0)
+
+
+def linear_size(architecture: Linear, plan: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Size (D, H, W) of the plan's patch after down-sampling to the linear baseline's voxels."""
+    spacing = plan["spacing"][::-1]  # (x, y, z) to (D, H, W)
+    return tuple(max(1, round(n * mm / architecture.voxel_mm)) for n, mm in zip(plan["patch"], spacing, strict=True))
