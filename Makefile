@@ -1,0 +1,49 @@
+# make run and make test are all that most people need; each first installs what it lacks.
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+
+BIN := $(abspath $(VENV))/bin
+ENV := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+LOCK := pyproject.toml envs/requirements.txt envs/horovod.txt envs/install.sh envs/build_horovod.sh envs/g++17
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help env run test check bench clean
+.DEFAULT_GOAL := help
+
+help:  ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "variables: CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV)"
+
+env: $(DEV)  ## install the environment and the developers' tools into .venv
+
+$(ENV): $(LOCK)
+	envs/install.sh $(VENV) $(PYTHON)
+	@touch $@
+
+$(DEV): $(ENV) envs/requirements-dev.txt
+	envs/install.sh --dev $(VENV)
+	@touch $@
+
+run: $(ENV)  ## run the default study on the embedded data set
+	snakemake --cores $(CORES)
+	@echo "Done. Open results/phantom/report.html"
+
+test: $(DEV)  ## run the tests; those on real data need VOXNAS_TEST_DATA
+	OMP_NUM_THREADS=1 python -m pytest -n $(CORES)
+
+check: $(DEV)  ## check style, types, layers and the workflow
+	ruff check
+	ruff format --check
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+	mypy
+	lint-imports
+
+bench: $(DEV)  ## run the benchmarks
+	@for script in benchmarks/*.py; do echo "== $$script"; python "$$script" || exit 1; done
+
+clean:  ## remove what tools leave behind; results and environment stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache src/*.egg-info
+	find src tests envs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
