@@ -1,0 +1,234 @@
+"""Leaderboard and paired comparisons of a study.
+
+The winner is the searched finalist with the best mean validation score over its seeds: the test
+split ranks the table, but it chooses nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from voxnas.benchmark import results
+from voxnas.benchmark.evaluate import ENSEMBLE
+from voxnas.benchmark.metrics import MEASURES, classification_scores, regression_scores
+from voxnas.benchmark.statistics import Bootstrap, Statistic, auc_statistic, mean_statistic
+from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
+from voxnas.core.seeds import derive_seed
+from voxnas.core.trial import Network
+from voxnas.io.records import read_json
+
+SEGMENTATION_SCORES = ("dice", "nsd", "hd95_mm")
+
+
+def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables of a study.
+
+    Returns
+    -------
+    leaderboard : DataFrame
+        One row a network and one a network's ensemble, best test score first: rank, name, winner,
+        source, key, seeds, parameters, macs, latency_ms, peak_memory_mib, train_memory_mib,
+        validation_score and its standard deviation over seeds, test_score with the bounds low
+        and high, further test scores, and the costs of search and training in samples and
+        predicted CPU seconds. Scores are in natural units (an error is positive).
+    comparisons : DataFrame
+        The winner against each other row, and the best network of the first search method against
+        the best of each other: comparison, first, second, measure, difference (positive: the
+        first is better), low, high, not_better (share of the bootstrap samples in which the first
+        is not better), scans, participants.
+
+    Raises
+    ------
+    UserError
+        If a network has no results, or two networks were scored on different scans.
+    """
+    spec = read_json(paths.spec("benchmark"))
+    task, measure = spec["task"], MEASURES[spec["task"]]
+    found = results.networks(paths)
+    if not found:
+        raise UserError(f"{paths.finalists} names no network", "search something, or name a baseline")
+    tables = {n.key: results.cases(paths, n.key, task) for n in found}
+    validations = {n.name: _validation(paths, n, measure.sign) for n in found}
+    winner = choose_winner(found, {name: mean for name, (mean, _) in validations.items()}, measure.sign)
+
+    scans = _common_scans(tables)
+    bootstrap = Bootstrap(
+        scans.participant, spec["bootstrap"], spec["confidence"], derive_seed(spec["seed"], "bootstrap")
+    )
+    costs = {n.source: _search_cost(paths, n.source) for n in found}
+    rows, statistics = [], {}
+    for network in found:
+        table = tables[network.key]
+        single = network.name
+        parts = {single: table[table.seed != ENSEMBLE]}
+        if parts[single].seed.nunique() > 1:
+            parts[f"{single} (ensemble)"] = table[table.seed == ENSEMBLE]
+        for name, part in parts.items():
+            statistics[name] = case_statistic(part, task)
+            interval = bootstrap.score(statistics[name])
+            rows.append(
+                {
+                    "name": name,
+                    "winner": network.name == winner.name and name == single,
+                    "source": network.source,
+                    "key": network.key,
+                    **_profile(paths, network, 1 if name == single else parts[single].seed.nunique()),
+                    "validation_score": validations[single][0] if name == single else np.nan,
+                    "validation_sd": validations[single][1] if name == single else np.nan,
+                    "test_score": interval.estimate,
+                    "low": interval.low,
+                    "high": interval.high,
+                    **further_scores(part, task),
+                    **costs[network.source],
+                    **_training_cost(paths, network),
+                }
+            )
+    leaderboard = pd.DataFrame(rows).sort_values(
+        ["test_score", "name"], ascending=[measure.sign < 0, True], ignore_index=True
+    )
+    leaderboard.insert(0, "rank", range(1, len(leaderboard) + 1))
+
+    pairs = [("winner", winner.name, name) for name in leaderboard.name if name != winner.name]
+    best = best_of_methods(found, {name: mean for name, (mean, _) in validations.items()}, measure.sign)
+    pairs += [("methods", best[0], other) for other in best[1:]]
+    comparisons = []
+    for kind, first, second in pairs:
+        statistic_pair = (statistics[first], statistics[second])[:: measure.sign]
+        interval = bootstrap.difference(*statistic_pair)
+        comparisons.append(
+            {
+                "comparison": kind,
+                "first": first,
+                "second": second,
+                "measure": measure.name,
+                "difference": interval.estimate,
+                "low": interval.low,
+                "high": interval.high,
+                "not_better": interval.not_above,
+                "scans": len(scans),
+                "participants": scans.participant.nunique(),
+            }
+        )
+    columns = "comparison first second measure difference low high not_better scans participants".split()
+    return leaderboard, pd.DataFrame(comparisons, columns=columns)
+
+
+def is_searched(network: Network) -> bool:
+    """Whether a search method found the network (and no person)."""
+    return not network.source.startswith("baseline") and network.source != "linear"
+
+
+def choose_winner(found: list[Network], validation: dict[str, float], sign: int) -> Network:
+    """The searched network with the best mean validation score; the first such network if they tie.
+
+    Where no method found a network, it is chosen among the baselines.
+
+    Parameters
+    ----------
+    found : list of Network
+    validation : dict
+        Mean validation score by name, in natural units; NaN where no seed ended well.
+    sign : int
+        1 where larger is better, else -1.
+    """
+    candidates = [n for n in found if is_searched(n)] or found
+    return max(candidates, key=lambda n: (np.nan_to_num(sign * validation[n.name], nan=-np.inf), -n.rank))
+
+
+def best_of_methods(found: list[Network], validation: dict[str, float], sign: int) -> list[str]:
+    """Name of each method's best network by validation, random search last."""
+    sources = sorted({n.source for n in found if is_searched(n)}, key=lambda s: (s == "random", s))
+    return [choose_winner([n for n in found if n.source == s], validation, sign).name for s in sources]
+
+
+def case_statistic(table: pd.DataFrame, task: str) -> Statistic:
+    """The task's measure of a table of cases, as a function of the cases' weights."""
+    if task == "classification":
+        probabilities, targets = _probabilities(table)
+        return auc_statistic(probabilities, targets)
+    column = {"segmentation": "dice", "regression": "absolute_error"}[task]
+    return mean_statistic(table.pivot(index="seed", columns="scan", values=column).to_numpy())
+
+
+def further_scores(table: pd.DataFrame, task: str) -> dict[str, float]:
+    """Test scores beside the ranking one: the means over seeds (and cases)."""
+    if task == "segmentation":
+        names = [c for c in table.columns if c.startswith(SEGMENTATION_SCORES) and c != "dice"]
+        return {name: float(table[name].mean()) for name in names}
+    per_seed = []
+    for _, part in table.groupby("seed"):
+        if task == "classification":
+            probabilities, targets = _probabilities(part)
+            per_seed.append(classification_scores(targets, probabilities[0]))
+        else:
+            per_seed.append(regression_scores(part.target.to_numpy(), part.predicted.to_numpy()))
+    means = pd.DataFrame(per_seed).mean()
+    return {name: float(value) for name, value in means.items() if name != MEASURES[task].name}
+
+
+def _probabilities(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Class probabilities (S, N, K) and the index of each case's class (N,)."""
+    columns = [c for c in table.columns if c.startswith("probability_")]
+    classes = [c.removeprefix("probability_") for c in columns]
+    seeds = [part.sort_values("scan") for _, part in table.groupby("seed")]
+    targets = np.array([classes.index(t) for t in seeds[0].target])
+    return np.stack([part[columns].to_numpy() for part in seeds]), targets
+
+
+def _common_scans(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Scan and participant of each case, the same for all networks."""
+    first_key, first = next(iter(tables.items()))
+    scans = first.drop_duplicates("scan").sort_values("scan")[["scan", "participant"]].reset_index(drop=True)
+    for key, table in tables.items():
+        for seed, part in table.groupby("seed"):
+            if sorted(part.scan) != list(scans.scan):
+                raise UserError(
+                    f"evaluation/{key}/cases.tsv: seed {seed} has other scans than evaluation/{first_key}/cases.tsv",
+                    "delete both and run the stage `benchmark` again",
+                )
+    return scans
+
+
+def _validation(paths: StudyPaths, network: Network, sign: int) -> tuple[float, float]:
+    """Mean and standard deviation over seeds of the validation score, in natural units."""
+    scores = [r.score for r in results.seed_results(paths, network.key).values() if r.score is not None]
+    if not scores:
+        return np.nan, np.nan
+    return sign * float(np.mean(scores)), float(np.std(scores, ddof=1)) if len(scores) > 1 else np.nan
+
+
+def _profile(paths: StudyPaths, network: Network, members: int) -> dict[str, Any]:
+    """Cost of a prediction; an ensemble runs its members one after the other."""
+    profile = read_json(paths.network(network.key) / "profile.json")
+    latency = profile["latency"]["median_ms"]
+    return {
+        "members": members,
+        "parameters": profile["parameters"] * members,
+        "macs": profile["macs"] * members,
+        "latency_ms": latency * members,
+        "peak_memory_mib": profile["inference_memory_mib"] if members == 1 else np.nan,
+        "train_memory_mib": profile["training_memory_mib"],
+    }
+
+
+def _search_cost(paths: StudyPaths, source: str) -> dict[str, float]:
+    """Cost of the whole search that found a network."""
+    history = results.search_history(paths, source)
+    return {
+        "search_samples": int(history.samples.sum()),
+        "search_cpu_seconds": float(history.cpu_seconds.sum(min_count=len(history))) if len(history) else 0.0,
+    }
+
+
+def _training_cost(paths: StudyPaths, network: Network) -> dict[str, float]:
+    """Cost of training all seeds of a network."""
+    found = results.seed_results(paths, network.key).values()
+    seconds = pd.Series([r.cpu_seconds for r in found], dtype=float)
+    return {
+        "train_samples": sum(r.samples for r in found),
+        "train_cpu_seconds": float(seconds.sum(min_count=len(seconds))),
+    }

@@ -1,0 +1,132 @@
+"""Scores on the test split: of one segmented scan, and of a table of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The measure that ranks the networks of a task, with the sign that makes larger better."""
+
+    name: str
+    title: str
+    sign: int
+    digits: int
+
+
+MEASURES = {
+    "segmentation": Measure("dice", "mean Dice", 1, 4),
+    "classification": Measure("auc", "AUC", 1, 3),
+    "regression": Measure("mae", "mean absolute error", -1, 3),
+}
+
+
+def segmentation_scores(
+    prediction: np.ndarray, truth: np.ndarray, labels: Sequence[int], spacing: Sequence[float], tolerance: float
+) -> dict[str, float]:
+    """Overlap and surface scores of one scan, for each label and as their mean.
+
+    MONAI's Dice, symmetric 95th percentile Hausdorff distance and normalised surface distance
+    (Nikolov et al. 2021), on the scan's own grid. Where a label is absent from both maps Dice and
+    NSD are 1; where it is absent from one they are 0; in either case the Hausdorff distance does
+    not exist (NaN) and its mean is taken over the other labels.
+
+    Parameters
+    ----------
+    prediction, truth : ndarray of int, (X, Y, Z)
+    labels : sequence of int
+        Labels to score, without the background.
+    spacing : sequence of 3 floats
+        Voxel size along X, Y, Z in mm.
+    tolerance : float
+        Tolerance of the surface distance in mm.
+
+    Returns
+    -------
+    dict
+        ``dice``, ``nsd``, ``hd95_mm`` and ``dice_<label>``, ``nsd_<label>``, ``hd95_mm_<label>``.
+    """
+    import torch
+    from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surface_dice
+
+    box = _common_box((prediction > 0) | (truth > 0))
+    prediction, truth = prediction[box], truth[box]
+    scores: dict[str, float] = {}
+    for label in labels:
+        a, b = (torch.from_numpy(m == label)[None, None] for m in (prediction, truth))
+        scores[f"dice_{label}"] = float(compute_dice(a, b, ignore_empty=False))
+        if a.any() and b.any():
+            geometry = {"include_background": True, "spacing": list(map(float, spacing))}
+            scores[f"nsd_{label}"] = float(compute_surface_dice(a, b, [tolerance], **geometry))
+            scores[f"hd95_mm_{label}"] = float(compute_hausdorff_distance(a, b, percentile=95, **geometry))
+        else:
+            scores[f"nsd_{label}"] = float(a.any() == b.any())
+            scores[f"hd95_mm_{label}"] = float("nan")
+    means = {}
+    for name in ("dice", "nsd", "hd95_mm"):
+        values = np.array([scores[f"{name}_{label}"] for label in labels])
+        known = values[np.isfinite(values)]
+        means[name] = float(known.mean()) if known.size else float("nan")
+    return {**means, **scores}
+
+
+def _common_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Box of a mask with a margin of one voxel, so that surfaces are searched where labels are."""
+    if not mask.any():
+        return (slice(0, 1),) * mask.ndim
+    box = []
+    for axis in range(mask.ndim):
+        along = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        box.append(slice(max(0, int(along[0]) - 1), int(along[-1]) + 2))
+    return tuple(box)
+
+
+def classification_scores(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Scores of a table of class probabilities.
+
+    Parameters
+    ----------
+    targets : ndarray of int, (N,)
+        Index of each case's class.
+    probabilities : ndarray, (N, K)
+
+    Returns
+    -------
+    dict
+        ``auc`` (one against the rest with more than two classes; NaN where a class is absent),
+        ``accuracy`` and ``balanced_accuracy``.
+    """
+    from sklearn.metrics import accuracy_score, recall_score
+
+    from voxnas.benchmark.statistics import auc_statistic
+
+    predicted = probabilities.argmax(1)
+    auc = auc_statistic(probabilities[None], targets)(np.ones((1, len(targets))))[0, 0]
+    return {
+        "auc": float(auc),
+        "accuracy": float(accuracy_score(targets, predicted)),
+        "balanced_accuracy": float(
+            recall_score(targets, predicted, labels=np.unique(targets), average="macro", zero_division=0)
+        ),
+    }
+
+
+def regression_scores(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Mean absolute error ``mae``, root mean squared error ``rmse`` and coefficient of determination ``r2``.
+
+    Parameters
+    ----------
+    targets, predicted : ndarray, (N,)
+        In the units of the target.
+    """
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+    return {
+        "mae": float(mean_absolute_error(targets, predicted)),
+        "rmse": float(root_mean_squared_error(targets, predicted)),
+        "r2": float(r2_score(targets, predicted)) if len(targets) > 1 else float("nan"),
+    }

@@ -1,0 +1,113 @@
+"""Trained networks applied to preprocessed scans, one by one and as an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from voxnas.core.architecture import CNN, Linear, UNet
+
+
+class Predictor:
+    """One architecture with the weights of one or more seeds.
+
+    Parameters
+    ----------
+    architecture : UNet, CNN or Linear
+    weights : sequence of path
+        One safetensors file a seed.
+    plan : dict
+        Preprocessing record of the study: task, patch, labels.
+    training : dict
+        ``threads`` and ``precision``, which belong to a result's identity.
+    mirror : bool
+        Average over mirrored copies of the input (segmentation).
+    """
+
+    def __init__(
+        self,
+        architecture: UNet | CNN | Linear,
+        weights: Sequence[str | Path],
+        plan: dict[str, Any],
+        training: dict[str, Any],
+        mirror: bool,
+    ) -> None:
+        import torch
+
+        from voxnas.training.inference import load_trained
+
+        torch.set_num_threads(training["threads"])
+        self.plan, self.mirror = plan, mirror
+        self.networks = [load_trained(architecture, path) for path in weights]
+
+    def __call__(self, image: Tensor) -> list[np.ndarray]:
+        """Predict one preprocessed scan with each network.
+
+        Parameters
+        ----------
+        image : Tensor, (C, D, H, W)
+
+        Returns
+        -------
+        list of ndarray
+            Segmentation: class probabilities (K, D, H, W) on the preprocessed grid;
+            classification: class probabilities (K,); regression: the value (1,). Their mean over
+            the list is the ensemble's prediction.
+        """
+        from voxnas.training.inference import predict_probabilities, predict_vector
+
+        if self.plan["task"] == "segmentation":
+            found = [predict_probabilities(n, image, self.plan["patch"], self.mirror) for n in self.networks]
+            return [p.numpy() for p in found]
+        vectors = [predict_vector(n, image, self.plan["patch"]) for n in self.networks]
+        if self.plan["task"] == "classification":
+            vectors = [v.softmax(0) for v in vectors]
+        return [v.float().numpy() for v in vectors]
+
+
+def label_map(probabilities: np.ndarray, geometry: dict[str, Any], labels: dict[str, str]) -> np.ndarray:
+    """The label of each voxel on the scan's own grid.
+
+    Probabilities, not labels, are resampled, so that borders stay smooth.
+
+    Parameters
+    ----------
+    probabilities : ndarray, (K, D, H, W)
+        On the preprocessed grid.
+    geometry : dict
+        What :func:`voxnas.data.preprocess.preprocess_scan` recorded.
+    labels : dict
+        The plan's labels; channel k is the k-th of the labels in ascending order.
+
+    Returns
+    -------
+    ndarray, (X, Y, Z)
+        uint8, or int16 where a label needs it.
+    """
+    from voxnas.data.preprocess import restore_probabilities
+
+    values = np.array(sorted(map(int, labels)))
+    dtype = np.uint8 if values.max() < 256 else np.int16
+    return values.astype(dtype)[np.asarray(restore_probabilities(probabilities, geometry)).argmax(0)]
+
+
+def named_prediction(vector: np.ndarray, plan: dict[str, Any]) -> dict[str, Any]:
+    """Columns of a table for one prediction of a class or a value.
+
+    Parameters
+    ----------
+    vector : ndarray, (K,)
+        Class probabilities, or the value.
+    plan : dict
+        Preprocessing record with task and classes.
+    """
+    if plan["task"] == "regression":
+        return {"predicted": float(vector[0])}
+    columns = {f"probability_{name}": float(p) for name, p in zip(plan["classes"], vector, strict=True)}
+    return {"predicted": plan["classes"][int(vector.argmax())], **columns}

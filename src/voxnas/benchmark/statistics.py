@@ -1,0 +1,136 @@
+"""Paired hierarchical bootstrap over seeds and cases.
+
+A test score has two sources of chance: which cases were drawn, and which seed trained the network.
+Both are resampled. Cases are resampled jointly for the networks that are compared (they saw the same
+cases), by participant where a participant has several scans; seeds are resampled within each
+network, because seed 1 of one network has nothing to do with seed 1 of another.
+
+Everything is written with weights instead of indices: one bootstrap sample is a vector of how often
+each case was drawn, so a score of all samples is one matrix product.
+
+References
+----------
+Davison and Hinkley (1997), Bootstrap Methods and their Application, section 3.8 (hierarchical data).
+Field and Welsh (2007), Bootstrapping clustered data, JRSS B 69(3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# From weights (B, N) to the score of each bootstrap sample and seed, (B, S); NaN where undefined.
+Statistic = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its percentile interval; `not_above` is the share of samples at or below 0."""
+
+    estimate: float
+    low: float
+    high: float
+    not_above: float
+
+
+def mean_statistic(values: np.ndarray) -> Statistic:
+    """The mean over cases.
+
+    Parameters
+    ----------
+    values : ndarray, (S, N)
+        Score of each seed and case; a case that is NaN for a seed does not count for it.
+    """
+    values = np.atleast_2d(np.asarray(values, float))
+    known = np.isfinite(values)
+    filled = np.where(known, values, 0.0)
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        total = weights @ known.T.astype(float)
+        return np.divide(weights @ filled.T, total, out=np.full(total.shape, np.nan), where=total > 0)
+
+    return statistic
+
+
+def auc_statistic(probabilities: np.ndarray, targets: np.ndarray) -> Statistic:
+    """Area under the ROC curve; with more than two classes the mean of one class against the rest.
+
+    Ties count one half (Mann and Whitney 1947). A sample that lacks a class is undefined (NaN).
+
+    Parameters
+    ----------
+    probabilities : ndarray, (S, N, K)
+        Of each seed, case and class.
+    targets : ndarray of int, (N,)
+        Index of each case's class.
+    """
+    probabilities, targets = np.asarray(probabilities, float), np.asarray(targets)
+    classes = [1] if probabilities.shape[-1] == 2 else range(probabilities.shape[-1])
+
+    def one_class(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        above = np.sign(scores[positive][:, None] - scores[~positive][None, :]) / 2 + 0.5  # (P, M)
+        w_positive, w_negative = weights[:, positive], weights[:, ~positive]
+        pairs = w_positive.sum(1) * w_negative.sum(1)
+        won = np.einsum("bp,bp->b", w_positive, w_negative @ above.T)
+        return np.divide(won, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0)
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        columns = [
+            np.mean([one_class(scores[:, k], targets == k, weights) for k in classes], axis=0)
+            for scores in probabilities
+        ]
+        return np.stack(columns, axis=1)
+
+    return statistic
+
+
+class Bootstrap:
+    """Bootstrap over the cases of one test split.
+
+    Parameters
+    ----------
+    groups : sequence, length N
+        Participant of each case; cases of one participant are drawn together.
+    samples : int
+        Bootstrap samples B.
+    confidence : float
+        Coverage of the intervals, such as 0.95.
+    seed : int
+        The same seed gives the same samples, so all comparisons of a study share their cases.
+    """
+
+    def __init__(self, groups: Sequence, samples: int, confidence: float, seed: int) -> None:
+        _, member = np.unique(np.asarray(groups), return_inverse=True)
+        count = int(member.max()) + 1
+        rng = np.random.default_rng(seed)
+        drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples)
+        self.weights = drawn[:, member].astype(float)  # (B, N)
+        self.confidence, self.seed = confidence, seed
+
+    def _samples(self, statistic: Statistic, network: int) -> tuple[float, np.ndarray]:
+        """The estimate, and the score of each bootstrap sample with seeds resampled; (), (B,)."""
+        estimate = statistic(np.ones((1, self.weights.shape[1])))[0]  # (S,)
+        scores = statistic(self.weights)
+        seeds = scores.shape[1]
+        rng = np.random.default_rng([self.seed, network])
+        chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(scores)) / seeds
+        return float(np.mean(estimate)), np.einsum("bs,bs->b", scores, chosen)
+
+    def _interval(self, estimate: float, samples: np.ndarray) -> Interval:
+        samples = samples[np.isfinite(samples)]
+        if not samples.size or not np.isfinite(estimate):
+            return Interval(estimate, np.nan, np.nan, np.nan)
+        tail = (1 - self.confidence) / 2
+        low, high = np.quantile(samples, [tail, 1 - tail])
+        return Interval(estimate, float(low), float(high), float(np.mean(samples <= 0)))
+
+    def score(self, statistic: Statistic) -> Interval:
+        """Interval of one network's score, averaged over its seeds."""
+        return self._interval(*self._samples(statistic, 1))
+
+    def difference(self, first: Statistic, second: Statistic) -> Interval:
+        """Interval of first minus second, paired by case."""
+        (a, a_samples), (b, b_samples) = self._samples(first, 1), self._samples(second, 2)
+        return self._interval(a - b, a_samples - b_samples)

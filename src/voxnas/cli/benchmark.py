@@ -1,0 +1,24 @@
+"""``voxnas benchmark``: the leaderboard and the paired comparisons of a study."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    parser.add_argument("--study", required=True, metavar="DIR", help="results/<study>")
+    parser.add_argument("--output", required=True, metavar="FILE", help="leaderboard to write (TSV)")
+    parser.add_argument("--comparisons", required=True, metavar="FILE", help="paired comparisons to write (TSV)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read all results and write both tables."""
+    from voxnas.benchmark.leaderboard import benchmark
+    from voxnas.core.paths import StudyPaths
+    from voxnas.io.tables import write_table
+
+    leaderboard, comparisons = benchmark(StudyPaths(arguments.study))
+    write_table(arguments.output, leaderboard)
+    write_table(arguments.comparisons, comparisons)
+    print(leaderboard[["rank", "name", "winner", "test_score", "low", "high"]].to_string(index=False))

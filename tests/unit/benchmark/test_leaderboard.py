@@ -1,0 +1,108 @@
+import json
+
+import numpy as np
+import pytest
+
+from voxnas.benchmark import results
+from voxnas.benchmark.leaderboard import benchmark, best_of_methods, choose_winner
+from voxnas.benchmark.metrics import MEASURES
+from voxnas.core.errors import UserError
+from voxnas.io.records import read_json, write_json
+from voxnas.io.tables import read_table, write_table
+
+
+def test_the_leaderboard_ranks_by_test_and_the_winner_is_chosen_by_validation(fake_study):
+    leaderboard, _ = benchmark(fake_study)
+    task = read_json(fake_study.dataset)["task"]
+    assert len(leaderboard) == 6 and list(leaderboard["rank"]) == [1, 2, 3, 4, 5, 6]
+    assert leaderboard.name[leaderboard.winner].tolist() == ["bayesian-1"]
+    scores = MEASURES[task].sign * leaderboard.test_score
+    assert scores.is_monotonic_decreasing
+    assert (leaderboard.low <= leaderboard.test_score).all() and (leaderboard.test_score <= leaderboard.high).all()
+
+
+def test_a_row_holds_the_means_and_costs_of_its_network(fake_segmentation):
+    leaderboard, _ = benchmark(fake_segmentation)
+    rows = leaderboard.set_index("name")
+    network = next(n for n in results.networks(fake_segmentation) if n.name == "random-1")
+    table = results.cases(fake_segmentation, network.key, "segmentation")
+    row, ensemble = rows.loc["random-1"], rows.loc["random-1 (ensemble)"]
+    assert row.test_score == pytest.approx(table.dice[table.seed != "ensemble"].mean())
+    assert row.nsd_2 == pytest.approx(table.nsd_2[table.seed != "ensemble"].mean())
+    assert ensemble.test_score == pytest.approx(table.dice[table.seed == "ensemble"].mean())
+    assert row.validation_score == pytest.approx(0.855) and row.validation_sd == pytest.approx(0.01 / np.sqrt(2))
+    assert (row.parameters, ensemble.parameters) == (6000, 12000)
+    assert (row.search_cpu_seconds, row.search_samples, row.train_cpu_seconds) == (40, 80, 100)
+
+
+def test_a_better_test_score_does_not_make_the_winner(fake_segmentation):
+    small = next(n for n in results.networks(fake_segmentation) if n.name == "random-1")
+    table = results.cases(fake_segmentation, small.key, "segmentation")
+    table[["dice", "dice_1", "dice_2"]] = 1.0
+    write_table(fake_segmentation.cases(small.key), table)
+    leaderboard, comparisons = benchmark(fake_segmentation)
+    assert leaderboard.name[0].startswith("random-1")
+    assert leaderboard.name[leaderboard.winner].tolist() == ["bayesian-1"]
+    lost = comparisons[comparisons.second == "random-1"]
+    assert (lost.high < 0).all() and (lost.not_better == 1).all()
+
+
+def test_a_positive_difference_is_always_a_win_of_the_first(fake_study):
+    leaderboard, comparisons = benchmark(fake_study)
+    sign = MEASURES[read_json(fake_study.dataset)["task"]].sign
+    scores = leaderboard.set_index("name").test_score
+    assert len(comparisons) == 6
+    for row in comparisons.itertuples():
+        assert row.difference == pytest.approx(sign * (scores[row.first] - scores[row.second]))
+    methods = comparisons[comparisons.comparison == "methods"]
+    assert methods[["first", "second"]].values.tolist() == [["bayesian-1", "random-1"]]
+
+
+def test_tables_are_equal_when_made_twice_and_survive_a_file(fake_study, tmp_path):
+    first, second = benchmark(fake_study), benchmark(fake_study)
+    for a, b in zip(first, second, strict=True):
+        assert a.equals(b)
+    write_table(tmp_path / "x.tsv", first[0])
+    again = read_table(tmp_path / "x.tsv", {"test_score": float, "rank": int})
+    assert np.allclose(again.test_score, first[0].test_score)
+
+
+def test_networks_scored_on_different_scans_are_refused(fake_segmentation):
+    network = results.networks(fake_segmentation)[1]
+    table = results.cases(fake_segmentation, network.key, "segmentation")
+    write_table(fake_segmentation.cases(network.key), table[table.scan != "sub-01"])
+    with pytest.raises(UserError, match=network.key):
+        benchmark(fake_segmentation)
+
+
+def test_without_a_search_a_baseline_wins(fake_segmentation):
+    record = read_json(fake_segmentation.finalists)
+    record["networks"] = [n for n in record["networks"] if n["source"] == "baseline-small"]
+    write_json(fake_segmentation.finalists, record)
+    leaderboard, comparisons = benchmark(fake_segmentation)
+    assert leaderboard.name[leaderboard.winner].tolist() == ["small"]
+    assert set(comparisons.comparison) == {"winner"}
+
+
+def test_a_failed_network_never_wins(fake_segmentation):
+    found = results.networks(fake_segmentation)
+    validation = {"bayesian-1": np.nan, "random-1": 0.1, "small": 0.9}
+    assert choose_winner(found, validation, 1).name == "random-1"
+    assert best_of_methods(found, validation, 1) == ["bayesian-1", "random-1"]
+
+
+def test_the_history_counts_failures_as_cost_and_not_as_score(fake_segmentation):
+    history = results.search_history(fake_segmentation, "bayesian")
+    assert list(history.state) == ["DONE", "DONE", "FAILED", "DONE"]
+    assert np.isnan(history.score[2]) and history.cpu_seconds.sum() == 40
+    assert results.searches(fake_segmentation) == ["bayesian", "random", "baseline-small"]
+
+
+def test_a_continued_trial_pays_once(fake_segmentation):
+    paths = fake_segmentation
+    for step, samples in ((0, 20), (1, 50)):
+        proposal = json.loads((paths.step("random", step) / "proposal.json").read_text())
+        write_json(paths.step("random", step) / "proposal.json", {**proposal, "trial": "t0", "samples": samples})
+        result = json.loads((paths.step("random", step) / "result.json").read_text())
+        write_json(paths.step("random", step) / "result.json", {**result, "samples": samples})
+    assert results.search_history(paths, "random").samples.tolist() == [20, 30, 20, 20]

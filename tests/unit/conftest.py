@@ -1,0 +1,186 @@
+"""A small study folder with records as the workflow writes them, made without any training."""
+
+import json
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+
+from voxnas.core.architecture import CNN, Recipe, UNet, network_key
+from voxnas.core.paths import StudyPaths
+from voxnas.core.settings import parse_settings
+from voxnas.core.spec import STEP_VERSIONS, stage_spec
+from voxnas.core.trial import Network, Proposal, Result
+from voxnas.io.records import write_json, write_text
+from voxnas.io.tables import write_table
+
+SCANS, TEST, SEEDS = 12, 4, 2
+MACS = 1_000_000
+
+
+def _architecture(task, width):
+    staged = {
+        "in_channels": 1,
+        "out_channels": {"segmentation": 3, "classification": 2, "regression": 1}[task],
+        "widths": [width, 2 * width, 4 * width],
+        "blocks": [1, 2, 1],
+        "strides": [[1, 1, 1], [2, 2, 2], [1, 2, 2]],
+        "kernels": [[3, 3, 3]] * 3,
+    }
+    return UNet(**staged, decoder_blocks=[1, 1]) if task == "segmentation" else CNN(**staged, block="residual")
+
+
+def _case(task, scan, level, rng):
+    """Scores of one scan; a higher level is a better network."""
+    if task == "segmentation":
+        a, b = np.clip(level + rng.normal(0, 0.02, 2), 0, 1)
+        return {
+            "dice": (a + b) / 2, "nsd": (a + b) / 2, "hd95_mm": 2.0 - level,
+            "dice_1": a, "nsd_1": a, "hd95_mm_1": 2.0 - level,
+            "dice_2": b, "nsd_2": b, "hd95_mm_2": 2.0 - level,
+        }  # fmt: skip
+    if task == "classification":
+        target = ["control", "atrophy"][scan % 2]
+        p = np.clip(0.5 + (level - 0.5) * (1 if target == "control" else -1) + rng.normal(0, 0.2), 0, 1)
+        return {
+            "target": target, "predicted": "control" if p > 0.5 else "atrophy",
+            "probability_atrophy": 1 - p, "probability_control": p,
+        }  # fmt: skip
+    target = 30.0 + 5 * scan
+    predicted = target + rng.normal(0, 20 * (1 - level))
+    return {"target": target, "predicted": predicted, "absolute_error": abs(predicted - target)}
+
+
+def make_fake_study(root, task="segmentation"):
+    """Write a study of two methods and a baseline; `bayesian-1` is the winner by validation."""
+    paths = StudyPaths(root)
+    rng = np.random.default_rng(0)
+    settings = parse_settings(
+        {"study": "fake", "task": task, "training": {"seeds": SEEDS}, "benchmark": {"bootstrap": 200}}
+    )
+    for stage in STEP_VERSIONS:
+        write_json(paths.spec(stage), stage_spec(settings, stage))
+    names = [f"sub-{i:02d}" for i in range(SCANS)]
+    images = root / "images"
+    images.mkdir(parents=True)
+    volume = np.zeros((10, 12, 8), np.uint8)
+    volume[2:6, 3:8, 2:6], volume[5:8, 6:10, 3:7] = 1, 2
+    for name in names:
+        noise = rng.normal(100, 10, volume.shape) + 40 * volume
+        nibabel.Nifti1Image(noise.astype(np.float32), np.diag([1, 1, 2, 1])).to_filename(images / f"{name}.nii.gz")
+        nibabel.Nifti1Image(volume, np.diag([1, 1, 2, 1])).to_filename(images / f"{name}_dseg.nii.gz")
+    write_table(
+        paths.scans,
+        pd.DataFrame(
+            {
+                "scan": names, "participant": names, "session": None, "site": None,
+                "image": [str(images / f"{n}.nii.gz") for n in names],
+                "label": [str(images / f"{n}_dseg.nii.gz") for n in names],
+                "shape": "10x12x8", "spacing": "1x1x2", "orientation": "RAS", "dtype": "float32",
+                "channels": 1, "frames": 1, "target": None, "sha256": "0" * 64, "warnings": None,
+            }
+        ),
+    )  # fmt: skip
+    write_table(
+        paths.excluded, pd.DataFrame([{"scan": "sub-99", "file": "sub-99.nii.gz", "reason": "the gzip <stream> ends"}])
+    )
+    labels = {"0": "background", "1": "anterior", "2": "posterior"}
+    classes = ["atrophy", "control"]
+    write_json(
+        paths.dataset,
+        {
+            "schema_version": 1, "name": "fake", "layout": "bids", "task": task, "channels": ["T1w"],
+            "labels": labels, "classes": classes, "target": "", "scans": SCANS, "excluded": 1,
+        },
+    )  # fmt: skip
+    write_json(
+        paths.splits,
+        {"schema_version": 1, "unit": "participant", "test": names[:TEST], "folds": [names[4:8], names[8:]]},
+    )
+    write_json(
+        paths.plan,
+        {
+            "schema_version": 1, "task": task, "spacing": [1, 1, 2], "normalize": "zscore", "crop": True,
+            "patch": [8, 16, 16], "strides": [[1, 1, 1], [2, 2, 2], [1, 2, 2]], "kernels": [[3, 3, 3]] * 3,
+            "channels": 1, "outputs": 3, "labels": labels, "classes": classes,
+            "fingerprint": {"median_shape": [10, 12, 8], "median_spacing": [1, 1, 2], "scans": 8},
+        },
+    )  # fmt: skip
+
+    levels = {"bayesian-1": (8, 0.9), "random-1": (6, 0.85), "small": (4, 0.7)}
+    networks = []
+    for number, (name, (width, level)) in enumerate(levels.items()):
+        source = {"small": "baseline-small"}.get(name, name.split("-")[0])
+        architecture, recipe = _architecture(task, width), Recipe()
+        key = network_key(architecture, recipe)
+        network = Network(
+            key=key, name=name, source=source, architecture=architecture, recipe=recipe, samples=100,
+            search_score=level - 0.05,
+        )  # fmt: skip
+        networks.append(network)
+        write_json(paths.network(key) / "network.json", network)
+        write_json(
+            paths.network(key) / "profile.json",
+            {
+                "parameters": 1000 * width, "macs": MACS * width, "latency": {"median_ms": 2.5 * width},
+                "inference_memory_mib": 10.0 * width, "training_memory_mib": 40.0 * width,
+            },
+        )  # fmt: skip
+        for step in range(4):
+            failed = number == 0 and step == 2
+            proposal = Proposal(
+                search=source, step=step, trial=f"t{step}", origin="random", architecture=architecture,
+                recipe=recipe, samples=20,
+            )  # fmt: skip
+            result = Result(
+                state="FAILED" if failed else "DONE", reason="loss is not finite" if failed else "", key=key,
+                score=None if failed else level - 0.2 + 0.05 * step, samples=20, parameters=1000 * width,
+                macs=MACS * width, cpu_seconds=10.0,
+            )  # fmt: skip
+            write_json(paths.step(source, step) / "proposal.json", proposal)
+            write_json(paths.step(source, step) / "result.json", result)
+        rows = []
+        for seed in range(SEEDS):
+            score = (-10 if task == "regression" else 1) * (level if task != "regression" else 1 - level)
+            result = Result(
+                state="DONE", key=key, score=score + 0.01 * seed, samples=100, parameters=1000 * width,
+                macs=MACS * width, cpu_seconds=50.0,
+            )  # fmt: skip
+            write_json(paths.seed(key, seed) / "result.json", result)
+            write_json(paths.seed(key, seed) / "run.json", {"host": "box", "seconds": 60.5, "versions": {"torch": "2"}})
+            (paths.seed(key, seed) / "weights.safetensors").write_bytes(b"weights of %s %d" % (key.encode(), seed))
+            write_table(
+                paths.seed(key, seed) / "curve.tsv",
+                pd.DataFrame({"samples": [50, 100], "loss": [1.0, 0.5], "score": [0.5, level]}),
+            )
+        for seed in [*map(str, range(SEEDS)), "ensemble"]:
+            for index, scan in enumerate(names[:TEST]):
+                scores = _case(task, index, level + 0.01 * (seed == "ensemble"), rng)
+                rows.append({"key": key, "seed": seed, "scan": scan, "participant": scan, **scores})
+        write_table(paths.cases(key), pd.DataFrame(rows))
+        if task == "segmentation":
+            folder = paths.cases(key).parent / "predictions"
+            folder.mkdir(parents=True)
+            for scan in names[:TEST]:
+                moved = np.roll(volume, number % 2, axis=0)
+                nibabel.Nifti1Image(moved, np.diag([1, 1, 2, 1])).to_filename(folder / f"{scan}.nii.gz")
+    write_json(paths.finalists, {"schema_version": 1, "networks": [n.plain() for n in networks]})
+    lines = [
+        json.dumps({"reader": "evaluate", "key": n.key, "scans_digest": "abc", "count": TEST, "time": "2026-01-01"})
+        for n in networks
+    ]
+    write_text(paths.ledger, "\n".join(lines) + "\n")
+    return paths
+
+
+@pytest.fixture(params=["segmentation", "classification", "regression"])
+def fake_study(request, tmp_path):
+    """Paths of a small study of each task."""
+    return make_fake_study(tmp_path / "fake", request.param)
+
+
+@pytest.fixture
+def fake_segmentation(tmp_path):
+    """Paths of a small segmentation study."""
+    return make_fake_study(tmp_path / "fake")
