@@ -153,9 +153,6 @@ class TrainingSettings(Settings):
     foreground: Annotated[float, Field(ge=0, le=1)] = Field(
         0.33, description="Share of the patches that are centred on a labelled voxel (segmentation)."
     )
-    checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(
-        60.0, description="Seconds between two saved states of a running training."
-    )
 
 
 class BenchmarkSettings(Settings):
@@ -259,4 +256,5 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
             e["msg"].removeprefix("Value error, ") for e in error.errors() if e["loc"][: len(location)] == location
         ]
         allowed = ", or ".join(dict.fromkeys(messages))
-        raise UserError(f"{source}: {key} = {value!r} is not allowed", f"{allowed}; see config/README.md") from None
+        what = f"{key} = {value!r}" if location and not isinstance(value, dict) else key
+        raise UserError(f"{source}: {what} is not allowed", f"{allowed}; see config/README.md") from None

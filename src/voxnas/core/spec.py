@@ -21,6 +21,7 @@ STEP_VERSIONS = {
     "select": 1,
     "evaluate": 1,
     "benchmark": 1,
+    "figures": 1,
     "report": 1,
 }
 
@@ -38,7 +39,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
         Further entries, such as the text of the search space for ``search``.
     """
     s = settings.model_dump(mode="json")
-    training = {k: v for k, v in s["training"].items() if k not in ("budget", "seeds", "checkpoint_seconds")}
+    training = {k: v for k, v in s["training"].items() if k not in ("budget", "seeds")}
     parts: dict[str, dict[str, Any]] = {
         "index": {"task": s["task"], "data_root": s["data_root"], "data": s["data"], "seed": s["seed"]},
         "preprocess": {"task": s["task"], "preprocess": s["preprocess"], "patch": s["training"]["patch"]},
@@ -74,6 +75,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
             "confidence": s["benchmark"]["confidence"],
             "latency_repeats": s["benchmark"]["latency_repeats"],
         },
-        "report": {"task": s["task"], "study": s["study"], "report": s["report"]},
+        "figures": {"task": s["task"], "scans": s["report"]["scans"]},
+        "report": {"task": s["task"], "study": s["study"], "title": s["report"]["title"]},
     }
     return {"stage": stage, "version": STEP_VERSIONS[stage], **parts[stage], **extra}

@@ -1,0 +1,36 @@
+# Voxnas: from scans to a searched and proven network. This file computes nothing: it names the
+# targets, and the chapters in workflow/rules do the work by calling `voxnas`.
+#
+#   snakemake --cores 2                                                          the embedded study
+#   snakemake --configfile config/studies/NAME.yaml --config data_root=PATH --cores 2
+#   snakemake ... --until preprocess      (index, preprocess, search, train, benchmark, report)
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+if Path("config/config.yaml").exists():
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/search.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/benchmark.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
+
+
+localrules:
+    all,
+    spec,
+    propose,
+    network,
+
+
+rule all:
+    default_target: True
+    input:
+        study_outputs(STUDY.study),

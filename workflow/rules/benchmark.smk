@@ -1,0 +1,80 @@
+# In:  trained networks, and the locked test split
+# Out: leaderboard.tsv and comparisons.tsv
+#
+# `evaluate` is the one rule that reads the locked test split; each read is a line of test_ledger.jsonl.
+
+
+rule profile:
+    input:
+        network=f"{NETWORK}/network.json",
+        plan="results/{study}/preprocess/plan.json",
+        train=spec("train"),
+        spec=spec("benchmark"),
+    output:
+        f"{NETWORK}/profile.json",
+    log:
+        "results/{study}/logs/profile/{key}.log",
+    conda:
+        ENVIRONMENT
+    threads: all_cores
+    shell:
+        "python -m voxnas --log {log} profile --study results/{wildcards.study} --key {wildcards.key}"
+        " --output {output}"
+
+
+rule evaluate:
+    input:
+        arrays,
+        weights,
+        network=f"{NETWORK}/network.json",
+        spec=spec("evaluate"),
+    output:
+        cases="results/{study}/evaluation/{key}/cases.tsv",
+        predictions=directory("results/{study}/evaluation/{key}/predictions"),
+    log:
+        "results/{study}/logs/evaluate/{key}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+    params:
+        seeds=lambda w: settings_of(w).training.seeds,
+    shell:
+        "python -m voxnas --log {log} evaluate --study results/{wildcards.study} --key {wildcards.key}"
+        " --seeds {params.seeds} --output {output.cases}"
+
+
+def measured_networks(wildcards):
+    keys = finalists(wildcards.study)
+    folder = f"results/{wildcards.study}"
+    return [
+        *(f"{folder}/networks/{key}/profile.json" for key in keys),
+        *(f"{folder}/evaluation/{key}/cases.tsv" for key in keys),
+    ]
+
+
+rule benchmark:
+    input:
+        measured_networks,
+        finalists="results/{study}/finalists.json",
+        spec=spec("benchmark"),
+    output:
+        leaderboard=report(
+            "results/{study}/leaderboard.tsv",
+            category="{study}",
+            labels={"table": "leaderboard"},
+            caption="../report/leaderboard.rst",
+        ),
+        comparisons=report(
+            "results/{study}/comparisons.tsv",
+            category="{study}",
+            labels={"table": "comparisons"},
+            caption="../report/comparisons.rst",
+        ),
+    log:
+        "results/{study}/logs/benchmark.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log} benchmark --study results/{wildcards.study}"
+        " --output {output.leaderboard} --comparisons {output.comparisons}"

@@ -1,0 +1,127 @@
+# What every chapter uses: the typed settings of each study, and the specs that its jobs read.
+import sys
+
+import yaml
+
+SOURCE = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True))).parents[1]
+sys.path.insert(0, str(SOURCE / "src"))
+# Doubled twice: for the f-string, and for Snakemake's own formatting.
+shell.prefix(f"export PYTHONPATH={SOURCE}/src:${{{{PYTHONPATH:-}}}}; ")
+
+from snakemake.exceptions import WorkflowError
+
+from voxnas.core.baselines import baselines_for
+from voxnas.core.canonical import canonical_json
+from voxnas.core.errors import UserError
+from voxnas.core.settings import StudySettings, needs_calibration, parse_settings
+from voxnas.core.spec import STEP_VERSIONS, stage_spec
+
+
+def checked(raw, source):
+    """Settings from a mapping; a mistake of the user ends the run with one line."""
+    try:
+        return parse_settings(raw, source)
+    except UserError as error:
+        print(f"voxnas: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def paper_study(name):
+    """A study that the paper names; data_root of the command line holds for those that read a folder in it."""
+    path = SOURCE / "config" / "studies" / f"{name}.yaml"
+    if not path.exists():
+        print(f"voxnas: paper names {name!r}, but {path} does not exist", file=sys.stderr)
+        sys.exit(2)
+    raw = yaml.safe_load(path.read_text()) or {}
+    if raw.get("data", {}).get("folder") and config.get("data_root"):
+        raw.setdefault("data_root", config["data_root"])
+    return checked(raw, str(path))
+
+
+STUDY = checked(config, "the configuration")
+STUDIES = {s.study: s for s in map(paper_study, STUDY.paper)} | {STUDY.study: STUDY}
+
+
+wildcard_constraints:
+    study="|".join(STUDIES),
+    stage="[a-z]+(-[a-z0-9_-]+)?",
+    search="[a-z][a-z0-9_-]*",
+    k=r"\d+",
+    shard=r"\d+",
+    seed=r"\d+",
+    key="[0-9a-f]{12}",
+
+
+def settings_of(wildcards):
+    return STUDIES[wildcards.study]
+
+
+def baseline_names(settings):
+    names = settings.baselines.names
+    return baselines_for(settings.task) if names == ("auto",) else names
+
+
+def searches_of(settings):
+    """Steps of each search of a study: the methods, and the recipes of each trained baseline."""
+    searches = dict.fromkeys(settings.search.methods, settings.search.steps)
+    for name in baseline_names(settings):
+        if name != "linear":
+            searches[f"baseline-{name}"] = settings.baselines.steps
+    return searches
+
+
+def search_space(settings):
+    """The text of a study's search space is part of its spec, so that editing the file reruns the search."""
+    name = settings.search.space
+    if name == "auto":
+        name = "unet" if settings.task == "segmentation" else "cnn"
+    path = Path(name) if name.endswith((".yaml", ".yml")) else SOURCE / "config" / "search_spaces" / f"{name}.yaml"
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        known = sorted(p.stem for p in (SOURCE / "config" / "search_spaces").glob("*.yaml"))
+        print(f"voxnas: search.space = {name!r}: {error}. Known spaces: {', '.join(known)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def spec_text(wildcards):
+    """The settings of one stage as one string: what the stage's jobs depend on."""
+    settings = settings_of(wildcards)
+    stage, _, search = wildcards.stage.partition("-")
+    extra = {}
+    if stage == "search":
+        baseline = search.removeprefix("baseline-") if search.startswith("baseline-") else None
+        method = "random" if baseline else search
+        extra = {"name": search, "method": method, "baseline": baseline, "space": search_space(settings)}
+    return canonical_json(stage_spec(settings, stage, **extra))
+
+
+def spec(stage):
+    return "results/{study}/spec/" + stage + ".json"
+
+
+def calibration(wildcards):
+    """The calibration, where a decision of the study needs one."""
+    return ["results/{study}/calibration.json"] if needs_calibration(settings_of(wildcards)) else []
+
+
+def all_cores(wildcards):
+    """Threads of a job that measures times and must not share the machine."""
+    return workflow.cores or 1
+
+
+# Conda users: snakemake --software-deployment-method conda.
+ENVIRONMENT = str(SOURCE / "envs" / "voxnas.yaml")
+
+
+rule spec:
+    output:
+        "results/{study}/spec/{stage}.json",
+    log:
+        "results/{study}/logs/spec/{stage}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        text=spec_text,
+    shell:
+        "printf '%s\\n' {params.text:q} > {output} 2> {log}"

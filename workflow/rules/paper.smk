@@ -1,0 +1,29 @@
+# `snakemake paper`: every published table and figure, from the studies that `paper` names.
+
+
+rule publish:
+    input:
+        leaderboard="results/{study}/leaderboard.tsv",
+        comparisons="results/{study}/comparisons.tsv",
+        figures="results/{study}/figures",
+    output:
+        directory("results/published/{study}"),
+    log:
+        "results/{study}/logs/publish.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log} publish --study results/{wildcards.study} --output {output}"
+
+
+rule paper:
+    input:
+        expand("results/published/{study}", study=STUDIES if STUDY.paper else []),
+    output:
+        "results/published/studies.tsv",
+    log:
+        "results/published/paper.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log} collect --results results/published --output {output}"

@@ -1,0 +1,67 @@
+# In:  the tables of the benchmark
+# Out: figures/, report.html, model/
+
+
+def drawn(wildcards):
+    """What the figures and the page show beside the tables of the benchmark."""
+    return [
+        *searched_tables(wildcards),
+        *(f"results/{wildcards.study}/networks/{key}/profile.json" for key in finalists(wildcards.study)),
+    ]
+
+
+rule figures:
+    input:
+        drawn,
+        "results/{study}/leaderboard.tsv",
+        "results/{study}/comparisons.tsv",
+        spec=spec("figures"),
+    output:
+        report(
+            directory("results/{study}/figures"),
+            patterns=["{name}.svg"],
+            category="{study}",
+            labels={"figure": "{name}"},
+            caption="../report/figures.rst",
+        ),
+    log:
+        "results/{study}/logs/figures.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log} figures --study results/{wildcards.study} --output {output}"
+
+
+rule package:
+    input:
+        "results/{study}/leaderboard.tsv",
+        spec=spec("evaluate"),
+    output:
+        directory("results/{study}/model"),
+    log:
+        "results/{study}/logs/package.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log} package --study results/{wildcards.study} --output {output}"
+
+
+rule report:
+    input:
+        rules.index.output,
+        rules.figures.output,
+        "results/{study}/leaderboard.tsv",
+        "results/{study}/comparisons.tsv",
+        spec=spec("report"),
+    output:
+        "results/{study}/report.html",
+    log:
+        "results/{study}/logs/report.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log} report --study results/{wildcards.study} --output {output}"
+
+
+def study_outputs(study):
+    return [f"results/{study}/report.html", f"results/{study}/model"]

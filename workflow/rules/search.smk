@@ -1,0 +1,97 @@
+# In:  plan, splits, arrays
+# Out: search/<search>/steps/<k>/{proposal,result}.json, and one table per search
+#
+# Proposal k needs proposal k-1 and result k-W, which together imply all older ones, so the DAG is
+# static, its edges are few, and W steps can run at once. Every search is such a chain, the recipe
+# searches of the hand-made networks too.
+STEP = "results/{study}/search/{search}/steps"
+
+
+def calibration_space(wildcards):
+    method = settings_of(wildcards).search.methods[0]
+    return f"results/{wildcards.study}/spec/search-{method}.json"
+
+
+rule calibrate:
+    input:
+        plan="results/{study}/preprocess/plan.json",
+        spec=spec("calibrate"),
+        search=calibration_space,
+    output:
+        "results/{study}/calibration.json",
+    log:
+        "results/{study}/logs/calibrate.log",
+    conda:
+        ENVIRONMENT
+    threads: all_cores
+    shell:
+        "python -m voxnas --log {log} calibrate --spec {input.spec} --search {input.search} --plan {input.plan}"
+        " --output {output}"
+
+
+def older(wildcards):
+    k, window = int(wildcards.k), settings_of(wildcards).search.window
+    files = [f"{STEP}/{k - 1}/proposal.json"] if k else []
+    return files + ([f"{STEP}/{k - window}/result.json"] if k >= window else [])
+
+
+rule propose:
+    input:
+        older,
+        calibration,
+        plan="results/{study}/preprocess/plan.json",
+        spec=spec("search-{search}"),
+    output:
+        f"{STEP}/{{k}}/proposal.json",
+    log:
+        "results/{study}/logs/propose/{search}/{k}.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log} propose --study results/{wildcards.study} --search {wildcards.search}"
+        " --step {wildcards.k} --output {output}"
+
+
+rule step:
+    input:
+        arrays,
+        calibration,
+        proposal=f"{STEP}/{{k}}/proposal.json",
+        spec=spec("train"),
+    output:
+        result=f"{STEP}/{{k}}/result.json",
+        run=f"{STEP}/{{k}}/run.json",
+        curve=f"{STEP}/{{k}}/curve.tsv",
+    log:
+        "results/{study}/logs/step/{search}/{k}.log",
+    conda:
+        ENVIRONMENT
+    threads: lambda w: settings_of(w).training.threads
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        launcher="single",
+        processes=1,
+    shell:
+        "python -m voxnas --log {log} train --study results/{wildcards.study} --proposal {input.proposal}"
+        " --output {output.result} --launcher {resources.launcher} --processes {resources.processes}"
+
+
+def results_of_search(wildcards):
+    steps = searches_of(settings_of(wildcards))[wildcards.search]
+    return [f"{STEP}/{k}/result.json" for k in range(steps)]
+
+
+rule search:
+    input:
+        results_of_search,
+    output:
+        "results/{study}/search/{search}/trials.tsv",
+    log:
+        "results/{study}/logs/search/{search}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        steps=lambda w: searches_of(settings_of(w))[w.search],
+    shell:
+        "python -m voxnas --log {log} summarize --study results/{wildcards.study} --search {wildcards.search}"
+        " --steps {params.steps} --output {output}"

@@ -1,0 +1,81 @@
+# In:  the results of all searches
+# Out: networks/<key>/seed-<s>/: the finalists and the hand-made networks at full budget
+#
+# `select` is the one checkpoint. Networks are addressed by their key, never by rank, so that a new
+# selection retrains only what is new.
+NETWORK = "results/{study}/networks/{key}"
+
+
+def searched_tables(wildcards):
+    return [f"results/{wildcards.study}/search/{name}/trials.tsv" for name in searches_of(settings_of(wildcards))]
+
+
+checkpoint select:
+    input:
+        calibration,
+        tables=searched_tables,
+        spec=spec("select"),
+    output:
+        "results/{study}/finalists.json",
+    log:
+        "results/{study}/logs/select.log",
+    conda:
+        ENVIRONMENT
+    params:
+        searches=lambda w: ",".join(f"{n}={k}" for n, k in searches_of(settings_of(w)).items()),
+        linear=lambda w: "--linear" if "linear" in baseline_names(settings_of(w)) else "",
+    shell:
+        "python -m voxnas --log {log} select --study results/{wildcards.study} --searches {params.searches}"
+        " {params.linear} --output {output}"
+
+
+def finalists(study):
+    """Keys of all networks that left their search (known once `select` has run)."""
+    import json
+
+    with checkpoints.select.get(study=study).output[0].open() as file:
+        return sorted({n["key"] for n in json.load(file)["networks"]})
+
+
+rule network:
+    input:
+        "results/{study}/finalists.json",
+    output:
+        f"{NETWORK}/network.json",
+    log:
+        "results/{study}/logs/network/{key}.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log} network --finalists {input} --key {wildcards.key} --output {output}"
+
+
+rule train:
+    input:
+        arrays,
+        calibration,
+        network=f"{NETWORK}/network.json",
+        spec=spec("train"),
+    output:
+        result=f"{NETWORK}/seed-{{seed}}/result.json",
+        run=f"{NETWORK}/seed-{{seed}}/run.json",
+        curve=f"{NETWORK}/seed-{{seed}}/curve.tsv",
+        weights=f"{NETWORK}/seed-{{seed}}/weights.safetensors",
+    log:
+        "results/{study}/logs/train/{key}/seed-{seed}.log",
+    conda:
+        ENVIRONMENT
+    threads: lambda w: settings_of(w).training.threads
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        launcher="single",
+        processes=1,
+    shell:
+        "python -m voxnas --log {log} train --study results/{wildcards.study} --network {input.network}"
+        " --seed {wildcards.seed} --output {output.result}"
+        " --launcher {resources.launcher} --processes {resources.processes}"
+
+
+def weights(wildcards):
+    seeds = settings_of(wildcards).training.seeds
+    return [f"{NETWORK}/seed-{s}/weights.safetensors" for s in range(seeds)]
