@@ -1,0 +1,153 @@
+"""Measures the networks from which :mod:`voxnas.complexity.calibration` predicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+
+from voxnas.complexity.analytic import analyze
+from voxnas.complexity.calibration import FEATURES, features, identity
+from voxnas.complexity.measured import device_record, measure_latency, measure_training
+from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.baselines import BASELINES, baselines_for, within
+from voxnas.core.search_space import SearchSpace
+from voxnas.core.seeds import derive_seed
+from voxnas.nn.build import build_network
+from voxnas.nn.precision import resolve_precision
+
+NETWORKS = 10  # random networks of the space
+CANDIDATES = 100  # drawn to choose them from
+REPEATS = 3
+
+
+def measure_calibration(
+    space: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    limits: Mapping[str, Any] | None = None,
+    seconds: float = 45.0,
+) -> dict[str, Any]:
+    """Time the baselines and random networks of a space, and fit the prediction.
+
+    Parameters
+    ----------
+    space : mapping
+        Search space as plain data.
+    plan : mapping
+        The study's plan.
+    spec : mapping
+        ``batch_size``, ``precision``, ``threads`` and ``seed`` of the calibrate spec.
+    limits : mapping or None
+        Limits of the search; the random networks keep those on parameters and MACs.
+    seconds : float
+        No further network is begun after so long, once there are more than coefficients.
+
+    Returns
+    -------
+    dict
+        The record ``calibration.json``: ``table`` of measured networks by identity,
+        ``coefficients``, ``error`` (median and largest relative error of each network predicted
+        from the others), ``bf16`` (how many times faster than float32), ``device``.
+    """
+    torch.set_num_threads(spec["threads"])
+    begun = time.monotonic()
+    limits = limits or {}
+    patch, shape = plan["patch"], (spec["batch_size"], plan["channels"], *plan["patch"])
+    chosen = _baselines(plan, limits)
+    least = len(chosen) + len(FEATURES) + 1
+    chosen |= _random(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
+    table: dict[str, dict[str, Any]] = {}
+    rows = []
+    for name, architecture in chosen.items():
+        if len(rows) >= least and time.monotonic() - begun > seconds:
+            break
+        network = build_network(architecture)
+        step = measure_training(network, shape, REPEATS, precision=spec["precision"])
+        latency = measure_latency(network, (1, *shape[1:]), REPEATS, 1, spec["precision"])
+        table[identity(architecture)] = {
+            "name": name,
+            "architecture": architecture.plain(),
+            "train_seconds": step / spec["batch_size"],
+            "latency_ms": latency["median_ms"],
+            **analyze(architecture, patch)._asdict(),
+        }
+        facts = features(architecture, patch)
+        rows.append([facts[feature] for feature in FEATURES])
+    matrix = np.array(rows)
+    coefficients, errors = {}, {}
+    for what in ("train_seconds", "latency_ms"):
+        times = np.array([row[what] for row in table.values()])
+        coefficients[what] = dict(zip(FEATURES, map(float, _fit(matrix, times)), strict=True))
+        error = _left_out_errors(matrix, times)
+        errors[what] = {"median": float(np.median(error)), "largest": float(error.max())}
+    first = next(iter(chosen.values()))
+    return {
+        "schema_version": 1,
+        "patch": list(patch),
+        "batch_size": spec["batch_size"],
+        "table": table,
+        "coefficients": coefficients,
+        "error": errors,
+        "bf16": _bf16(first, shape),
+        "device": device_record(spec["threads"], spec["precision"]),
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+
+
+def _baselines(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, UNet | CNN]:
+    """The hand-made networks of the plan's task, the cheapest first."""
+    built = {name: BASELINES[name](plan, limits)[0] for name in baselines_for(plan["task"])}
+    networks = {name: a for name, a in built.items() if not isinstance(a, Linear)}
+    return dict(sorted(networks.items(), key=lambda item: analyze(item[1], plan["patch"]).macs))
+
+
+def _random(space: SearchSpace, plan: Mapping[str, Any], limits: Mapping[str, Any], seed: int) -> dict[str, UNet | CNN]:
+    """Random networks within the limits: every block type in turn, from cheap to dear within each."""
+    rng = np.random.default_rng(seed)
+    found: dict[str, UNet | CNN] = {}
+    for _ in range(CANDIDATES):
+        architecture, _ = space.decode(space.sample(rng), plan)
+        if within(architecture, limits, plan["patch"]):
+            found[identity(architecture)] = architecture
+    by_block: dict[str, list[UNet | CNN]] = {}
+    for architecture in sorted(found.values(), key=lambda a: analyze(a, plan["patch"]).macs):
+        by_block.setdefault(architecture.block, []).append(architecture)
+    chosen = []
+    for i, block in enumerate(sorted(by_block)):
+        networks, share = by_block[block], len(range(i, NETWORKS, len(by_block)))
+        # The dearest tenth is left to the prediction: it would take most of the time.
+        places = np.linspace(0, 0.9 * (len(networks) - 1), min(share, len(networks))).astype(int)
+        chosen += [networks[place] for place in places]
+    return {f"random-{i}": architecture for i, architecture in enumerate(chosen)}
+
+
+def _fit(matrix: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Non-negative coefficients with the least relative squared error."""
+    scale = matrix.max(axis=0)
+    scale[scale == 0] = 1
+    solution, _ = nnls(matrix / scale / times[:, None], np.ones(len(times)))
+    return solution / scale
+
+
+def _left_out_errors(matrix: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Relative error of each network, predicted from all others."""
+    errors = []
+    for i in range(len(times)):
+        others = np.arange(len(times)) != i
+        errors.append(abs(matrix[i] @ _fit(matrix[others], times[others]) / times[i] - 1))
+    return np.array(errors)
+
+
+def _bf16(architecture: UNet | CNN, shape: tuple[int, ...]) -> dict[str, Any]:
+    """How many times as fast a training step is in bfloat16 as in float32."""
+    network = build_network(architecture)
+    seconds = {p: measure_training(network, shape, REPEATS, precision=p) for p in ("float32", "bf16")}
+    return {
+        "in_hardware": resolve_precision("auto") is not None,
+        "train_speedup": round(seconds["float32"] / seconds["bf16"], 3),
+    }
