@@ -1,0 +1,150 @@
+"""``voxnas validate``: read every scan of a data set and say what is wrong with it.
+
+The status is 0 if all scans can be used, 1 if some cannot, 2 if none can or the folder is not a data set.
+A single image, or a folder of images that is no data set, is checked file by file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from voxnas.core.settings import DataSettings
+    from voxnas.data.index import Index
+
+TASKS = ("segmentation", "classification", "regression")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="folder of a data set (MSD, nnU-Net, BIDS), or an image"
+    )
+    parser.add_argument("--task", choices=TASKS, help="default: classification or regression with --target, "
+                        "segmentation where there are label maps, else the images alone")  # fmt: skip
+    parser.add_argument("--suffix", default="T1w", help="BIDS: suffix of the images (default: T1w)")
+    parser.add_argument("--target", default="", help="BIDS: column of participants.tsv to predict")
+    parser.add_argument("--derivatives", default="", help="BIDS: folder under derivatives/ with the label maps")
+    parser.add_argument("--label-suffix", default="dseg", help="BIDS: suffix of the label maps (default: dseg)")
+    parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the scans, the excluded ones, and a summary."""
+    from voxnas.core.errors import UserError
+    from voxnas.core.settings import DataSettings
+    from voxnas.data.bids import is_bids
+    from voxnas.data.index import index_files, index_layout, is_image, read_layout
+    from voxnas.data.msd import is_msd
+
+    path = arguments.path.expanduser().absolute()
+    settings = DataSettings(
+        suffix=arguments.suffix,
+        target=arguments.target,
+        derivatives=arguments.derivatives,
+        label_suffix=arguments.label_suffix,
+        strict=arguments.strict,
+    )
+    if arguments.task in ("classification", "regression") and not settings.target:
+        raise UserError(f"--task {arguments.task} needs --target", "name a column of participants.tsv")
+    if path.is_dir() and (is_msd(path) or is_bids(path)):
+        task = arguments.task or infer_task(path, settings)
+        index = index_layout(read_layout(path, task, settings), task, settings)
+        print(f"{index.dataset['name']} ({index.dataset['layout'].upper()}), {_purpose(index, path, settings)}")
+    elif path.is_dir() or path.is_file() or path.is_symlink():
+        files = [p for p in sorted(path.rglob("*")) if is_image(p)] if path.is_dir() else [path]
+        if not files:
+            raise UserError(f"{path} has neither a data set (dataset.json, sub-* folders) nor image files")
+        index = index_files(files, settings.strict)
+        print("No data set (dataset.json or sub-* folders): image files one by one" if path.is_dir() else "One image")
+    else:
+        raise UserError(f"{path} does not exist")
+    try:
+        print_index(index, path)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if index.scans.empty:
+        return 2
+    return 1 if len(index.excluded) else 0
+
+
+def infer_task(root: Path, settings: DataSettings) -> str | None:
+    """The task that a data set can be for, None for its images alone."""
+    from voxnas.core.errors import UserError
+    from voxnas.data.bids import MISSING, find_derivative, read_participants
+    from voxnas.data.msd import is_msd
+
+    if is_msd(root):
+        return "segmentation"
+    if settings.target:
+        values = [row.get(settings.target) for row in read_participants(root).values()]
+        texts = [v for v in values if v is not None and v not in MISSING]
+        numbers = [v for v in texts if v.replace(".", "", 1).lstrip("-").isdigit()]
+        # A few whole numbers are codes of classes; many different ones are measured.
+        measured = len(set(numbers)) > 10 and len(numbers) > len(texts) / 2
+        return "regression" if measured else "classification"
+    if settings.derivatives or settings.label_suffix != "dseg":
+        return "segmentation"
+    try:
+        find_derivative(root, settings)
+    except UserError:
+        return None
+    return "segmentation"
+
+
+def _purpose(index: Index, root: Path, settings: DataSettings) -> str:
+    """The task in words; where there is none, which label maps there would be."""
+    from voxnas.data.bids import label_suffixes
+
+    task = index.dataset["task"]
+    if task == "segmentation":
+        return "segmentation: " + ", ".join(f"{v} {name}" for v, name in index.dataset["labels"].items())
+    if task:
+        return f"{task} of {settings.target!r}"
+    others = label_suffixes(root)
+    return "images alone" + (f" (for their label maps: --label-suffix {' | '.join(others)})" if others else "")
+
+
+def print_index(index: Index, root: Path) -> None:
+    """Print an index as tables for a person; paths are relative to the data set's folder."""
+    scans = index.scans
+    if len(scans):
+        columns = {"scan": list(scans["scan"]), "shape": _shapes(scans), "spacing mm": list(scans["spacing"])}
+        columns["axes"], columns["type"] = list(scans["orientation"]), list(scans["dtype"])
+        if index.values:
+            columns["labels"] = [",".join(map(str, _shorten(index.values[s]))) for s in scans["scan"]]
+        elif index.dataset["target"]:
+            columns[index.dataset["target"]] = list(scans["target"])
+        widths = {name: max(len(name), *map(len, cells)) for name, cells in columns.items()}
+        print("\n" + "  ".join(name.ljust(widths[name]) for name in columns).rstrip())
+        for number, warnings in enumerate(scans["warnings"]):
+            print("  ".join(cells[number].ljust(widths[name]) for name, cells in columns.items()).rstrip())
+            for text in warnings.split(";") if isinstance(warnings, str) else ():
+                print(f"  ! {text}")
+    if len(index.excluded):
+        print("\nExcluded:")
+        for row in index.excluded.itertuples():
+            file = Path(row.file)
+            print(f"  {file.relative_to(root) if root in file.parents else file}: {row.reason}")
+    doubtful = int(scans["warnings"].notna().sum())
+    print(f"\n{len(scans)} usable, {doubtful} of them with warnings, {len(index.excluded)} excluded")
+
+
+def _shapes(scans: pd.DataFrame) -> list[str]:
+    """Shape with channels and frames where there are several."""
+    texts = []
+    for row in scans.itertuples():
+        extra = f" {row.channels} channels" if row.channels > 1 else f" {row.frames} volumes" if row.frames > 1 else ""
+        texts.append(row.shape + extra)
+    return texts
+
+
+def _shorten(values: list[int]) -> list[object]:
+    return values if len(values) <= 8 else [*values[:3], "...", values[-1]]

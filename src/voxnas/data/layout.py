@@ -1,0 +1,99 @@
+"""What a reader of a data set layout hands to the index: candidates, and what the data set says of itself."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from voxnas.core.errors import UserError
+
+LastAxis = Literal["channel", "time", "none", "unknown"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One scan that a data set names, before any voxel is read.
+
+    Attributes
+    ----------
+    scan, participant, session, site : str
+        Names; session and site are empty where there is none.
+    images : tuple of path
+        One file, or one a channel.
+    label : path or None
+        Label map.
+    target : str or None
+        Text from participants.tsv.
+    last_axis : {"channel", "time", "none", "unknown"}
+        Meaning of the fourth axis of a 4D image; with ``none`` a 4D image is left out.
+    repetition_time : float or None
+        Seconds between volumes by the sidecar.
+    problem : str
+        Why the scan cannot be used, if that is known already.
+    """
+
+    scan: str
+    participant: str
+    images: tuple[Path, ...]
+    session: str = ""
+    site: str = ""
+    label: Path | None = None
+    target: str | None = None
+    last_axis: LastAxis = "none"
+    repetition_time: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A data set as its reader understood it.
+
+    Attributes
+    ----------
+    kind : str
+        ``msd``, ``bids`` or ``files``.
+    name : str
+        Name of the data set.
+    candidates : list of Candidate
+        The scans.
+    channels : list of str
+        Names of the image channels.
+    labels : dict of int to str
+        Names of the label values; empty where the data set does not give them.
+    """
+
+    kind: str
+    name: str
+    candidates: list[Candidate]
+    channels: list[str]
+    labels: dict[int, str] = field(default_factory=dict)
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """A JSON object that belongs to a data set; a damaged one is a UserError."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not readable JSON: {error}", "repair it, or fetch the data set again") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path} must hold a JSON object, not {type(data).__name__}")
+    return data
+
+
+def choose(value: str, known: Iterable[str]) -> str:
+    """Words for a remedy: the nearest of the known values, then all of them."""
+    known = sorted(known)
+    near = difflib.get_close_matches(value, known, 1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}There are: {', '.join(known) or 'none'}"
+
+
+def stem(path: Path) -> str:
+    """File name without ``.nii``, ``.nii.gz`` and the like."""
+    return path.name.removesuffix(".gz").rpartition(".")[0] if path.name.endswith(".gz") else path.stem

@@ -1,0 +1,311 @@
+"""NIfTI images: opened with every claim of the header checked, loaded, and written on the grid of another.
+
+nibabel repairs or passes over much that a study must know of (zero voxel sizes, a wrong checksum,
+sizes that no file of this length can hold), so the header is first read here as it is stored.
+Anything that cannot be used is a :class:`~voxnas.core.errors.ScanError` that starts with the
+file's path; anything that is used with a doubt is a warning in :class:`HeaderFacts`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import math
+import os
+import zlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from voxnas.core.errors import ScanError
+from voxnas.io.nifti_header import first_bytes, in_bytes, stored_header
+
+SUFFIXES = (".nii.gz", ".nii", ".mnc", ".mgz", ".mgh")
+MIN_AXIS = 4  # a volume needs two axes of at least this many voxels
+LABEL_NOISE = 0.01  # a label may be stored this far from a whole number
+SHIFT_TOLERANCE = 0.5  # in voxels
+WARNINGS = "voxnas_warnings"  # keys of an image's `extra`
+SPACING = "voxnas_spacing"
+
+
+@dataclass(frozen=True)
+class HeaderFacts:
+    """What the header of an image says.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (X, Y, Z) or (X, Y, Z, C or T); trailing axes of one voxel are left out.
+    spacing : tuple of float or None
+        Voxel size in mm along X, Y, Z; None where the file does not say.
+    orientation : str
+        Axis codes such as ``RAS``.
+    dtype : str
+        Type of the stored voxels.
+    warnings : tuple of str
+        Doubts about the file, in words.
+    """
+
+    shape: tuple[int, ...]
+    spacing: tuple[float, float, float] | None
+    orientation: str
+    dtype: str
+    warnings: tuple[str, ...]
+
+
+def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
+    """Open an image lazily: the header is read and checked, no voxel is.
+
+    Of two transforms the sform is used, and the qform where the sform is not usable.
+
+    Raises
+    ------
+    ScanError
+        If the file is missing, is not an image, or its header claims what cannot be.
+    """
+    path = Path(path)
+    head = first_bytes(path)
+    warnings: list[str] = []
+    nifti = path.name.endswith((".nii", ".nii.gz"))
+    raw = stored_header(path, head, warnings) if nifti else None
+    level = nib.imageglobals.logger.level
+    nib.imageglobals.logger.setLevel(logging.CRITICAL)  # what it repairs is told by our own warnings
+    try:
+        image = nib.load(path)
+    except Exception as error:  # nibabel's readers raise of every kind on damaged bytes
+        raise ScanError(f"{path}: not readable as an image: {error}") from None
+    finally:
+        nib.imageglobals.logger.setLevel(level)
+    if not isinstance(image, nib.spatialimages.SpatialImage):
+        raise ScanError(f"{path}: {type(image).__name__} is not a volume")
+    if raw is not None:
+        image = _with_transform(path, image, raw, warnings)
+    elif not _usable(image.affine):
+        raise ScanError(f"{path}: the affine is not usable (not finite, or singular)")
+    else:
+        image.extra[SPACING] = _voxel_sizes(image.affine)
+    shape = _volume_shape(image.shape)
+    if len(shape) > 4:
+        raise ScanError(f"{path}: {len(shape)} axes ({'x'.join(map(str, shape))}), at most 4 are understood")
+    if len(shape) < 3:
+        raise ScanError(f"{path}: a {len(shape)}D image ({'x'.join(map(str, shape))}), a volume is needed")
+    if sorted(shape[:3])[1] < MIN_AXIS:
+        text = "x".join(map(str, shape[:3]))
+        raise ScanError(f"{path}: too small ({text} voxels), two axes must have {MIN_AXIS} or more")
+    if min(shape[:3]) < MIN_AXIS:
+        warnings.append(f"only {min(shape[:3])} voxel(s) along one axis")
+    image.extra[WARNINGS] = warnings
+    return image
+
+
+def _with_transform(
+    path: Path, image: nib.Nifti1Image, raw: nib.Nifti1Header, warnings: list[str]
+) -> nib.spatialimages.SpatialImage:
+    """The image with a usable affine and its true spacing, with doubts added to the warnings."""
+    qcode, scode = int(raw["qform_code"]), int(raw["sform_code"])
+    pixdim = np.abs(np.asarray(raw["pixdim"][1:4], dtype=float))
+    sized = bool(np.isfinite(pixdim).all() and pixdim.min() > 0)
+    qform = _quaternion_affine(raw) if qcode > 0 and sized else None
+    sform = raw.get_sform().astype(float) if scode > 0 else None
+    if sform is not None and not _usable(sform):
+        if qform is None:
+            raise ScanError(f"{path}: the sform is not usable (not finite, or singular) and there is no qform")
+        warnings.append("the sform is not usable (not finite, or singular), qform used")
+        sform = None
+        image = type(image)(image.dataobj, qform, image.header, file_map=image.file_map)
+    if sform is None and qcode > 0 and sized and qform is None:
+        raise ScanError(f"{path}: the qform is not usable and there is no sform")
+    affine = sform if sform is not None else qform
+    if affine is not None:
+        image.extra[SPACING] = _voxel_sizes(affine)
+    elif sized:
+        warnings.append("no orientation in the header (qform and sform codes 0), read as LAS")
+        image.extra[SPACING] = tuple(float(p) for p in pixdim)
+    else:
+        warnings.append("voxel size 0 in the header and no sform, spacing unknown")
+        image.extra[SPACING] = None
+    if sform is not None and qform is not None:
+        axes = [nib.aff2axcodes(a) for a in (qform, sform)]
+        moved = qcode == scode and shift_in_voxels(sform, qform, image.shape[:3]) > SHIFT_TOLERANCE
+        if axes[0] != axes[1] or moved:
+            names = " and ".join("".join(map(str, a)) for a in axes)
+            warnings.append(f"qform and sform disagree ({names}), sform used")
+    unit = raw.get_xyzt_units()[0] if int(raw["xyzt_units"]) & 7 in (0, 1, 2, 3) else "unknown"
+    if unit in ("meter", "micron"):
+        warnings.append(f"the header's unit of length is {unit}, read as mm")
+    if len(_volume_shape(image.shape)) == 4 and not raw["pixdim"][4] > 0:
+        warnings.append("no time step in the header (pixdim[4] is 0)")
+    return image
+
+
+def _quaternion_affine(raw: nib.Nifti1Header) -> NDArray[np.float64] | None:
+    try:
+        affine = raw.get_qform()
+    except (ValueError, nib.spatialimages.HeaderDataError):  # no unit quaternion
+        return None
+    return affine if _usable(affine) else None
+
+
+def _usable(affine: NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-12)
+
+
+def _voxel_sizes(affine: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(size) for size in nib.affines.voxel_sizes(affine))
+
+
+def _volume_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape without trailing axes of one voxel beyond the third."""
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    return tuple(int(n) for n in shape)
+
+
+def shift_in_voxels(affine: NDArray[np.float64], other: NDArray[np.float64], shape: Collection[int]) -> float:
+    """Largest distance, in voxels of `affine`, between the corners of one grid under two affines."""
+    corners = np.stack(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"), -1).reshape(-1, 3)
+    moved = nib.affines.apply_affine(np.linalg.inv(affine) @ other, corners)
+    return float(np.linalg.norm(moved - corners, axis=1).max())
+
+
+def header_facts(image: nib.spatialimages.SpatialImage) -> HeaderFacts:
+    """What the header of an image from :func:`open_image` says."""
+    return HeaderFacts(
+        shape=_volume_shape(image.shape),
+        spacing=image.extra[SPACING],
+        orientation="".join(map(str, nib.aff2axcodes(image.affine))),
+        dtype=np.dtype(image.get_data_dtype()).name,
+        warnings=tuple(image.extra[WARNINGS]),
+    )
+
+
+def check_integrity(path: str | Path) -> None:
+    """Read a file to its end in small pieces: checksum right, and every claimed voxel there.
+
+    Raises
+    ------
+    ScanError
+        As :func:`open_image`, and for a gzip stream that is damaged, cut short or fails its CRC.
+    """
+    path = Path(path)
+    image = open_image(path)
+    if not path.name.endswith(".nii.gz"):
+        return  # without compression the size is all there is to check, and open_image did
+    length = 0
+    try:
+        with gzip.open(path) as file:
+            while piece := file.read(1 << 20):
+                length += len(piece)
+    except (OSError, EOFError, zlib.error) as error:
+        text = "gzip checksum (CRC) is wrong" if "CRC" in str(error) else f"damaged gzip: {error}"
+        raise ScanError(f"{path}: {text}", "fetch the file again") from None
+    claim = math.prod(image.shape) * image.get_data_dtype().itemsize + image.dataobj.offset
+    if length < claim:
+        raise ScanError(f"{path}: cut short, {in_bytes(length)} of {in_bytes(claim)} are there")
+
+
+def read_voxels(image: nib.spatialimages.SpatialImage, path: str | Path) -> NDArray:
+    """Scaled voxels, (X, Y, Z) or (X, Y, Z, C); ScanError if they cannot be read."""
+    try:
+        return np.asanyarray(image.dataobj).reshape(_volume_shape(image.shape))
+    except Exception as error:  # as in open_image
+        raise ScanError(f"{path}: the voxels cannot be read: {error}") from None
+
+
+def load_array(path: str | Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Load an image that is whole.
+
+    Returns
+    -------
+    array : ndarray of float32, (X, Y, Z) or (X, Y, Z, C)
+        Scaled by slope and intercept; voxels that are not finite become 0.
+    affine : ndarray of float64, (4, 4)
+        Voxel to world, in mm.
+
+    Raises
+    ------
+    ScanError
+        As :func:`check_integrity`.
+    """
+    check_integrity(path)
+    image = open_image(path)
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = read_voxels(image, path).astype(np.float32)
+    return np.nan_to_num(array, copy=False, nan=0.0, posinf=0.0, neginf=0.0), image.affine
+
+
+def load_label(path: str | Path, allowed: Collection[int] | None = None) -> NDArray[np.int16] | NDArray[np.int32]:
+    """Load a label map as whole numbers.
+
+    Parameters
+    ----------
+    path : path
+        File.
+    allowed : collection of int, optional
+        The values that may occur; any that are not negative by default.
+
+    Returns
+    -------
+    ndarray of int16 (int32 if a value needs it), (X, Y, Z)
+
+    Raises
+    ------
+    ScanError
+        As :func:`check_integrity`, and for fractional, negative and unknown values.
+    """
+    check_integrity(path)
+    voxels = read_voxels(open_image(path), path)
+    if voxels.ndim != 3:
+        raise ScanError(f"{path}: a label map must be 3D, this one has {voxels.shape[3]} volumes")
+    if voxels.dtype.kind == "f":
+        whole = np.rint(voxels)
+        if not np.isfinite(voxels).all() or np.abs(voxels - whole).max() > LABEL_NOISE:
+            raise ScanError(f"{path}: fractional label values", "resample label maps with nearest neighbour")
+        voxels = whole
+    found = np.unique(voxels)
+    if found[0] < 0:
+        raise ScanError(f"{path}: negative label value {int(found[0])}")
+    if found[-1] > np.iinfo(np.int32).max:
+        raise ScanError(f"{path}: label value {int(found[-1])} is too large")
+    unknown = [int(v) for v in found if allowed is not None and int(v) not in allowed]
+    if unknown:
+        known = ", ".join(map(str, sorted(allowed or ())))
+        raise ScanError(f"{path}: label value {', '.join(map(str, unknown[:5]))} is not one of {known}")
+    return voxels.astype(np.int16 if found[-1] <= np.iinfo(np.int16).max else np.int32)
+
+
+def save_like(
+    path: str | Path, array: NDArray, reference: nib.spatialimages.SpatialImage, dtype: DTypeLike = np.uint8
+) -> None:
+    """Write an array on the grid of another image: same affine, header codes and shape.
+
+    Parameters
+    ----------
+    path : path
+        A ``.nii`` or ``.nii.gz`` file; equal arrays give equal bytes.
+    array : ndarray, (X, Y, Z) or (X, Y, Z, K)
+        Voxels in the order of the reference.
+    reference : image
+        From :func:`open_image`.
+    dtype : dtype
+        Type of the stored voxels.
+    """
+    path = Path(path)
+    if tuple(array.shape[:3]) != tuple(reference.shape[:3]):
+        raise ValueError(f"{path}: shape {array.shape} does not fit the reference's {reference.shape}")
+    if array.size == math.prod(reference.shape):
+        array = array.reshape(reference.shape)
+    kind = type(reference) if isinstance(reference, nib.Nifti1Pair) else nib.Nifti1Image
+    header = reference.header.copy() if isinstance(reference, nib.Nifti1Pair) else None
+    image = kind(array.astype(dtype), reference.affine, header, dtype=np.dtype(dtype))
+    image.header["cal_min"] = image.header["cal_max"] = 0  # the display range of the reference
+    image.header.set_slope_inter(1, 0)
+    data = image.to_bytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(gzip.compress(data, 6, mtime=0) if path.suffix == ".gz" else data)
+    os.replace(part, path)

@@ -1,0 +1,111 @@
+"""The header of a NIfTI file as it is stored, before nibabel repairs anything in it."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+
+from voxnas.core.errors import ScanError
+
+MAX_DEFLATE_RATIO = 1032  # no deflate stream unpacks to more than this many times its size
+NOT_A_SCALAR = {1: "1-bit", 32: "complex", 128: "RGB colour", 1792: "complex", 2048: "complex", 2304: "RGBA colour"}
+
+
+def first_bytes(path: Path) -> bytes:
+    """The first 540 bytes of the (unpacked) file; a ScanError says what the file is if it is no image."""
+    if not path.exists():
+        if path.is_symlink():
+            raise ScanError(f"{path}: a link to content that is not here", "fetch it (git annex get, datalad get)")
+        raise ScanError(f"{path}: no such file")
+    if not path.is_file():
+        raise ScanError(f"{path}: not a file")
+    try:
+        with path.open("rb") as file:
+            head = file.read(540)
+    except OSError as error:
+        raise ScanError(f"{path}: cannot be read: {error.strerror}") from None
+    if not head:
+        raise ScanError(f"{path}: empty file (0 bytes)")
+    if head.startswith(b"version https://git-lfs"):
+        raise ScanError(f"{path}: a git-LFS pointer, the content is not fetched", "run git lfs pull")
+    packed = head[:2] == b"\x1f\x8b"
+    if (not packed and len(head) < 348 and b"\0" not in head) or head.lstrip()[:1] == b"<":
+        raise ScanError(f"{path}: a text or HTML file, not an image", "download it again")
+    if path.suffix == ".gz" and not packed:
+        raise ScanError(f"{path}: not gzip although its name ends in .gz", "rename or download it again")
+    if path.suffix == ".nii" and packed:
+        raise ScanError(f"{path}: gzip although its name ends in .nii", "rename it to .nii.gz")
+    if path.suffix == ".gz":
+        try:
+            with gzip.open(path) as file:
+                head = file.read(540)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ScanError(f"{path}: damaged gzip: {error}") from None
+    return head
+
+
+def stored_header(path: Path, head: bytes, warnings: list[str]) -> nib.Nifti1Header:
+    """The NIfTI header as it is stored, its claims checked against the file's size.
+
+    Parameters
+    ----------
+    path : path
+        File.
+    head : bytes
+        Its :func:`first_bytes`.
+    warnings : list of str
+        Doubts are added to it.
+
+    Raises
+    ------
+    ScanError
+        If the header claims what cannot be.
+    """
+    if len(head) < 348:
+        raise ScanError(f"{path}: {len(head)} bytes are too few for a NIfTI header")
+    sizes = {int.from_bytes(head[:4], "little"): "<", int.from_bytes(head[:4], "big"): ">"}
+    if 540 in sizes:
+        order, kind, length = sizes[540], nib.Nifti2Header, 540
+    else:
+        if head[344:347] not in (b"n+1", b"ni1"):
+            raise ScanError(f"{path}: not NIfTI (no magic number in the header)")
+        if 348 not in sizes:
+            warnings.append(f"header length is stored as {min(sizes)} instead of 348")
+        order = sizes.get(348, "<" if head[40] in range(1, 8) else ">")
+        kind, length = nib.Nifti1Header, 348
+    if len(head) < length:
+        raise ScanError(f"{path}: {len(head)} bytes are too few for a NIfTI-2 header")
+    raw = kind(head[:length], endianness=order, check=False)
+    axes = int(raw["dim"][0])
+    if not 1 <= axes <= 7:
+        raise ScanError(f"{path}: the header's number of axes, dim[0], is {axes}, allowed are 1 to 7")
+    shape = [int(n) for n in raw["dim"][1 : axes + 1]]
+    if min(shape) < 1:
+        raise ScanError(f"{path}: the header's shape is {'x'.join(map(str, shape))}, every axis must be positive")
+    code = int(raw["datatype"])
+    if code in NOT_A_SCALAR:
+        raise ScanError(f"{path}: {NOT_A_SCALAR[code]} voxels (datatype {code})", "convert it to one number a voxel")
+    try:
+        size = raw.get_data_dtype().itemsize
+    except KeyError:
+        raise ScanError(f"{path}: datatype code {code} is unknown") from None
+    if size == 0:
+        raise ScanError(f"{path}: datatype code {code} names no voxel type")
+    claim = math.prod(shape) * size + int(max(raw["vox_offset"], 0))
+    stored = path.stat().st_size
+    if claim > stored * (MAX_DEFLATE_RATIO if path.suffix == ".gz" else 1):
+        raise ScanError(f"{path}: the header claims {in_bytes(claim)} but the file has {in_bytes(stored)}")
+    return raw
+
+
+def in_bytes(count: float) -> str:
+    """A number of bytes for a person."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.0f} TB"
