@@ -1,5 +1,6 @@
 # What every chapter uses: the typed settings of each study, and the specs that its jobs read.
 import sys
+from functools import cache
 
 import yaml
 
@@ -26,24 +27,26 @@ def checked(raw, source):
         sys.exit(2)
 
 
-def paper_study(name):
-    """A study that the paper names; data_root of the command line holds for those that read a folder in it."""
+STUDY = checked(config, "the configuration")
+
+
+@cache
+def study_settings(name):
+    """The study that was asked for, or another one that the paper names, read when a rule needs it."""
+    if name == STUDY.study:
+        return STUDY
     path = SOURCE / "config" / "studies" / f"{name}.yaml"
     if not path.exists():
         print(f"voxnas: paper names {name!r}, but {path} does not exist", file=sys.stderr)
         sys.exit(2)
     raw = yaml.safe_load(path.read_text()) or {}
-    if raw.get("data", {}).get("folder") and config.get("data_root"):
-        raw.setdefault("data_root", config["data_root"])
+    if raw.get("data", {}).get("folder"):
+        raw.setdefault("data_root", STUDY.data_root)
     return checked(raw, str(path))
 
 
-STUDY = checked(config, "the configuration")
-STUDIES = {s.study: s for s in map(paper_study, STUDY.paper)} | {STUDY.study: STUDY}
-
-
 wildcard_constraints:
-    study="|".join(STUDIES),
+    study="|".join({*STUDY.paper, STUDY.study}),
     stage="[a-z]+(-[a-z0-9_-]+)?",
     search="[a-z][a-z0-9_-]*",
     k=r"\d+",
@@ -53,7 +56,7 @@ wildcard_constraints:
 
 
 def settings_of(wildcards):
-    return STUDIES[wildcards.study]
+    return study_settings(wildcards.study)
 
 
 def baseline_names(settings):

@@ -18,7 +18,7 @@ rule publish:
 
 rule paper:
     input:
-        expand("results/published/{study}", study=STUDIES if STUDY.paper else []),
+        expand("results/published/{study}", study=STUDY.paper),
     output:
         "results/published/studies.tsv",
     log:

@@ -43,6 +43,7 @@ RULES = {
     "figures": "draw the figures",
     "package": "write the model folder",
     "report": "write report.html",
+    "publish": "copy the small tables and figures of a study, with their provenance",
 }
 
 

@@ -192,11 +192,17 @@ class StudySettings(Settings):
     benchmark: BenchmarkSettings = Field(BenchmarkSettings(), description="Benchmark.")
     report: ReportSettings = Field(ReportSettings(), description="Report.")
     paper: tuple[str, ...] = Field(
-        (), description="`snakemake paper`: the study files (config/studies/<name>.yaml) whose tables are published."
+        ("phantom", "hippocampus"),
+        description="`snakemake paper`: the studies (config/studies/<name>.yaml) whose tables and figures are published.",
     )
 
     @model_validator(mode="after")
-    def _target_is_known(self) -> StudySettings:
+    def _data_can_be_found(self) -> StudySettings:
+        if self.data.folder and not self.data_root:
+            raise ValueError(
+                f"data_root is empty, but the study reads the folder {self.data.folder!r}; "
+                "give --config data_root=PATH, the folder itself or the one that holds it"
+            )
         if self.task != "segmentation" and self.data_root and not self.data.target:
             raise ValueError(f"data.target is empty; {self.task} needs a column of participants.tsv")
         return self
@@ -242,7 +248,7 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
     except ValidationError as error:
         first = error.errors()[0]
         location = tuple(p for p in first["loc"] if not str(p).startswith(("literal[", "tuple[")))
-        key = ".".join(str(p) for p in location) or "the study"
+        key = ".".join(str(p) for p in location)
         value = first.get("input")
         if first["type"] == "extra_forbidden":
             known = _known_keys(StudySettings, location)
@@ -256,5 +262,7 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
             e["msg"].removeprefix("Value error, ") for e in error.errors() if e["loc"][: len(location)] == location
         ]
         allowed = ", or ".join(dict.fromkeys(messages))
-        what = f"{key} = {value!r}" if location and not isinstance(value, dict) else key
+        if not location:  # a rule about several keys, which its message names
+            raise UserError(f"{source}: {allowed}", "see config/README.md") from None
+        what = key if isinstance(value, dict) else f"{key} = {value!r}"
         raise UserError(f"{source}: {what} is not allowed", f"{allowed}; see config/README.md") from None

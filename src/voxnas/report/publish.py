@@ -1,0 +1,52 @@
+"""The small tables and figures of a finished study, with their provenance, as they are published."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from voxnas.core.paths import StudyPaths
+from voxnas.io.records import read_json, write_json
+
+
+def publish_study(study: str | Path, output: str | Path) -> None:
+    """Copy a study's tables and figures to a folder of their own.
+
+    Parameters
+    ----------
+    study : path
+        Folder ``results/<study>`` of a finished study.
+    output : path
+        Folder to write: leaderboard.tsv, comparisons.tsv, trials-<search>.tsv, figures/ and
+        provenance.json (command, machine, versions, CPU time). What lay there before is replaced.
+    """
+    paths, output = StudyPaths(study), Path(output)
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    for table in (paths.leaderboard, paths.comparisons):
+        shutil.copy(table, output)
+    for table in sorted(paths.root.glob("search/*/trials.tsv")):
+        shutil.copy(table, output / f"trials-{table.parent.name}.tsv")
+    shutil.copytree(paths.figures, output / "figures")
+    write_json(output / "provenance.json", provenance(paths))
+
+
+def provenance(paths: StudyPaths) -> dict[str, Any]:
+    """Where a study's numbers come from: the command, the machines, the versions and the CPU time spent."""
+    runs = [read_json(p) for p in sorted(paths.store.glob("*/run.json"))]
+    study = paths.root.name
+    root = read_json(paths.spec("index"))["data_root"]
+    return {
+        "command": f"snakemake --configfile config/studies/{study}.yaml" + (" --config data_root=PATH" if root else ""),
+        "devices": sorted({run["device"] for run in runs}),
+        "precisions": sorted({run["precision"] for run in runs if "precision" in run}),
+        "launchers": sorted({f"{run['launcher']} x {run['processes']}" for run in runs}),
+        "versions": {name: sorted({run["versions"].get(name, "") for run in runs}) for name in runs[0]["versions"]},
+        "trainings": len(runs),
+        "training_cpu_seconds": round(sum(run["cpu_seconds"] for run in runs), 1),
+        "splits": {
+            "test": len(read_json(paths.splits)["test"]),
+            "folds": [len(fold) for fold in read_json(paths.splits)["folds"]],
+        },
+    }

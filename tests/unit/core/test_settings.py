@@ -1,0 +1,42 @@
+"""A mistake in a study file ends with one line that names key, value, what is allowed and the nearest key."""
+
+import pytest
+
+from voxnas.core.errors import UserError
+from voxnas.core.settings import StudySettings, needs_calibration, parse_settings
+
+MISTAKES = [
+    ({"serach": 1}, ["'serach'", "did you mean 'search'"]),
+    ({"search": {"step": 3}}, ["'search.step'", "'search.steps'", "(value 3)"]),
+    ({"training": {"budget": {"amuont": 3}}}, ["'training.budget.amount'"]),
+    ({"search": {"steps": -1}}, ["search.steps = -1", "greater than or equal to 0"]),
+    ({"search": {"steps": "many"}}, ["search.steps = 'many'", "valid integer"]),
+    ({"search": {"methods": ["bo"]}}, ["'bo'", "'bayesian' or 'random'"]),
+    ({"search": 3}, ["search = 3"]),
+    ({"preprocess": {"spacing": [1, 0, 1]}}, ["'auto'", "greater than 0"]),
+    ({"training": {"patch": [3, 3]}}, ["training.patch"]),
+    ({"benchmark": {"confidence": 1.0}}, ["benchmark.confidence = 1.0", "less than 1"]),
+    ({"study": "My Study"}, ["study = 'My Study'"]),
+    ({"task": "classification", "data_root": "x"}, ["data.target", "participants.tsv"]),
+]
+
+
+@pytest.mark.parametrize(("raw", "words"), MISTAKES, ids=lambda v: str(v)[:40])
+def test_mistakes_are_one_clear_line(raw: dict, words: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_settings(raw, "study.yaml")
+    text = str(caught.value)
+    assert "\n" not in text and text.startswith("study.yaml: ")
+    for word in words:
+        assert word in text
+
+
+def test_empty_mapping_is_the_default_study() -> None:
+    assert parse_settings({}) == StudySettings()
+
+
+def test_calibration_is_needed_for_times_only() -> None:
+    assert not needs_calibration(StudySettings())
+    timed = {"training": {"budget": {"amount": 10, "unit": "cpu_seconds"}}}
+    assert needs_calibration(parse_settings(timed))
+    assert needs_calibration(parse_settings({"search": {"limits": {"latency_ms": 5}}}))
