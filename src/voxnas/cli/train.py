@@ -1,0 +1,95 @@
+"""``voxnas train``: train one proposal of a search, or one seed of a network.
+
+Returns a stored result in under a second. Exit status 75: the state is saved, start it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voxnas.core.trial import Result
+    from voxnas.training.store import Entry
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from voxnas.training.distributed.launch import LAUNCHERS
+
+    parser.add_argument("--study", type=Path, required=True, help="folder of the study, results/<study>")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--proposal", type=Path, help="train a proposal of a search")
+    what.add_argument("--network", type=Path, help="train a finalist or baseline")
+    parser.add_argument("--seed", type=int, default=0, help="number of the network's training")
+    parser.add_argument("--output", type=Path, required=True, help="result.json; the other files lie beside it")
+    parser.add_argument("--launcher", choices=LAUNCHERS, default="single", help="how processes are started")
+    parser.add_argument("--processes", type=int, default=1, help="number of processes")
+    parser.add_argument("--deadline", type=float, help="save and leave with status 75 after so many seconds")
+    parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="time between two saved states")
+    parser.add_argument("--keep-state", action="store_true", help="keep the final state, to be continued later")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; see the module's docstring."""
+    from voxnas.core.errors import TRY_AGAIN
+    from voxnas.core.paths import StudyPaths
+    from voxnas.core.trial import Network, Proposal, Result
+    from voxnas.io.records import read_record
+    from voxnas.training.jobs import compose_result, network_job, proposal_job
+    from voxnas.training.parent import Interrupted, Launch, WorkerCrashed, WorkerKilled, train
+
+    def log(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    paths = StudyPaths(arguments.study)
+    if arguments.proposal:
+        proposal = read_record(arguments.proposal, Proposal)
+        if proposal.architecture is None:
+            _write(arguments, Result(state="SKIPPED", reason="nothing to do"), None, False)
+            return 0
+        job = proposal_job(paths, proposal)
+    else:
+        job = network_job(paths, read_record(arguments.network, Network), arguments.seed)
+    launch = Launch(
+        arguments.launcher,
+        arguments.processes,
+        arguments.deadline,
+        arguments.checkpoint_seconds,
+        arguments.keep_state,
+    )
+    try:
+        entry, reused = train(paths, job, launch, log)
+    except Interrupted:
+        return TRY_AGAIN
+    except WorkerCrashed as error:
+        log(f"voxnas train: {error}")
+        return 1
+    except WorkerKilled as error:
+        log(f"voxnas train: {error}")
+        if arguments.network:
+            return 1
+        result = compose_result(paths, job, {"state": "FAILED", "reason": str(error)}, "")
+        _write(arguments, result, None, False)
+        return 0
+    result = compose_result(paths, job, entry.finished() or {}, entry.name)
+    if arguments.network and result.state == "FAILED":
+        log(f"voxnas train: {result.reason}")
+        return 1
+    _write(arguments, result, entry, reused)
+    return 0
+
+
+def _write(arguments: argparse.Namespace, result: Result, entry: Entry | None, reused: bool) -> None:
+    """Write the result and its companions; without an entry nothing was trained to the end."""
+    from voxnas.io.records import read_json, write_json, write_text
+
+    folder = arguments.output.parent
+    write_text(folder / "curve.tsv", entry.curve.read_text() if entry else "samples\n")
+    write_json(folder / "run.json", {**(read_json(entry.run) if entry else {}), "reused": reused})
+    if arguments.network and entry:
+        shutil.copyfile(entry.weights, folder / "weights.safetensors")
+    write_json(arguments.output, result)

@@ -1,0 +1,30 @@
+"""Identity of a study's data, without reading an image and without torch or pandas."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+
+from voxnas.core.canonical import canonical_json
+from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
+from voxnas.io.records import read_json
+
+
+def data_digest(paths: StudyPaths) -> str:
+    """SHA-256 of what a training depends on: the scans' content, the plan and the splits.
+
+    Raises
+    ------
+    UserError
+        If one of the three files is missing or damaged.
+    """
+    try:
+        with open(paths.scans, encoding="utf-8", newline="") as file:
+            content = [[row["scan"], row["sha256"]] for row in csv.DictReader(file, delimiter="\t")]
+    except FileNotFoundError:
+        raise UserError(f"{paths.scans} does not exist", "run the stage index") from None
+    except KeyError as error:
+        raise UserError(f"{paths.scans} has no column {error}", "run the stage index") from None
+    record = [content, read_json(paths.plan), read_json(paths.splits)]
+    return hashlib.sha256(canonical_json(record).encode()).hexdigest()

@@ -1,0 +1,257 @@
+"""Random changes of one patch, each drawn as a deterministic twin that can be replayed.
+
+A random transform only draws; :meth:`draw` gives a frozen record of its parameters, and the
+record does the work. So a patch can be reproduced from its record alone (the idea is TorchIO's,
+Pérez-García et al. 2021). Kinds, ranges and probabilities at full strength are those of nnU-Net
+(Isensee et al. 2021, supplement 4), and so is the order: space, noise, blur, brightness,
+contrast, low resolution, gamma.
+
+All functions work on ``image : Tensor, (C, D, H, W)`` and ``label : Tensor, (D, H, W)`` or None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Pair = tuple[Tensor, Tensor | None]
+Triple = tuple[float, float, float]
+
+
+class Twin(Protocol):
+    """A transform with all its parameters fixed."""
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Transform a patch; the input stays as it is."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Flip the axes (D, H, W) that are named."""
+
+    axes: tuple[int, ...]
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Flip image and label."""
+        flipped = image.flip([a - 3 for a in self.axes])
+        return flipped, None if label is None else label.flip([a - 3 for a in self.axes])
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Rotate and scale about the centre by one resampling.
+
+    Parameters
+    ----------
+    angles : 3 floats
+        Rotation about the axes D, H, W in radians.
+    scales : 3 floats
+        Magnification along D, H, W.
+    spacing : 3 floats
+        Voxel size along D, H, W in mm: the rotation is rigid in space, not in the grid.
+    """
+
+    angles: Triple
+    scales: Triple
+    spacing: Triple = (1.0, 1.0, 1.0)
+
+    def matrix(self) -> np.ndarray:
+        """Map of voxel offsets from the centre: output to input, (3, 3), axes (D, H, W)."""
+        rotation = np.eye(3)
+        for axis, angle in enumerate(self.angles):
+            a, b = [i for i in range(3) if i != axis]
+            turn = np.eye(3)
+            turn[a, a] = turn[b, b] = math.cos(angle)
+            turn[a, b], turn[b, a] = -math.sin(angle), math.sin(angle)
+            rotation = rotation @ turn
+        spacing = np.asarray(self.spacing)
+        return (rotation * spacing[None, :] / spacing[:, None]) / np.asarray(self.scales)[None, :]
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Resample the image linearly and the label to the nearest voxel; outside is 0."""
+        size = np.asarray(image.shape[1:], dtype=float)
+        # grid_sample counts in half sizes and orders its coordinates (W, H, D).
+        theta = (self.matrix() * size[None, :] / size[:, None])[::-1, ::-1]
+        theta = torch.from_numpy(np.concatenate([theta, np.zeros((3, 1))], axis=1).astype(np.float32))
+        grid = F.affine_grid(theta[None], [1, 1, *image.shape[1:]], align_corners=False)
+        moved = F.grid_sample(image[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+        if label is None:
+            return moved, None
+        values = label[None, None].to(torch.float32)
+        nearest = F.grid_sample(values, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+        return moved, nearest[0, 0].to(label.dtype)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Add Gaussian noise of standard deviation `sd`, drawn from `seed`."""
+
+    sd: float
+    seed: int
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Add the noise to the image."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return torch.randn(image.shape, generator=generator).mul_(self.sd).add_(image), label
+
+
+@dataclass(frozen=True)
+class Blur:
+    """Smooth with a Gaussian of standard deviation `sigma` voxels."""
+
+    sigma: float
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Smooth the image, one axis after another."""
+        radius = max(1, math.ceil(2.5 * self.sigma))
+        offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
+        kernel = torch.exp(-0.5 * (offsets / self.sigma) ** 2)
+        weights = (kernel / kernel.sum()).tolist()
+        for axis in (1, 2, 3):
+            size = image.shape[axis]
+            index = torch.arange(-radius, size + radius).clamp_(0, size - 1)
+            padded = image.index_select(axis, index)
+            smooth = padded.narrow(axis, 0, size) * weights[0]
+            for shift in range(1, 2 * radius + 1):
+                smooth.add_(padded.narrow(axis, shift, size), alpha=weights[shift])
+            image = smooth
+        return image, label
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """Multiply all intensities by `factor`."""
+
+    factor: float
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Scale the image."""
+        return image * self.factor, label
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Stretch the intensities about their mean by `factor`, within the old range."""
+
+    factor: float
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Stretch the image, each channel by itself."""
+        flat = image.flatten(1)
+        mean = flat.mean(1, keepdim=True)
+        low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
+        stretched = (flat - mean).mul_(self.factor).add_(mean)
+        return torch.minimum(torch.maximum(stretched, low), high).view_as(image), label
+
+
+@dataclass(frozen=True)
+class LowResolution:
+    """Down-sample by `zoom` (nearest) and up again (linear)."""
+
+    zoom: float
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Coarsen the image."""
+        size = image.shape[1:]
+        small = [max(1, round(s * self.zoom)) for s in size]
+        coarse = F.interpolate(image[None], size=small, mode="nearest-exact")
+        return F.interpolate(coarse, size=tuple(size), mode="trilinear", align_corners=False)[0], label
+
+
+@dataclass(frozen=True)
+class Gamma:
+    """Raise the intensities, scaled to [0, 1], to the power `gamma`; mean and deviation stay."""
+
+    gamma: float
+    invert: bool = False
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Bend the image's intensities, each channel by itself."""
+        flat = -image.flatten(1) if self.invert else image.flatten(1)
+        sd, mean = torch.std_mean(flat, dim=1, keepdim=True)
+        low = flat.amin(1, keepdim=True)
+        extent = (flat.amax(1, keepdim=True) - low).clamp_min_(1e-7)
+        bent = (flat - low).div_(extent).clamp_min_(1e-7).pow_(self.gamma)
+        bent_sd, bent_mean = torch.std_mean(bent, dim=1, keepdim=True)
+        bent.sub_(bent_mean).mul_(sd / bent_sd.clamp_min(1e-7)).add_(mean)
+        return (-bent if self.invert else bent).view_as(image), label
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A drawn sequence of twins."""
+
+    twins: tuple[Twin, ...]
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Apply the twins one after another."""
+        for twin in self.twins:
+            image, label = twin(image, label)
+        return image, label
+
+
+class Augmentation:
+    """Draws the changes of one patch.
+
+    Parameters
+    ----------
+    strength : float
+        In [0, 1]; scales the ranges and the probabilities of everything but mirroring. 0 leaves
+        mirroring alone.
+    mirror_axes : sequence of int
+        Axes of (D, H, W) that may be flipped, each with probability 1/2.
+    spacing : 3 floats
+        Voxel size along (D, H, W) in mm.
+    """
+
+    def __init__(self, strength: float, mirror_axes: Sequence[int], spacing: Sequence[float] = (1.0, 1.0, 1.0)) -> None:
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength {strength} is not in [0, 1]")
+        self.strength = strength
+        self.mirror_axes = tuple(mirror_axes)
+        self.spacing = (float(spacing[0]), float(spacing[1]), float(spacing[2]))
+
+    def draw(self, rng: np.random.Generator) -> Replay:
+        """Draw the twins for one patch; equal generators give equal twins."""
+        s = self.strength
+
+        def happens(probability: float) -> bool:
+            return rng.random() < probability * s
+
+        def factor(low: float, high: float) -> float:
+            # A range about 1 that shrinks to 1 with the strength, both halves equally likely.
+            edge = low if rng.random() < 0.5 else high
+            return float(math.exp(rng.uniform(0, 1) * math.log(edge) * s))
+
+        twins: list[Twin] = []
+        axes = tuple(a for a in self.mirror_axes if rng.random() < 0.5)
+        if axes:
+            twins.append(Mirror(axes))
+        turn, scale = happens(0.4), happens(0.4)
+        if turn or scale:
+            limit = math.radians(30) * s if turn else 0.0
+            angles = [float(rng.uniform(-limit, limit)) for _ in range(3)]
+            size = factor(0.7, 1.4) if scale else 1.0
+            twins.append(Affine((angles[0], angles[1], angles[2]), (size, size, size), self.spacing))
+        if happens(0.1):
+            twins.append(Noise(math.sqrt(rng.uniform(0, 0.1)) * s, int(rng.integers(2**31))))
+        if happens(0.2):
+            twins.append(Blur(float(rng.uniform(0.5, 0.5 + 0.5 * s))))
+        if happens(0.15):
+            twins.append(Brightness(factor(0.75, 1.25)))
+        if happens(0.15):
+            twins.append(Contrast(factor(0.75, 1.25)))
+        if happens(0.25):
+            twins.append(LowResolution(float(rng.uniform(1 - 0.5 * s, 1))))
+        if happens(0.1):
+            twins.append(Gamma(factor(0.7, 1.5), invert=True))
+        if happens(0.3):
+            twins.append(Gamma(factor(0.7, 1.5)))
+        return Replay(tuple(twins))

@@ -1,0 +1,35 @@
+"""One process alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from voxnas.training.distributed.base import Backend, clip_and_step
+
+
+class SingleBackend(Backend):
+    """One process, which is the whole group."""
+
+    rank = 0
+    size = 1
+
+    def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Return both as they are."""
+        return network, optimizer
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute the gradients of the loss."""
+        loss.backward()
+
+    def step(self, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
+        """Clip, update the weights and forget the gradients."""
+        clip_and_step(optimizer, clip_norm)
+        optimizer.zero_grad()
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the values as they are."""
+        return values
+
+    def close(self) -> None:
+        """Nothing to leave."""

@@ -1,0 +1,134 @@
+"""Apply a trained network to one preprocessed scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain, combinations
+from math import prod
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.errors import UserError
+from voxnas.io.weights import load_weights
+from voxnas.nn.build import build_network
+from voxnas.nn.precision import autocast
+from voxnas.training.linear import LinearModel
+from voxnas.training.sampler import centred_start, crop_or_pad
+
+OVERLAP = 0.5
+WHOLE_VOLUME = 2.0  # a volume of at most so many patches is predicted at once
+
+
+def load_trained(architecture: UNet | CNN | Linear, weights_path: str | Path) -> nn.Module:
+    """The network with its trained weights, ready for prediction.
+
+    For regression the attribute ``target_scale`` holds the mean and the deviation of the training
+    scans' values, with which :func:`predict_vector` gives values in the target's own units.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged, or holds weights of another network.
+    """
+    tensors, metadata = load_weights(weights_path)
+    network = (
+        LinearModel.empty(architecture, tensors) if isinstance(architecture, Linear) else build_network(architecture)
+    )
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError:
+        raise UserError(f"{weights_path} holds the weights of another network", "train this one") from None
+    network.target_scale = (float(metadata.get("target_mean", 0.0)), float(metadata.get("target_sd", 1.0)))
+    return network.eval()
+
+
+def padded_size(shape: Sequence[int], patch: Sequence[int]) -> list[int]:
+    """Smallest size that holds a volume and a patch, and that a network for this patch divides.
+
+    A patch is divisible by the network's total stride, a power of two; so is every multiple of the
+    largest power of two in the patch.
+    """
+    units = [p & -p for p in patch]
+    return [max(p, -(-n // u) * u) for n, p, u in zip(shape, patch, units, strict=True)]
+
+
+@torch.inference_mode()
+def predict_probabilities(
+    network: nn.Module, image: Tensor, patch: Sequence[int], mirror: bool, precision: str = "auto"
+) -> Tensor:
+    """Class probabilities of each voxel.
+
+    A volume of up to two patches is padded and predicted as a whole; a larger one by a sliding
+    window of one patch with half overlap and Gaussian weights (MONAI).
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode.
+    image : Tensor, (C, D, H, W)
+        Preprocessed scan.
+    patch : 3 ints
+        Patch (D, H, W) that the network was trained with.
+    mirror : bool
+        Average over the image's eight mirrored copies.
+    precision : str
+        As in the training settings.
+
+    Returns
+    -------
+    Tensor, (K, D, H, W), float32
+    """
+
+    def forward(x: Tensor) -> Tensor:
+        with autocast(precision):
+            return network(x).float()
+
+    shape = image.shape[1:]
+    size = padded_size(shape, patch)
+    padded = crop_or_pad(image, centred_start(shape, size), size)[None]
+    whole = prod(size) <= WHOLE_VOLUME * prod(patch)
+    axes = chain.from_iterable(combinations((2, 3, 4), n) for n in range(4)) if mirror else [()]
+    total, copies = torch.zeros(()), 0
+    for flips in axes:
+        x = padded.flip(flips) if flips else padded
+        logits = forward(x) if whole else _slide(forward, x, patch)
+        total = total + (logits.flip(flips) if flips else logits).softmax(1)
+        copies += 1
+    back = [-s for s in centred_start(shape, size)]
+    return crop_or_pad(total[0] / copies, back, shape)
+
+
+def _slide(forward: Callable[[Tensor], Tensor], x: Tensor, patch: Sequence[int]) -> Tensor:
+    """Sliding window over (1, C, D, H, W); MONAI is imported only for large volumes."""
+    from monai.inferers import sliding_window_inference
+
+    return sliding_window_inference(x, tuple(patch), 1, forward, overlap=OVERLAP, mode="gaussian")
+
+
+@torch.inference_mode()
+def predict_vector(network: nn.Module, image: Tensor, patch: Sequence[int], precision: str = "auto") -> Tensor:
+    """Logits of the classes, or the value in the target's units.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode.
+    image : Tensor, (C, D, H, W)
+        Preprocessed scan; cropped or padded about its middle to the patch.
+    patch : 3 ints
+        (D, H, W).
+    precision : str
+        As in the training settings.
+
+    Returns
+    -------
+    Tensor, (K,), float32
+    """
+    x = crop_or_pad(image, centred_start(image.shape[1:], patch), patch)[None]
+    with autocast(precision):
+        values = network(x)[0].float()
+    mean, sd = getattr(network, "target_scale", (0.0, 1.0))
+    return values * sd + mean

@@ -1,0 +1,89 @@
+"""From a proposal or a network to its training job, and from an outcome to its result. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voxnas.complexity.analytic import analyze
+from voxnas.core.architecture import Linear, network_key
+from voxnas.core.baselines import linear_size
+from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
+from voxnas.core.seeds import derive_seed
+from voxnas.core.trial import Network, Proposal, Result, TrainingJob
+from voxnas.io.records import read_json, read_record
+
+SEARCH_FOLD = 0
+
+
+def proposal_job(paths: StudyPaths, proposal: Proposal) -> TrainingJob:
+    """Training of a proposal: on the search's fold, with a seed of its network, so that equal networks train equally.
+
+    Raises
+    ------
+    UserError
+        If the proposal has nothing to train, or continues a step whose training is not in the store.
+    """
+    if proposal.architecture is None or proposal.recipe is None:
+        raise UserError(f"step {proposal.step} of {proposal.search} has nothing to train")
+    parent = ""
+    if proposal.resume_from is not None:
+        earlier = paths.step(proposal.search, proposal.resume_from) / "result.json"
+        parent = read_record(earlier, Result).store
+    return TrainingJob(
+        architecture=proposal.architecture,
+        recipe=proposal.recipe,
+        fold=SEARCH_FOLD,
+        seed=derive_seed(_root_seed(paths), "trial", proposal.key),
+        samples=proposal.samples,
+        parent=parent,
+    )
+
+
+def network_job(paths: StudyPaths, network: Network, seed: int) -> TrainingJob:
+    """Training number `seed` of a network: it validates on fold ``seed % folds``."""
+    folds = len(read_json(paths.splits)["folds"])
+    return TrainingJob(
+        architecture=network.architecture,
+        recipe=network.recipe,
+        fold=seed % folds,
+        seed=derive_seed(_root_seed(paths), "network", network.key, seed),
+        samples=max(network.samples, 1),
+    )
+
+
+def compose_result(paths: StudyPaths, job: TrainingJob, outcome: dict[str, Any], store: str) -> Result:
+    """The result of a training, with the network's cost.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+    job : TrainingJob
+    outcome : dict
+        State, and what else is known of reason, score, metrics and samples.
+    store : str
+        Digest of the training in the store; empty if it is not there.
+    """
+    plan = read_json(paths.plan)
+    linear = isinstance(job.architecture, Linear)
+    size = linear_size(job.architecture, plan) if isinstance(job.architecture, Linear) else plan["patch"]
+    cost = analyze(job.architecture, size)
+    seconds = None
+    if paths.calibration.exists() and not linear:
+        from voxnas.complexity.calibration import predict_train_seconds
+
+        rate = predict_train_seconds(read_json(paths.calibration), job.architecture, plan["patch"])
+        seconds = rate * outcome.get("samples", 0)
+    fields = {name: outcome[name] for name in ("state", "reason", "score", "metrics", "samples") if name in outcome}
+    return Result(
+        **fields,
+        key=network_key(job.architecture, job.recipe),
+        parameters=cost.parameters,
+        macs=cost.macs,
+        cpu_seconds=seconds,
+        store=store,
+    )
+
+
+def _root_seed(paths: StudyPaths) -> int:
+    return int(read_json(paths.spec("train"))["seed"])

@@ -1,0 +1,191 @@
+"""The training loop: one for every network, task and backend."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from voxnas.core.errors import UserError
+from voxnas.core.seeds import derive_seed
+from voxnas.core.trial import TrainingJob
+from voxnas.nn.precision import autocast
+from voxnas.training.distributed.base import Backend
+from voxnas.training.losses import LOSSES, supervised
+from voxnas.training.metrics import Validation
+from voxnas.training.optimizers import CLIP_NORM, build_optimizer, set_learning_rate
+from voxnas.training.sampler import PatchSampler
+from voxnas.training.schedules import learning_rate_factor
+from voxnas.training.state import Progress, StateRefused, load_state, save_state
+
+LOG_SECONDS = 10.0
+
+
+@dataclass
+class Outcome:
+    """How a training ended: state (``INTERRUPTED`` if it is to go on later), reason and last scores."""
+
+    state: str
+    reason: str = ""
+    score: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    samples: int = 0
+    resumed_from: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a training needs from its process, besides the job.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the training in the store.
+    folder : path
+        Its folder there, where its state lies.
+    parent : path or None
+        Folder of the training that this one continues.
+    should_stop : callable
+        Asked after each step; True saves the state and ends.
+    checkpoint_seconds : float
+        Time between two saved states.
+    keep_state : bool
+        Save the state at the end too, for a training that continues this one.
+    log : callable
+        Takes one line for people.
+    """
+
+    owner: str
+    folder: Path
+    parent: Path | None = None
+    should_stop: Callable[[], bool] = lambda: False
+    checkpoint_seconds: float = math.inf
+    keep_state: bool = False
+    log: Callable[[str], None] = lambda line: None
+
+
+def fit(
+    network: nn.Module,
+    job: TrainingJob,
+    training: dict[str, Any],
+    sampler: PatchSampler,
+    validate: Validation,
+    backend: Backend,
+    around: Surroundings,
+) -> Outcome:
+    """Train a network up to its samples, from the start or from where it was left.
+
+    The learning rate depends on ``samples seen / job.samples`` alone, the batches on the job's seed;
+    so an interrupted training goes on bit by bit as if it had not been.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Fresh; trained in place.
+    job : TrainingJob
+        What to train.
+    training : dict
+        ``batch_size``, ``precision``, ``validations`` and ``patience`` of the train spec.
+    sampler, validate, backend, around
+        The patches, the validation fold, the process group, and the process.
+    """
+    loss_of, batch_size, total = LOSSES[job.recipe.loss], training["batch_size"], job.samples
+    marks = [math.ceil(total * (i + 1) / training["validations"]) for i in range(training["validations"])]
+    optimizer = build_optimizer(network, job.recipe)
+    model, optimizer = backend.prepare(network, optimizer)
+    progress = _restore(network, optimizer, around)
+    begun = progress.samples
+    if not begun and job.parent:
+        around.log("training from the start")
+    started = saved = logged = time.monotonic()
+    network.train()
+    while progress.samples < total:
+        seen = progress.samples
+        samples = range(seen, min(seen + batch_size, total))
+        mine = backend.share(samples)
+        # A process without a share still takes part in the exchange of gradients, with weight 0.
+        images, targets = sampler.batch(mine or samples[:1])
+        rate = job.recipe.learning_rate * learning_rate_factor(job.recipe.schedule, seen / total)
+        set_learning_rate(optimizer, rate)
+        torch.manual_seed(derive_seed(job.seed, "step", seen, backend.rank))  # for dropout
+        with autocast(training["precision"]):
+            outputs = model(images)
+        loss = supervised(loss_of, outputs, targets) * (len(mine) / len(samples))
+        backend.backward(loss)
+        backend.step(optimizer, CLIP_NORM)
+        news = torch.tensor([loss.item(), float(around.should_stop())], dtype=torch.float64)
+        batch_loss, stops = backend.sum(news).tolist()
+        progress.samples += len(samples)
+        if not math.isfinite(batch_loss):
+            reason = f"diverged: the loss is {batch_loss} after {progress.samples} samples"
+            return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
+        progress.loss_sum += batch_loss * len(samples)
+        progress.loss_count += len(samples)
+
+        if any(seen < mark <= progress.samples for mark in marks):
+            score, metrics = validate(network, backend)
+            _enter(progress, score, metrics, rate)
+            around.log(_line(progress, total, len(sampler.scans), rate, started, begun))
+            logged = time.monotonic()
+            if training["patience"] and progress.stale >= training["patience"] and progress.samples < total:
+                reason = f"no better score in {progress.stale} validations"
+                return Outcome("STOPPED", reason, score, metrics, progress.samples, begun, progress.curve)
+        now = time.monotonic()
+        if now - logged > LOG_SECONDS:
+            around.log(_line(progress, total, len(sampler.scans), rate, started, begun))
+            logged = now
+        leaving = stops > 0 and progress.samples < total
+        finished = progress.samples >= total and around.keep_state
+        if backend.rank == 0 and (leaving or finished or now - saved > around.checkpoint_seconds):
+            save_state(around.folder, around.owner, network, optimizer, progress)
+            saved = now
+        if leaving:
+            return Outcome("INTERRUPTED", "", None, {}, progress.samples, begun, progress.curve)
+    last = progress.curve[-1]
+    metrics = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
+    return Outcome("DONE", "", metrics.pop("score"), metrics, progress.samples, begun, progress.curve)
+
+
+def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, around: Surroundings) -> Progress:
+    """State of this training, or of the one that it continues, or of none; a refused one is named."""
+    candidates = [(around.folder, around.owner)]
+    if around.parent is not None:
+        candidates.append((around.parent, around.parent.name))
+    for folder, owner in candidates:
+        try:
+            progress = load_state(folder, owner, network, optimizer)
+        except (StateRefused, UserError) as error:
+            around.log(f"state refused, training again: {error}")
+            continue
+        if progress is not None:
+            around.log(f"resuming at {progress.samples} samples")
+            return progress
+    return Progress()
+
+
+def _enter(progress: Progress, score: float, metrics: dict[str, float], rate: float) -> None:
+    """Write a validation into the progress."""
+    row = {"samples": progress.samples, "train_loss": progress.loss_sum / progress.loss_count, "learning_rate": rate}
+    progress.curve.append({**row, "val_score": score, **{f"val_{k}": v for k, v in metrics.items()}})
+    progress.loss_sum, progress.loss_count = 0.0, 0
+    better = progress.best is None or score > progress.best
+    progress.best, progress.stale = (score, 0) if better else (progress.best, progress.stale + 1)
+
+
+def _line(progress: Progress, total: int, scans: int, rate: float, started: float, begun: int) -> str:
+    """Progress as a person reads it."""
+    left = (time.monotonic() - started) / (progress.samples - begun) * (total - progress.samples)
+    row = progress.curve[-1] if progress.curve else {}
+    loss = progress.loss_sum / progress.loss_count if progress.loss_count else row["train_loss"]
+    score = f"{row['val_score']:.4f}" if row else "-"
+    return (
+        f"epoch {progress.samples / scans:6.1f}  samples {progress.samples}/{total}  loss {loss:.4f}  "
+        f"score {score}  learning rate {rate:.2e}  {left:.0f} s left"
+    )

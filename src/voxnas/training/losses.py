@@ -1,0 +1,109 @@
+"""Losses: a float32 mean over the samples of a batch of one number each.
+
+Every sample has its own loss, so that the processes of a distributed training can weight unequal
+shares of a batch exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SMOOTH = 1e-5
+FOCAL_GAMMA = 2.0
+SampleLoss = Callable[[Tensor, Tensor], Tensor]
+
+
+def soft_dice(logits: Tensor, label: Tensor) -> Tensor:
+    """Soft Dice loss of each sample, the mean over all classes but the background.
+
+    As in nnU-Net (Isensee et al. 2021), but per sample: ``1 - (2 sum(p y) + s) / (sum(p) + sum(y) + s)``
+    with ``s = 1e-5``, which is finite where a class is absent.
+
+    Parameters
+    ----------
+    logits : Tensor, (B, K, D, H, W)
+    label : Tensor, (B, D, H, W)
+
+    Returns
+    -------
+    Tensor, (B,)
+    """
+    probabilities = logits.softmax(1)[:, 1:].flatten(2)
+    truth = F.one_hot(label.flatten(1), logits.shape[1])[..., 1:].transpose(1, 2).to(probabilities.dtype)
+    overlap = (probabilities * truth).sum(2)
+    total = probabilities.sum(2) + truth.sum(2)
+    return 1 - ((2 * overlap + SMOOTH) / (total + SMOOTH)).mean(1)
+
+
+def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross-entropy of each sample, the mean over its voxels; (B, K, ...) and (B, ...) to (B,)."""
+    return (
+        F.cross_entropy(logits, label, reduction="none").flatten(1).mean(1)
+        if logits.ndim > 2
+        else F.cross_entropy(logits, label, reduction="none")
+    )
+
+
+def focal(logits: Tensor, label: Tensor) -> Tensor:
+    """Focal loss of each sample (Lin et al. 2017, gamma 2), (B, K, D, H, W) and (B, D, H, W) to (B,)."""
+    entropy = F.cross_entropy(logits, label, reduction="none")
+    return (entropy * (1 - torch.exp(-entropy)) ** FOCAL_GAMMA).flatten(1).mean(1)
+
+
+def dice_ce(logits: Tensor, label: Tensor) -> Tensor:
+    """Soft Dice plus cross-entropy of each sample."""
+    return soft_dice(logits, label) + cross_entropy(logits, label)
+
+
+def dice_focal(logits: Tensor, label: Tensor) -> Tensor:
+    """Soft Dice plus focal loss of each sample."""
+    return soft_dice(logits, label) + focal(logits, label)
+
+
+def squared_error(values: Tensor, target: Tensor) -> Tensor:
+    """Squared error of each sample, (B, 1) and (B,) to (B,)."""
+    return (values[:, 0] - target) ** 2
+
+
+LOSSES: dict[str, SampleLoss] = {
+    "dice_ce": dice_ce,
+    "dice_focal": dice_focal,
+    "ce": cross_entropy,
+    "mse": squared_error,
+}
+
+
+def supervised(loss: SampleLoss, outputs: Tensor | Sequence[Tensor], target: Tensor) -> Tensor:
+    """Mean loss of a batch, with deep supervision where the network gives several outputs.
+
+    Output i, at half the resolution of output i - 1, weighs 2 ** -i, the weights sum to 1, and its
+    target is the nearest voxel of the label (Isensee et al. 2021).
+
+    Parameters
+    ----------
+    loss : callable
+        A value of :data:`LOSSES`.
+    outputs : Tensor or sequence of Tensor
+        Logits (B, K, ...), the full resolution first.
+    target : Tensor
+        (B, D, H, W) labels, (B,) classes or (B,) values.
+
+    Returns
+    -------
+    Tensor, ()
+    """
+    if isinstance(outputs, Tensor):
+        return loss(outputs.float(), target).mean()
+    weights = [2.0**-i for i in range(len(outputs))]
+    total = torch.zeros(())
+    for weight, logits in zip(weights, outputs, strict=True):
+        size = logits.shape[2:]
+        matched = target
+        if size != target.shape[1:]:
+            matched = F.interpolate(target[:, None].float(), size=size, mode="nearest-exact")[:, 0].long()
+        total = total + weight / sum(weights) * loss(logits.float(), matched).mean()
+    return total

@@ -1,0 +1,143 @@
+"""Cheap validation scores of a training; larger is better for all but ``mae``.
+
+The published evaluation is :mod:`voxnas.benchmark`; these steer a search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from voxnas.data.dataset import StudyData
+from voxnas.training.inference import predict_probabilities, predict_vector
+from voxnas.training.targets import Targets
+
+
+class Summing(Protocol):
+    """The part of a backend that validation needs."""
+
+    rank: int
+    size: int
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sum over all processes."""
+
+
+def dice_per_label(prediction: Tensor, label: Tensor, classes: int) -> list[float]:
+    """Dice of each class but the background; NaN where neither volume has the class.
+
+    Parameters
+    ----------
+    prediction, label : Tensor, (D, H, W), integer
+    classes : int
+        Including the background.
+    """
+    both = torch.bincount((prediction.long() * classes + label.long()).flatten(), minlength=classes * classes)
+    table = both.view(classes, classes).double()
+    overlap, total = table.diagonal(), table.sum(0) + table.sum(1)
+    return (2 * overlap / total)[1:].tolist()
+
+
+def auc(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Area under the ROC curve by ranks (Mann-Whitney), ties counting half; NaN with one class.
+
+    Parameters
+    ----------
+    scores : ndarray, (N,)
+    positive : ndarray, (N,), bool
+    """
+    yes, no = scores[positive], scores[~positive]
+    if not len(yes) or not len(no):
+        return float("nan")
+    higher = (yes[:, None] > no[None, :]).mean() + 0.5 * (yes[:, None] == no[None, :]).mean()
+    return float(higher)
+
+
+def classification_scores(logits: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """AUC (of the second class of two, else the mean of one against the rest) and balanced accuracy.
+
+    Parameters
+    ----------
+    logits : ndarray, (N, K)
+    truth : ndarray, (N,)
+        Numbers of the classes.
+    """
+    classes = logits.shape[1]
+    if classes == 2:
+        area = auc(logits[:, 1] - logits[:, 0], truth == 1)
+    else:
+        shifted = np.exp(logits - logits.max(1, keepdims=True))
+        shares = shifted / shifted.sum(1, keepdims=True)
+        areas = [auc(shares[:, k], truth == k) for k in range(classes)]
+        area = float(np.nanmean(areas)) if not np.all(np.isnan(areas)) else float("nan")
+    hits = [float((logits[truth == k].argmax(1) == k).mean()) for k in range(classes) if (truth == k).any()]
+    return {"auc": area, "balanced_accuracy": float(np.mean(hits))}
+
+
+class Validation:
+    """Scores a network on the scans of a fold, shared out among the processes.
+
+    Parameters
+    ----------
+    data : StudyData
+    scans : sequence of str
+        The validation fold.
+    targets : Targets
+        Coding of the targets.
+    precision : str
+        As in the training settings.
+    """
+
+    def __init__(self, data: StudyData, scans: Sequence[str], targets: Targets, precision: str) -> None:
+        self.data, self.scans, self.targets, self.precision = data, list(scans), targets, precision
+        self.patch = [int(p) for p in data.plan["patch"]]
+
+    def __call__(self, network: nn.Module, backend: Summing) -> tuple[float, dict[str, float]]:
+        """Score the network.
+
+        Returns
+        -------
+        score : float
+            Mean Dice over the labels, AUC (balanced accuracy where the fold has one class), or -MAE.
+        metrics : dict of str to float
+            ``dice_<label>`` each, ``auc`` and ``balanced_accuracy``, or ``mae`` in the target's units;
+            without those that cannot be computed.
+        """
+        training = network.training
+        network.eval()
+        columns = {"segmentation": len(self.targets.labels) - 1, "classification": len(self.targets.classes)}
+        rows = torch.zeros(len(self.scans), columns.get(self.targets.task, 1), dtype=torch.float64)
+        for i in range(backend.rank, len(self.scans), backend.size):
+            rows[i] = torch.tensor(self._row(network, self.scans[i]), dtype=torch.float64)
+        network.train(training)
+        return self._summary(backend.sum(rows).numpy())
+
+    def _row(self, network: nn.Module, scan: str) -> list[float]:
+        image = self.data.image(scan)
+        if self.targets.task == "segmentation":
+            probabilities = predict_probabilities(network, image, self.patch, False, self.precision)
+            return dice_per_label(probabilities.argmax(0), self.data.label(scan), len(self.targets.labels))
+        return predict_vector(network, image, self.patch, self.precision).tolist()
+
+    def _summary(self, rows: np.ndarray) -> tuple[float, dict[str, float]]:
+        if self.targets.task == "segmentation":
+            seen = ~np.isnan(rows)
+            means = np.where(seen, rows, 0).sum(0)[seen.any(0)] / seen.sum(0)[seen.any(0)]
+            names = [
+                f"dice_{value}"
+                for value, any_seen in zip(self.targets.labels[1:], seen.any(0), strict=True)
+                if any_seen
+            ]
+            return float(means.mean()) if len(means) else 0.0, dict(zip(names, means.tolist(), strict=True))
+        truth = np.array([float(self.targets.encode(self.data.target(scan))) for scan in self.scans])
+        if self.targets.task == "classification":
+            metrics = classification_scores(rows, truth)
+            metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
+            return metrics.get("auc", metrics["balanced_accuracy"]), metrics
+        values = rows[:, 0] * self.targets.sd + self.targets.mean
+        mae = float(np.abs(values - (truth * self.targets.sd + self.targets.mean)).mean())
+        return -mae, {"mae": mae}

@@ -1,0 +1,165 @@
+"""The process that trains: ``python -m voxnas.training.worker``, started by :mod:`voxnas.training.parent`.
+
+Under a launcher there are several; process 0 writes the files. How it ended is said in files, since
+launchers do not pass exit statuses on: ``outcome.json`` (finished) or ``ended.json`` (interrupted, error).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voxnas.core.architecture import Linear
+from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import TrainingJob
+from voxnas.data.dataset import StudyData
+from voxnas.io.records import read_json, read_record, write_json, write_text
+from voxnas.io.weights import save_weights
+from voxnas.nn.build import build_network
+from voxnas.nn.precision import resolve_precision
+from voxnas.training.distributed.base import Backend
+from voxnas.training.distributed.launch import LAUNCHERS, join_backend
+from voxnas.training.linear import fit_linear
+from voxnas.training.loop import Outcome, Surroundings, fit
+from voxnas.training.metrics import Validation
+from voxnas.training.sampler import PatchSampler
+from voxnas.training.state import delete_state
+from voxnas.training.store import Entry
+from voxnas.training.targets import Targets
+
+
+def train_entry(
+    study: Path, entry: Entry, backend: Backend, deadline: float, checkpoint_seconds: float, keep_state: bool
+) -> Outcome:
+    """Train what an entry's job says.
+
+    Parameters
+    ----------
+    study : path
+        The study's folder.
+    entry : Entry
+        With its job.json.
+    backend : Backend
+        The group of processes.
+    deadline : float
+        Unix time at which to save and leave; infinite for none.
+    checkpoint_seconds : float
+        Time between two saved states.
+    keep_state : bool
+        Keep the final state, for a training that continues this one.
+    """
+    paths = StudyPaths(study)
+    job = read_record(entry.job, TrainingJob)
+    spec: dict[str, Any] = read_json(paths.spec("train"))
+    training = spec["training"]
+    torch.set_num_threads(training["threads"])
+    data = StudyData(paths)
+    scans = data.train_scans(job.fold)
+    targets = Targets.of(data, scans)
+    validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
+
+    if isinstance(job.architecture, Linear):
+        network: torch.nn.Module = fit_linear(job.architecture, data, scans, targets, job.seed)
+        score, metrics = validate(network, backend)
+        row = {"samples": len(scans), "val_score": score, **{f"val_{k}": v for k, v in metrics.items()}}
+        outcome = Outcome("DONE", "", score, metrics, len(scans), 0, [row])
+    else:
+        signalled: list[int] = []
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, lambda received, _: signalled.append(received))
+
+        def should_stop() -> bool:
+            entry.heartbeat.touch()
+            return bool(signalled) or time.time() > deadline or entry.stop.exists()
+
+        torch.manual_seed(job.seed)
+        network = build_network(job.architecture)
+        sampler = PatchSampler(data, scans, targets, job.seed, job.recipe.augmentation, training["foreground"])
+        around = Surroundings(
+            owner=entry.name,
+            folder=entry.folder,
+            parent=entry.folder.parent / job.parent if job.parent else None,
+            should_stop=should_stop,
+            checkpoint_seconds=checkpoint_seconds,
+            keep_state=keep_state,
+            log=_log if backend.rank == 0 else lambda line: None,
+        )
+        outcome = fit(network, job, training, sampler, validate, backend, around)
+    if backend.rank == 0:
+        _record(entry, network, targets, outcome, resolve_precision(training["precision"]), keep_state)
+    return outcome
+
+
+def _record(
+    entry: Entry, network: torch.nn.Module, targets: Targets, outcome: Outcome, precision: str, keep_state: bool
+) -> None:
+    facts = {"precision": precision, "resumed_from": outcome.resumed_from, "versions": {"torch": torch.__version__}}
+    write_json(entry.ended, {"how": outcome.state.lower(), "facts": facts})
+    if outcome.state == "INTERRUPTED":
+        _log(f"interrupted, state saved at {outcome.samples} samples")
+        return
+    write_text(entry.curve, curve_text(outcome.curve))
+    if outcome.state != "FAILED":
+        save_weights(entry.weights, network.state_dict(), targets.metadata())
+    found = asdict(outcome)
+    entry.finish({name: found[name] for name in ("state", "reason", "score", "metrics", "samples")})
+    if not keep_state:
+        delete_state(entry.folder)
+    _log(f"{outcome.state.lower()} at {outcome.samples} samples, score {outcome.score}. {outcome.reason}")
+
+
+def curve_text(curve: list[dict[str, float]]) -> str:
+    """The curve as TSV; numbers are written so that they read back the same."""
+    columns = list(dict.fromkeys(name for row in curve for name in row))
+    lines = [columns, *([repr(row[c]) if c in row else "n/a" for c in columns] for row in curve)]
+    return "".join("\t".join(line) + "\n" for line in lines) if columns else "samples\n"
+
+
+def _log(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train as one process of the launcher's."""
+    parser = argparse.ArgumentParser(prog="voxnas.training.worker")
+    parser.add_argument("--study", type=Path, required=True)
+    parser.add_argument("--entry", type=Path, required=True)
+    parser.add_argument("--launcher", choices=LAUNCHERS, required=True)
+    parser.add_argument("--deadline", type=float, required=True)
+    parser.add_argument("--checkpoint-seconds", type=float, required=True)
+    parser.add_argument("--keep-state", action="store_true")
+    arguments = parser.parse_args(argv)
+    entry = Entry(arguments.entry)
+    try:
+        backend = join_backend(arguments.launcher)
+        train_entry(
+            arguments.study,
+            entry,
+            backend,
+            arguments.deadline,
+            arguments.checkpoint_seconds,
+            arguments.keep_state,
+        )
+        backend.close()
+        return 0
+    except BaseException as error:
+        text = traceback.format_exc()
+        print(text, file=sys.stderr, flush=True)
+        memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+        write_json(entry.ended, {"how": "memory" if memory else "error", "text": text, "facts": {}})
+        # Other processes may wait for this one in a collective: leave without a farewell.
+        sys.stdout.flush()
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
