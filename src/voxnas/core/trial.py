@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from voxnas.core.architecture import Architecture, Recipe, Record, network_key
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 State = Literal["DONE", "FAILED", "STOPPED", "SKIPPED"]
 
 
