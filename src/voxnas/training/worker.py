@@ -95,7 +95,8 @@ def train_entry(
         )
         outcome = fit(network, job, training, sampler, validate, backend, around)
     if backend.rank == 0:
-        _record(entry, network, targets, outcome, resolve_precision(training["precision"]), keep_state)
+        precision = "float32" if resolve_precision(training["precision"]) is None else "bf16"
+        _record(entry, network, targets, outcome, precision, keep_state)
     return outcome
 
 
