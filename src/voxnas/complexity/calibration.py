@@ -99,9 +99,9 @@ def samples_of(
     Parameters
     ----------
     budget : mapping
-        ``samples``, or ``cpu_seconds``; the other is None or missing.
+        ``amount`` and ``unit``, which is ``samples`` or ``cpu_seconds``.
     calibration : mapping or None
-        Needed for ``cpu_seconds``.
+        Needed for CPU seconds.
     architecture, patch
         See :func:`predict_train_seconds`.
 
@@ -110,13 +110,13 @@ def samples_of(
     UserError
         If the budget is in CPU seconds and there is no calibration.
     """
-    if budget.get("samples") is not None:
-        return budget["samples"]
+    if budget["unit"] == "samples":
+        return max(1, round(budget["amount"]))
     if calibration is None:
         raise UserError(
-            f"a budget of {budget['cpu_seconds']} cpu_seconds needs a calibration and there is none",
+            f"a budget of {budget['amount']} cpu_seconds needs a calibration and there is none",
             "run the stage calibrate, or give the budget in samples",
         )
     batch = calibration["batch_size"]
-    steps = budget["cpu_seconds"] / (batch * predict_train_seconds(calibration, architecture, patch))
+    steps = budget["amount"] / (batch * predict_train_seconds(calibration, architecture, patch))
     return batch * max(1, int(steps))
