@@ -33,7 +33,7 @@ if ! install; then
         PATH="$(dirname "$python"):$PATH" \
         "$python" -m pip wheel --no-deps --no-build-isolation --no-cache-dir --no-binary=horovod \
         -w "$scratch" "$requirement" >"$log" 2>&1; then
-        tail -n 20 "$log" >&2
+        [ "${CI:-}" != true ] || tail -n 40 "$log" >&2
         exit 1
     fi
     mv "$scratch"/horovod-*.whl "$wheels"/

@@ -1,7 +1,7 @@
 """Write voxnas.yaml, the conda file that every rule names, from the lock: ``python envs/make_conda.py``.
 
 Conda brings Python and the compiler, pip the versions of requirements.txt, so that both ways to install give the same
-environment. voxnas.post-deploy.sh adds Voxnas itself and Horovod.
+environment. voxnas.post-deploy.sh adds Horovod, and the workflow Voxnas itself.
 """
 
 from pathlib import Path
