@@ -56,7 +56,7 @@ def measured_networks(wildcards):
 rule benchmark:
     input:
         measured_networks,
-        finalists="results/{study}/finalists.json",
+        trainings="results/{study}/networks.tsv",
         spec=spec("benchmark"),
     output:
         leaderboard=report(

@@ -2,7 +2,7 @@
 # Out: networks/<key>/seed-<s>/: the finalists and the hand-made networks at full budget
 #
 # `select` is the one checkpoint. Networks are addressed by their key, never by rank, so that a new
-# selection retrains only what is new.
+# selection retrains only what is new. The rule `train` gathers them, so that `--until train` has a goal.
 NETWORK = "results/{study}/networks/{key}"
 
 
@@ -50,7 +50,7 @@ rule network:
         "python -m voxnas --log {log} network --finalists {input} --key {wildcards.key} --output {output}"
 
 
-rule train:
+rule finalist:
     input:
         arrays,
         calibration,
@@ -62,7 +62,7 @@ rule train:
         curve=f"{NETWORK}/seed-{{seed}}/curve.tsv",
         weights=f"{NETWORK}/seed-{{seed}}/weights.safetensors",
     log:
-        "results/{study}/logs/train/{key}/seed-{seed}.log",
+        "results/{study}/logs/finalist/{key}/seed-{seed}.log",
     conda:
         ENVIRONMENT
     threads: lambda w: settings_of(w).training.threads
@@ -79,3 +79,28 @@ rule train:
 def weights(wildcards):
     seeds = settings_of(wildcards).training.seeds
     return [f"{NETWORK}/seed-{s}/weights.safetensors" for s in range(seeds)]
+
+
+def trained_networks(wildcards):
+    seeds = range(settings_of(wildcards).training.seeds)
+    return [
+        f"results/{wildcards.study}/networks/{key}/seed-{s}/result.json"
+        for key in finalists(wildcards.study)
+        for s in seeds
+    ]
+
+
+rule train:
+    input:
+        trained_networks,
+    output:
+        "results/{study}/networks.tsv",
+    log:
+        "results/{study}/logs/train.log",
+    conda:
+        ENVIRONMENT
+    params:
+        seeds=lambda w: settings_of(w).training.seeds,
+    shell:
+        "python -m voxnas --log {log} trainings --study results/{wildcards.study} --seeds {params.seeds}"
+        " --output {output}"

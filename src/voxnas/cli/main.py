@@ -37,6 +37,7 @@ RULES = {
     "summarize": "write the table of a search's trials",
     "select": "choose the finalists",
     "network": "write the record of one finalist",
+    "trainings": "write the table of all trainings at full budget",
     "profile": "measure a network's latency and memory",
     "evaluate": "score a network on the locked test split",
     "benchmark": "write the leaderboard and the paired comparisons",
