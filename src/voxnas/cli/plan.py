@@ -1,0 +1,29 @@
+"""``voxnas plan``: choose spacing and patch from the data's fingerprint."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--spec", required=True, help="spec/preprocess.json of the study")
+    parser.add_argument("--index", required=True, help="folder with scans.tsv and dataset.json")
+    parser.add_argument("--splits", required=True, help="splits.json; its test scans are not looked at")
+    parser.add_argument("--output", required=True, help="plan.json to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the plan."""
+    from pathlib import Path
+
+    from voxnas.data.fingerprint import make_plan
+    from voxnas.io.records import read_json, write_json
+    from voxnas.io.tables import read_table
+
+    index = Path(arguments.index)
+    columns = {"scan": str, "image": str, "target": str, "channels": int, "frames": int}
+    scans = read_table(index / "scans.tsv", columns)
+    development = {scan for fold in read_json(arguments.splits)["folds"] for scan in fold}
+    scans = scans[scans["scan"].isin(development)]
+    write_json(arguments.output, make_plan(read_json(arguments.spec), scans, read_json(index / "dataset.json")))

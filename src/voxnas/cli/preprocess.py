@@ -1,0 +1,21 @@
+"""``voxnas preprocess``: preprocess one shard of scans."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--plan", required=True, help="plan.json of the study")
+    parser.add_argument("--index", required=True, help="folder with scans.tsv")
+    parser.add_argument("--shard", required=True, type=int, help="number of this shard, from 0")
+    parser.add_argument("--shards", required=True, type=int, help="number of shards")
+    parser.add_argument("--output", required=True, help="safetensors file to write; its records lie beside it as .json")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the arrays and records of the shard."""
+    from voxnas.data.shards import write_shard
+
+    write_shard(arguments.plan, arguments.index, arguments.shard, arguments.shards, arguments.output)

@@ -1,0 +1,257 @@
+"""From the data's fingerprint to the plan: voxel size, patch, pooling and kernels.
+
+The rules are nnU-Net's (Isensee et al. 2021, Nature Methods, supplementary note 3, and its code),
+without its search for the largest network that fits into a GPU: the patch covers the median scan
+(for segmentation up to 128^3 voxels). Only scans outside the locked test split are looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from voxnas.core.errors import UserError
+from voxnas.data.preprocess import load_canonical, nonzero_box, voxel_size
+
+SCHEMA_VERSION = 1
+MAX_VOXELS = 128**3
+MIN_FEATURES = 4  # smallest size of an axis after pooling
+MAX_STAGES = 6
+PADDED_STAGES = 4  # the patch is padded for the strides of this many stages; deeper ones must fit as they are
+ANISOTROPY = 3.0  # ratio of voxel sizes beyond which the coarse axis is resampled finer
+SAMPLE = 100  # scans whose voxels are read; spacing and shape are known for all
+MASKED_SHARE = 0.75  # non-zero share of the voxels below which zeros are taken for stripped background
+
+
+def choose_spacing(spacings: np.ndarray) -> tuple[float, float, float]:
+    """The common voxel size: the median, or the 10th percentile along a much coarser axis.
+
+    Parameters
+    ----------
+    spacings : ndarray, (N, 3)
+        Voxel sizes in mm along R, A, S.
+
+    Notes
+    -----
+    An axis whose median is more than three times those of the others takes its 10th percentile, but
+    never becomes finer than the others. Isensee et al. 2021 also ask for few voxels along it.
+    """
+    median = np.median(spacings, axis=0)
+    worst = int(np.argmax(median))
+    others = max(np.delete(median, worst))
+    if median[worst] > ANISOTROPY * others:
+        median[worst] = max(np.percentile(spacings[:, worst], 10), others)
+    x, y, z = (round(float(s), 4) for s in median)
+    return x, y, z
+
+
+def pooling(patch: Sequence[int], spacing: Sequence[float]) -> tuple[list[list[int]], list[list[int]]]:
+    """Strides and kernels of every possible stage.
+
+    An axis is halved while at least 4 voxels stay and its voxel size is within a factor 2 of the
+    smallest that can still be halved. Up to stage 4 the patch will be padded to fit; deeper, an axis
+    is halved only if it divides evenly. A kernel is 1 along an axis while that is coarser than
+    twice the smallest voxel size, else 3.
+
+    Parameters
+    ----------
+    patch : sequence of int
+        D, H, W in voxels.
+    spacing : sequence of float
+        Voxel size in mm in the same order.
+
+    Returns
+    -------
+    strides, kernels : list of [d, h, w]
+        One a stage; the first stride is [1, 1, 1].
+    """
+    size, voxel = np.array(patch), np.array(spacing, dtype=float)
+    divisor = padding = np.ones(3, dtype=int)
+    kernel = np.where(voxel < 2 * voxel.min(), 3, 1)
+    strides, kernels = [[1, 1, 1]], [kernel.tolist()]
+    while len(strides) < MAX_STAGES:
+        allowed = -(-size // divisor) >= 2 * MIN_FEATURES
+        if len(strides) >= PADDED_STAGES:
+            padded = -(-size // padding) * padding
+            allowed &= padded % (2 * divisor) == 0
+        if not allowed.any():
+            break
+        allowed &= voxel < 2 * voxel[allowed].min()
+        stride = np.where(allowed, 2, 1)
+        divisor, voxel = divisor * stride, voxel * stride
+        if len(strides) < PADDED_STAGES:
+            padding = divisor
+        kernel = np.where(voxel < 2 * voxel.min(), 3, kernel)
+        strides.append(stride.tolist())
+        kernels.append(kernel.tolist())
+    return strides, kernels
+
+
+def _divisor(strides: Sequence[Sequence[int]], stages: int | None = None) -> list[int]:
+    return [int(n) for n in np.prod(np.array(strides[:stages]), axis=0)]
+
+
+def choose_patch(shape: Sequence[int], spacing: Sequence[float]) -> list[int]:
+    """The box to cover: the shape itself, or where that is too large the same length in mm along each axis.
+
+    Axes that are shorter than this length keep their own, which leaves more to the others.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Median D, H, W at the plan's spacing.
+    spacing : sequence of float
+        Voxel size in mm in the same order.
+    """
+    sides, voxel = np.array(shape), np.array(spacing, dtype=float)
+    low, high = 0.0, float((sides * voxel).max())
+    if sides.prod() <= MAX_VOXELS:
+        low = high
+    for _ in range(50):
+        middle = (low + high) / 2
+        small = np.clip(middle / voxel, 1, sides).prod() <= MAX_VOXELS
+        low, high = (middle, high) if small else (low, middle)
+    return [int(n) for n in np.clip(np.floor(low / voxel + 1e-6), 1, sides)]
+
+
+def _pad(patch: Sequence[int], divisor: Sequence[int]) -> list[int]:
+    return [math.ceil(n / d) * d for n, d in zip(patch, divisor, strict=True)]
+
+
+def _given_patch(patch_xyz: Sequence[int], spacing: Sequence[float]) -> tuple[list[int], list, list]:
+    """The patch that the user gave, as D, H, W; UserError if its sides do not divide."""
+    patch = list(patch_xyz)[::-1]
+    strides, kernels = pooling(patch, spacing[::-1])
+    divisor = _divisor(strides)
+    if any(n % d for n, d in zip(patch, divisor, strict=True)):
+        near = [max(1, round(n / d)) * d for n, d in zip(patch, divisor, strict=True)][::-1]
+        raise UserError(
+            f"training.patch = {list(patch_xyz)} does not divide by {divisor[::-1]}, the strides of a network on it",
+            f"the nearest that does is {near}",
+        )
+    return patch, strides, kernels
+
+
+def _look(row: Any, crop: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    """Shape after the crop, voxel size in mm (both R, A, S), and the non-zero share of the whole scan."""
+    channels, orientation, affine = load_canonical(row.image.split(";"))
+    box = nonzero_box(channels) if crop else [[0, n] for n in channels.shape[1:]]
+    share = float((channels != 0).any(axis=0).mean())
+    return np.array([stop - start for start, stop in box]), voxel_size(affine, orientation), share
+
+
+def take_fingerprint(scans: pd.DataFrame, crop: bool) -> dict[str, np.ndarray]:
+    """Look into at most 100 scans, evenly spaced in the order of their ids.
+
+    Parameters
+    ----------
+    scans : DataFrame
+        With the columns ``scan`` and ``image``.
+    crop : bool
+        Whether shapes are those of the non-zero boxes.
+
+    Returns
+    -------
+    dict
+        ``shapes`` (N, 3) in voxels, ``spacings`` (N, 3) in mm, both along R, A, S; ``nonzero`` (N,).
+    """
+    ordered = scans.sort_values("scan")
+    chosen = np.unique(np.linspace(0, len(ordered) - 1, min(SAMPLE, len(ordered))).round().astype(int))
+    looks = [_look(row, crop) for row in ordered.iloc[chosen].itertuples()]
+    shapes, spacings, nonzero = (np.array(part) for part in zip(*looks, strict=True))
+    return {"shapes": shapes, "spacings": spacings, "nonzero": nonzero}
+
+
+def _outputs(task: str, dataset: dict[str, Any], scans: pd.DataFrame) -> int:
+    if task == "segmentation":
+        if len(dataset["labels"]) < 2:
+            raise UserError(f"the data set names no labels besides the background: {dataset['labels']}")
+        return len(dataset["labels"])
+    if task == "classification":
+        if len(dataset["classes"]) < 2:
+            raise UserError(
+                f"column {dataset['target']!r} has one class only: {dataset['classes']}", "choose another data.target"
+            )
+        return len(dataset["classes"])
+    bad = scans[pd.to_numeric(scans["target"], errors="coerce").isna()]
+    if len(bad):
+        scan, value = bad.iloc[0][["scan", "target"]]
+        raise UserError(f"scan {scan!r}: {dataset['target']} = {value!r} is not a number", "choose another data.target")
+    return 1
+
+
+def make_plan(spec: dict[str, Any], scans: pd.DataFrame, dataset: dict[str, Any]) -> dict[str, Any]:
+    """Make the plan of a study.
+
+    Parameters
+    ----------
+    spec : dict
+        ``task``, ``preprocess`` and ``patch`` of the stage's spec.
+    scans : DataFrame
+        Rows of scans.tsv, without the test split.
+    dataset : dict
+        The content of dataset.json.
+
+    Returns
+    -------
+    dict
+        The content of plan.json: spacing along R, A, S; patch, strides and kernels as D, H, W.
+        ``masked``: zeros are stripped background, in most of the scans (as nnU-Net's mask for
+        normalisation).
+
+    Raises
+    ------
+    UserError
+        If there are no scans, the channels differ, there is nothing to predict, or the patch that
+        was given does not divide.
+    """
+    task, settings = spec["task"], spec["preprocess"]
+    if scans.empty:
+        raise UserError("no scans are left outside the test split", "see index/excluded.tsv")
+    channels = scans["channels"].astype(int)
+    if channels.nunique() > 1:
+        odd = scans.loc[channels != channels.mode()[0], "scan"].iloc[0]
+        raise UserError(f"scan {odd!r} has another number of channels than most", "take it out of the data set")
+    if (scans["frames"].astype(int) > 1).any():
+        odd = scans.loc[scans["frames"].astype(int) > 1, "scan"].iloc[0]
+        raise UserError(f"scan {odd!r} is a time series, which is not supported", "choose a 3D data.suffix")
+    outputs = _outputs(task, dataset, scans)
+
+    found = take_fingerprint(scans, settings["crop"])
+    given = settings["spacing"]
+    spacing = choose_spacing(found["spacings"]) if given == "auto" else tuple(map(float, given))
+    shapes = np.maximum(1, np.round(found["shapes"] * found["spacings"] / np.array(spacing)))
+    median_shape = [int(n) for n in np.median(shapes, axis=0)]
+    if spec["patch"] == "auto":
+        # A target belongs to the whole scan, so there the patch is never smaller than it.
+        patch = median_shape[::-1]
+        if task == "segmentation":
+            patch = choose_patch(patch, spacing[::-1])
+        strides, kernels = pooling(patch, spacing[::-1])
+        patch = _pad(patch, _divisor(strides, PADDED_STAGES))
+    else:
+        patch, strides, kernels = _given_patch(spec["patch"], spacing)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "task": task,
+        "spacing": list(spacing),
+        "normalize": settings["normalize"],
+        "crop": settings["crop"],
+        "masked": bool(np.median(found["nonzero"]) < MASKED_SHARE),
+        "patch": patch,
+        "strides": strides,
+        "kernels": kernels,
+        "channels": int(channels.iloc[0]),
+        "outputs": outputs,
+        "labels": dataset["labels"] if task == "segmentation" else {},
+        "classes": dataset["classes"] if task == "classification" else [],
+        "fingerprint": {
+            "median_shape": median_shape,
+            "median_spacing": [round(float(s), 4) for s in np.median(found["spacings"], axis=0)],
+            "scans": len(scans),
+        },
+    }

@@ -1,0 +1,277 @@
+"""The embedded data set: a cohort made from the MNI152 template that nilearn ships.
+
+Each participant is the template (Fonov et al. 2011, ICBM 2009a) with, in this order
+
+1. an atrophy between 0 and 1 that grows with age and is larger in the group ``atrophy``: the
+   ventricles widen and cortex gives way to CSF;
+2. a head of its own: turned, scaled, shifted and smoothly deformed;
+3. a site: storage orientation, voxel size, contrast, bias field and Rician noise.
+
+Only tissue volumes carry the target; size, contrast and noise differ between participants without
+saying anything about it. The brain is alone in the image, as after skull stripping.
+"""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from voxnas.core.seeds import derive_seed
+from voxnas.io.records import write_json, write_text
+from voxnas.io.tables import write_table
+
+TISSUES = ("background", "csf", "grey", "white")
+TARGETS = {"classification": "group", "regression": "age"}
+AGES = (20.0, 85.0)
+DERIVATIVES = "phantom"
+TEMPLATE_MM = 2
+FWHM = 2.3548  # of a Gaussian, in standard deviations
+
+
+class Site(NamedTuple):
+    """How one scanner stores its images.
+
+    `scale` multiplies the voxel size along R, A and S; `gain` is the intensity of white matter.
+    """
+
+    name: str
+    orientation: str
+    scale: tuple[float, float, float]
+    gain: float
+    noise: float
+    bias: float
+
+
+SITES = (
+    Site("north", "RAS", (1.0, 1.0, 1.0), 1000.0, 0.025, 0.10),
+    Site("south", "LPS", (1.0, 1.0, 1.2), 700.0, 0.04, 0.20),
+    Site("west", "PSR", (1.05, 0.96, 0.96), 220.0, 0.03, 0.15),
+)
+
+
+@dataclass(frozen=True)
+class Template:
+    """Maps of the template on one grid.
+
+    Parameters
+    ----------
+    maps : ndarray, (5, X, Y, Z)
+        CSF, grey matter, white matter, texture (T1 minus its tissue means), and closeness to the
+        outer surface.
+    pull : ndarray, (3, X, Y, Z)
+        Towards the ventricles, at most 1, along R, A and S.
+    affine : ndarray, (4, 4)
+        Voxels to mm.
+    """
+
+    maps: np.ndarray
+    pull: np.ndarray
+    affine: np.ndarray
+
+
+class Person(NamedTuple):
+    """One row of participants.tsv, with the atrophy that the image shows."""
+
+    participant_id: str
+    age: float
+    group: str
+    site: Site
+    atrophy: float
+
+
+@lru_cache(maxsize=1)
+def load_template(spacing_mm: float) -> Template:
+    """The template's maps, blurred to what a voxel of the given size in mm can hold."""
+    from nilearn import datasets
+
+    image = datasets.load_mni152_template(resolution=TEMPLATE_MM)
+    grey = datasets.load_mni152_gm_template(resolution=TEMPLATE_MM).get_fdata()
+    white = datasets.load_mni152_wm_template(resolution=TEMPLATE_MM).get_fdata()
+    t1 = image.get_fdata()
+    # Resampling leaves tiny values outside the brain, hence no comparison with zero.
+    brain = ndimage.binary_fill_holes(t1 > 0.02)
+    grey, white = np.clip(grey, 0, 1) * brain, np.clip(white, 0, 1) * brain
+    csf = np.clip(brain - grey - white, 0, 1)
+    texture = (t1 - 0.30 * csf - 0.65 * grey - 0.87 * white) * brain
+
+    depth = ndimage.distance_transform_edt(brain) * TEMPLATE_MM
+    ventricles = csf * (depth > 20)
+    reach = ndimage.gaussian_filter(ventricles, 5 / TEMPLATE_MM)
+    pull = np.stack(np.gradient(reach))
+    pull /= np.sqrt((pull**2).sum(axis=0)).max()
+    surface = np.clip(1.5 - depth / 6, 0, 1)
+
+    sigma = np.sqrt(max(spacing_mm**2 - TEMPLATE_MM**2, 0)) / FWHM / TEMPLATE_MM
+    maps = np.stack([ndimage.gaussian_filter(m, sigma) for m in (csf, grey, white, texture)] + [surface])
+    return Template(maps.astype(np.float32), pull.astype(np.float32), image.affine)
+
+
+def _draw_people(participants: int, seed: int) -> list[Person]:
+    rng = np.random.default_rng(derive_seed(seed, "people"))
+    groups = rng.permutation([("control", "atrophy")[i % 2] for i in range(participants)])
+    width = max(2, len(str(participants)))
+    people = []
+    for number, group in enumerate(groups, start=1):
+        age = round(rng.uniform(*AGES), 1)
+        share = (age - AGES[0]) / (AGES[1] - AGES[0])
+        atrophy = float(np.clip(0.05 + 0.5 * share + 0.4 * (group == "atrophy") + rng.normal(0, 0.06), 0, 1))
+        site = SITES[rng.choice(len(SITES), p=(0.6, 0.25, 0.15))]
+        people.append(Person(f"sub-{number:0{width}d}", age, str(group), site, atrophy))
+    return people
+
+
+def _smooth_field(rng: np.random.Generator, shape: tuple[int, ...], knots: int) -> np.ndarray:
+    """A smooth random field with unit variance at its knots."""
+    coarse = rng.normal(size=(knots, knots, knots))
+    return ndimage.zoom(coarse, np.array(shape) / knots, order=3, mode="nearest", grid_mode=True)
+
+
+def _rotation(angles: np.ndarray) -> np.ndarray:
+    """Rotation about R, then A, then S, in radians."""
+    turned = np.eye(3)
+    for axis, angle in enumerate(angles):
+        c, s = np.cos(angle), np.sin(angle)
+        plane = [i for i in range(3) if i != axis]
+        turn = np.eye(3)
+        turn[np.ix_(plane, plane)] = [[c, -s], [s, c]]
+        turned = turn @ turned
+    return turned
+
+
+def make_scan(
+    template: Template, person: Person, spacing_mm: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One participant's image and tissue labels, in canonical orientation.
+
+    Returns
+    -------
+    image : ndarray, (X, Y, Z), int16
+        T1-weighted intensities, 0 outside the brain.
+    label : ndarray, (X, Y, Z), uint8
+        Indices of :data:`TISSUES`.
+    affine : ndarray, (4, 4)
+        Voxels to mm.
+    """
+    spacing = spacing_mm * np.array(person.site.scale)
+    field_of_view = np.array(template.maps.shape[1:]) * TEMPLATE_MM
+    shape = tuple(int(n) for n in np.round(field_of_view / spacing) + rng.integers(-1, 2, size=3))
+    centre = template.affine[:3, :3] @ ((np.array(template.maps.shape[1:]) - 1) / 2) + template.affine[:3, 3]
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = centre - spacing * (np.array(shape) - 1) / 2
+
+    # Where each voxel looks in the template, in mm.
+    grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")).reshape(3, -1)
+    world = affine[:3, :3] @ grid + affine[:3, 3:] - centre[:, None]
+    world = _rotation(rng.normal(0, np.radians(3), size=3)) @ world / rng.normal(1, 0.03, size=(3, 1))
+    world += centre[:, None] + rng.normal(0, 2, size=(3, 1))
+    world += np.stack([2.5 * _smooth_field(rng, shape, 6).ravel() for _ in range(3)])
+    inverse = np.linalg.inv(template.affine)
+
+    def look(volume: np.ndarray, at: np.ndarray) -> np.ndarray:
+        return ndimage.map_coordinates(volume, inverse[:3, :3] @ at + inverse[:3, 3:], order=1)
+
+    # A voxel that looks nearer to the ventricle sees it larger.
+    pull = np.stack([look(p, world) for p in template.pull])
+    csf, grey, white, texture, surface = (look(m, world + 7 * person.atrophy * pull) for m in template.maps)
+    lost = 0.55 * person.atrophy * surface * grey
+    csf, grey = csf + lost, grey - lost
+
+    label = np.argmax([1 - csf - grey - white, csf, grey, white], axis=0).astype(np.uint8).reshape(shape)
+    means = rng.normal((0.28, 0.62, 0.88), (0.02, 0.02, 0.01))
+    signal = (means[0] * csf + means[1] * grey + means[2] * white + texture).reshape(shape)
+    signal = signal * np.exp(person.site.bias * _smooth_field(rng, shape, 3))
+    noise = rng.normal(0, person.site.noise, size=(2, *shape))
+    signal = person.site.gain * np.hypot(signal + noise[0], noise[1])
+    # Inside the brain no voxel is zero: zero means "stripped".
+    image = np.where(label > 0, np.clip(np.round(signal), 1, 32767), 0).astype(np.int16)
+    return image, label, affine
+
+
+def _save(path: Path, array: np.ndarray, affine: np.ndarray, orientation: str) -> None:
+    """Store a canonical array in the given orientation; equal data give equal bytes."""
+    image = nib.Nifti1Image(array, affine)
+    codes = nib.orientations.axcodes2ornt
+    image = image.as_reoriented(nib.orientations.ornt_transform(codes("RAS"), codes(orientation)))
+    image.header.set_xyzt_units("mm")
+    image.set_qform(image.affine, 1)
+    image.set_sform(image.affine, 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
+
+
+def _write_texts(output: Path, people: list[Person], task: str) -> None:
+    """Everything in the tree that is no image."""
+    version = {"BIDSVersion": "1.9.0", "License": "as the ICBM 2009a template"}
+    write_json(
+        output / "dataset_description.json",
+        {"Name": "Voxnas phantom", "DatasetType": "raw", "GeneratedBy": [{"Name": "voxnas phantom"}], **version},
+    )
+    write_text(output / "README", (__doc__ or "").strip() + "\n")
+    table = pd.DataFrame([p._asdict() for p in people]).drop(columns="atrophy")
+    write_table(output / "participants.tsv", table.assign(site=[p.site.name for p in people]))
+    write_json(
+        output / "participants.json",
+        {
+            "age": {"Description": "age of the participant", "Units": "year"},
+            "group": {"Levels": {"control": "age alone", "atrophy": "more atrophy than age explains"}},
+            "site": {"Levels": {s.name: f"stored {s.orientation}, voxels scaled by {s.scale}" for s in SITES}},
+        },
+    )
+    if task == "segmentation":
+        folder = output / "derivatives" / DERIVATIVES
+        write_json(
+            folder / "dataset_description.json",
+            {
+                "Name": "Tissues",
+                "DatasetType": "derivative",
+                "GeneratedBy": [{"Name": "voxnas phantom"}],
+                **version,
+            },
+        )
+        names = pd.DataFrame({"index": range(1, len(TISSUES)), "name": TISSUES[1:]})
+        write_table(folder / "dseg.tsv", names)
+
+
+def generate_phantom(output: str | Path, task: str, participants: int, spacing_mm: float, seed: int) -> None:
+    """Write the cohort as a BIDS data set.
+
+    The same arguments give the same bytes.
+
+    Parameters
+    ----------
+    output : path
+        Folder of the data set.
+    task : str
+        ``segmentation`` also writes tissue label maps, under ``derivatives/phantom``.
+    participants : int
+        Size of the cohort.
+    spacing_mm : float
+        Voxel size of the site ``north`` in mm; the others differ a little.
+    seed : int
+        Seed of everything random.
+    """
+    output = Path(output)
+    people = _draw_people(participants, seed)
+    template = load_template(spacing_mm)
+    _write_texts(output, people, task)
+    for person in people:
+        name = person.participant_id
+        rng = np.random.default_rng(derive_seed(seed, name))
+        image, label, affine = make_scan(template, person, spacing_mm, rng)
+        scan = output / name / "anat" / f"{name}_T1w.nii.gz"
+        _save(scan, image, affine, person.site.orientation)
+        write_json(
+            scan.with_name(f"{name}_T1w.json"),
+            {"Modality": "MR", "SkullStripped": True, "StationName": person.site.name},
+        )
+        if task == "segmentation":
+            folder = output / "derivatives" / DERIVATIVES / name / "anat"
+            _save(folder / f"{name}_dseg.nii.gz", label, affine, person.site.orientation)

@@ -1,0 +1,61 @@
+"""Preprocessed scans on disk: row r of scans.tsv lies in shard ``r % shards``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+from safetensors.numpy import save_file
+
+from voxnas.core.errors import ScanError, UserError
+from voxnas.data.preprocess import preprocess_scan
+from voxnas.io.records import read_json, write_json
+from voxnas.io.tables import read_table
+
+
+def write_shard(plan: str | Path, index: str | Path, shard: int, shards: int, output: str | Path) -> None:
+    """Preprocess the scans of one shard.
+
+    Parameters
+    ----------
+    plan : path
+        plan.json.
+    index : path
+        Folder with scans.tsv.
+    shard, shards : int
+        Number of this shard, from 0, and how many there are.
+    output : path
+        File with the tensors ``<scan>/image`` and ``<scan>/label``; the records of the scans
+        (geometry, target) are written beside it as ``.json``.
+
+    Raises
+    ------
+    UserError
+        If there is no such shard.
+    ScanError
+        Names the scan that cannot be preprocessed.
+    """
+    if not 0 <= shard < shards:
+        raise UserError(f"there is no shard {shard} of {shards}", f"choose 0 to {shards - 1}")
+    output = Path(output)
+    settings = read_json(plan)
+    columns = {"scan": str, "image": str, "label": str, "target": str}
+    scans = read_table(Path(index) / "scans.tsv", columns)
+    arrays, records = {}, {}
+    for row in scans.iloc[shard::shards].itertuples():
+        label = row.label if settings["task"] == "segmentation" else None
+        try:
+            prepared = preprocess_scan(row.image.split(";"), label, settings)
+        except ScanError as error:
+            raise ScanError(f"scan {row.scan!r}: {error.what}", error.remedy or "take it out of the data set") from None
+        arrays[f"{row.scan}/image"] = prepared.image
+        if prepared.label is not None:
+            arrays[f"{row.scan}/label"] = prepared.label
+        target = None if pd.isna(row.target) else row.target
+        records[row.scan] = {"geometry": prepared.geometry, "target": target}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    save_file(arrays, temporary)
+    os.replace(temporary, output)
+    write_json(output.with_suffix(".json"), records)
