@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -20,8 +21,9 @@ from voxnas.core.seeds import derive_seed
 from voxnas.nn.build import build_network
 from voxnas.nn.precision import resolve_precision
 
-NETWORKS = 10  # random networks of the space
+NETWORKS = 12  # random networks of the space
 CANDIDATES = 100  # drawn to choose them from
+DEAREST = 0.6  # quantile of the activations up to which they are chosen
 REPEATS = 3
 
 
@@ -30,7 +32,7 @@ def measure_calibration(
     plan: Mapping[str, Any],
     spec: Mapping[str, Any],
     limits: Mapping[str, Any] | None = None,
-    seconds: float = 45.0,
+    seconds: float = 35.0,
 ) -> dict[str, Any]:
     """Time the baselines and random networks of a space, and fit the prediction.
 
@@ -107,7 +109,11 @@ def _baselines(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, 
 
 
 def _random(space: SearchSpace, plan: Mapping[str, Any], limits: Mapping[str, Any], seed: int) -> dict[str, UNet | CNN]:
-    """Random networks within the limits: every block type in turn, from cheap to dear within each."""
+    """Random networks within the limits: every block type in turn, from cheap to dear.
+
+    Of each type the dearer networks, by activations, are left to the prediction: they would take
+    most of the time.
+    """
     rng = np.random.default_rng(seed)
     found: dict[str, UNet | CNN] = {}
     for _ in range(CANDIDATES):
@@ -115,14 +121,14 @@ def _random(space: SearchSpace, plan: Mapping[str, Any], limits: Mapping[str, An
         if within(architecture, limits, plan["patch"]):
             found[identity(architecture)] = architecture
     by_block: dict[str, list[UNet | CNN]] = {}
-    for architecture in sorted(found.values(), key=lambda a: analyze(a, plan["patch"]).macs):
+    for architecture in sorted(found.values(), key=lambda a: analyze(a, plan["patch"]).activations):
         by_block.setdefault(architecture.block, []).append(architecture)
-    chosen = []
-    for i, block in enumerate(sorted(by_block)):
-        networks, share = by_block[block], len(range(i, NETWORKS, len(by_block)))
-        # The dearest tenth is left to the prediction: it would take most of the time.
-        places = np.linspace(0, 0.9 * (len(networks) - 1), min(share, len(networks))).astype(int)
-        chosen += [networks[place] for place in places]
+    share = -(-NETWORKS // max(len(by_block), 1))
+    spread = [
+        [networks[int(place)] for place in np.linspace(0, DEAREST * (len(networks) - 1), min(share, len(networks)))]
+        for _, networks in sorted(by_block.items())
+    ]
+    chosen = [a for turn in itertools.zip_longest(*spread) for a in turn if a is not None]
     return {f"random-{i}": architecture for i, architecture in enumerate(chosen)}
 
 

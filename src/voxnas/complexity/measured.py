@@ -46,7 +46,7 @@ def measure_latency(
             begun = time.perf_counter()
             network(x)
             times.append(1e3 * (time.perf_counter() - begun))
-    low, median, high = np.percentile(times[warmup:], [25, 50, 75])
+    low, median, high = map(float, np.percentile(times[warmup:], [25, 50, 75]))
     return {"median_ms": round(median, 4), "iqr_ms": round(high - low, 4), "repeats": repeats}
 
 

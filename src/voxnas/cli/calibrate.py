@@ -1,0 +1,33 @@
+"""``voxnas calibrate``: time networks on this device, from which every other is predicted."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--spec", type=Path, required=True, metavar="FILE", help="spec/calibrate.json of the study")
+    parser.add_argument("--search", type=Path, required=True, metavar="FILE", help="spec of a search, for its space")
+    parser.add_argument("--plan", type=Path, required=True, metavar="FILE", help="plan.json of the study")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="calibration.json to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the record."""
+    from voxnas.complexity.calibrate import measure_calibration
+    from voxnas.io.records import read_json, write_json
+
+    search = read_json(arguments.search)
+    record = measure_calibration(
+        search["space"], read_json(arguments.plan), read_json(arguments.spec), search["search"]["limits"]
+    )
+    write_json(arguments.output, record)
+    error, device = record["error"]["train_seconds"], record["device"]
+    print(
+        f"timed {len(record['table'])} networks in {record['seconds']:.0f} s on {device['processor']}, "
+        f"{device['threads']} thread(s), {device['precision']}; "
+        f"predicted training time is off by {error['median']:.0%} (median), {error['largest']:.0%} at most; "
+        f"bf16 is {record['bf16']['train_speedup']:.2f} times as fast as float32"
+    )

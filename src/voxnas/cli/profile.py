@@ -1,0 +1,32 @@
+"""``voxnas profile``: count and measure what one network costs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--study", type=Path, required=True, metavar="DIR", help="folder of the study")
+    parser.add_argument("--key", required=True, help="key of the network")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="profile.json to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the record."""
+    from voxnas.complexity.profile import profile_network
+    from voxnas.core.paths import StudyPaths
+    from voxnas.core.trial import Network
+    from voxnas.io.records import read_json, read_record, write_json
+
+    paths = StudyPaths(arguments.study)
+    network = read_record(paths.network(arguments.key) / "network.json", Network)
+    training = read_json(paths.spec("train"))["training"]
+    repeats = read_json(paths.spec("benchmark"))["latency_repeats"]
+    record = profile_network(network.architecture, read_json(paths.plan), training, repeats)
+    write_json(arguments.output, {"key": network.key, **record})
+    print(
+        f"{network.name}: {record['parameters']:,} parameters, {record['macs']:,} MACs, "
+        f"{record['latency']['median_ms']:.1f} ms a patch on {record['device']['processor']}"
+    )

@@ -1,0 +1,75 @@
+"""The profile of a network: counted and measured cost of a prediction and of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from voxnas.complexity.analytic import analyze
+from voxnas.complexity.measured import device_record, measure_latency
+from voxnas.complexity.memory import measure_peak_memory
+from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.baselines import linear_size
+from voxnas.nn.build import build_network
+
+
+def profile_network(
+    architecture: UNet | CNN | Linear, plan: Mapping[str, Any], training: Mapping[str, Any], repeats: int
+) -> dict[str, Any]:
+    """Cost of a network on the plan's patch.
+
+    Parameters
+    ----------
+    architecture : UNet, CNN or Linear
+        What is built.
+    plan : mapping
+        The study's plan.
+    training : mapping
+        ``batch_size``, ``threads`` and ``precision`` of the train spec.
+    repeats : int
+        Timed forward passes.
+
+    Returns
+    -------
+    dict
+        Plain data: ``parameters``, ``macs`` and ``activations`` (for the linear baseline on its
+        down-sampled voxels), ``latency`` of one patch (``median_ms``, ``iqr_ms``, ``repeats``),
+        ``inference_memory_mib`` and ``training_memory_mib`` (peak of one patch, and of one batch;
+        None where not measured), ``device``, ``patch``.
+    """
+    torch.set_num_threads(training["threads"])
+    patch, channels = tuple(plan["patch"]), plan["channels"]
+    memory: dict[str, float | None] = {"inference": None, "training": None}
+    if isinstance(architecture, Linear):
+        size = linear_size(architecture, plan)
+        network: torch.nn.Module = _linear_network(architecture, size)
+        precision = "float32"
+    else:
+        size, network, precision = patch, build_network(architecture), training["precision"]
+        for name, batch in (("inference", 1), ("training", training["batch_size"])):
+            peak = measure_peak_memory(
+                architecture, (batch, channels, *patch), name == "training", training["threads"], precision
+            )
+            memory[name] = None if peak is None else round(peak, 1)
+    return {
+        "schema_version": 1,
+        "family": architecture.family,
+        **analyze(architecture, size)._asdict(),
+        "latency": measure_latency(network, (1, channels, *patch), repeats, precision=precision),
+        "inference_memory_mib": memory["inference"],
+        "training_memory_mib": memory["training"],
+        "patch": list(patch),
+        "batch_size": training["batch_size"],
+        "device": device_record(training["threads"], precision),
+    }
+
+
+def _linear_network(architecture: Linear, size: tuple[int, int, int]) -> torch.nn.Module:
+    """What the linear baseline computes: averages of voxels, and one weighted sum of them an output."""
+    inputs = architecture.in_channels * int(np.prod(size))
+    return torch.nn.Sequential(
+        torch.nn.AdaptiveAvgPool3d(size), torch.nn.Flatten(), torch.nn.Linear(inputs, architecture.out_channels)
+    )
