@@ -263,7 +263,9 @@ def _voxel_warnings(path: Path, image: nib.spatialimages.SpatialImage, candidate
     return warnings + check_bold(voxels, float(image.header.get_zooms()[3]) * unit, candidate.repetition_time)
 
 
-def _check_label(path: Path, first: Path, image: nib.spatialimages.SpatialImage, known: Collection[int] | None) -> list:
+def _check_label(
+    path: Path, first: Path, image: nib.spatialimages.SpatialImage, known: Collection[int] | None
+) -> list[int]:
     """Values of a label map that fits its image; ScanError if it does not."""
     label = open_image(path)
     if label.shape[:3] != image.shape[:3]:

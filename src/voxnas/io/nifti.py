@@ -12,7 +12,6 @@ import gzip
 import logging
 import math
 import os
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from voxnas.core.errors import ScanError
-from voxnas.io.nifti_header import first_bytes, in_bytes, stored_header
+from voxnas.io.nifti_header import GZIP_ERRORS, damaged_gzip, first_bytes, in_bytes, stored_header
 
 SUFFIXES = (".nii.gz", ".nii", ".mnc", ".mgz", ".mgh")
 MIN_AXIS = 4  # a volume needs two axes of at least this many voxels
@@ -200,9 +199,8 @@ def check_integrity(path: str | Path) -> None:
         with gzip.open(path) as file:
             while piece := file.read(1 << 20):
                 length += len(piece)
-    except (OSError, EOFError, zlib.error) as error:
-        text = "gzip checksum (CRC) is wrong" if "CRC" in str(error) else f"damaged gzip: {error}"
-        raise ScanError(f"{path}: {text}", "fetch the file again") from None
+    except GZIP_ERRORS as error:
+        raise damaged_gzip(path, error) from None
     claim = math.prod(image.shape) * image.get_data_dtype().itemsize + image.dataobj.offset
     if length < claim:
         raise ScanError(f"{path}: cut short, {in_bytes(length)} of {in_bytes(claim)} are there")

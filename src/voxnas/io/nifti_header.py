@@ -12,7 +12,14 @@ import nibabel as nib
 from voxnas.core.errors import ScanError
 
 MAX_DEFLATE_RATIO = 1032  # no deflate stream unpacks to more than this many times its size
+GZIP_ERRORS = (OSError, EOFError, zlib.error)  # what gzip raises on bad content
 NOT_A_SCALAR = {1: "1-bit", 32: "complex", 128: "RGB colour", 1792: "complex", 2048: "complex", 2304: "RGBA colour"}
+
+
+def damaged_gzip(path: Path, error: Exception) -> ScanError:
+    """What to raise for one of :data:`GZIP_ERRORS`."""
+    text = "gzip checksum (CRC) is wrong" if "CRC" in str(error) else f"damaged gzip: {error}"
+    return ScanError(f"{path}: {text}", "fetch the file again")
 
 
 def first_bytes(path: Path) -> bytes:
@@ -32,6 +39,8 @@ def first_bytes(path: Path) -> bytes:
         raise ScanError(f"{path}: empty file (0 bytes)")
     if head.startswith(b"version https://git-lfs"):
         raise ScanError(f"{path}: a git-LFS pointer, the content is not fetched", "run git lfs pull")
+    if head.startswith(b"/annex/objects/"):
+        raise ScanError(f"{path}: a git-annex pointer, the content is not fetched", "run git annex get or datalad get")
     packed = head[:2] == b"\x1f\x8b"
     if (not packed and len(head) < 348 and b"\0" not in head) or head.lstrip()[:1] == b"<":
         raise ScanError(f"{path}: a text or HTML file, not an image", "download it again")
@@ -42,9 +51,9 @@ def first_bytes(path: Path) -> bytes:
     if path.suffix == ".gz":
         try:
             with gzip.open(path) as file:
-                head = file.read(540)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ScanError(f"{path}: damaged gzip: {error}") from None
+                head = file.read(4096)[:540]  # more than nibabel looks at, so that what is damaged is told here
+        except GZIP_ERRORS as error:
+            raise damaged_gzip(path, error) from None
     return head
 
 

@@ -1,0 +1,127 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from voxnas.cli.main import main
+
+
+def save(path, shape=(8, 9, 7), value=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.random.default_rng(0).integers(0, 2, shape) if value is None else np.full(shape, value)
+    nib.save(nib.Nifti1Image(array.astype(np.int16), np.diag([1, 1, 2.5, 1])), path)
+    return path
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    for sub in ("01", "02"):
+        save(tmp_path / f"sub-{sub}/anat/sub-{sub}_T1w.nii.gz")
+        save(tmp_path / f"derivatives/d/sub-{sub}/anat/sub-{sub}_dseg.nii.gz")
+    (tmp_path / "participants.tsv").write_text("participant_id\tdx\nsub-01\tpatient\nsub-02\tcontrol\n")
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    status = main(["validate", *map(str, arguments)])
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+def test_a_sound_data_set(cohort, capsys):
+    status, out, err = run(capsys, cohort)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == f"{cohort.name} (BIDS), segmentation: 0 background, 1 label 1"
+    assert lines[2].split() == ["scan", "shape", "spacing", "mm", "axes", "type", "labels"]
+    assert lines[3].split() == ["sub-01", "8x9x7", "1x1x2.5", "RAS", "int16", "0,1"]
+    assert lines[-1] == "2 usable, 0 of them with warnings, 0 excluded"
+
+
+def test_what_is_excluded_and_what_is_doubtful(cohort, capsys):
+    save(cohort / "sub-01/anat/sub-01_T1w.nii.gz", value=3)
+    (cohort / "sub-02/anat/sub-02_T1w.nii.gz").write_bytes(b"")
+    status, out, _ = run(capsys, cohort)
+    assert status == 1
+    assert "  ! all voxels are 3\n" in out
+    assert "Excluded:\n  sub-02/anat/sub-02_T1w.nii.gz: empty file (0 bytes)\n" in out
+    assert out.endswith("1 usable, 1 of them with warnings, 1 excluded\n")
+
+
+def test_nothing_usable_is_listed_too(cohort, capsys):
+    for sub in ("01", "02"):
+        (cohort / f"sub-{sub}/anat/sub-{sub}_T1w.nii.gz").write_bytes(b"")
+    status, out, _ = run(capsys, cohort)
+    assert status == 2
+    assert out.count("empty file") == 2
+
+
+def test_a_target_chooses_the_task(cohort, capsys):
+    _, out, _ = run(capsys, cohort, "--target", "dx")
+    assert "classification of 'dx'" in out
+    assert out.splitlines()[3].endswith("patient")
+    assert main(["validate", str(cohort), "--target", "dy"]) == 2
+    assert "did you mean 'dx'?" in capsys.readouterr().err
+    rows = "".join(f"sub-{i:02d}\t{i + 0.5}\n" for i in range(1, 13))
+    (cohort / "participants.tsv").write_text(f"participant_id\tage\n{rows}")
+    assert "regression of 'age'" in run(capsys, cohort, "--target", "age")[1]
+    status, _, err = run(capsys, cohort, "--task", "regression")
+    assert status == 2
+    assert "needs --target" in err
+
+
+def test_label_maps_of_another_suffix_are_pointed_at(cohort, capsys):
+    for path in cohort.glob("derivatives/d/*/anat/*"):
+        path.rename(path.with_name(path.name.replace("dseg", "T1w_seg-manual")))
+    assert "images alone (for their label maps: --label-suffix seg-manual)" in run(capsys, cohort)[1]
+    assert "segmentation: 0 background" in run(capsys, cohort, "--label-suffix", "seg-manual")[1]
+
+
+def test_strict_stops_at_the_first(cohort, capsys):
+    (cohort / "sub-02/anat/sub-02_T1w.nii.gz").write_bytes(b"")
+    status, out, err = run(capsys, cohort, "--strict")
+    assert (status, out) == (2, "")
+    assert "sub-02_T1w.nii.gz: empty file" in err
+
+
+def test_single_files_and_plain_folders(tmp_path, capsys):
+    good, bad = save(tmp_path / "x/a.nii.gz"), tmp_path / "x/b.nii.gz"
+    bad.write_bytes(b"<html>")
+    status, out, _ = run(capsys, tmp_path)
+    assert status == 1
+    assert "  x/b.nii.gz: a text or HTML file" in out
+    assert run(capsys, good)[0] == 0
+    assert run(capsys, bad)[0] == 2
+    (tmp_path / "empty").mkdir()
+    assert run(capsys, tmp_path / "empty")[0] == 2
+    assert run(capsys, tmp_path / "nowhere")[0] == 2
+
+
+def test_the_index_verb_writes_its_three_files(cohort, tmp_path, capsys):
+    from voxnas.core.settings import StudySettings
+    from voxnas.core.spec import stage_spec
+    from voxnas.io.records import read_json, write_json
+
+    (cohort / "sub-02/anat/sub-02_T1w.nii.gz").write_bytes(b"")
+    write_json(tmp_path / "spec.json", stage_spec(StudySettings(), "index"))
+    arguments = ["--spec", tmp_path / "spec.json", "--data", cohort, "--output", tmp_path / "index"]
+    assert main(["index", *map(str, arguments)]) == 0
+    assert "1 scans indexed, 1 excluded" in capsys.readouterr().out
+    assert (tmp_path / "index/scans.tsv").read_text().splitlines()[1].startswith("sub-01\tsub-01\tn/a\tn/a\t/")
+    assert "empty file" in (tmp_path / "index/excluded.tsv").read_text()
+    assert json.dumps(read_json(tmp_path / "index/dataset.json")["labels"]) == '{"0": "background", "1": "label 1"}'
+
+
+def test_every_real_tree_ends_without_a_traceback(data_root, capsys):
+    expected = {
+        "bids_robustness/bids-examples_ds114": 2,
+        "bids_robustness/bids-examples_synthetic": 2,
+        "bids_robustness/ivadomed_spine": 0,
+        "bids_robustness/pumi-minitest": 0,
+        "haxby2001_bids": 0,
+        "nifti_robustness": 1,
+    }
+    for folder, status in expected.items():
+        assert main(["validate", str(data_root / folder)]) == status, folder
+        assert "usable" in capsys.readouterr().out
