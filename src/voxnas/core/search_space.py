@@ -95,12 +95,18 @@ class SearchSpace:
             active = [p for p in self.parameters if _is_active(p, parents)]
             reachable |= {p.name for p in active}
             targets = [p.target for p in active]
-            block = next((v for k, v in parents.items() if self._by_name[k].target == "block"), "inverted")
+            # A block on which nothing depends can be any of its choices.
+            blocks = {
+                v
+                for p in active
+                if p.target == "block"
+                for v in ([parents[p.name]] if p.name in parents else p.choices)
+            }
             for name in domains:
                 where = ", ".join(f"{k} = {v}" for k, v in parents.items()) or "every configuration"
                 if targets.count(name) > 1:
                     raise UserError(f"{self.source}: {name} is set twice where {where}", "give them a `when` each")
-                if name not in targets and not (name == "expansion" and block != "inverted"):
+                if name not in targets and not (name == "expansion" and "inverted" not in blocks):
                     raise UserError(
                         f"{self.source}: {name} is missing where {where}", f"add it; one value is `{name}: VALUE`"
                     )
@@ -146,7 +152,7 @@ class SearchSpace:
 
     def sample(self, rng: np.random.Generator) -> Config:
         """A configuration, uniform over the unit cube."""
-        return self.from_unit(rng.random(self.dim))
+        return self.from_unit(rng.random(self.dim).tolist())
 
     def _complete(self, values: Mapping[str, Value], rng: np.random.Generator | None) -> Config:
         """Keep the active parameters of `values`; draw those that are missing."""

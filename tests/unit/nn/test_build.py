@@ -1,0 +1,125 @@
+"""Networks have the shapes, the heads and the layers that their records say."""
+
+import itertools
+
+import pytest
+import torch
+
+from voxnas.core.architecture import CNN, Linear, UNet, total_stride
+from voxnas.nn.build import build_network
+
+torch.set_num_threads(1)
+
+BLOCKS = ["plain", "residual", "inverted"]
+DOWN = ["stride", "max", "average"]
+
+
+def unet(**changes):
+    record = {
+        "in_channels": 2,
+        "out_channels": 3,
+        "widths": [4, 6, 8, 10],
+        "blocks": [1, 2, 1, 1],
+        "decoder_blocks": [1, 2, 1],
+        "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2], [2, 2, 2]],
+        "kernels": [[1, 3, 3], [3, 3, 3], [3, 5, 5], [3, 3, 3]],
+        "expansion": 2,
+    }
+    return UNet(**{**record, **changes})
+
+
+def cnn(**changes):
+    record = {
+        "in_channels": 1,
+        "out_channels": 2,
+        "widths": [4, 8, 12],
+        "blocks": [1, 2, 1],
+        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]],
+        "kernels": [[3, 3, 3]] * 3,
+        "expansion": 3,
+    }
+    return CNN(**{**record, **changes})
+
+
+@pytest.mark.parametrize(("block", "downsample"), list(itertools.product(BLOCKS, DOWN)))
+def test_unet_returns_logits_of_the_input_size(block, downsample):
+    architecture = unet(block=block, downsample=downsample, norm="group", activation="silu")
+    assert total_stride(architecture) == (4, 8, 8)
+    network = build_network(architecture).eval()
+    assert network(torch.randn(2, 2, 12, 16, 32)).shape == (2, 3, 12, 16, 32)
+
+
+def test_deep_supervision_gives_a_list_only_while_training():
+    network = build_network(unet(deep_supervision=True))
+    x = torch.randn(1, 2, 8, 16, 16)
+    sizes = [tuple(y.shape) for y in network.train()(x)]
+    assert sizes == [(1, 3, 8, 16, 16), (1, 3, 8, 8, 8)]
+    assert network.eval()(x).shape == (1, 3, 8, 16, 16)
+    assert isinstance(build_network(unet()).train()(x), torch.Tensor)
+
+
+@pytest.mark.parametrize("architecture", [unet(deep_supervision=True, block=b) for b in BLOCKS], ids=BLOCKS)
+def test_every_weight_learns(architecture):
+    network = build_network(architecture).train()
+    outputs = network(torch.randn(1, 2, 16, 32, 32))
+    sum(y.square().mean() for y in outputs).backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert without == []
+
+
+@pytest.mark.parametrize(("block", "head_width"), list(itertools.product(BLOCKS, [0, 6])))
+def test_cnn_returns_one_row_a_scan(block, head_width):
+    network = build_network(cnn(block=block, head_width=head_width, dropout=0.5, downsample="max"))
+    assert network(torch.randn(3, 1, 16, 20, 16)).shape == (3, 2)
+
+
+def test_a_network_of_inverted_blocks_begins_with_a_plain_one():
+    network = build_network(unet(block="inverted", blocks=[2, 1, 1, 1]))
+    first, second = network.encoder[0]
+    assert first[0].groups == 1 and first[0].in_channels == 2
+    assert [m.groups for m in second.modules() if isinstance(m, torch.nn.Conv3d)] == [1, 8, 1]
+
+
+def test_a_residual_block_without_weights_is_its_input():
+    from voxnas.nn.blocks import ResidualBlock
+
+    block = ResidualBlock(4, 4, (3, 3, 3), (1, 1, 1), "instance", "relu")
+    torch.nn.init.zeros_(block.second[1].weight)
+    x = torch.rand(1, 4, 4, 4, 4)
+    assert torch.equal(block(x), x)
+
+
+@pytest.mark.parametrize("norm", ["instance", "group"])
+def test_a_sample_does_not_depend_on_its_batch(norm):
+    network = build_network(unet(norm=norm)).train()
+    x = torch.randn(3, 2, 8, 16, 16)
+    assert torch.allclose(network(x)[1], network(x[1:2])[0], atol=1e-5)
+
+
+def test_equal_seeds_give_equal_weights():
+    networks = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        networks.append(build_network(cnn()).state_dict())
+    assert all(torch.equal(networks[0][name], networks[1][name]) for name in networks[0])
+
+
+def test_initial_signals_keep_their_size():
+    torch.manual_seed(0)
+    out = build_network(unet(widths=[8, 16, 32, 64])).eval()(torch.randn(1, 2, 16, 32, 32))
+    assert 0.1 < out.std() < 10
+
+
+@pytest.mark.parametrize("architecture", [unet(deep_supervision=True), unet(block="inverted"), unet(block="residual")])
+def test_networks_train_under_bf16_autocast(architecture):
+    network = build_network(architecture).train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = network(torch.randn(1, 2, 8, 16, 16))
+    outputs = outputs if isinstance(outputs, list) else [outputs]
+    sum(y.float().square().mean() for y in outputs).backward()
+    assert all(torch.isfinite(p.grad).all() and p.grad.dtype == torch.float32 for p in network.parameters())
+
+
+def test_the_linear_baseline_is_not_a_network():
+    with pytest.raises(ValueError, match="linear"):
+        build_network(Linear(in_channels=1, out_channels=2))
