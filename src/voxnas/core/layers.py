@@ -91,7 +91,7 @@ def list_layers(architecture: UNet | CNN | Linear, size: Sequence[int]) -> Itera
     channels = architecture.in_channels
     for i, width in enumerate(architecture.widths):
         stride, kernel = architecture.strides[i], architecture.kernels[i]
-        kinds = [architecture.block] * architecture.blocks[i]
+        kinds: list[str] = [architecture.block] * architecture.blocks[i]
         if i == 0:
             kinds[0] = STEM_BLOCK[architecture.block]
         if architecture.downsample != "stride" and stride != ONE:

@@ -201,8 +201,8 @@ class Parameter:
         if self.choices:
             return self.choices.index(value) / max(len(self.choices) - 1, 1)
         if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
+            return math.log(float(value) / self.low) / math.log(self.high / self.low)
+        return (float(value) - self.low) / (self.high - self.low)
 
     def contains(self, value: Any) -> bool:
         """Whether a value is one of the parameter's."""
@@ -225,10 +225,10 @@ class Parameter:
         if self.contains(value):
             return value
         if not self.choices:
-            clipped = min(max(value, self.low), self.high)
-            return round(clipped) if self.integer else float(clipped)
+            clipped = min(max(float(value), self.low), self.high)
+            return round(clipped) if self.integer else clipped
         if _is_number(value) and all(_is_number(choice) for choice in self.choices):
-            return min(self.choices, key=lambda choice: (abs(choice - value), choice))
+            return min(self.choices, key=lambda choice: (abs(float(choice) - float(value)), choice))
         return self.choices[0]
 
     def mutate(self, value: Value, rng: np.random.Generator) -> Value:

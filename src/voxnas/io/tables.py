@@ -42,7 +42,7 @@ def read_table(path: str | Path, dtypes: Mapping[str, type | str]) -> pd.DataFra
             raise UserError(f"{path} has no column {column!r}", f"its columns are {', '.join(table.columns)}")
         if dtype is not str:
             try:
-                table[column] = table[column].astype(dtype)
+                table[column] = table[column].astype(dtype)  # type: ignore[arg-type]
             except (ValueError, TypeError) as error:
                 raise UserError(f"{path}: column {column!r}: {error}") from None
     return table
