@@ -14,8 +14,9 @@ print("cp%d%d-torch%s-%s" % (*sys.version_info[:2], torch.__version__, sysconfig
 wheels=${VOXNAS_WHEELS:-$(dirname "$here")/.wheels}/$tag
 mkdir -p "$wheels"
 
+# --force-reinstall: a Horovod that is there already may have been built for another torch.
 install() {
-    "$python" -m pip install -q --no-index --no-deps --find-links "$wheels" "$requirement" >/dev/null 2>&1
+    "$python" -m pip install -q --no-index --no-deps --force-reinstall --find-links "$wheels" "$requirement" 2>/dev/null
 }
 
 if ! install; then
