@@ -6,6 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+# Column of the phantom's participants.tsv for each task that needs one, unless the study names another.
+PHANTOM_TARGETS = {"classification": "group", "regression": "age"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
@@ -22,7 +25,10 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.io.tables import write_table
 
     spec = read_json(arguments.spec)
-    index = index_dataset(arguments.data, spec["task"], DataSettings.model_validate(spec["data"]))
+    data = DataSettings.model_validate(spec["data"])
+    if not spec["data_root"] and not data.target:
+        data = data.model_copy(update={"target": PHANTOM_TARGETS.get(spec["task"], "")})
+    index = index_dataset(arguments.data, spec["task"], data)
     for row in index.excluded.itertuples():
         print(f"excluded {row.scan} ({row.file}): {row.reason}", file=sys.stderr)
     write_table(arguments.output / "scans.tsv", index.scans)

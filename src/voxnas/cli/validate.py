@@ -78,17 +78,17 @@ def run(arguments: argparse.Namespace) -> int:
 def infer_task(root: Path, settings: DataSettings) -> str | None:
     """The task that a data set can be for, None for its images alone."""
     from voxnas.core.errors import UserError
-    from voxnas.data.bids import MISSING, find_derivative, read_participants
+    from voxnas.data.bids import find_derivative, read_participants
     from voxnas.data.msd import is_msd
 
     if is_msd(root):
         return "segmentation"
     if settings.target:
-        values = [row.get(settings.target) for row in read_participants(root).values()]
-        texts = [v for v in values if v is not None and v not in MISSING]
-        numbers = [v for v in texts if v.replace(".", "", 1).lstrip("-").isdigit()]
-        # A few whole numbers are codes of classes; many different ones are measured.
-        measured = len(set(numbers)) > 10 and len(numbers) > len(texts) / 2
+        texts = [v for row in read_participants(root).values() if (v := row.get(settings.target)) is not None]
+        numbers = [float(v) for v in texts if v.replace(".", "", 1).removeprefix("-").isdigit()]
+        # A few whole numbers are codes of classes; fractions, and many different numbers, are measured.
+        measured = any(n % 1 for n in numbers) or len(set(numbers)) > 10
+        measured = measured and len(numbers) > len(texts) / 2
         return "regression" if measured else "classification"
     if settings.derivatives or settings.label_suffix != "dseg":
         return "segmentation"

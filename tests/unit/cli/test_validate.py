@@ -63,7 +63,7 @@ def test_a_target_chooses_the_task(cohort, capsys):
     assert out.splitlines()[3].endswith("patient")
     assert main(["validate", str(cohort), "--target", "dy"]) == 2
     assert "did you mean 'dx'?" in capsys.readouterr().err
-    rows = "".join(f"sub-{i:02d}\t{i + 0.5}\n" for i in range(1, 13))
+    rows = "sub-01\t31.5\nsub-02\t40\n"
     (cohort / "participants.tsv").write_text(f"participant_id\tage\n{rows}")
     assert "regression of 'age'" in run(capsys, cohort, "--target", "age")[1]
     status, _, err = run(capsys, cohort, "--task", "regression")
@@ -111,6 +111,19 @@ def test_the_index_verb_writes_its_three_files(cohort, tmp_path, capsys):
     assert (tmp_path / "index/scans.tsv").read_text().splitlines()[1].startswith("sub-01\tsub-01\tn/a\tn/a\t/")
     assert "empty file" in (tmp_path / "index/excluded.tsv").read_text()
     assert json.dumps(read_json(tmp_path / "index/dataset.json")["labels"]) == '{"0": "background", "1": "label 1"}'
+
+
+def test_the_phantom_has_a_target_for_each_task(cohort, tmp_path):
+    from voxnas.core.settings import StudySettings
+    from voxnas.core.spec import stage_spec
+    from voxnas.io.records import read_json, write_json
+
+    (cohort / "participants.tsv").write_text("participant_id\tgroup\tage\nsub-01\tx\t31.5\nsub-02\ty\t40\n")
+    for task, target in (("classification", "group"), ("regression", "age")):
+        write_json(tmp_path / "spec.json", stage_spec(StudySettings(task=task), "index"))
+        arguments = ["--spec", tmp_path / "spec.json", "--data", cohort, "--output", tmp_path / task]
+        assert main(["index", *map(str, arguments)]) == 0
+        assert read_json(tmp_path / task / "dataset.json")["target"] == target
 
 
 def test_every_real_tree_ends_without_a_traceback(data_root, capsys):
