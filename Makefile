@@ -34,12 +34,11 @@ test: $(DEV)  ## run the tests; those on real data need VOXNAS_TEST_DATA
 	OMP_NUM_THREADS=1 python -m pytest -n $(CORES)
 
 check: $(DEV)  ## check style, types, layers and the workflow
-	ruff check
-	ruff format --check
-	snakefmt --check Snakefile workflow
-	snakemake --lint
-	mypy
-	lint-imports
+	@failed=; \
+	for check in "ruff check" "ruff format --check" "snakefmt --check Snakefile workflow" "snakemake --lint" mypy lint-imports; do \
+		echo "== $$check"; $$check || failed="$$failed [$$check]"; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 bench: $(DEV)  ## run the benchmarks
 	@for script in benchmarks/*.py; do echo "== $$script"; python "$$script" || exit 1; done
