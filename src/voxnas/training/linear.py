@@ -52,8 +52,9 @@ class LinearModel(nn.Module):
         return F.adaptive_avg_pool3d(x, tuple(self.grid.tolist())).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits or values, (B, C, D, H, W) to (B, K)."""
-        return self.linear(self.features(x))
+        """Logits or values, (B, C, D, H, W) to (B, K); in float32 always, for it costs nothing."""
+        with torch.autocast(x.device.type, enabled=False):
+            return self.linear(self.features(x))
 
 
 def fit_linear(architecture: Linear, data: StudyData, scans: list[str], targets: Targets, seed: int) -> LinearModel:

@@ -115,10 +115,19 @@ def _run_workers(
 ) -> None:
     for mark in (entry.stop, entry.ended):
         mark.unlink(missing_ok=True)
-    arguments = ["--study", str(paths.root), "--entry", str(entry.folder), "--launcher", launch.launcher]
-    arguments += ["--deadline", str(deadline), "--checkpoint-seconds", str(launch.checkpoint_seconds)]
-    arguments += ["--keep-state"] if launch.keep_state else []
-    command = launch_command(launch.launcher, launch.processes, "voxnas.training.worker", arguments)
+    program = [
+        "-m",
+        "voxnas.training.worker",
+        "--study",
+        str(paths.root),
+        "--entry",
+        str(entry.folder),
+        "--launcher",
+        launch.launcher,
+    ]
+    program += ["--deadline", str(deadline), "--checkpoint-seconds", str(launch.checkpoint_seconds)]
+    program += ["--keep-state"] if launch.keep_state else []
+    command = launch_command(launch.launcher, launch.processes, program)
     count = str(threads)
     environment = {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONUNBUFFERED": "1"}
     begun = time.monotonic()

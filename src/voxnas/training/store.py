@@ -131,6 +131,20 @@ class Entry:
         os.utime(self._lease)
 
 
+def lease_holders(store: Path) -> tuple[list[int], list[str]]:
+    """Who holds a lease in a store: ids of living processes of this host, and other hosts that beat."""
+    processes, hosts = set(), set()
+    for lease in sorted(store.glob("*/lease.json")):
+        if not _alive(lease):
+            continue
+        record = read_json(lease)
+        if record["host"] == socket.gethostname():
+            processes |= {p["pid"] for p in record["processes"] if _identity(p["pid"]) == p}
+        else:
+            hosts.add(record["host"])
+    return sorted(processes), sorted(hosts)
+
+
 def _alive(lease: Path) -> bool:
     record = read_json(lease)
     if record["host"] != socket.gethostname():

@@ -82,5 +82,17 @@ def make_job(task="segmentation", samples=8, **changes):
 
 
 @pytest.fixture
-def study(tmp_path):
-    return make_study(tmp_path / "study")
+def new_study(tmp_path):
+    """Function that writes a study and gives its paths; arguments as of make_study."""
+    return lambda task="segmentation", **options: make_study(tmp_path / f"study-{task}", task, **options)
+
+
+@pytest.fixture
+def new_job():
+    """Function that gives a training job; arguments as of make_job."""
+    return make_job
+
+
+@pytest.fixture
+def study(new_study):
+    return new_study()

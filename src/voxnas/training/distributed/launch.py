@@ -17,8 +17,17 @@ if TYPE_CHECKING:
 LAUNCHERS = ("single", "horovod", "ddp")
 
 
-def launch_command(launcher: str, processes: int, module: str, arguments: Sequence[str]) -> list[str]:
-    """Command that runs ``python -m module arguments`` in the given number of processes on this host.
+def launch_command(launcher: str, processes: int, program: Sequence[str]) -> list[str]:
+    """Command that runs ``python PROGRAM`` in the given number of processes on this host.
+
+    Parameters
+    ----------
+    launcher : str
+        One of :data:`LAUNCHERS`.
+    processes : int
+        How many.
+    program : sequence of str
+        ``-m MODULE ARGUMENTS`` or ``SCRIPT ARGUMENTS``.
 
     Raises
     ------
@@ -29,13 +38,13 @@ def launch_command(launcher: str, processes: int, module: str, arguments: Sequen
     if launcher == "single":
         if processes != 1:
             raise UserError(f"launcher 'single' cannot start {processes} processes", "use horovod or ddp")
-        return [python, "-m", module, *arguments]
+        return [python, *program]
     if launcher == "horovod":
         hosts = ["-np", str(processes), "-H", f"localhost:{processes}", "--gloo", "--cycle-time-ms", "0.1"]
-        return [python, "-m", "horovod.runner.launch", *hosts, python, "-m", module, *arguments]
+        return [python, "-m", "horovod.runner.launch", *hosts, python, *program]
     if launcher == "ddp":
         run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        return [python, *run, "-m", module, *arguments]
+        return [python, *run, *program]
     raise UserError(f"unknown launcher {launcher!r}", f"known: {', '.join(LAUNCHERS)}")
 
 

@@ -1,0 +1,136 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from voxnas.data.transforms import (
+    Affine,
+    Augmentation,
+    Blur,
+    Brightness,
+    Contrast,
+    Gamma,
+    LowResolution,
+    Mirror,
+    Noise,
+    Replay,
+)
+
+TWINS = [
+    Mirror((0, 2)),
+    Affine((0.2, -0.1, 0.3), (1.1, 1.1, 1.1)),
+    Noise(0.2, 5),
+    Blur(0.8),
+    Brightness(1.2),
+    Contrast(0.8),
+    LowResolution(0.6),
+    Gamma(1.4),
+    Gamma(0.8, invert=True),
+]
+
+
+@pytest.fixture
+def patch():
+    rng = np.random.default_rng(0)
+    image = torch.from_numpy(rng.normal(size=(2, 8, 10, 12)).astype(np.float32))
+    return image, torch.from_numpy(rng.integers(0, 3, (8, 10, 12)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=lambda t: type(t).__name__)
+def test_twin_is_deterministic_and_leaves_its_input(twin, patch):
+    image, label = patch
+    before = image.clone(), label.clone()
+    first, second = twin(image, label), twin(image, label)
+    assert torch.equal(image, before[0]) and torch.equal(label, before[1])
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+    assert first[0].shape == image.shape and first[0].dtype == torch.float32
+    assert first[1].shape == label.shape and first[1].dtype == label.dtype
+    assert torch.isfinite(first[0]).all()
+    assert not torch.equal(first[0], image)
+    assert twin(image, None)[1] is None
+    spatial = isinstance(twin, Mirror | Affine)
+    assert torch.equal(first[1], label) != spatial
+
+
+def test_mirror_twice_is_the_identity(patch):
+    image, label = patch
+    twin = Mirror((1, 2))
+    assert torch.equal(twin(*twin(image, label))[0], image)
+
+
+@pytest.mark.parametrize(("axis", "turned"), [(0, (1, 2)), (1, (0, 2)), (2, (0, 1))])
+def test_quarter_turn_equals_rot90(axis, turned):
+    image = torch.rand(1, 6, 6, 6)
+    label = (image[0] * 5).to(torch.uint8)
+    angles = [0.0, 0.0, 0.0]
+    angles[axis] = math.pi / 2
+    moved, moved_label = Affine(tuple(angles), (1, 1, 1))(image, label)
+    options = [torch.rot90(image, k, [t + 1 for t in turned]) for k in (1, 3)]
+    match = [k for k, option in zip((1, 3), options, strict=True) if torch.allclose(moved, option, atol=1e-4)]
+    assert match
+    assert torch.equal(moved_label, torch.rot90(label, match[0], turned))
+
+
+def test_scale_two_doubles_a_ball():
+    grid = np.indices((17, 17, 17)) - 8
+    ball = torch.from_numpy(((grid**2).sum(0) < 9).astype(np.uint8))
+    _, moved = Affine((0, 0, 0), (2, 2, 2))(ball.float()[None], ball)
+    assert 6 < moved.sum() / ball.sum() < 10
+
+
+def test_rotation_is_rigid_in_space():
+    # A line along H of 12 voxels of 1 mm lies along D, of voxels of 2 mm, as 6 voxels.
+    image = torch.zeros(1, 16, 16, 3)
+    image[0, 7:9, 2:14, 1] = 1
+    moved, _ = Affine((0, 0, math.pi / 2), (1, 1, 1), (2.0, 1.0, 1.0))(image, None)
+    profile = moved[0, :, 7:9, 1].amax(1) > 0.5
+    assert profile.sum() == 6
+
+
+def test_blur_keeps_a_constant_and_lowers_noise(patch):
+    assert torch.allclose(Blur(1.0)(torch.full((1, 5, 6, 7), 3.0), None)[0], torch.tensor(3.0), atol=1e-5)
+    assert Blur(1.0)(patch[0], None)[0].std() < 0.5 * patch[0].std()
+
+
+def test_gamma_keeps_mean_and_deviation_and_contrast_keeps_range(patch):
+    image, _ = patch
+    for twin in (Gamma(1.4), Gamma(0.7, invert=True)):
+        bent = twin(image, None)[0]
+        assert torch.allclose(bent.mean((1, 2, 3)), image.mean((1, 2, 3)), atol=1e-4)
+        assert torch.allclose(bent.std((1, 2, 3)), image.std((1, 2, 3)), rtol=1e-3)
+    stretched = Contrast(1.5)(image, None)[0]
+    assert stretched.amax() <= image.amax() and stretched.amin() >= image.amin()
+
+
+def test_constant_image_stays_finite():
+    flat = torch.zeros(1, 4, 4, 4)
+    for twin in TWINS:
+        assert torch.isfinite(twin(flat, None)[0]).all()
+
+
+def test_draw_replays_from_its_parameters(patch):
+    augmentation = Augmentation(1.0, (0, 1, 2))
+    drawn = [augmentation.draw(np.random.default_rng(j)) for j in range(40)]
+    again = [augmentation.draw(np.random.default_rng(j)) for j in range(40)]
+    assert drawn == again
+    assert len({type(t) for replay in drawn for t in replay.twins}) == 8
+    rebuilt = Replay(tuple(type(t)(**vars(t)) for t in drawn[0].twins))
+    assert torch.equal(rebuilt(*patch)[0], drawn[0](*patch)[0])
+
+
+def test_strength_zero_only_mirrors_and_strength_scales():
+    def twins(strength):
+        augmentation = Augmentation(strength, (2,))
+        return [t for j in range(300) for t in augmentation.draw(np.random.default_rng(j)).twins]
+
+    assert {type(t) for t in twins(0)} == {Mirror}
+    half, full = twins(0.5), twins(1)
+    assert len(half) < len(full)
+    assert max(abs(a) for t in half if isinstance(t, Affine) for a in t.angles) <= math.radians(15)
+    assert all(0.7 <= t.gamma <= 1.5 for t in full if isinstance(t, Gamma))
+
+
+def test_strength_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="strength 2"):
+        Augmentation(2, ())

@@ -1,0 +1,88 @@
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from voxnas.training.store import Entry, store_digest
+
+SPEC = {"version": 1, "seed": 0, "training": {"batch_size": 2}}
+
+
+def test_digest_counts_what_is_science(new_job):
+    job = new_job()
+    base = store_digest(job, SPEC, "data")
+    assert base == store_digest(new_job(), {**SPEC, "seed": 5}, "data")
+    changes = [
+        (new_job(samples=9), SPEC, "data"),
+        (new_job(seed=4), SPEC, "data"),
+        (new_job(fold=1), SPEC, "data"),
+        (new_job(parent="x"), SPEC, "data"),
+        (job, {**SPEC, "version": 2}, "data"),
+        (job, {**SPEC, "training": {"batch_size": 4}}, "data"),
+        (job, SPEC, "other"),
+    ]
+    assert len({base, *(store_digest(*change) for change in changes)}) == 8
+
+
+def test_damaged_weights_make_a_training_unfinished(tmp_path):
+    entry = Entry(tmp_path / "e")
+    entry.folder.mkdir()
+    assert entry.finished() is None
+    entry.weights.write_bytes(b"weights")
+    entry.finish({"state": "DONE"})
+    assert entry.finished()["state"] == "DONE"
+    entry.weights.write_bytes(b"Weights")
+    assert entry.finished() is None
+    entry.weights.unlink()
+    assert entry.finished() is None
+
+
+def test_a_live_lease_is_waited_for_and_released(tmp_path):
+    entry, lines = Entry(tmp_path / "e"), []
+    with entry.lease(lambda: False, lines.append) as held:
+        assert held
+        with Entry(tmp_path / "e").lease(lambda: True, lines.append) as second:
+            assert not second
+        assert len(lines) == 1 and str(os.getpid()) in lines[0]
+        assert (tmp_path / "e" / "lease.json").exists()
+    with entry.lease(lambda: True, lines.append) as again:
+        assert again
+
+
+def test_the_lease_of_the_dead_is_taken_over_but_not_while_their_child_lives(tmp_path):
+    entry = Entry(tmp_path / "e")
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    with entry.lease(lambda: True, print):
+        entry.extend(child.pid)
+        record = json.loads((tmp_path / "e" / "lease.json").read_text())
+    record["processes"][0] = {"pid": 2**22 + 1, "start": 1}  # the parent died
+    (tmp_path / "e" / "lease.json").write_text(json.dumps(record))
+    with entry.lease(lambda: True, lambda line: None) as held:
+        assert not held
+    child.kill()
+    child.wait()
+    with entry.lease(lambda: True, print) as held:
+        assert held
+
+
+@pytest.mark.parametrize(
+    ("change", "age", "held"),
+    [
+        ({"boot": "another boot"}, 0, True),
+        ({"host": "elsewhere"}, 0, False),
+        ({"host": "elsewhere"}, 1000, True),
+        ({"processes": [{"pid": os.getpid(), "start": 1}]}, 0, True),  # the number was given to another process
+    ],
+)
+def test_leases_of_other_boots_and_hosts(tmp_path, change, age, held):
+    entry = Entry(tmp_path / "e")
+    path = tmp_path / "e" / "lease.json"
+    with entry.lease(lambda: True, print):
+        record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, **change}))
+    os.utime(path, (time.time() - age,) * 2)
+    with entry.lease(lambda: True, lambda line: None) as found:
+        assert found is held

@@ -1,0 +1,30 @@
+import pytest
+import torch
+
+from voxnas.core.errors import UserError
+from voxnas.data.dataset import StudyData
+from voxnas.training.targets import Targets
+
+
+def test_classes_and_values(new_study):
+    data = StudyData(new_study("classification"))
+    targets = Targets.of(data, data.train_scans(0))
+    assert targets.encode("control").item() == 1
+    assert targets.metadata() == {}
+    with pytest.raises(UserError, match="'ill'.*atrophy, control"):
+        targets.encode("ill")
+
+    data = StudyData(new_study("regression"))
+    scans = data.train_scans(0)
+    targets = Targets.of(data, scans)
+    coded = torch.stack([targets.encode(data.target(s)) for s in scans])
+    assert coded.mean().item() == pytest.approx(0, abs=1e-6)
+    assert float(targets.metadata()["target_mean"]) == targets.mean
+    for bad in ("old", "nan", None):
+        with pytest.raises(UserError, match="no number"):
+            targets.encode(bad)
+
+
+def test_equal_values_do_not_divide_by_zero(new_study):
+    data = StudyData(new_study("regression"))
+    assert Targets.of(data, data.train_scans(0)[:1]).sd == 1.0
