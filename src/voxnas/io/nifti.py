@@ -102,7 +102,7 @@ def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
 
 
 def _with_transform(
-    path: Path, image: nib.Nifti1Image, raw: nib.Nifti1Header, warnings: list[str]
+    path: Path, image: nib.spatialimages.SpatialImage, raw: nib.Nifti1Header, warnings: list[str]
 ) -> nib.spatialimages.SpatialImage:
     """The image with a usable affine and its true spacing, with doubts added to the warnings."""
     qcode, scode = int(raw["qform_code"]), int(raw["sform_code"])
@@ -201,7 +201,7 @@ def check_integrity(path: str | Path) -> None:
                 length += len(piece)
     except GZIP_ERRORS as error:
         raise damaged_gzip(path, error) from None
-    claim = math.prod(image.shape) * image.get_data_dtype().itemsize + image.dataobj.offset
+    claim = math.prod(image.shape) * image.get_data_dtype().itemsize + image.dataobj.offset  # type: ignore[attr-defined]
     if length < claim:
         raise ScanError(f"{path}: cut short, {in_bytes(length)} of {in_bytes(claim)} are there")
 
@@ -236,7 +236,7 @@ def load_array(path: str | Path) -> tuple[NDArray[np.float32], NDArray[np.float6
     return np.nan_to_num(array, copy=False, nan=0.0, posinf=0.0, neginf=0.0), image.affine
 
 
-def load_label(path: str | Path, allowed: Collection[int] | None = None) -> NDArray[np.int16] | NDArray[np.int32]:
+def load_label(path: str | Path, allowed: Collection[int] | None = None) -> NDArray[np.signedinteger]:
     """Load a label map as whole numbers.
 
     Parameters
@@ -297,7 +297,7 @@ def save_like(
         raise ValueError(f"{path}: shape {array.shape} does not fit the reference's {reference.shape}")
     if array.size == math.prod(reference.shape):
         array = array.reshape(reference.shape)
-    kind = type(reference) if isinstance(reference, nib.Nifti1Pair) else nib.Nifti1Image
+    kind = nib.Nifti2Image if isinstance(reference, nib.Nifti2Pair) else nib.Nifti1Image  # one file, also for a pair
     header = reference.header.copy() if isinstance(reference, nib.Nifti1Pair) else None
     image = kind(array.astype(dtype), reference.affine, header, dtype=np.dtype(dtype))
     image.header["cal_min"] = image.header["cal_max"] = 0  # the display range of the reference

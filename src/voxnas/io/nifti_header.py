@@ -77,6 +77,7 @@ def stored_header(path: Path, head: bytes, warnings: list[str]) -> nib.Nifti1Hea
     if len(head) < 348:
         raise ScanError(f"{path}: {len(head)} bytes are too few for a NIfTI header")
     sizes = {int.from_bytes(head[:4], "little"): "<", int.from_bytes(head[:4], "big"): ">"}
+    kind: type[nib.Nifti1Header]
     if 540 in sizes:
         order, kind, length = sizes[540], nib.Nifti2Header, 540
     else:

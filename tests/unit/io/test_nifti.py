@@ -271,6 +271,17 @@ def test_save_like_scales_nothing_by_the_reference(tmp_path):
     assert np.array_equal(load_array(tmp_path / "y.nii")[0], voxels())
 
 
+def test_save_like_writes_one_file_for_a_pair(tmp_path):
+    image = nib.Nifti1Pair(voxels(), np.diag([2, 2, 3, 1]))
+    image.set_sform(image.affine, 2)
+    nib.save(image, tmp_path / "x.img")
+    save_like(tmp_path / "y.nii.gz", voxels(np.uint8), open_image(tmp_path / "x.img"))
+    written = nib.load(tmp_path / "y.nii.gz")
+    assert np.array_equal(written.affine, image.affine)
+    assert int(written.header["sform_code"]) == 2
+    assert np.array_equal(load_label(tmp_path / "y.nii.gz"), voxels())
+
+
 def test_shift_is_measured_in_voxels_at_the_farthest_corner():
     affine, moved = np.diag([1, 1, 10, 1.0]), np.diag([1, 1, 10, 1.0])
     moved[2, 3] = 5
