@@ -61,11 +61,13 @@ def measure_calibration(
     limits = limits or {}
     patch, shape = plan["patch"], (spec["batch_size"], plan["channels"], *plan["patch"])
     chosen = _baselines(plan, limits)
-    least = len(chosen) + len(FEATURES) + 1
+    least = len(FEATURES) + 2
     chosen |= _random(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
     table: dict[str, dict[str, Any]] = {}
     rows = []
     for name, architecture in chosen.items():
+        if identity(architecture) in table:
+            continue
         if len(rows) >= least and time.monotonic() - begun > seconds:
             break
         network = build_network(architecture)

@@ -18,29 +18,25 @@ from voxnas.core.errors import UserError
 from voxnas.core.layers import list_layers
 
 Architecture = UNet | CNN | Linear
-LANES = 16  # a convolution computes its channels in blocks of so many
-FEATURES = ("dense", "depthwise", "activations", "norms", "voxels", "layers", "parameters")
+LANES = 16  # a convolution computes its channels in blocks of so many, full or not
+FEATURES = ("dense", "depthwise", "activations", "voxels", "layers", "parameters")
 
 
 def features(architecture: Architecture, patch: Sequence[int]) -> dict[str, float]:
     """What the time of one sample is made of, in billions (MACs) and millions (the rest).
 
     ``dense`` counts the multiply-adds of ordinary convolutions with the channels rounded up to
-    the vector width, ``depthwise`` those of depthwise ones; ``activations`` and ``norms`` count
-    elements written by convolutions and norms, ``voxels`` the voxels of all layers whatever their
-    channels, ``layers`` and ``parameters`` what does not grow with the input.
+    the vector width, ``depthwise`` those of depthwise ones; ``activations`` counts the elements
+    that layers write, ``voxels`` their voxels whatever the channels, ``layers`` and
+    ``parameters`` what does not grow with the input.
     """
     found = dict.fromkeys(FEATURES, 0.0)
     for layer in list_layers(architecture, patch):
         voxels = prod(layer.size)
-        elements = layer.out_channels * voxels / 1e6
-        found["layers"] += 1e-6
+        found["activations"] += layer.out_channels * voxels / 1e6
         found["voxels"] += voxels / 1e6
+        found["layers"] += 1e-6
         found["parameters"] += layer.parameters / 1e6
-        if layer.kind in ("norm", "pool"):
-            found["norms"] += elements
-            continue
-        found["activations"] += elements
         if layer.depthwise:
             found["depthwise"] += layer.macs / 1e9
         else:
@@ -50,7 +46,7 @@ def features(architecture: Architecture, patch: Sequence[int]) -> dict[str, floa
 
 
 def _padded(channels: int) -> int:
-    return -(-channels // LANES) * LANES if channels > LANES // 2 else channels
+    return -(-channels // LANES) * LANES
 
 
 def identity(architecture: Architecture) -> str:

@@ -1,0 +1,105 @@
+"""Counted cost against the networks that are built."""
+
+import itertools
+from math import prod
+
+import pytest
+import torch
+from torch import nn
+
+from voxnas.complexity.analytic import analyze
+from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.layers import list_layers
+from voxnas.nn.build import build_network
+
+torch.set_num_threads(1)
+
+STAGED = {
+    "in_channels": 2,
+    "out_channels": 3,
+    "widths": [4, 6, 10],
+    "blocks": [2, 1, 2],
+    "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2]],
+    "kernels": [[1, 3, 3], [3, 3, 3], [5, 3, 3]],
+    "expansion": 3,
+}
+CASES = [
+    *(
+        UNet(**STAGED, decoder_blocks=[1, 2], block=block, downsample=down, norm=norm)
+        for block, down, norm in itertools.product(
+            ("plain", "residual", "inverted"), ("stride", "max", "average"), ("instance", "group")
+        )
+    ),
+    UNet(
+        in_channels=1,
+        out_channels=3,
+        widths=[4, 6, 8, 8],
+        blocks=[1] * 4,
+        strides=[[1, 1, 1]] + [[2, 2, 2]] * 3,
+        kernels=[[3, 3, 3]] * 4,
+        decoder_blocks=[1] * 3,
+        deep_supervision=True,
+    ),
+    *(
+        CNN(**STAGED, block=block, downsample=down, head_width=head)
+        for block, down, head in itertools.product(("plain", "residual", "inverted"), ("stride", "max"), (0, 5))
+    ),
+]
+
+
+def macs_and_activations(network, x):
+    """Counted from what the layers really return."""
+    macs = activations = 0
+
+    def count(module, inputs, output):
+        nonlocal macs, activations
+        activations += output[0].numel()
+        if isinstance(module, nn.ConvTranspose3d):
+            macs += inputs[0][0].numel() * module.out_channels * prod(module.kernel_size)
+        elif isinstance(module, nn.Conv3d):
+            macs += output[0].numel() * module.in_channels // module.groups * prod(module.kernel_size)
+        else:
+            macs += module.in_features * module.out_features
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d | nn.Linear):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        network.eval()(x)
+    return macs, activations
+
+
+@pytest.mark.parametrize("architecture", CASES, ids=lambda a: f"{a.family}-{a.block}-{a.downsample}-{a.norm}")
+def test_cost_is_that_of_the_built_network(architecture):
+    network = build_network(architecture)
+    size = (8, 16, 24)
+    cost = analyze(architecture, size)
+    assert cost.parameters == sum(p.numel() for p in network.parameters())
+    assert (cost.macs, cost.activations) == macs_and_activations(
+        network, torch.zeros(1, architecture.in_channels, *size)
+    )
+
+
+def test_cnn_cost_holds_for_odd_sizes():
+    for downsample in ("stride", "max"):
+        architecture = CNN(**STAGED, downsample=downsample)
+        cost = analyze(architecture, (7, 13, 11))
+        assert cost[1:] == macs_and_activations(build_network(architecture), torch.zeros(1, 2, 7, 13, 11))
+
+
+def test_a_convolution_by_hand():
+    architecture = UNet(
+        in_channels=1,
+        out_channels=2,
+        widths=[4],
+        blocks=[1],
+        decoder_blocks=[],
+        strides=[[1, 1, 1]],
+        kernels=[[3, 3, 3]],
+    )
+    assert analyze(architecture, (2, 3, 4)) == (27 * 4 + 8 + 4 * 2 + 2, 24 * (27 * 4 + 4 * 2), 24 * (4 + 2))
+    assert [layer.kind for layer in list_layers(architecture, (2, 3, 4))] == ["conv", "norm", "conv"]
+
+
+def test_the_linear_baseline_has_a_weight_for_each_voxel_and_output():
+    assert analyze(Linear(in_channels=2, out_channels=3), (4, 5, 6)) == (2 * 120 * 3 + 3, 2 * 120 * 3, 3)

@@ -1,0 +1,69 @@
+"""Measured cost on this device: signs, sizes and order, never times."""
+
+import sys
+
+import pytest
+import torch
+
+from voxnas.complexity.measured import device_record, measure_latency, measure_training
+from voxnas.complexity.memory import measure_peak_memory
+from voxnas.complexity.profile import profile_network
+from voxnas.core.architecture import Linear, UNet
+from voxnas.nn.build import build_network
+
+torch.set_num_threads(1)
+
+
+def unet(width):
+    return UNet(
+        in_channels=1,
+        out_channels=2,
+        widths=[width, 2 * width],
+        blocks=[1, 1],
+        decoder_blocks=[1],
+        strides=[[1, 1, 1], [2, 2, 2]],
+        kernels=[[3, 3, 3]] * 2,
+    )
+
+
+def test_latency_is_of_an_evaluated_network():
+    network = torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3), torch.nn.Dropout())
+    found = measure_latency(network, (1, 1, 4, 4, 4), repeats=4, precision="float32")
+    assert not network.training
+    assert found["median_ms"] > 0 and found["iqr_ms"] >= 0 and found["repeats"] == 4
+
+
+def test_a_training_step_trains():
+    network = build_network(unet(4))
+    before = [p.clone() for p in network.parameters()]
+    assert measure_training(network, (2, 1, 8, 8, 8), repeats=1, precision="float32") > 0
+    assert any(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_training_needs_the_activations_that_inference_frees():
+    shape = (1, 1, 32, 32, 32)
+    inference = measure_peak_memory(unet(16), shape, training=False, precision="float32")
+    training = measure_peak_memory(unet(16), shape, training=True, precision="float32")
+    mib_of_one_activation = 16 * 32**3 * 4 / 2**20
+    assert 2 * mib_of_one_activation < inference < training
+
+
+def test_a_failed_measurement_says_so(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "false")
+    with pytest.raises(RuntimeError, match="status 1"):
+        measure_peak_memory(unet(4), (1, 1, 8, 8, 8), training=False)
+
+
+def test_device_record_names_the_device():
+    record = device_record(2, "bf16")
+    assert record["threads"] == 2 and record["precision"] == "bf16"
+    assert record["processor"] and record["torch"] == torch.__version__
+
+
+def test_the_linear_baseline_has_a_profile():
+    plan = {"patch": [16, 16, 16], "spacing": [4.0, 4.0, 4.0], "channels": 1}
+    training = {"threads": 1, "precision": "auto", "batch_size": 2}
+    record = profile_network(Linear(in_channels=1, out_channels=2), plan, training, repeats=2)
+    assert (record["parameters"], record["macs"]) == (2 * 8**3 + 2, 2 * 8**3)
+    assert record["latency"]["median_ms"] > 0 and record["training_memory_mib"] is None
