@@ -152,7 +152,7 @@ def make_fake_study(root, task="segmentation"):
             (paths.seed(key, seed) / "weights.safetensors").write_bytes(b"weights of %s %d" % (key.encode(), seed))
             write_table(
                 paths.seed(key, seed) / "curve.tsv",
-                pd.DataFrame({"samples": [50, 100], "loss": [1.0, 0.5], "score": [0.5, level]}),
+                pd.DataFrame({"samples": [50, 100], "train_loss": [1.0, 0.5], "val_score": [0.5, level]}),
             )
         for seed in [*map(str, range(SEEDS)), "ensemble"]:
             for index, scan in enumerate(names[:TEST]):
@@ -184,3 +184,16 @@ def fake_study(request, tmp_path):
 def fake_segmentation(tmp_path):
     """Paths of a small segmentation study."""
     return make_fake_study(tmp_path / "fake")
+
+
+@pytest.fixture(scope="session", params=["segmentation", "classification", "regression"])
+def finished_study(request, tmp_path_factory):
+    """Paths of a study with its benchmark and figures, for tests that only read it."""
+    from voxnas.benchmark.leaderboard import benchmark
+    from voxnas.report.figures import draw_figures
+
+    paths = make_fake_study(tmp_path_factory.mktemp("studies") / "fake", request.param)
+    for path, table in zip((paths.leaderboard, paths.comparisons), benchmark(paths), strict=True):
+        write_table(path, table)
+    draw_figures(paths, paths.figures)
+    return paths

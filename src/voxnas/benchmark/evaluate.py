@@ -52,13 +52,14 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     weights = [paths.seed(key, s) / "weights.safetensors" for s in range(seeds)]
     missing = [str(w) for w in weights if not w.is_file()]
     if missing:
-        raise UserError(f"{missing[0]} does not exist", f"network {network.name} has to be trained first")
+        raise UserError(f"{missing[0]} does not exist", "train the network first")
 
     data = StudyData(paths)
     scans = read_table(paths.scans, {"scan": str, "participant": str, "label": str}).set_index("scan", drop=False)
     predictor = Predictor(network.architecture, weights, data.plan, training, spec["mirror"])
     test = open_test(paths, "evaluate", key)
     data.unlock(test)
+    (paths.cases(key).parent / "predictions").mkdir(parents=True, exist_ok=True)
 
     rows: list[dict[str, Any]] = []
     began = time.monotonic()
@@ -69,7 +70,7 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
         for seed, scores in zip([*map(str, range(seeds)), ENSEMBLE], scored, strict=True):
             rows.append({"key": key, "seed": seed, "scan": scan, "participant": scans.participant[scan], **scores})
         left = (time.monotonic() - began) / number * (len(test) - number)
-        print(f"{network.name}: test scan {number}/{len(test)} {scan}, {left:.0f} s left", flush=True)
+        print(f"{key}: test scan {number}/{len(test)} {scan}, {left:.0f} s left", flush=True)
     return pd.DataFrame(rows)
 
 
@@ -79,7 +80,7 @@ def _scores(
     """Scores of one scan for each member; the first member's label map is written."""
     from voxnas.benchmark.metrics import segmentation_scores
     from voxnas.benchmark.predictor import label_map, named_prediction
-    from voxnas.io.nifti import load_label, open_image, save_like
+    from voxnas.io.nifti import header_facts, load_label, open_image, save_like
 
     plan = data.plan
     if plan["task"] != "segmentation":
@@ -92,7 +93,8 @@ def _scores(
     labels = sorted(map(int, plan["labels"]))
     truth = np.asarray(load_label(row.label, labels))
     reference = open_image(row.image.split(";")[0])
-    spacing = [float(z) for z in reference.header.get_zooms()[:3]]
-    maps = [label_map(p, data.geometry(row.scan), plan["labels"]) for p in members]
+    # A file that does not say its voxel size is measured in voxels, as preprocessing read it.
+    spacing = header_facts(reference).spacing or (1.0, 1.0, 1.0)
+    maps = [label_map(p, data.geometry(row.scan)) for p in members]
     save_like(paths.cases(key).parent / "predictions" / f"{row.scan}.nii.gz", maps[0], reference, maps[0].dtype)
     return [segmentation_scores(m, truth, [k for k in labels if k], spacing, spec["nsd_tolerance_mm"]) for m in maps]

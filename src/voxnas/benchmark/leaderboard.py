@@ -20,6 +20,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json
+from voxnas.io.tables import read_table
 
 SEGMENTATION_SCORES = ("dice", "nsd", "hd95_mm")
 
@@ -113,8 +114,31 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
                 "participants": scans.participant.nunique(),
             }
         )
-    columns = "comparison first second measure difference low high not_better scans participants".split()
+    columns = [
+        "comparison",
+        "first",
+        "second",
+        "measure",
+        "difference",
+        "low",
+        "high",
+        "not_better",
+        "scans",
+        "participants",
+    ]
     return leaderboard, pd.DataFrame(comparisons, columns=columns)
+
+
+def read_leaderboard(paths: StudyPaths) -> pd.DataFrame:
+    """The leaderboard as written, with numbers as numbers and `winner` as truth values."""
+    table = read_table(paths.leaderboard, {"name": str, "winner": str, "source": str, "key": str})
+    numbers = [c for c in table.columns if c not in ("name", "winner", "source", "key")]
+    return table.astype(dict.fromkeys(numbers, float)).assign(winner=table.winner == "True")
+
+
+def read_comparisons(paths: StudyPaths) -> pd.DataFrame:
+    """The paired comparisons as written."""
+    return read_table(paths.comparisons, dict.fromkeys(["difference", "low", "high", "not_better"], float))
 
 
 def is_searched(network: Network) -> bool:

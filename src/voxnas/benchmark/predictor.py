@@ -43,7 +43,7 @@ class Predictor:
         from voxnas.training.inference import load_trained
 
         torch.set_num_threads(training["threads"])
-        self.plan, self.mirror = plan, mirror
+        self.plan, self.mirror, self.precision = plan, mirror, training["precision"]
         self.networks = [load_trained(architecture, path) for path in weights]
 
     def __call__(self, image: Tensor) -> list[np.ndarray]:
@@ -62,16 +62,16 @@ class Predictor:
         """
         from voxnas.training.inference import predict_probabilities, predict_vector
 
+        patch, precision = self.plan["patch"], self.precision
         if self.plan["task"] == "segmentation":
-            found = [predict_probabilities(n, image, self.plan["patch"], self.mirror) for n in self.networks]
-            return [p.numpy() for p in found]
-        vectors = [predict_vector(n, image, self.plan["patch"]) for n in self.networks]
+            return [predict_probabilities(n, image, patch, self.mirror, precision).numpy() for n in self.networks]
+        vectors = [predict_vector(n, image, patch, precision) for n in self.networks]
         if self.plan["task"] == "classification":
             vectors = [v.softmax(0) for v in vectors]
-        return [v.float().numpy() for v in vectors]
+        return [v.numpy() for v in vectors]
 
 
-def label_map(probabilities: np.ndarray, geometry: dict[str, Any], labels: dict[str, str]) -> np.ndarray:
+def label_map(probabilities: np.ndarray, geometry: dict[str, Any]) -> np.ndarray:
     """The label of each voxel on the scan's own grid.
 
     Probabilities, not labels, are resampled, so that borders stay smooth.
@@ -82,8 +82,6 @@ def label_map(probabilities: np.ndarray, geometry: dict[str, Any], labels: dict[
         On the preprocessed grid.
     geometry : dict
         What :func:`voxnas.data.preprocess.preprocess_scan` recorded.
-    labels : dict
-        The plan's labels; channel k is the k-th of the labels in ascending order.
 
     Returns
     -------
@@ -92,9 +90,9 @@ def label_map(probabilities: np.ndarray, geometry: dict[str, Any], labels: dict[
     """
     from voxnas.data.preprocess import restore_probabilities
 
-    values = np.array(sorted(map(int, labels)))
-    dtype = np.uint8 if values.max() < 256 else np.int16
-    return values.astype(dtype)[np.asarray(restore_probabilities(probabilities, geometry)).argmax(0)]
+    values = np.array(geometry["values"])
+    values = values.astype(np.uint8 if values.max() < 256 else np.int16)
+    return values[restore_probabilities(probabilities, geometry).argmax(0)]
 
 
 def named_prediction(vector: np.ndarray, plan: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,19 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
                 "cpu_seconds": None if result.cpu_seconds is None else result.cpu_seconds - seconds,
             }
         )
-    columns = "step trial origin state reason key score parameters macs samples cpu_seconds".split()
+    columns = [
+        "step",
+        "trial",
+        "origin",
+        "state",
+        "reason",
+        "key",
+        "score",
+        "parameters",
+        "macs",
+        "samples",
+        "cpu_seconds",
+    ]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype({"score": float, "cpu_seconds": float})
 

@@ -1,0 +1,55 @@
+"""``voxnas predict``: apply a model folder to new scans."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    parser.add_argument("--model", required=True, metavar="DIR", help="model folder, results/<study>/model")
+    parser.add_argument("--input", required=True, metavar="PATH", help="an image, or a folder with images")
+    parser.add_argument("--output", default="predictions", metavar="DIR", help="folder to write (default: predictions)")
+    parser.add_argument("--ensemble", action="store_true", help="average all members of the model")
+    parser.add_argument(
+        "--mirror",
+        action=argparse.BooleanOptionalAction,
+        help="average over mirrored copies (default: as in the study)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Predict every scan that can be read; name those that cannot, and end with status 2 if there are any."""
+    import pandas as pd
+
+    from voxnas.benchmark.apply import Model, find_scans
+    from voxnas.core.errors import USER_ERROR, ScanError
+    from voxnas.io.tables import write_table
+
+    model = Model(arguments.model, arguments.ensemble, arguments.mirror)
+    scans, others = find_scans(arguments.input, model.plan["channels"])
+    output = Path(arguments.output)
+    output.mkdir(parents=True, exist_ok=True)
+    rows, refused = [], 0
+    for number, (scan, files) in enumerate(scans.items(), 1):
+        began = time.monotonic()
+        try:
+            if model.plan["task"] == "segmentation":
+                model.segment(files, output / f"{scan}_dseg.nii.gz")
+                said = f"{scan}_dseg.nii.gz"
+            else:
+                rows.append({"scan": scan, **model.describe(files)})
+                said = str(rows[-1]["predicted"])
+        except ScanError as error:
+            refused += 1
+            print(f"voxnas predict: refused: {error}", file=sys.stderr, flush=True)
+            continue
+        print(f"{number}/{len(scans)} {scan}: {said} ({time.monotonic() - began:.1f} s)", flush=True)
+    if rows:
+        write_table(output / "predictions.tsv", pd.DataFrame(rows))
+    ignored = f", {len(others)} other files ignored" if others else ""
+    print(f"predicted {len(scans) - refused} of {len(scans)} scans into {output}, {refused} refused{ignored}")
+    return USER_ERROR if refused else 0

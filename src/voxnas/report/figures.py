@@ -1,0 +1,198 @@
+"""The figures of a study that show numbers: search, front, training and comparisons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from voxnas.benchmark import results
+from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
+from voxnas.benchmark.metrics import MEASURES
+from voxnas.core.paths import StudyPaths
+from voxnas.io.records import read_json
+from voxnas.report.style import GRID, INK, STYLE, identity, new_figure, save_figure
+from voxnas.report.tables import quantity
+
+Drawn = tuple[Figure, pd.DataFrame]
+COSTS = {"parameters": "parameters", "macs": "MACs of one patch", "latency_ms": "latency of one patch (ms)"}
+
+
+def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
+    """Draw all figures of a study into a folder; returns their names."""
+    from voxnas.report.drawing import winner
+    from voxnas.report.scans import scans
+
+    figures = {
+        "best_so_far": best_so_far,
+        "front": front,
+        "learning_curves": learning_curves,
+        "leaderboard": forest,
+        "winner": winner,
+        "scans": scans,
+    }
+    with matplotlib.rc_context(STYLE):
+        for name, draw in figures.items():
+            save_figure(folder, name, *draw(paths))
+    return list(figures)
+
+
+def best_so_far(paths: StudyPaths) -> Drawn:
+    """Best validation score of each search over what it has cost, with every trial as a point."""
+    measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
+    tables = []
+    for search in results.searches(paths):
+        table = results.search_history(paths, search)
+        table.insert(0, "search", search)
+        table["score"] *= measure.sign
+        table["best"] = (table.score.cummax() if measure.sign > 0 else table.score.cummin()).ffill()
+        tables.append(table)
+    history = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    figure = new_figure(8.6, 3.7)
+    axes = figure.subplots()
+    if history.empty:
+        axes.text(0.5, 0.5, "no search in this study", ha="center", transform=axes.transAxes)
+        return figure, pd.DataFrame(columns=["search", "step", "cost", "score", "best"])
+    timed = history.cpu_seconds.notna().all()
+    history["cost"] = history.groupby("search")["cpu_seconds" if timed else "samples"].cumsum()
+    history["cost"] /= 60 if timed else 1
+    floor = history.score.min() if measure.sign > 0 else history.score.max()
+    for position, (search, table) in enumerate(history.groupby("search", sort=False)):
+        colour, marker = identity(position)
+        axes.step(table.cost, table.best, where="post", color=colour, label=search, zorder=3)
+        axes.plot(table.cost, table.score, marker, color=colour, alpha=0.5, markersize=5, zorder=2)
+        failed = table[table.score.isna()]
+        axes.plot(failed.cost, np.full(len(failed), floor), "x", color=colour, markersize=7, clip_on=False)
+    if history.score.isna().any():
+        axes.plot([], [], "x", color=INK, label="failed trial")
+    axes.set_xlabel("cumulative cost (CPU minutes, as calibrated)" if timed else "cumulative cost (training samples)")
+    axes.set_ylabel(f"validation {measure.title}")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    columns = ["search", "step", "trial", "origin", "state", "reason", "key", "parameters", "macs", "cost", "score"]
+    return figure, history[[*columns, "best"]]
+
+
+def pareto(cost: np.ndarray, score: np.ndarray, sign: int) -> np.ndarray:
+    """Which points no other point beats in both cost (smaller) and score.
+
+    Parameters
+    ----------
+    cost, score : ndarray, (N,)
+    sign : int
+        1 where a larger score is better, else -1.
+
+    Returns
+    -------
+    ndarray of bool, (N,)
+    """
+    better = (cost[None] <= cost[:, None]) & (sign * score[None] >= sign * score[:, None])
+    strictly = (cost[None] < cost[:, None]) | (sign * score[None] > sign * score[:, None])
+    return ~(better & strictly).any(1)
+
+
+def front(paths: StudyPaths) -> Drawn:
+    """Test score against parameters, MACs and latency; the line joins the networks that nothing dominates."""
+    measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
+    board = read_leaderboard(paths)
+    figure = new_figure(8.6, 4.2)
+    panels = figure.subplots(1, len(COSTS), sharey=True)
+    shown = {name: i for i, name in enumerate(_singles(board))}
+    for axes, (cost, title) in zip(panels, COSTS.items(), strict=True):
+        best = pareto(board[cost].to_numpy(), board.test_score.to_numpy(), measure.sign)
+        board[f"front_{cost}"] = best
+        line = board[best].sort_values(cost)
+        axes.step(line[cost], line.test_score, where="post", color="#9aa5b1", linewidth=1.2, linestyle="--", zorder=1)
+        for row in board.itertuples():
+            single = row.name.removesuffix(" (ensemble)")
+            colour, marker = identity(shown[single])
+            axes.errorbar(
+                getattr(row, cost),
+                row.test_score,
+                yerr=[[max(0, row.test_score - row.low)], [max(0, row.high - row.test_score)]],
+                fmt=marker,
+                color=colour,
+                mfc=colour if row.name == single else "white",
+                elinewidth=0.8,
+                label=f"{row.name} ★" if row.winner else row.name,
+            )
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(title)
+    panels[0].set_ylabel(f"test {measure.title}")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    columns = ["name", "winner", "test_score", "low", "high", *COSTS, *(f"front_{c}" for c in COSTS)]
+    return figure, board[columns]
+
+
+def _singles(board: pd.DataFrame) -> list[str]:
+    """Names of the networks without their ensembles, the winner first, then in order of rank."""
+    singles = board[~board.name.str.endswith(" (ensemble)")]
+    return singles.sort_values("winner", ascending=False, kind="stable").name.tolist()
+
+
+def learning_curves(paths: StudyPaths) -> Drawn:
+    """Training loss and validation score over samples: thin lines for seeds, a thick one for their mean."""
+    measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
+    board = read_leaderboard(paths)
+    keys = dict(zip(board.name, board.key, strict=True))
+    tables = []
+    for name in _singles(board):
+        for seed in results.seed_results(paths, keys[name]):
+            table = results.curve(paths, keys[name], seed)
+            if {"samples", "train_loss", "val_score"} <= set(table):
+                score = measure.sign * table.val_score
+                tables.append(table.assign(name=name, seed=seed, loss=table.train_loss, score=score))
+    figure = new_figure(8.6, 3.9)
+    columns = ["name", "seed", "samples", "loss", "score"]
+    curves = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+    panels = figure.subplots(1, 2)
+    titles = {"loss": "training loss", "score": f"validation {measure.title}"}
+    for axes, (column, title) in zip(panels, titles.items(), strict=True):
+        for position, name in enumerate(_singles(board)):
+            colour, _ = identity(position)
+            of_network = curves[(curves.name == name) & curves[column].notna()]
+            for _, one in of_network.groupby("seed"):
+                axes.plot(one.samples, one[column], color=colour, linewidth=0.7, alpha=0.5)
+            mean = of_network.groupby("samples")[column].mean()
+            if len(mean):
+                axes.plot(mean.index, mean.to_numpy(), color=colour, label=name)
+        axes.set_xlabel("samples seen")
+        axes.set_ylabel(title)
+    handles, labels = panels[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)))
+    return figure, curves
+
+
+def forest(paths: StudyPaths) -> Drawn:
+    """The winner minus each other network on the same test scans, with its interval."""
+    measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
+    confidence = read_json(paths.spec("benchmark"))["confidence"]
+    table = read_comparisons(paths)
+    figure = new_figure(8.6, 1.1 + 0.34 * max(2, len(table)))
+    axes = figure.subplots()
+    axes.axvline(0, color=INK, linewidth=1)
+    places = np.arange(len(table))[::-1]
+    for place, row in zip(places, table.itertuples(), strict=True):
+        clear = row.low > 0 or row.high < 0
+        colour = "#0072B2" if row.low > 0 else "#D55E00" if row.high < 0 else "#52606d"
+        axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
+        axes.plot(row.difference, place, "o", color=colour, mfc=colour if clear else "white", markersize=7)
+        d = measure.digits
+        text = f"{row.difference:+.{d}f}  [{row.low:+.{d}f}, {row.high:+.{d}f}]"
+        axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+    labels = [f"{r.first} - {r.second}" if r.comparison == "methods" else r.second for r in table.itertuples()]
+    axes.set_yticks(places, labels)
+    axes.set_ylim(-0.7, len(table) - 0.3)
+    axes.grid(axis="y", color=GRID, alpha=0.5)
+    first = table["first"].iloc[0] if len(table) else ""
+    axes.set_title(f"{first} minus ...")
+    axes.set_xlabel(f"difference in test {measure.title}, {confidence:.0%} interval (right of 0: the first is better)")
+    return figure, table

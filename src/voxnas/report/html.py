@@ -1,0 +1,219 @@
+"""report.html: one self-contained page that shows what was searched, found and proven."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from voxnas import __version__
+from voxnas.benchmark import results
+from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
+from voxnas.benchmark.metrics import MEASURES, Measure
+from voxnas.core.paths import StudyPaths
+from voxnas.io.records import read_json
+from voxnas.io.tables import read_table
+from voxnas.report import tables
+from voxnas.report.drawing import winning_network
+from voxnas.report.sentence import hand_made, headline
+
+
+def render_report(paths: StudyPaths) -> str:
+    """Render the page of a study whose benchmark and figures are done."""
+    source = files("voxnas.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"quantity": tables.quantity, "duration": tables.duration, "number": tables.number}
+    return environment.from_string(source).render(context(paths))
+
+
+def context(paths: StudyPaths) -> dict[str, Any]:
+    """Everything that the template shows."""
+    spec, benchmark = read_json(paths.spec("report")), read_json(paths.spec("benchmark"))
+    measure, confidence = MEASURES[spec["task"]], benchmark["confidence"]
+    board, comparisons = read_leaderboard(paths), read_comparisons(paths)
+    plan, dataset, splits = read_json(paths.plan), read_json(paths.dataset), read_json(paths.splits)
+    network = winning_network(paths)
+    labels = {k: v for k, v in sorted(plan["labels"].items(), key=lambda kv: int(kv[0])) if int(k)}
+    labels = labels if spec["task"] == "segmentation" else {}
+    excluded = read_table(paths.excluded, {"scan": str, "file": str, "reason": str})
+    return {
+        "title": spec["title"] or spec["study"],
+        "study": spec["study"],
+        "task": spec["task"],
+        "measure": measure,
+        "confidence": confidence,
+        "bootstrap": benchmark["bootstrap"],
+        "headline": headline(board, comparisons, measure, confidence),
+        "winner": board[board.winner].iloc[0].to_dict(),
+        "cards": _cards(board, measure),
+        "leaderboard": tables.leaderboard_table(board, measure, labels, confidence),
+        "board_costs": tables.costs_table(board),
+        "comparisons": tables.comparisons_table(comparisons, measure, confidence),
+        "figures": {p.stem: inline_svg(p.read_text(encoding="utf-8"), p.stem) for p in paths.figures.glob("*.svg")},
+        "searches": _searches(paths, measure),
+        "spaces": _spaces(paths),
+        "record": json.dumps(network.plain(), indent=1, sort_keys=True),
+        "plan": plan,
+        "dataset": dataset,
+        "splits": {"test": len(splits["test"]), "folds": [len(f) for f in splits["folds"]], "unit": splits["unit"]},
+        "excluded": tables.plain_table(excluded, {"scan": "scan", "file": "file", "reason": "reason"}),
+        "warnings": _warnings(paths),
+        "ledger": _ledger(paths),
+        "costs": _costs(paths, board),
+        "seeds": len(results.seed_results(paths, network.key)),
+        "seed": benchmark["seed"],
+        "device": tables.flatten(read_json(paths.network(network.key) / "profile.json").get("device", {})),
+        "run": tables.flatten(_run(paths, network.key)),
+        "specs": {p.stem: json.dumps(read_json(p), indent=1, sort_keys=True) for p in sorted(_specs(paths))},
+        "command": _command(paths, spec["study"]),
+        "version": __version__,
+    }
+
+
+def inline_svg(text: str, name: str) -> Markup:
+    """An SVG file as a part of a page: no XML header, ids that are unique in the page, a scalable size."""
+    text = text[text.index("<svg") :]
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    return Markup(re.sub(r"<svg ", f'<svg role="img" aria-label="{name.replace("_", " ")}" ', text, count=1))
+
+
+def _cards(board: pd.DataFrame, measure: Measure) -> list[tuple[str, str, str]]:
+    """The few numbers at the top: value, what it is, and beside what it stands."""
+    winner = board[board.winner].iloc[0]
+    d = measure.digits
+    cards = [(tables.number(winner.test_score, d), f"test {measure.title}", winner["name"])]
+    baselines = hand_made(board)
+    if len(baselines) and winner["name"] not in set(baselines.name):
+        best = baselines.iloc[0]
+        cards.append((tables.number(best.test_score, d), "best hand-made network", best["name"]))
+    ensemble = board[board.name == f"{winner['name']} (ensemble)"]
+    if len(ensemble):
+        cards.append((tables.number(ensemble.iloc[0].test_score, d), "ensemble of its seeds", ""))
+    cards += [
+        (tables.quantity(winner.parameters), "parameters", ""),
+        (tables.quantity(winner.macs), "MACs of one patch", ""),
+        (f"{tables.number(winner.latency_ms, 1)} ms", "latency of one patch", ""),
+    ]
+    return cards
+
+
+def _searches(paths: StudyPaths, measure: Measure) -> tables.Table:
+    """What each search tried and cost."""
+    rows = []
+    for name in results.searches(paths):
+        history = results.search_history(paths, name)
+        failed = history[history.state == "FAILED"]
+        seconds = history.cpu_seconds.sum(min_count=len(history)) if len(history) else 0.0
+        rows.append(
+            {
+                "search": name,
+                "trials": str(len(history)),
+                "failed": f"{len(failed)} ({'; '.join(failed.reason.unique())})" if len(failed) else "0",
+                "distinct": str(history.key[history.key != ""].nunique()),
+                "best": tables.number(measure.sign * history.score.max(), measure.digits),
+                "cost": tables.cost(seconds, history.samples.sum()),
+            }
+        )
+    titles = {
+        "search": "search",
+        "trials": "trials",
+        "distinct": "distinct networks",
+        "failed": "failed",
+        "best": "best validation score",
+        "cost": "cost",
+    }
+    return tables.plain_table(pd.DataFrame(rows, columns=list(titles)), titles)
+
+
+def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:
+    """Search space, settings and limits of each method; equal spaces are shown once."""
+    shown: dict[str, dict[str, Any]] = {}
+    for path in sorted((paths.root / "spec").glob("search-*.json")):
+        spec = read_json(path)
+        if spec.get("baseline"):
+            continue
+        text = json.dumps(spec["space"], sort_keys=True)
+        entry = shown.setdefault(text, {"methods": [], "space": spec["space"], "settings": spec["search"]})
+        entry["methods"].append(spec["name"])
+    for entry in shown.values():
+        budget = entry["settings"]["budget"]
+        timed = budget["unit"] == "cpu_seconds"
+        entry["budget"] = tables.cost(budget["amount"] if timed else float("nan"), budget["amount"])
+        entry["parameters"] = _parameters(entry["space"])
+    return list(shown.values())
+
+
+def _parameters(space: dict[str, Any]) -> tables.Table:
+    """Parameters of a search space with what they may be."""
+    rows = []
+    for name, entry in space.get("parameters", {}).items():
+        if "choices" in entry:
+            allowed = ", ".join(json.dumps(c) if isinstance(c, list) else str(c) for c in entry["choices"])
+        else:
+            allowed = f"{entry['low']} to {entry['high']}{', logarithmic' if entry.get('log') else ''}"
+        conditions = [
+            f"{other} is {' or '.join(map(str, value)) if isinstance(value, list) else value}"
+            for other, value in (entry.get("when") or {}).items()
+        ]
+        rows.append({"name": name, "allowed": allowed, "when": "; ".join(conditions) or "always"})
+    titles = {"name": "parameter", "allowed": "allowed", "when": "active when"}
+    return tables.plain_table(pd.DataFrame(rows, columns=list(titles)), titles)
+
+
+def _warnings(paths: StudyPaths) -> list[tuple[str, int]]:
+    """Warnings of the index with the number of scans that have each."""
+    scans = read_table(paths.scans, {"warnings": str})
+    found = scans.warnings.dropna().str.split(";").explode().str.strip()
+    return [(text, int(count)) for text, count in found.value_counts().items()]
+
+
+def _ledger(paths: StudyPaths) -> tables.Table:
+    """Every read of the test split."""
+    names = {n.key: n.name for n in results.networks(paths)}
+    lines = paths.ledger.read_text(encoding="utf-8").splitlines() if paths.ledger.is_file() else []
+    rows = [json.loads(line) for line in lines if line.strip()]
+    table = pd.DataFrame(rows, columns=["time", "reader", "key", "count", "scans_digest"])
+    table["name"] = [names.get(key, "(no finalist any more)") for key in table.key]
+    titles = {"time": "time", "reader": "reader", "key": "key", "name": "network", "count": "scans"}
+    return tables.plain_table(table, {**titles, "scans_digest": "digest of the scans"})
+
+
+def _costs(paths: StudyPaths, board: pd.DataFrame) -> list[tuple[str, str]]:
+    """What the whole study cost."""
+    histories = [results.search_history(paths, name) for name in results.searches(paths)]
+    searched = pd.concat(histories) if histories else pd.DataFrame({"cpu_seconds": [], "samples": []})
+    trained = board.drop_duplicates("key")
+    seconds = searched.cpu_seconds.sum(min_count=len(searched)) if len(searched) else 0.0
+    return [
+        ("all searches", tables.cost(seconds, searched.samples.sum())),
+        (
+            "all final trainings",
+            tables.cost(trained.train_cpu_seconds.sum(min_count=len(trained)), trained.train_samples.sum()),
+        ),
+    ]
+
+
+def _run(paths: StudyPaths, key: str) -> dict[str, Any]:
+    """How seed 0 of the winner was trained: time, processes, versions."""
+    path = paths.seed(key, 0) / "run.json"
+    record = read_json(path) if path.is_file() else {}
+    return {name: value for name, value in record.items() if name not in ("host", "reused")}
+
+
+def _specs(paths: StudyPaths) -> list[Any]:
+    return list((paths.root / "spec").glob("*.json"))
+
+
+def _command(paths: StudyPaths, study: str) -> str:
+    """The command that makes this study again."""
+    root = read_json(paths.spec("index"))["data_root"]
+    data = f" --config data_root={root}" if root else ""
+    return f"snakemake --configfile config/studies/{study}.yaml{data} --cores 2"

@@ -1,0 +1,150 @@
+"""Predictions on test scans as a person judges them: contours over the image, a scatter, or ROC curves."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from voxnas.benchmark import results
+from voxnas.benchmark.evaluate import ENSEMBLE
+from voxnas.core.paths import StudyPaths
+from voxnas.io.nifti import load_array, load_label
+from voxnas.io.records import read_json
+from voxnas.io.tables import read_table
+from voxnas.report.drawing import winning_network
+from voxnas.report.style import COLOURS, new_figure
+
+LABEL_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00")
+COLUMNS = 3
+MARGIN = 8  # voxels about the labels
+
+
+def scans(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
+    """The winner's predictions: label maps, ROC curves or a scatter, by the task."""
+    spec = read_json(paths.spec("figures"))
+    table = results.cases(paths, winning_network(paths).key, spec["task"])
+    if spec["task"] == "classification":
+        return _roc(table)
+    if spec["task"] == "regression":
+        return _scatter(table)
+    return _label_maps(paths, table[table.seed == "0"], spec["scans"])
+
+
+def chosen_scans(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Scans spread evenly over the scores, from the worst to the best, so that none is picked by hand.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Cases of one seed, with the column ``dice``.
+    count : int
+        How many; fewer where there are fewer. A single one is the median.
+    """
+    ordered = table.sort_values(["dice", "scan"], ignore_index=True)
+    places = np.linspace(0, len(ordered) - 1, count) if count > 1 else np.array([(len(ordered) - 1) / 2])
+    return ordered.iloc[sorted(set(places.round().astype(int)))]
+
+
+def _label_maps(paths: StudyPaths, cases: pd.DataFrame, count: int) -> tuple[Figure, pd.DataFrame]:
+    """Each scan in the axial slice with the most label; prediction filled, truth as a line."""
+    drawn = chosen_scans(cases, count)
+    index = read_table(paths.scans, {"scan": str, "image": str, "label": str}).set_index("scan")
+    labels = read_json(paths.plan)["labels"]
+    rows = -(-len(drawn) // COLUMNS)
+    figure = new_figure(8.6, 3.3 * rows + 0.4)
+    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    slices = []
+    for axes, row in zip(panels, drawn.itertuples(), strict=False):
+        prediction = paths.cases(row.key).parent / "predictions" / f"{row.scan}.nii.gz"
+        number = _draw_slice(axes, index.image[row.scan].split(";")[0], index.label[row.scan], prediction, labels)
+        axes.set_title(f"{row.scan}\nDice {row.dice:.3f}", fontsize=9.5)
+        slices.append(number)
+    foreground = [k for k in sorted(labels, key=int) if int(k)]
+    handles = [
+        figure.gca().fill_between([], [], color=LABEL_COLOURS[i % len(LABEL_COLOURS)], alpha=0.55, label=labels[k])
+        for i, k in enumerate(foreground)
+    ]
+    handles += figure.gca().plot([], [], color="#e8112d", linewidth=1.4, label="outline of the truth")
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
+    return figure, drawn[["scan", "dice"]].assign(axial_slice=slices)
+
+
+def _canonical(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
+    """An array (X, Y, Z) turned to R, A, S, and its voxel sizes in mm."""
+    image = nib.as_closest_canonical(nib.Nifti1Image(array, affine))
+    return np.asanyarray(image.dataobj), image.header.get_zooms()[:3]
+
+
+def _draw_slice(axes: Axes, image: str, label: str, prediction: object, labels: dict[str, str]) -> int:
+    """Draw one scan; returns the number of the axial slice."""
+    voxels, affine = load_array(image)
+    voxels = voxels if voxels.ndim == 3 else voxels[..., 0]
+    volume, spacing = _canonical(voxels, affine)
+    truth, _ = _canonical(load_label(label).astype(np.int16), affine)
+    predicted, _ = _canonical(load_label(prediction).astype(np.int16), affine)
+    z = int((truth > 0).sum((0, 1)).argmax())
+    box = _window(((truth > 0) | (predicted > 0)).any(2), truth.shape)
+    shown, truth, predicted = (a[(*box, z)].T for a in (volume, truth, predicted))
+    low, high = np.percentile(shown, (1, 99.5))
+    aspect = float(spacing[1] / spacing[0])
+    axes.imshow(shown, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower", aspect=aspect)
+    for position, value in enumerate(k for k in sorted(map(int, labels)) if k):
+        colour = LABEL_COLOURS[position % len(LABEL_COLOURS)]
+        if (predicted == value).any():
+            axes.contourf(predicted == value, levels=[0.5, 1.5], colors=[colour], alpha=0.55)
+        if (truth == value).any():
+            axes.contour(truth == value, levels=[0.5], colors=["#e8112d"], linewidths=1.4)
+    return z
+
+
+def _window(mask: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The box of a mask in the plane with a margin."""
+    box = []
+    for axis in range(2):
+        along = np.flatnonzero(mask.any(1 - axis))
+        first, last = (int(along[0]), int(along[-1])) if along.size else (0, shape[axis] - 1)
+        box.append(slice(max(0, first - MARGIN), min(shape[axis], last + MARGIN + 1)))
+    return tuple(box)
+
+
+def _roc(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """ROC curve of each class: thin for each seed, thick for the ensemble."""
+    from sklearn.metrics import roc_curve
+
+    names = [c.removeprefix("probability_") for c in table.columns if c.startswith("probability_")]
+    names = names[1:] if len(names) == 2 else names
+    figure = new_figure(8.6, 4.2)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="#9aa5b1", linestyle="--", linewidth=1)
+    points = []
+    for position, name in enumerate(names):
+        colour = COLOURS[position % len(COLOURS)]
+        for seed, part in table.groupby("seed"):
+            false, true, _ = roc_curve(part.target == name, part[f"probability_{name}"])
+            thick = seed == ENSEMBLE or table.seed.nunique() == 1
+            width = {"linewidth": 2.2, "label": f"{name} (ensemble)"} if thick else {"linewidth": 0.8, "alpha": 0.6}
+            axes.plot(false, true, color=colour, **width)
+            rates = {"false_positive_rate": false, "true_positive_rate": true}
+            points.append(pd.DataFrame({"class": name, "seed": seed, **rates}))
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", xlim=(-0.01, 1.01))
+    axes.legend(loc="lower right")
+    return figure, pd.concat(points, ignore_index=True)
+
+
+def _scatter(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Predicted against true value: dots for each seed, circles for the ensemble."""
+    figure = new_figure(8.6, 4.2)
+    axes = figure.subplots()
+    ensemble = table.seed == ENSEMBLE
+    low, high = table[["target", "predicted"]].to_numpy().min(), table[["target", "predicted"]].to_numpy().max()
+    axes.plot([low, high], [low, high], color="#9aa5b1", linestyle="--", linewidth=1, label="identity")
+    axes.plot(table.target[~ensemble], table.predicted[~ensemble], ".", color=COLOURS[0], alpha=0.5, label="one seed")
+    axes.plot(table.target[ensemble], table.predicted[ensemble], "o", color=COLOURS[1], mfc="none", label="ensemble")
+    axes.set(xlabel="true value", ylabel="predicted value", aspect="equal")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure, table[["seed", "scan", "target", "predicted"]]

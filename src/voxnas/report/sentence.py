@@ -1,0 +1,88 @@
+"""The result of a study in plain words, honest where it is not a win."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from voxnas.benchmark.metrics import Measure
+from voxnas.report.tables import number, quantity, signed, verdict
+
+
+def headline(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, confidence: float) -> str:
+    """What the winner reaches, and how it stands to each hand-made network and to random search.
+
+    Parameters
+    ----------
+    board, comparisons : DataFrame
+        As the benchmark wrote them.
+    measure : Measure
+        Of the task.
+    confidence : float
+        Of the intervals.
+    """
+    winner = board[board.winner].iloc[0]
+    d = measure.digits
+    scans = int(comparisons["scans"].iloc[0]) if len(comparisons) else 0
+    where = f"On {scans} locked test scans " if scans else "On the locked test scans "
+    reached = (
+        f"{where}{winner['name']} reaches a {measure.title} of {number(winner.test_score, d)} "
+        f"({confidence:.0%} interval {number(winner.low, d)} to {number(winner.high, d)}) "
+        f"with {quantity(winner.parameters)} parameters."
+    )
+    if is_hand_made(winner.source):
+        return f"{reached} No search found a network in this study, so the best hand-made one is shown."
+    return " ".join([reached, against_baselines(board, comparisons), against_random(board, comparisons, measure)])
+
+
+def is_hand_made(source: str) -> bool:
+    """Whether a row of the leaderboard comes from a baseline."""
+    return source.startswith("baseline") or source == "linear"
+
+
+def hand_made(board: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the baselines, without their ensembles, the best first."""
+    return board[board.source.map(is_hand_made).astype(bool) & ~board.name.str.endswith(" (ensemble)")]
+
+
+def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+    """The winner against each hand-made network (without ensembles)."""
+    single = hand_made(board)
+    if single.empty:
+        return "The study has no hand-made network to compare with."
+    rows = comparisons[(comparisons.comparison == "winner") & comparisons.second.isin(single.name)]
+    said: dict[str, list[str]] = {}
+    for row in rows.itertuples():
+        said.setdefault(verdict(row.low, row.high), []).append(row.second)
+    if set(said) == {"better"}:
+        return f"It beats every hand-made network ({join(said['better'])})."
+    words = {
+        "better": "It beats {}.",
+        "not told apart": "This test cannot tell it from {}.",
+        "worse": "It is worse than {}.",
+    }
+    return " ".join(words[kind].format(join(said[kind])) for kind in words if kind in said)
+
+
+def against_random(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> str:
+    """The best network of the other method against that of random search."""
+    rows = comparisons[comparisons.comparison == "methods"]
+    source = dict(zip(board.name, board.source, strict=True))
+    rows = rows[[source.get(name) == "random" for name in rows.second]]
+    if rows.empty:
+        return "The study has no second search to compare with."
+    row = rows.iloc[0]
+    words = {
+        "better": "The {0} search found a better network than random search at equal budget",
+        "worse": "Random search found a better network than the {0} search at equal budget",
+        "not told apart": "The networks of the {0} search and of random search at equal budget cannot be told apart",
+    }
+    d = measure.digits
+    text = words[verdict(row.low, row.high)].format(source[row["first"]])
+    return f"{text} (difference {signed(row.difference, d)}, interval {signed(row.low, d)} to {signed(row.high, d)})."
+
+
+def join(names: Sequence[str]) -> str:
+    """Names as a list in words."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

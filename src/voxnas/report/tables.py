@@ -1,0 +1,193 @@
+"""Tables and numbers as a person reads them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from voxnas.benchmark.metrics import Measure
+
+DASH, MINUS, SPACE = "\u2013", "\u2212", "\u00a0"  # the space does not break a line
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a shown table: its heading, explanation, and whether it holds numbers."""
+
+    title: str
+    help: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A shown table: cells are (text, key to sort by); `marked` are rows to stress."""
+
+    columns: list[Column]
+    rows: list[list[tuple[str, Any]]]
+    marked: frozenset[int] = frozenset()
+
+
+def number(value: float | None, digits: int) -> str:
+    """Fixed digits; a dash where there is no value."""
+    return DASH if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def signed(value: float, digits: int) -> str:
+    """Fixed digits with a sign (a true minus)."""
+    return DASH if not math.isfinite(value) else f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def quantity(value: float | None) -> str:
+    """A count in thousands, millions or billions, with three significant digits."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= size * 0.9995:
+            return f"{float(f'{value / size:.3g}'):g}{SPACE}{unit}"
+    return f"{value:g}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds, minutes or hours."""
+    if seconds is None or not math.isfinite(seconds):
+        return DASH
+    if seconds < 90:
+        return f"{seconds:.0f}{SPACE}s"
+    return f"{seconds / 60:.0f}{SPACE}min" if seconds < 5400 else f"{seconds / 3600:.1f}{SPACE}h"
+
+
+def leaderboard_table(board: pd.DataFrame, measure: Measure, labels: dict[str, str], confidence: float) -> Table:
+    """The scores of the leaderboard.
+
+    Parameters
+    ----------
+    board : DataFrame
+        As :func:`voxnas.benchmark.leaderboard.read_leaderboard`.
+    measure : Measure
+        Of the task.
+    labels : dict
+        Names of the labels by value, without the background (empty for other tasks).
+    confidence : float
+        Of the intervals.
+    """
+    d = measure.digits
+    extra = {
+        **{f"dice_{k}": (f"Dice {name}", 3) for k, name in labels.items()},
+        "nsd": ("NSD", 3),
+        "hd95_mm": ("HD95 mm", 2),
+        "accuracy": ("accuracy", 3),
+        "balanced_accuracy": ("balanced acc.", 3),
+        "rmse": ("RMSE", 3),
+        "r2": ("R²", 3),
+    }
+    shown = {c: v for c, v in extra.items() if c in board}
+    columns = [
+        Column("#"),
+        Column("network", "★ is the winner, chosen by validation", numeric=False),
+        Column(f"test {measure.title}", f"mean over test scans and seeds, with its {confidence:.0%} interval"),
+        *(Column(title) for title, _ in shown.values()),
+        Column("validation", "mean ± standard deviation over seeds"),
+    ]
+    rows = []
+    for row in board.to_dict("records"):
+        score = f"{number(row['test_score'], d)} [{number(row['low'], d)}, {number(row['high'], d)}]"
+        validation = number(row["validation_score"], d)
+        if math.isfinite(row["validation_sd"]):
+            validation += f" ± {number(row['validation_sd'], d)}"
+        rows.append(
+            [
+                (f"{row['rank']:.0f}", row["rank"]),
+                (row["name"] + (" ★" if row["winner"] else ""), row["name"]),
+                (score, row["test_score"]),
+                *((number(row[c], digits), row[c]) for c, (_, digits) in shown.items()),
+                (validation, row["validation_score"]),
+            ]
+        )
+    return Table(columns, rows, frozenset(int(i) for i in board.index[board.winner]))
+
+
+def costs_table(board: pd.DataFrame) -> Table:
+    """What each row of the leaderboard costs to run, to train and to find."""
+    columns = [
+        Column("network", numeric=False),
+        Column("parameters"),
+        Column("MACs", "multiply-adds of one patch"),
+        Column("latency ms", "of one patch, median, measured on this device"),
+        Column("prediction MiB", "peak memory of predicting one patch"),
+        Column("training MiB", "peak memory of a training step"),
+        Column("search cost", "of the whole search that found the network"),
+        Column("training cost", "of all its seeds"),
+    ]
+    rows = [
+        [
+            (row["name"] + (" ★" if row["winner"] else ""), row["name"]),
+            (quantity(row["parameters"]), row["parameters"]),
+            (quantity(row["macs"]), row["macs"]),
+            (number(row["latency_ms"], 1), row["latency_ms"]),
+            (number(row["peak_memory_mib"], 0), row["peak_memory_mib"]),
+            (number(row["train_memory_mib"], 0), row["train_memory_mib"]),
+            (cost(row["search_cpu_seconds"], row["search_samples"]), row["search_samples"]),
+            (cost(row["train_cpu_seconds"], row["train_samples"]), row["train_samples"]),
+        ]
+        for row in board.to_dict("records")
+    ]
+    return Table(columns, rows, frozenset(int(i) for i in board.index[board.winner]))
+
+
+def cost(cpu_seconds: float, samples: float) -> str:
+    """Calibrated CPU time where there is one, else samples."""
+    return f"{duration(cpu_seconds)} CPU" if math.isfinite(cpu_seconds) else f"{quantity(samples)} samples"
+
+
+def comparisons_table(comparisons: pd.DataFrame, measure: Measure, confidence: float) -> Table:
+    """Paired differences with what they mean in words."""
+    d = measure.digits
+    columns = [
+        Column("first", numeric=False),
+        Column("second", numeric=False),
+        Column("difference", f"in {measure.title}; positive: the first is better"),
+        Column(f"{confidence:.0%} interval"),
+        Column("not better", "share of the bootstrap samples in which the first is not better"),
+        Column("in words", numeric=False),
+    ]
+    rows = [
+        [
+            (row.first, row.first),
+            (row.second, row.second),
+            (signed(row.difference, d), row.difference),
+            (f"[{signed(row.low, d)}, {signed(row.high, d)}]", row.low),
+            (number(row.not_better, 3), row.not_better),
+            (verdict(row.low, row.high), row.difference),
+        ]
+        for row in comparisons.itertuples()
+    ]
+    return Table(columns, rows)
+
+
+def verdict(low: float, high: float) -> str:
+    """What an interval of a difference says about the first of the two."""
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "not told apart"
+
+
+def plain_table(table: pd.DataFrame, titles: dict[str, str]) -> Table:
+    """A table of texts: the given columns under the given headings."""
+    columns = [Column(title, numeric=False) for title in titles.values()]
+    texts = table[list(titles)].astype(object).where(table[list(titles)].notna(), DASH).astype(str)
+    return Table(columns, [[(text, text) for text in row] for row in texts.values.tolist()])
+
+
+def flatten(record: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested plain data as one level, keys joined by dots."""
+    flat: dict[str, str] = {}
+    for key, value in record.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return flat

@@ -1,0 +1,88 @@
+import xml.etree.ElementTree as ET
+
+import matplotlib.colors
+import numpy as np
+import pandas as pd
+import pytest
+
+from voxnas.benchmark.leaderboard import benchmark
+from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.io.tables import read_table, write_table
+from voxnas.report.drawing import draw_network
+from voxnas.report.figures import draw_figures, pareto
+from voxnas.report.scans import chosen_scans
+from voxnas.report.style import COLOURS, identity
+
+
+def _write_benchmark(paths):
+    leaderboard, comparisons = benchmark(paths)
+    write_table(paths.leaderboard, leaderboard)
+    write_table(paths.comparisons, comparisons)
+
+
+FIGURES = ["best_so_far", "front", "learning_curves", "leaderboard", "winner", "scans"]
+
+
+def test_every_figure_is_an_svg_with_its_table(finished_study):
+    files = {p.name for p in finished_study.figures.iterdir()}
+    assert files == {f"{name}{suffix}" for name in FIGURES for suffix in (".svg", ".tsv")}
+    for name in FIGURES:
+        root = ET.parse(finished_study.figures / f"{name}.svg").getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert len(read_table(finished_study.figures / f"{name}.tsv", {})) > 0
+    history = read_table(finished_study.figures / "best_so_far.tsv", {"cost": float, "best": float})
+    bayesian = history[history.search == "bayesian"]
+    assert bayesian.cost.tolist() == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6])  # minutes
+    assert bayesian.best.notna().all()
+
+
+def test_figures_are_equal_when_drawn_twice(fake_segmentation, tmp_path):
+    _write_benchmark(fake_segmentation)
+    for folder in ("a", "b"):
+        assert draw_figures(fake_segmentation, tmp_path / folder) == FIGURES
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
+
+
+def test_the_front_holds_what_nothing_dominates():
+    cost, score = np.array([1.0, 2, 3, 4]), np.array([0.5, 0.7, 0.6, 0.8])
+    assert pareto(cost, score, 1).tolist() == [True, True, False, True]
+    assert pareto(cost, score, -1).tolist() == [True, False, False, False]
+    assert pareto(np.array([1.0, 1]), np.array([0.5, 0.5]), 1).all()
+
+
+def test_scans_are_spread_from_worst_to_best():
+    table = pd.DataFrame({"scan": list("abcde"), "dice": [0.9, 0.1, 0.5, 0.7, 0.3]})
+    assert chosen_scans(table, 3).scan.tolist() == ["b", "c", "a"]
+    assert chosen_scans(table, 1).scan.tolist() == ["c"]
+    assert chosen_scans(table, 12).scan.tolist() == ["b", "e", "c", "d", "a"]
+
+
+STAGED = {
+    "in_channels": 1, "out_channels": 2, "widths": [4, 8, 8], "blocks": [1, 2, 1],
+    "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2]], "kernels": [[1, 3, 3], [3, 3, 3], [3, 3, 3]],
+}  # fmt: skip
+
+
+def test_the_drawing_is_the_record():
+    _, table = draw_network(UNet(**STAGED, decoder_blocks=[1, 2]), [9, 16, 16], "x")
+    assert table["part"].tolist() == ["encoder"] * 3 + ["decoder"] * 2
+    assert table["size"].tolist() == ["9x16x16", "9x8x8", "5x4x4", "9x8x8", "9x16x16"]
+    assert table.channels.tolist() == [4, 8, 8, 8, 4] and table.blocks.tolist() == [1, 2, 1, 2, 1]
+
+
+@pytest.mark.parametrize("head", [0, 16])
+def test_a_cnn_is_drawn_with_its_head(head):
+    _, table = draw_network(CNN(**STAGED, head_width=head), [8, 16, 16], "x")
+    assert len(table) == 3 + bool(head)
+
+
+def test_small_and_linear_networks_are_drawn():
+    one = {k: v[:1] if isinstance(v, list) else v for k, v in STAGED.items()}
+    assert len(draw_network(UNet(**one, decoder_blocks=[]), [8, 8, 8], "x")[1]) == 1
+    assert len(draw_network(Linear(in_channels=1, out_channels=2), [8, 8, 8], "x")[1]) == 1
+
+
+def test_no_two_networks_look_the_same():
+    assert len({identity(i) for i in range(40)}) == 40
+    assert len({matplotlib.colors.to_hex(c) for c in COLOURS}) == len(COLOURS)

@@ -1,0 +1,105 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from voxnas.benchmark.leaderboard import benchmark
+from voxnas.benchmark.metrics import MEASURES
+from voxnas.core.settings import parse_settings
+from voxnas.core.spec import stage_spec
+from voxnas.io.records import read_json, write_json, write_text
+from voxnas.io.tables import write_table
+from voxnas.report.html import inline_svg, render_report
+from voxnas.report.sentence import headline
+
+VOID = {"meta", "br", "path", "rect", "use", "image", "link"}
+
+
+@pytest.fixture
+def page(finished_study):
+    return render_report(finished_study)
+
+
+class _Checker(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.links, self.loads = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids += [attrs["id"]] if "id" in attrs else []
+        for name in ("src", "href", "xlink:href"):
+            target = attrs.get(name, "")
+            (self.links if target.startswith("#") else self.loads).append(target)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_self_contained(page):
+    checker = _Checker()
+    checker.feed(page)
+    assert not checker.open
+    assert len(checker.ids) == len(set(checker.ids))
+    assert {link[1:] for link in checker.links} <= set(checker.ids)
+    assert all(load == "" or load.startswith("data:") for load in checker.loads)
+    assert page.count("<svg") == 6
+
+
+def test_the_page_shows_what_a_reader_must_know(page, finished_study):
+    for text in (
+        "bayesian-1",
+        "random-1",
+        "small",
+        "loss is not finite",
+        "sub-99.nii.gz",
+        "the gzip &lt;stream&gt; ends",
+    ):
+        assert text in page
+    key = read_json(finished_study.finalists)["networks"][0]["key"]
+    assert key in page and "2026-01-01" in page  # the record and the ledger
+    assert "snakemake --configfile config/studies/fake.yaml" in page
+    assert not re.search(
+        r"\bnan\b", re.sub(r'data-key="nan"', "", re.sub(r"<(style|script|svg).*?</\1>", "", page, flags=re.S))
+    )
+
+
+def test_the_title_can_be_set_and_is_escaped(fake_segmentation):
+    leaderboard, comparisons = benchmark(fake_segmentation)
+    write_table(fake_segmentation.leaderboard, leaderboard)
+    write_table(fake_segmentation.comparisons, comparisons)
+    settings = parse_settings({"study": "fake", "report": {"title": "A <b> study"}})
+    write_json(fake_segmentation.spec("report"), stage_spec(settings, "report"))
+    write_text(fake_segmentation.ledger, "")
+    assert "<h1>A &lt;b&gt; study</h1>" in render_report(fake_segmentation)
+
+
+def test_the_sentence_is_honest(fake_segmentation):
+    board, comparisons = benchmark(fake_segmentation)
+    measure = MEASURES["segmentation"]
+    text = headline(board, comparisons, measure, 0.95)
+    assert "It beats every hand-made network (small)." in text
+    assert "found a better network than random search" in text
+
+    def said(low, high):
+        changed = comparisons.copy()
+        changed[["low", "high"]] = low, high
+        return headline(board, changed, measure, 0.95)
+
+    assert "cannot tell it from small" in said(-0.1, 0.1) and "cannot be told apart" in said(-0.1, 0.1)
+    assert "It is worse than small" in said(-0.2, -0.1) and "Random search found a better" in said(-0.2, -0.1)
+
+
+def test_ids_of_two_figures_never_meet():
+    svg = '<?xml version="1.0"?>\n<svg width="1"><g id="a"/><use xlink:href="#a"/><g clip-path="url(#a)"/></svg>'
+    one = inline_svg(svg, "front")
+    assert one.startswith('<svg role="img"') and 'id="front-a"' in one
+    assert 'href="#front-a"' in one and "url(#front-a)" in one

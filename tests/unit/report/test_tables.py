@@ -1,0 +1,36 @@
+import math
+
+import pytest
+
+from voxnas.report.tables import cost, duration, flatten, number, quantity, signed, verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(42, "42"), (561_234, "561 k"), (999_950, "1 M"), (1_234_567, "1.23 M"), (2.5e9, "2.5 G"), (0, "0")],
+)  # fmt: skip
+def test_quantity(value, text):
+    assert quantity(value).replace("\u00a0", " ") == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(42, "42 s"), (600, "10 min"), (9000, "2.5 h")])
+def test_duration(value, text):
+    assert duration(value).replace("\u00a0", " ") == text
+
+
+def test_numbers():
+    assert quantity(math.nan) == "\u2013"
+    assert number(0.87349, 4) == "0.8735" and number(None, 2) == "\u2013"
+    assert signed(-0.01, 2) == "\u22120.01" and signed(0.01, 2) == "+0.01"
+    assert cost(math.nan, 1200).endswith("samples") and cost(60, 1200).endswith("CPU")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"), [(0.1, 0.2, "better"), (-0.2, -0.1, "worse"), (-0.1, 0.1, "not told apart")]
+)
+def test_verdict(low, high, word):
+    assert verdict(low, high) == word
+
+
+def test_flatten():
+    assert flatten({"a": {"b": 1, "c": [1, 2]}, "d": None}) == {"a.b": "1", "a.c": "1, 2", "d": "None"}
