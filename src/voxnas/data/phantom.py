@@ -51,9 +51,9 @@ class Site(NamedTuple):
 
 
 SITES = (
-    Site("north", "RAS", (1.0, 1.0, 1.0), 1000.0, 0.025, 0.10),
-    Site("south", "LPS", (1.0, 1.0, 1.2), 700.0, 0.04, 0.20),
-    Site("west", "PSR", (1.05, 0.96, 0.96), 220.0, 0.03, 0.15),
+    Site("north", "RAS", (1.0, 1.0, 1.0), 1000.0, 0.025, 0.06),
+    Site("south", "LPS", (1.0, 1.0, 1.2), 700.0, 0.04, 0.12),
+    Site("west", "PSR", (1.05, 0.96, 0.96), 220.0, 0.03, 0.09),
 )
 
 
@@ -119,10 +119,11 @@ def _draw_people(participants: int, seed: int) -> list[Person]:
     groups = rng.permutation([("control", "atrophy")[i % 2] for i in range(participants)])
     width = max(2, len(str(participants)))
     people = []
-    for number, group in enumerate(groups, start=1):
-        age = round(rng.uniform(*AGES), 1)
-        share = (age - AGES[0]) / (AGES[1] - AGES[0])
-        atrophy = float(np.clip(0.05 + 0.5 * share + 0.4 * (group == "atrophy") + rng.normal(0, 0.06), 0, 1))
+    # Ages fill their range evenly, so that a small cohort has old and young.
+    shares = rng.permutation((np.arange(participants) + rng.uniform(size=participants)) / participants)
+    for number, (group, share) in enumerate(zip(groups, shares, strict=True), start=1):
+        age = round(AGES[0] + share * (AGES[1] - AGES[0]), 1)
+        atrophy = float(np.clip(0.05 + 0.7 * share + 0.25 * (group == "atrophy") + rng.normal(0, 0.06), 0, 1))
         site = SITES[rng.choice(len(SITES), p=(0.6, 0.25, 0.15))]
         people.append(Person(f"sub-{number:0{width}d}", age, str(group), site, atrophy))
     return people
@@ -170,9 +171,9 @@ def make_scan(
     # Where each voxel looks in the template, in mm.
     grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")).reshape(3, -1)
     world = affine[:3, :3] @ grid + affine[:3, 3:] - centre[:, None]
-    world = _rotation(rng.normal(0, np.radians(3), size=3)) @ world / rng.normal(1, 0.03, size=(3, 1))
-    world += centre[:, None] + rng.normal(0, 2, size=(3, 1))
-    world += np.stack([2.5 * _smooth_field(rng, shape, 6).ravel() for _ in range(3)])
+    world = _rotation(rng.normal(0, np.radians(2), size=3)) @ world / rng.normal(1, 0.03, size=(3, 1))
+    world += centre[:, None] + rng.normal(0, 1.5, size=(3, 1))
+    world += np.stack([2 * _smooth_field(rng, shape, 6).ravel() for _ in range(3)])
     inverse = np.linalg.inv(template.affine)
 
     def look(volume: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -180,7 +181,7 @@ def make_scan(
 
     # A voxel that looks nearer to the ventricle sees it larger.
     pull = np.stack([look(p, world) for p in template.pull])
-    csf, grey, white, texture, surface = (look(m, world + 7 * person.atrophy * pull) for m in template.maps)
+    csf, grey, white, texture, surface = (look(m, world + 11 * person.atrophy * pull) for m in template.maps)
     lost = 0.55 * person.atrophy * surface * grey
     csf, grey = csf + lost, grey - lost
 

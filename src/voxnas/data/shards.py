@@ -43,17 +43,18 @@ def write_shard(plan: str | Path, index: str | Path, shard: int, shards: int, ou
     columns = {"scan": str, "image": str, "label": str, "target": str}
     scans = read_table(Path(index) / "scans.tsv", columns)
     arrays, records = {}, {}
-    for row in scans.iloc[shard::shards].itertuples():
-        label = row.label if settings["task"] == "segmentation" else None
+    for row in scans.iloc[shard::shards].to_dict("records"):
+        scan = row["scan"]
+        label = row["label"] if settings["task"] == "segmentation" else None
         try:
-            prepared = preprocess_scan(row.image.split(";"), label, settings)
+            prepared = preprocess_scan(row["image"].split(";"), label, settings)
         except ScanError as error:
-            raise ScanError(f"scan {row.scan!r}: {error.what}", error.remedy or "take it out of the data set") from None
-        arrays[f"{row.scan}/image"] = prepared.image
+            raise ScanError(f"scan {scan!r}: {error.what}", error.remedy or "take it out of the data set") from None
+        arrays[f"{scan}/image"] = prepared.image
         if prepared.label is not None:
-            arrays[f"{row.scan}/label"] = prepared.label
-        target = None if pd.isna(row.target) else row.target
-        records[row.scan] = {"geometry": prepared.geometry, "target": target}
+            arrays[f"{scan}/label"] = prepared.label
+        target = None if pd.isna(row["target"]) else row["target"]
+        records[scan] = {"geometry": prepared.geometry, "target": target}
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     save_file(arrays, temporary)
