@@ -64,7 +64,7 @@ def measure_calibration(
     least = len(FEATURES) + 2
     chosen |= _random(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
     table: dict[str, dict[str, Any]] = {}
-    rows = []
+    rows: list[list[float]] = []
     for name, architecture in chosen.items():
         if identity(architecture) in table:
             continue

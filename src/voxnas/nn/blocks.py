@@ -65,7 +65,7 @@ class ConvNorm(nn.Sequential):
         activation: str | None,
         groups: int = 1,
     ) -> None:
-        padding = tuple(k // 2 for k in kernel)
+        padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
         conv = nn.Conv3d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
         tail = [] if activation is None else [make_activation(activation)]
         super().__init__(conv, make_norm(norm, out_channels), *tail)
@@ -153,7 +153,7 @@ def make_encoder(architecture: UNet | CNN) -> nn.ModuleList:
     for i, (width, blocks, stride, kernel) in enumerate(
         zip(architecture.widths, architecture.blocks, architecture.strides, architecture.kernels, strict=True)
     ):
-        kinds = [architecture.block] * blocks
+        kinds: list[str] = [architecture.block] * blocks
         if i == 0:
             kinds[0] = STEM_BLOCK[architecture.block]
         if architecture.downsample == "stride" or stride == ONE:
