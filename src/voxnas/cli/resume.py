@@ -1,0 +1,45 @@
+"""``voxnas resume``: go on with a study whose Snakemake was killed.
+
+Refuses while a Snakemake runs in this folder, ends the jobs that outlived the killed one (a
+training saves its state), removes its lock, and runs Snakemake again. Run it in the folder in
+which Snakemake was started.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLE = "example: voxnas resume config/studies/hippocampus.yaml -- --cores 2"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.epilog = EXAMPLE
+    parser.add_argument(
+        "study", metavar="STUDY", help="study file (config/studies/NAME.yaml) or name of the study; 'phantom': default"
+    )
+    parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="arguments for Snakemake; default: --cores all")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Clear what is left of the killed run, then run Snakemake. Returns its exit status."""
+    import subprocess
+    import sys
+
+    from voxnas.cli.main import RULES
+    from voxnas.search import restart
+
+    folder = Path.cwd()
+    config, name = restart.find_study(folder, arguments.study)
+    study = folder / "results" / name
+    restart.check_no_snakemake(folder)
+    orphans = restart.find_orphans(folder, study, RULES)
+    if orphans:
+        print(f"ending {len(orphans)} jobs that outlived Snakemake: {', '.join(str(p.pid) for p in orphans)}")
+        restart.end(orphans)
+    command = restart.snakemake_command(sys.executable, config, study, arguments.snakemake)
+    if restart.is_locked(folder):
+        print("removing the lock that Snakemake left")
+        subprocess.run([*command, "--unlock"], check=True)
+    return subprocess.run(command).returncode

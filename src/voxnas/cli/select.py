@@ -1,0 +1,55 @@
+"""``voxnas select``: choose the finalists from the searches' records."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--study", type=Path, required=True, metavar="DIR", help="folder of the study")
+    parser.add_argument(
+        "--searches",
+        type=_searches,
+        required=True,
+        metavar="A=12,B",
+        help="searches with their number of steps; without one, all steps that have a result",
+    )
+    parser.add_argument("--linear", action="store_true", help="also enter the linear baseline")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="finalists.json to write")
+
+
+def _searches(text: str) -> dict[str, int | None]:
+    pairs = [pair.partition("=") for pair in text.split(",") if pair]
+    return {name: int(steps) if steps else None for name, _, steps in pairs}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Select and write the records."""
+    from voxnas.core.paths import StudyPaths
+    from voxnas.core.trial import SCHEMA_VERSION
+    from voxnas.io.records import read_json, write_json
+    from voxnas.search.chain import finished_steps, read_chain
+    from voxnas.search.select import select_finalists
+
+    paths = StudyPaths(arguments.study)
+    chains = {}
+    for search, steps in arguments.searches.items():
+        steps = finished_steps(paths, search) if steps is None else steps
+        chains[search] = read_chain(paths, search, steps, steps)
+    networks, left_out = select_finalists(
+        read_json(paths.spec("select")),
+        read_json(paths.plan),
+        read_json(paths.calibration) if paths.calibration.exists() else None,
+        chains,
+        arguments.linear,
+    )
+    for line in left_out:
+        print(f"voxnas select: {line}", file=sys.stderr)
+    records = [network.plain() for network in networks]
+    write_json(arguments.output, {"schema_version": SCHEMA_VERSION, "networks": records})
+    for network in networks:
+        score = "" if network.search_score is None else f", search score {network.search_score:.4f}"
+        print(f"{network.name}: {network.key}{score}")

@@ -1,0 +1,25 @@
+"""``voxnas summarize``: write the table of a search's trials."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--study", type=Path, required=True, metavar="DIR", help="folder of the study")
+    parser.add_argument("--search", required=True, metavar="NAME", help="name of the search")
+    parser.add_argument("--steps", type=int, required=True, metavar="K", help="number of steps to list")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="trials.tsv to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read the records and write the table."""
+    from voxnas.core.paths import StudyPaths
+    from voxnas.io.tables import write_table
+    from voxnas.search.chain import read_chain
+    from voxnas.search.summary import trials_table
+
+    chain = read_chain(StudyPaths(arguments.study), arguments.search, arguments.steps, arguments.steps)
+    write_table(arguments.output, trials_table(chain))

@@ -1,0 +1,88 @@
+"""Bayesian optimisation over records: a fixed design, then a surrogate, rebuilt at each step.
+
+scikit-optimize's own ``Optimizer`` is not used: rebuilt from a table it repeats its initial
+points, its default acquisition loses its memory, and it knows neither conditional spaces nor
+limits. Its models and its acquisition are (see :mod:`voxnas.search.surrogate`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxnas.core.seeds import derive_seed
+from voxnas.search import random
+from voxnas.search.base import Observation, Pick, Situation
+from voxnas.search.domain import Candidate, Domain
+from voxnas.search.surrogate import rank_by_improvement, robust_losses
+
+DESIGN_POINTS = 4096
+RANDOM_CANDIDATES = 500
+MUTANTS = 300
+PARENTS = 5
+
+
+def propose(situation: Situation) -> Pick | None:
+    """Take the next point of the design, or the candidate of largest expected improvement.
+
+    The surrogate takes over after ``initial`` points, once two scores are known.
+    """
+    known = [o for o in situation.history if o.config]
+    scored = sum(o.score is not None for o in known)
+    if situation.step - situation.first < situation.initial or scored < 2:
+        for candidate in _design(situation):
+            if situation.is_free(candidate):
+                return Pick(candidate, "design")
+        return random.propose(situation)
+    candidates = _candidates(situation, known)
+    if not candidates:
+        return random.propose(situation)
+    domain = situation.domain
+    order = rank_by_improvement(
+        situation.surrogate,
+        _features(domain, (domain.candidate(o.config) for o in known)),
+        robust_losses([o.score for o in known]),
+        _features(domain, (domain.candidate(config) for config in situation.pending if config)),
+        _features(domain, candidates),
+        derive_seed(situation.seed, "surrogate", situation.step),
+    )
+    return Pick(candidates[int(order[0])], "surrogate")
+
+
+def _features(domain: Domain, candidates: Iterable[Candidate]) -> NDArray[np.float64]:
+    return np.array([domain.features(candidate) for candidate in candidates], dtype=float)
+
+
+def _design(situation: Situation) -> Iterator[Candidate]:
+    """One scrambled Sobol sequence a search, the same at every step; its taken points are passed over."""
+    from scipy.stats import qmc
+
+    space = situation.domain.space
+    if space.dim == 0:
+        return
+    sobol = qmc.Sobol(space.dim, scramble=True, rng=derive_seed(situation.seed, "design"))
+    block = 64
+    for _ in range(DESIGN_POINTS // block):
+        with warnings.catch_warnings():
+            # The warning is about quadrature; here a sequence is wanted, not a balanced set.
+            warnings.simplefilter("ignore", UserWarning)
+            points = sobol.random(block)
+        for point in points.tolist():
+            yield situation.domain.candidate(space.from_unit(point))
+
+
+def _candidates(situation: Situation, known: list[Observation]) -> list[Candidate]:
+    """Free candidates without repeats: random ones, and mutants of the best trials."""
+    space = situation.domain.space
+    rng = np.random.default_rng(derive_seed(situation.seed, "candidates", situation.step))
+    best = sorted(known, key=lambda o: (o.score is None, -(o.score or 0.0), o.step))[:PARENTS]
+    configs = [space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
+    for index in range(MUTANTS):
+        config = space.mutate(best[index % len(best)].config, rng)
+        # Every second mutant takes another step, to look a little further.
+        configs.append(space.mutate(config, rng) if index % 2 else config)
+    found = {c.key: c for c in map(situation.domain.candidate, configs)}
+    return [c for c in found.values() if situation.is_free(c)]

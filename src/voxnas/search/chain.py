@@ -1,0 +1,152 @@
+"""The step chain: proposal k from the proposals 0 .. k-1 and the results 0 .. k-W, and nothing else.
+
+Results that are newer than k-W are not looked at, even if they exist; so the same files give the
+same bytes, whatever arrived when. The records are the whole state of a search.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from voxnas.complexity.calibration import samples_of
+from voxnas.core.architecture import CNN, Linear, Recipe, UNet
+from voxnas.core.baselines import BASELINES
+from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
+from voxnas.core.search_space import SearchSpace
+from voxnas.core.seeds import derive_seed
+from voxnas.core.trial import Proposal, Result
+from voxnas.io.records import read_json, read_record
+from voxnas.search.base import Observation, Situation
+from voxnas.search.domain import Candidate, Domain
+from voxnas.search.proposers import PROPOSERS
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A search's records up to one step."""
+
+    proposals: tuple[Proposal, ...]
+    results: tuple[Result, ...]
+
+    def observations(self) -> tuple[Observation, ...]:
+        """The finished trials, sorted by step, without the idle steps."""
+        pairs = zip(self.proposals, self.results, strict=False)
+        return tuple(
+            Observation(p.step, p.config, p.key, r.score if r.state in ("DONE", "STOPPED") else None)
+            for p, r in pairs
+            if p.origin != "idle"
+        )
+
+
+def read_chain(paths: StudyPaths, search: str, proposals: int, results: int) -> Chain:
+    """Read the first proposals and results of a search.
+
+    Raises
+    ------
+    UserError
+        If a record is missing or damaged, or a result belongs to another network than its proposal.
+    """
+    proposed = tuple(read_record(paths.step(search, k) / "proposal.json", Proposal) for k in range(proposals))
+    finished = tuple(read_record(paths.step(search, k) / "result.json", Result) for k in range(results))
+    for proposal, result in zip(proposed, finished, strict=False):
+        if proposal.origin != "idle" and result.key != proposal.key:
+            raise UserError(
+                f"{paths.step(search, proposal.step) / 'result.json'} is of network {result.key or 'n/a'}, "
+                f"its proposal is of {proposal.key}",
+                "delete the result and run the study again",
+            )
+    return Chain(proposed, finished)
+
+
+def finished_steps(paths: StudyPaths, search: str) -> int:
+    """How many steps of a search, from the first without a gap, have a result."""
+    step = 0
+    while (paths.step(search, step) / "result.json").exists():
+        step += 1
+    return step
+
+
+def make_proposal(paths: StudyPaths, search: str, step: int) -> Proposal:
+    """Propose one step of a search from the study's files.
+
+    Reads ``spec/search-<search>.json``, the plan, the calibration where there is one, and the
+    chain's records.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        The study.
+    search : str
+        Name of the search.
+    step : int
+        Number of the step, from 0.
+
+    Raises
+    ------
+    UserError
+        If one of the files is missing or damaged.
+    """
+    spec = read_json(paths.spec(f"search-{search}"))
+    plan = read_json(paths.plan)
+    calibration = read_json(paths.calibration) if paths.calibration.exists() else None
+    chain = read_chain(paths, search, step, max(0, step - spec["search"]["window"] + 1))
+    return propose(spec, plan, calibration, chain, search, step)
+
+
+def propose(
+    spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None, chain: Chain, search: str, step: int
+) -> Proposal:
+    """Propose one step from plain data (see :func:`make_proposal`)."""
+    settings = spec["search"]
+    limits = settings["limits"]
+    source = f"search.space = {settings['space']!r}"
+    if spec["baseline"] is None:
+        domain = Domain(SearchSpace.from_dict(spec["space"], source), plan, limits, calibration)
+        given = _start(domain) if settings["start"] else None
+    else:
+        architecture, recipe = BASELINES[spec["baseline"]](plan, limits)
+        domain = Domain(SearchSpace.recipes_of(spec["space"], source), plan, limits, calibration, architecture)
+        given = _own(domain, architecture, recipe)
+    identity = {"search": search, "step": step, "trial": f"{search}-{step}"}
+    if step == 0 and given is not None:
+        candidate, origin = given, "start"
+    else:
+        observations = chain.observations()
+        pick = PROPOSERS[spec["method"]](
+            Situation(
+                domain=domain,
+                history=observations,
+                pending=tuple(p.config for p in chain.proposals[len(chain.results) :] if p.origin != "idle"),
+                taken=frozenset(p.key for p in chain.proposals if p.origin != "idle"),
+                step=step,
+                first=int(given is not None),
+                seed=derive_seed(spec["seed"], "search", search),
+                initial=settings["initial"],
+                surrogate=settings["surrogate"],
+            )
+        )
+        if pick is None:
+            return Proposal(**identity, origin="idle")
+        candidate, origin = pick
+    return Proposal(
+        **identity,
+        origin=origin,
+        config=candidate.config,
+        architecture=candidate.architecture,
+        recipe=candidate.recipe,
+        samples=samples_of(settings["budget"], calibration, candidate.architecture, plan["patch"]),
+    )
+
+
+def _start(domain: Domain) -> Candidate | None:
+    """The hand-made plan as a point of the space; None where even that is beyond a limit."""
+    candidate = domain.candidate(domain.space.start(domain.plan, domain.limits))
+    return candidate if domain.admits(candidate) else None
+
+
+def _own(domain: Domain, architecture: UNet | CNN | Linear, recipe: Recipe) -> Candidate:
+    """A baseline as published; without a configuration where its recipe is not a point of the space."""
+    candidate = domain.candidate(domain.space.nearest(recipe))
+    return candidate if candidate.recipe == recipe else Candidate({}, architecture, recipe)

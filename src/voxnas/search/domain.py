@@ -1,0 +1,98 @@
+"""What a search may propose: configurations of a space as networks, held to the hard limits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from voxnas.complexity.analytic import analyze
+from voxnas.complexity.calibration import predict_latency_ms
+from voxnas.core.architecture import CNN, Linear, Recipe, UNet, network_key
+from voxnas.core.errors import UserError
+from voxnas.core.search_space import Config, SearchSpace
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network with its recipe, and the configuration that stands for it (empty: it has none in the space)."""
+
+    config: Config
+    architecture: UNet | CNN | Linear
+    recipe: Recipe
+
+    @property
+    def key(self) -> str:
+        """Identity (see :func:`voxnas.core.architecture.network_key`)."""
+        return network_key(self.architecture, self.recipe)
+
+
+class Domain:
+    """Networks that one search may propose.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        Search space; where an architecture is given, the space of its recipes.
+    plan : dict
+        The study's plan; gives the patch whose cost is limited.
+    limits : dict
+        ``parameters``, ``macs`` and ``latency_ms``, each a number or None.
+    calibration : dict or None
+        The device's calibration; needed to limit the latency.
+    architecture : architecture or None
+        Where given, every candidate is this architecture, and the limits do not apply (a
+        hand-made network is what it is).
+
+    Raises
+    ------
+    UserError
+        If the latency is limited and there is no calibration.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        plan: dict[str, Any],
+        limits: dict[str, Any],
+        calibration: dict[str, Any] | None = None,
+        architecture: UNet | CNN | Linear | None = None,
+    ) -> None:
+        if limits.get("latency_ms") is not None and calibration is None and architecture is None:
+            raise UserError(
+                f"search.limits.latency_ms = {limits['latency_ms']} needs a calibration and there is none",
+                "run the stage calibrate, or remove the limit",
+            )
+        self.space = space
+        self.plan = plan
+        self.limits = limits
+        self.calibration = calibration
+        self.architecture = architecture
+
+    def candidate(self, config: Config) -> Candidate:
+        """The network of a configuration."""
+        if self.architecture is not None:
+            return Candidate(config, self.architecture, self.space.decode_recipe(config, self.plan))
+        return Candidate(config, *self.space.decode(config, self.plan))
+
+    def admits(self, candidate: Candidate) -> bool:
+        """Whether a candidate keeps all limits."""
+        if self.architecture is not None:
+            return True
+        patch = self.plan["patch"]
+        cost = analyze(candidate.architecture, patch)
+        for name in ("parameters", "macs"):
+            limit = self.limits.get(name)
+            if limit is not None and getattr(cost, name) > limit:
+                return False
+        latency = self.limits.get("latency_ms")
+        return latency is None or predict_latency_ms(self.calibration, candidate.architecture, patch) <= latency
+
+    def features(self, candidate: Candidate) -> list[float]:
+        """Features of a candidate for a surrogate: its choices, and what they cost.
+
+        Parameters and MACs follow from many choices together, and the score follows them more
+        closely than any single choice. A factor of three weighs as much as another choice.
+        """
+        cost = analyze(candidate.architecture, self.plan["patch"])
+        return [*self.space.encode(candidate.config), math.log(cost.parameters, 3), math.log(cost.macs, 3)]

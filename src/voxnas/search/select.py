@@ -1,0 +1,102 @@
+"""From searches to finalists: the one place where the search folds' scores decide.
+
+Networks leave it by identity (their key), never by rank, so that a new trial that does not reach
+the finals retrains nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voxnas.complexity.calibration import samples_of
+from voxnas.core.architecture import network_key
+from voxnas.core.baselines import BASELINES
+from voxnas.core.errors import UserError
+from voxnas.core.trial import Network, Proposal, Result
+from voxnas.search.chain import Chain
+
+BASELINE = "baseline-"
+
+
+def ranked(chain: Chain) -> list[tuple[Proposal, Result]]:
+    """Scored trials of a search with distinct networks, best first; ties: fewer MACs, then key."""
+    scored = [
+        (p, r)
+        for p, r in zip(chain.proposals, chain.results, strict=True)
+        if r.state in ("DONE", "STOPPED") and r.score is not None
+    ]
+    found: dict[str, tuple[Proposal, Result]] = {}
+    for proposal, result in sorted(scored, key=lambda pair: (-pair[1].score, pair[1].macs, pair[0].key)):
+        found.setdefault(proposal.key, (proposal, result))
+    return list(found.values())
+
+
+def select_finalists(
+    spec: dict[str, Any],
+    plan: dict[str, Any],
+    calibration: dict[str, Any] | None,
+    chains: dict[str, Chain],
+    linear: bool = False,
+) -> tuple[list[Network], list[str]]:
+    """The best networks of each search.
+
+    Parameters
+    ----------
+    spec : dict
+        Spec of the stage ``select``: ``finalists`` (of each method) and the full ``budget``.
+    plan, calibration : dict
+        The study's plan, and its calibration or None.
+    chains : dict of search name to Chain
+        All records of each search. Of a search named ``baseline-<name>`` only the best recipe
+        goes on, under the name ``<name>``.
+    linear : bool
+        Also enter the linear baseline, which has no recipe to search.
+
+    Returns
+    -------
+    networks : list of Network
+        In the order of the searches, best first. Two searches may enter the same network.
+    left_out : list of str
+        One line for each baseline without a successful trial.
+
+    Raises
+    ------
+    UserError
+        If a method has no successful trial.
+    """
+    networks: list[Network] = []
+    left_out: list[str] = []
+    for search, chain in chains.items():
+        is_baseline = search.startswith(BASELINE)
+        trials = ranked(chain)
+        if not trials:
+            reasons = sorted({r.reason for r in chain.results if r.reason}) or ["it has no trials"]
+            if not is_baseline:
+                raise UserError(
+                    f"search {search!r} has no successful trial in {len(chain.results)} steps: {'; '.join(reasons)}",
+                    "raise search.steps, or loosen search.limits",
+                )
+            left_out.append(f"{search} is left out, none of its trials succeeded: {'; '.join(reasons)}")
+        for rank, (proposal, result) in enumerate(trials[: 1 if is_baseline else spec["finalists"]], start=1):
+            networks.append(
+                Network(
+                    key=proposal.key,
+                    name=search.removeprefix(BASELINE) if is_baseline else f"{search}-{rank}",
+                    source=search,
+                    rank=rank,
+                    search_score=result.score,
+                    architecture=proposal.architecture,
+                    recipe=proposal.recipe,
+                    samples=samples_of(spec["budget"], calibration, proposal.architecture, plan["patch"]),
+                )
+            )
+    if linear:
+        networks.append(_linear(plan))
+    return networks, left_out
+
+
+def _linear(plan: dict[str, Any]) -> Network:
+    """The linear baseline; it is fitted once to all scans, so its budget is a formality."""
+    architecture, recipe = BASELINES["linear"](plan, {})
+    key = network_key(architecture, recipe)
+    return Network(key=key, name="linear", source="linear", architecture=architecture, recipe=recipe, samples=1)

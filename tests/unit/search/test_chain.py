@@ -1,0 +1,217 @@
+"""The step chain over real files: determinism, the window, deleted and late results."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from voxnas.core.errors import UserError
+from voxnas.core.trial import Proposal
+from voxnas.io.records import read_record, write_json
+from voxnas.search.chain import finished_steps, make_proposal
+
+STEPS = 10
+
+
+def records(study, name, steps=STEPS):
+    return [read_record(study.file(name, k, "proposal"), Proposal) for k in range(steps)]
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_proposing_again_gives_the_same_bytes(study, window):
+    s = study(window=window)
+    s.add_search("bayesian", "bayesian")
+    s.run("bayesian", STEPS)
+    before = s.proposals("bayesian", STEPS)
+    # All results exist now, also those that were not there when a proposal was first made.
+    for k in range(STEPS):
+        s.propose("bayesian", k)
+    assert s.proposals("bayesian", STEPS) == before
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_losing_any_result_changes_nothing(study, window):
+    s = study(window=window)
+    s.add_search("bayesian", "bayesian")
+    s.run("bayesian", 8)
+    before = s.proposals("bayesian", 8)
+    for lost in (0, 3, 7):
+        s.file("bayesian", lost, "result").unlink()
+        s.train("bayesian", lost)
+        for k in range(lost, 8):
+            s.propose("bayesian", k)
+        assert s.proposals("bayesian", 8) == before
+
+
+def test_the_order_of_arrival_does_not_matter(study):
+    s = study(window=3)
+    s.add_search("bayesian", "bayesian")
+    s.run("bayesian", STEPS)
+    before = s.proposals("bayesian", STEPS)
+    shutil.rmtree(s.paths.root / "search")
+    # A scheduler that finishes any running step first, and proposes as soon as it may.
+    rng = random.Random(1)
+    proposed, done = 0, set()
+    while len(done) < STEPS:
+        while proposed < STEPS and (proposed < 3 or done >= set(range(proposed - 2))):
+            s.propose("bayesian", proposed)
+            proposed += 1
+        k = rng.choice([k for k in range(proposed) if k not in done])
+        s.train("bayesian", k)
+        done.add(k)
+    assert s.proposals("bayesian", STEPS) == before
+
+
+def test_results_newer_than_the_window_are_never_read(study):
+    s = study(window=3)
+    s.add_search("bayesian", "bayesian")
+    s.run("bayesian", 8)
+    before = s.proposals("bayesian", 8)
+    s.file("bayesian", 5, "result").write_text("broken")
+    s.propose("bayesian", 7)  # knows the results 0 .. 4
+    assert s.proposals("bayesian", 8) == before
+    with pytest.raises(UserError, match=r"5/result\.json is not JSON"):
+        make_proposal(s.paths, "bayesian", 8)
+
+
+def test_a_search_can_be_extended_without_redoing_a_step(study):
+    s = study()
+    s.add_search("bayesian", "bayesian")
+    s.run("bayesian", 6)
+    before = s.proposals("bayesian", 6)
+    s.run("bayesian", 9)
+    assert s.proposals("bayesian", 6) == before
+
+
+def test_phases_of_a_bayesian_search(study):
+    s = study(window=1, initial=3)
+    s.add_search("bayesian", "bayesian")
+    s.run("bayesian", 6)
+    proposals = records(s, "bayesian", 6)
+    assert [p.origin for p in proposals] == ["start", "design", "design", "design", "surrogate", "surrogate"]
+    assert [p.trial for p in proposals] == [f"bayesian-{k}" for k in range(6)]
+    assert all(p.samples == 240 for p in proposals)
+    assert len({p.key for p in proposals}) == 6
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_no_network_is_proposed_twice(study, window):
+    s = study(window=window)
+    for name in ("bayesian", "random"):
+        s.add_search(name, name)
+        s.run(name, STEPS)
+        assert len({p.key for p in records(s, name)}) == STEPS
+
+
+def test_both_methods_share_the_first_trial_and_only_that(study):
+    s = study()
+    for name in ("bayesian", "random"):
+        s.add_search(name, name)
+        s.run(name, 4)
+    bayesian, random_ = records(s, "bayesian", 4), records(s, "random", 4)
+    assert bayesian[0].key == random_[0].key
+    assert bayesian[0].origin == random_[0].origin == "start"
+    assert {p.key for p in bayesian[1:]}.isdisjoint(p.key for p in random_[1:])
+
+
+def test_without_a_start_the_first_step_is_the_methods_own(study):
+    s = study(start=False)
+    s.add_search("random", "random")
+    assert s.propose("random", 0).origin == "random"
+    s.add_search("bayesian", "bayesian")
+    assert s.propose("bayesian", 0).origin == "design"
+
+
+def test_a_start_beyond_the_limits_is_not_proposed(study):
+    s = study(limits={"parameters": 3_000, "macs": None, "latency_ms": None})
+    s.add_search("random", "random")
+    assert s.propose("random", 0).origin in ("random", "idle")
+
+
+def test_baseline_search_keeps_the_architecture_and_varies_the_recipe(study):
+    s = study(limits={"parameters": 1_000, "macs": None, "latency_ms": None})
+    s.add_search("baseline-unet", "random", baseline="unet")
+    s.run("baseline-unet", 5)
+    proposals = records(s, "baseline-unet", 5)
+    assert proposals[0].origin == "start"
+    assert len({p.architecture for p in proposals}) == 1
+    assert len({p.recipe for p in proposals}) == 5
+
+
+def test_baseline_search_by_the_bayesian_method(study):
+    s = study(window=1, initial=2)
+    s.add_search("baseline-unet", "bayesian", baseline="unet")
+    s.run("baseline-unet", 5)
+    assert [p.origin for p in records(s, "baseline-unet", 5)] == ["start", *["design"] * 2, *["surrogate"] * 2]
+
+
+def test_failed_trials_are_observed_without_a_score(study):
+    s = study(window=1)
+    s.add_search("bayesian", "bayesian")
+    s.run("bayesian", 6, failed={0, 2})
+    assert len({p.key for p in records(s, "bayesian", 6)}) == 6
+
+
+def test_a_result_of_another_network_is_refused(study):
+    s = study(window=1)
+    s.add_search("random", "random")
+    s.run("random", 2)
+    shutil.copy(s.file("random", 1, "result"), s.file("random", 0, "result"))
+    with pytest.raises(UserError, match="its proposal is of"):
+        make_proposal(s.paths, "random", 2)
+
+
+def test_exhausted_recipes_are_idle_and_skipped(study):
+    s = study()
+    s.space = {**s.space}
+    s.add_search("random", "random", limits={"parameters": 10, "macs": None, "latency_ms": None})
+    s.run("random", 3)
+    assert [p.origin for p in records(s, "random", 3)] == ["idle"] * 3
+    assert json.loads(s.file("random", 0, "proposal").read_text())["architecture"] is None
+
+
+def test_latency_limit_needs_a_calibration(study):
+    s = study(limits={"parameters": None, "macs": None, "latency_ms": 5.0})
+    s.add_search("random", "random")
+    with pytest.raises(UserError, match=r"latency_ms = 5.0 needs a calibration"):
+        make_proposal(s.paths, "random", 0)
+
+
+def test_finished_steps_stops_at_the_first_gap(study):
+    s = study()
+    s.add_search("random", "random")
+    s.run("random", 4)
+    s.file("random", 2, "result").unlink()
+    assert finished_steps(s.paths, "random") == 2
+    assert finished_steps(s.paths, "bayesian") == 0
+
+
+def test_cheap_proposals_import_neither_skopt_nor_torch(study):
+    s = study(initial=4)
+    s.add_search("bayesian", "bayesian")
+    s.add_search("random", "random")
+    s.run("bayesian", 3)
+    code = (
+        "import sys; from pathlib import Path; from voxnas.core.paths import StudyPaths\n"
+        "from voxnas.search.chain import make_proposal\n"
+        f"paths = StudyPaths(Path({str(s.paths.root)!r}))\n"
+        "origins = [make_proposal(paths, n, k).origin for n, k in (('random', 0), ('bayesian', 0), ('bayesian', 2))]\n"
+        "assert origins == ['start', 'start', 'design'], origins\n"
+        "heavy = {'skopt', 'torch', 'sklearn', 'monai'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_history_is_sorted_by_step_whatever_the_file_system_says(study):
+    s = study(window=1)
+    s.add_search("random", "random")
+    s.run("random", 3)
+    before = make_proposal(s.paths, "random", 3)
+    for k in (2, 0, 1):  # new modification times, in another order
+        path = s.file("random", k, "result")
+        write_json(path, json.loads(path.read_text()))
+    assert make_proposal(s.paths, "random", 3) == before

@@ -1,0 +1,169 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from voxnas.core.errors import UserError
+from voxnas.io.records import write_json
+from voxnas.search import restart
+
+VERBS = {"train", "propose", "phantom"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["snakemake", "-c2"], ("snakemake", ["-c2"])),
+        (["/v/bin/python3.11", "/v/bin/snakemake", "all"], ("snakemake", ["all"])),
+        (["python", "-X", "dev", "-u", "-m", "voxnas", "train"], ("voxnas", ["train"])),
+        (["bash", "-c", "snakemake -c2"], ("bash", ["-c", "snakemake -c2"])),
+        (["python"], ("", [])),
+        ([], ("", [])),
+    ],
+)
+def test_program_of_a_command_line(argv, expected):
+    assert restart.program(argv) == expected
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a sleeping process that calls itself by a given command line, in the working folder."""
+    started = []
+
+    def go(name, *arguments, folder=tmp_path, ignore=False):
+        script = tmp_path / "bin" / name
+        script.parent.mkdir(exist_ok=True)
+        signals = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if ignore else ""
+        script.write_text(signals + "print(flush=True)\nimport time; time.sleep(60)\n")
+        process = subprocess.Popen([sys.executable, script, *arguments], cwd=folder, stdout=subprocess.PIPE)
+        process.stdout.readline()
+        started.append(process)
+        return process
+
+    yield go
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_running_snakemake_is_left_alone(tmp_path, start):
+    process = start("snakemake", "--cores", "2")
+    with pytest.raises(UserError, match=rf"running in .* \(process {process.pid}: snakemake --cores 2\)"):
+        restart.check_no_snakemake(tmp_path)
+
+
+def test_snakemake_elsewhere_is_no_obstacle(tmp_path, start):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    start("snakemake", "--cores", "2", folder=elsewhere)
+    restart.check_no_snakemake(tmp_path)
+
+
+def test_orphans_are_the_studys_own_jobs_and_nothing_else(tmp_path, start):
+    study = tmp_path / "results" / "a"
+    mine = [
+        start("voxnas", "--log", "results/a/logs/x.log", "train", "--study", "results/a"),
+        start("voxnas", "propose", f"--study={study}", "--step", "3"),
+        start("snakemake", "--mode", "subprocess", "--target-jobs", "x"),
+    ]
+    start("voxnas", "train", "--study", "results/b")
+    start("voxnas", "train", "--study", "results/ab")
+    start("voxnas", "predict", "--model", "results/a/model")
+    start("voxnas", "resume", "phantom", "--study", "results/a")
+    restart.check_no_snakemake(tmp_path)
+    found = restart.find_orphans(tmp_path, study, VERBS)
+    assert {p.pid for p in found} == {p.pid for p in mine}
+
+
+def lease(study, pid, host=None, started=None):
+    if started is None:
+        started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    record = {"host": host or os.uname().nodename, "boot": boot, "processes": [{"pid": pid, "start": started}]}
+    write_json(study / "store" / f"{pid}" / "lease.json", record)
+
+
+def test_the_holder_of_a_lease_is_an_orphan_whatever_it_is_called(tmp_path, start):
+    study = tmp_path / "results" / "a"
+    worker = start("torchrun", "worker")
+    lease(study, worker.pid)
+    assert [p.pid for p in restart.find_orphans(tmp_path, study, VERBS)] == [worker.pid]
+
+
+def test_a_process_that_took_over_the_number_of_a_dead_one_is_not(tmp_path, start):
+    study = tmp_path / "results" / "a"
+    stranger = start("editor")
+    lease(study, stranger.pid, started=1)
+    assert restart.find_orphans(tmp_path, study, VERBS) == []
+
+
+def test_a_lease_of_another_host_is_refused(tmp_path):
+    lease(tmp_path / "results" / "a", 7, host="node17", started=1)
+    with pytest.raises(UserError, match="node17 is training for this study"):
+        restart.find_orphans(tmp_path, tmp_path / "results" / "a", VERBS)
+
+
+def test_end_asks_first_and_then_kills(start):
+    polite, stubborn = start("voxnas", "train"), start("worker", ignore=True)
+    begin = time.monotonic()
+    restart.end([psutil.Process(polite.pid), psutil.Process(stubborn.pid)], grace=0.5)
+    assert not psutil.pid_exists(polite.pid)
+    assert not psutil.pid_exists(stubborn.pid)
+    assert time.monotonic() - begin < 10
+    restart.end([])
+
+
+def test_lock(tmp_path):
+    assert not restart.is_locked(tmp_path)
+    locks = tmp_path / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    assert not restart.is_locked(tmp_path)
+    (locks / "0.output.lock").write_text("results/a/report.html\n")
+    assert restart.is_locked(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    studies = tmp_path / "config" / "studies"
+    studies.mkdir(parents=True)
+    (studies / "brains.yaml").write_text(yaml.safe_dump({"study": "brains-2", "seed": 3}))
+    return tmp_path
+
+
+def test_find_study(folder):
+    file = folder / "config" / "studies" / "brains.yaml"
+    assert restart.find_study(folder, "brains") == (file, "brains-2")
+    assert restart.find_study(folder, str(file)) == (file, "brains-2")
+    assert restart.find_study(folder, "phantom") == (None, "phantom")
+    with pytest.raises(UserError, match=r"no study 'brain' .* known here: brains, phantom"):
+        restart.find_study(folder, "brain")
+
+
+def command(study, *extra, config=None):
+    return restart.snakemake_command("python", config, study, list(extra))[3:]
+
+
+def test_command(tmp_path):
+    study = tmp_path / "a"
+    assert command(study) == ["--rerun-incomplete", "--cores", "all"]
+    assert command(study, "-c2", "train") == ["--rerun-incomplete", "-c2", "train"]
+    assert command(study, "--jobs=3") == ["--rerun-incomplete", "--jobs=3"]
+    assert command(study, "--profile", "slurm") == ["--rerun-incomplete", "--profile", "slurm"]
+    assert command(study, config="a.yaml")[:3] == ["--configfile", "a.yaml", "--rerun-incomplete"]
+
+
+def test_command_remembers_the_data_folder(tmp_path):
+    write_json(tmp_path / "spec" / "index.json", {"data_root": "/data/brains"})
+    remembered = ["--config", "data_root=/data/brains"]
+    assert command(tmp_path, "-c2") == ["--rerun-incomplete", "-c2", *remembered]
+    assert command(tmp_path, "-c2", "--config", "seed=1")[2:] == [*remembered, "seed=1"]
+    given = ["-c2", "--config", "data_root=/other"]
+    assert command(tmp_path, *given) == ["--rerun-incomplete", *given]
+    write_json(tmp_path / "spec" / "index.json", {"data_root": ""})
+    assert command(tmp_path, "-c2") == ["--rerun-incomplete", "-c2"]

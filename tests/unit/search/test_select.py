@@ -1,0 +1,97 @@
+import pytest
+
+from voxnas.core.errors import UserError
+from voxnas.core.trial import Proposal, Result
+from voxnas.io.records import read_json, read_record
+from voxnas.search.chain import Chain, read_chain
+from voxnas.search.select import ranked, select_finalists
+
+
+@pytest.fixture
+def finished(study):
+    s = study(window=1)
+    for name in ("bayesian", "random"):
+        s.add_search(name, "random")
+    s.add_search("baseline-unet", "random", baseline="unet")
+    for name in ("bayesian", "random", "baseline-unet"):
+        s.run(name, 4)
+    return s
+
+
+def chains(s, *names, steps=4):
+    return {name: read_chain(s.paths, name, steps, steps) for name in names}
+
+
+def select(s, found, **changes):
+    return select_finalists(read_json(s.paths.spec("select")), read_json(s.paths.plan), None, found, **changes)
+
+
+def test_the_best_of_each_search_by_identity(finished):
+    found = chains(finished, "bayesian", "random", "baseline-unet")
+    networks, left_out = select(finished, found)
+    assert [n.name for n in networks] == ["bayesian-1", "bayesian-2", "random-1", "random-2", "unet"]
+    assert [n.source for n in networks] == ["bayesian", "bayesian", "random", "random", "baseline-unet"]
+    assert [n.rank for n in networks] == [1, 2, 1, 2, 1]
+    assert left_out == []
+    for name in ("bayesian", "random"):
+        scores = sorted((r.score for r in found[name].results), reverse=True)
+        assert [n.search_score for n in networks if n.source == name] == scores[:2]
+    for network in networks:
+        assert network.samples == 600  # the full budget, not the trial's 240
+        keys = [p.key for p in found[network.source].proposals]
+        assert network.key in keys
+
+
+def test_two_searches_may_enter_the_same_network(finished):
+    for step in range(1, 4):  # only the shared first trial is left
+        for name in ("bayesian", "random"):
+            finished.train(name, step, "FAILED")
+    networks, _ = select(finished, chains(finished, "bayesian", "random"))
+    assert [n.name for n in networks] == ["bayesian-1", "random-1"]
+    assert networks[0].key == networks[1].key
+
+
+def test_a_method_without_success_is_an_error_that_says_why(finished):
+    for step in range(4):
+        finished.train("random", step, "FAILED")
+    with pytest.raises(UserError, match="'random' has no successful trial in 4 steps: diverged"):
+        select(finished, chains(finished, "bayesian", "random"))
+    with pytest.raises(UserError, match="in 0 steps: it has no trials"):
+        select(finished, {"random": Chain((), ())})
+
+
+def test_a_baseline_without_success_is_left_out_and_named(finished):
+    for step in range(4):
+        finished.train("baseline-unet", step, "FAILED")
+    networks, left_out = select(finished, chains(finished, "random", "baseline-unet"))
+    assert [n.source for n in networks] == ["random", "random"]
+    assert left_out == ["baseline-unet is left out, none of its trials succeeded: diverged"]
+
+
+def test_stopped_counts_and_ties_are_broken_by_macs_then_key(finished):
+    for step in range(4):
+        finished.train("random", step, "STOPPED" if step == 2 else "DONE", score=0.5)
+    trials = ranked(chains(finished, "random")["random"])
+    order = [(r.macs, p.key) for p, r in trials]
+    assert len(order) == 4
+    assert order == sorted(order)
+
+
+def test_a_network_that_was_tried_twice_is_entered_once(finished):
+    paths = finished.paths
+    first = read_record(paths.step("random", 0) / "proposal.json", Proposal)
+    again = first.model_copy(update={"step": 1, "trial": "random-1"})
+    results = [Result(state="DONE", key=first.key, score=score, macs=5) for score in (0.4, 0.6)]
+    trials = ranked(Chain((first, again), tuple(results)))
+    assert [(p.step, r.score) for p, r in trials] == [(1, 0.6)]
+
+
+def test_linear_baseline_has_no_search(finished):
+    plan = {**read_json(finished.paths.plan), "task": "classification", "outputs": 2}
+    spec = read_json(finished.paths.spec("select"))
+    networks, _ = select_finalists(spec, plan, None, chains(finished, "random"), linear=True)
+    linear = networks[-1]
+    assert (linear.name, linear.source, linear.samples, linear.search_score) == ("linear", "linear", 1, None)
+    assert linear.architecture.family == "linear"
+    assert linear.architecture.out_channels == 2
+    assert linear.recipe.loss == "ce"

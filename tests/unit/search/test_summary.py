@@ -1,0 +1,49 @@
+import pandas as pd
+
+from voxnas.io.tables import read_table, write_table
+from voxnas.search.chain import read_chain
+from voxnas.search.summary import COLUMNS, trials_table
+
+
+def test_one_row_a_step_with_every_parameter(study, tmp_path):
+    s = study(window=1)
+    s.add_search("random", "random")
+    s.run("random", 5, failed={1, 3})
+    chain = read_chain(s.paths, "random", 5, 5)
+    table = trials_table(chain)
+    assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
+    assert table.columns[-1] == "reason"
+    assert table["state"].tolist() == ["DONE", "FAILED", "DONE", "FAILED", "DONE"]
+    scores = [r.score for r in chain.results]
+    best = [scores[0], scores[0], max(scores[0], scores[2]), max(scores[0], scores[2])]
+    assert table["best_so_far"].tolist()[:4] == best
+    for row, proposal in zip(table.to_dict("records"), chain.proposals, strict=True):
+        for name, value in proposal.config.items():
+            assert row[name] == value
+    write_table(tmp_path / "trials.tsv", table)
+    again = read_table(tmp_path / "trials.tsv", {"step": int, "score": float, "macs": "Int64", "best_so_far": float})
+    assert again["score"].isna().tolist() == [False, True, False, True, False]
+    assert again["reason"].dropna().tolist() == ["diverged", "diverged"]
+    assert again["macs"].iloc[0] == chain.results[0].macs
+
+
+def test_whole_numbers_stay_whole_beside_missing_ones(study, tmp_path):
+    s = study(window=1)
+    s.add_search("random", "random")
+    s.run("random", 6)
+    write_table(tmp_path / "trials.tsv", trials_table(read_chain(s.paths, "random", 6, 6)))
+    text = (tmp_path / "trials.tsv").read_text()
+    widths = [line.split("\t") for line in text.splitlines()]
+    for name in ("base_width", "expansion", "parameters", "samples"):
+        at = widths[0].index(name)
+        assert all("." not in row[at] for row in widths[1:])
+
+
+def test_idle_steps_and_an_empty_search(study):
+    s = study(limits={"parameters": 10, "macs": None, "latency_ms": None})
+    s.add_search("random", "random")
+    s.run("random", 2)
+    table = trials_table(read_chain(s.paths, "random", 2, 2))
+    assert table["state"].tolist() == ["SKIPPED", "SKIPPED"]
+    assert pd.isna(table["key"]).all()
+    assert trials_table(read_chain(s.paths, "random", 0, 0)).empty
