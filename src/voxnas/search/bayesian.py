@@ -20,8 +20,8 @@ from voxnas.search.domain import Candidate, Domain
 from voxnas.search.surrogate import rank_by_improvement, robust_losses
 
 DESIGN_POINTS = 4096
-RANDOM_CANDIDATES = 500
-MUTANTS = 300
+RANDOM_CANDIDATES = 400
+MUTANTS = 200
 PARENTS = 5
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ class Candidate:
     architecture: UNet | CNN | Linear
     recipe: Recipe
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Identity (see :func:`voxnas.core.architecture.network_key`)."""
         return network_key(self.architecture, self.recipe)
@@ -68,6 +69,8 @@ class Domain:
         self.limits = limits
         self.calibration = calibration
         self.architecture = architecture
+        # Many candidates differ in their recipe alone, and counting takes longer than decoding.
+        self.cost = functools.cache(lambda network: analyze(network, plan["patch"]))
 
     def candidate(self, config: Config) -> Candidate:
         """The network of a configuration."""
@@ -80,7 +83,7 @@ class Domain:
         if self.architecture is not None:
             return True
         patch = self.plan["patch"]
-        cost = analyze(candidate.architecture, patch)
+        cost = self.cost(candidate.architecture)
         for name in ("parameters", "macs"):
             limit = self.limits.get(name)
             if limit is not None and getattr(cost, name) > limit:
@@ -94,5 +97,5 @@ class Domain:
         Parameters and MACs follow from many choices together, and the score follows them more
         closely than any single choice. A factor of three weighs as much as another choice.
         """
-        cost = analyze(candidate.architecture, self.plan["patch"])
+        cost = self.cost(candidate.architecture)
         return [*self.space.encode(candidate.config), math.log(cost.parameters, 3), math.log(cost.macs, 3)]

@@ -96,5 +96,5 @@ def _model(kind: Literal["gp", "forest"], seed: int):
     # is at least 1, the distance of two choices, so that one trial always tells of its neighbours.
     kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(length_scale=2.0, length_scale_bounds=(1.0, 30.0), nu=2.5)
     return GaussianProcessRegressor(
-        kernel=kernel, noise="gaussian", normalize_y=True, n_restarts_optimizer=2, random_state=seed
+        kernel=kernel, noise="gaussian", normalize_y=True, n_restarts_optimizer=1, random_state=seed
     )

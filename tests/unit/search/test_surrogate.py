@@ -38,9 +38,9 @@ def test_the_best_candidate_lies_where_the_losses_fall(kind):
 
 
 def test_a_pending_point_sends_the_search_elsewhere():
-    x = np.array([[0.0], [0.5], [1.0]])
-    losses = np.array([1.2, -1.2, 0.0])
-    candidates = np.array([[0.62], [0.38]])
+    x = np.array([[0.0], [2.0], [4.0], [6.0], [8.0]])
+    losses = np.array([1.2, 0.2, -1.8, 0.3, 0.1])
+    candidates = np.array([[4.6], [3.4]])
     free = rank_by_improvement("gp", x, losses, np.empty((0, 1)), candidates, 0)[0]
     taken = rank_by_improvement("gp", x, losses, candidates[[free]], candidates, 0)[0]
     assert taken != free
