@@ -144,8 +144,9 @@ def _run_workers(
         raise Interrupted
     if end["how"] == "memory":
         raise WorkerKilled("out of memory")
-    # Under a launcher a killed process shows only as a failure without a traceback.
-    if end["how"] == "killed" and (status == -signal.SIGKILL or launch.launcher != "single"):
+    # Under a launcher a killed process shows only by what the others say, or by nobody saying anything.
+    group = launch.launcher != "single"
+    if end["how"] == "lost" or (end["how"] == "killed" and (group or status == -signal.SIGKILL)):
         raise WorkerKilled("killed, probably out of memory")
     raise WorkerCrashed(f"the training process ended with status {status}")
 

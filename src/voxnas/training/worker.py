@@ -125,6 +125,16 @@ def curve_text(curve: list[dict[str, float]]) -> str:
     return "".join("\t".join(line) + "\n" for line in lines) if columns else "samples\n"
 
 
+def _kind(error: BaseException) -> str:
+    """``memory``, ``lost`` (another process of the group is gone) or ``error``."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "can't allocate memory" in text:
+        return "memory"
+    gone = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+    lost = type(error).__name__ == "HorovodInternalError" or any(words in text for words in gone)
+    return "lost" if lost else "error"
+
+
 def _log(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
 
@@ -155,8 +165,10 @@ def main(argv: list[str] | None = None) -> int:
     except BaseException as error:
         text = traceback.format_exc()
         print(text, file=sys.stderr, flush=True)
-        memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
-        write_json(entry.ended, {"how": "memory" if memory else "error", "text": text, "facts": {}})
+        how = _kind(error)
+        # The process that fails first says why; the others only see that it is gone.
+        if how != "lost" or not entry.ended.exists():
+            write_json(entry.ended, {"how": how, "text": text, "facts": {}})
         # Other processes may wait for this one in a collective: leave without a farewell.
         sys.stdout.flush()
         os._exit(1)

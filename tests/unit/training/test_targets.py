@@ -11,7 +11,7 @@ def test_classes_and_values(new_study):
     targets = Targets.of(data, data.train_scans(0))
     assert targets.encode("control").item() == 1
     assert targets.metadata() == {}
-    with pytest.raises(UserError, match="'ill'.*atrophy, control"):
+    with pytest.raises(UserError, match=r"'ill'.*atrophy, control"):
         targets.encode("ill")
 
     data = StudyData(new_study("regression"))

@@ -1,0 +1,88 @@
+"""Whole trainings by two real processes: the same network as by one, and the same place in the store."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+
+import psutil
+import pytest
+
+from voxnas.core.trial import Proposal, Result
+from voxnas.io.records import read_json, read_record, write_json
+from voxnas.io.weights import load_weights
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+SAMPLES = 12
+
+
+def make_command(paths, job, *options, samples=SAMPLES):
+    file = paths.step("random", 0) / "proposal.json"
+    fields = {"search": "random", "step": 0, "trial": "t0", "origin": "random", "samples": samples}
+    write_json(file, Proposal(**fields, architecture=job.architecture, recipe=job.recipe))
+    output = file.with_name("result.json")
+    command = [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), "--proposal", str(file)]
+    return [*command, "--output", str(output), *options], output
+
+
+def train(paths, job, *options):
+    command, output = make_command(paths, job, *options)
+    done = subprocess.run(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, timeout=180)
+    return done.returncode, done.stderr, output
+
+
+@pytest.mark.parametrize("launcher", ["horovod", "ddp"])
+def test_two_processes_equal_one(new_study, new_job, launcher):
+    if launcher == "horovod" and find_spec("horovod") is None:
+        pytest.skip("Horovod is not installed")
+    # Three samples a batch are two for one process and one for the other.
+    paths, job = new_study(batch_size=3), new_job(samples=SAMPLES)
+    status, log, output = train(paths, job)
+    assert status == 0, log
+    one = read_record(output, Result)
+    weights, _ = load_weights(paths.store / one.store / "weights.safetensors")
+    shutil.rmtree(paths.store)
+
+    # Half by two processes, cut short by the deadline, then to the end.
+    two_processes = ["--launcher", launcher, "--processes", "2"]
+    status, log, _ = train(paths, job, *two_processes, "--deadline", "0")
+    assert status == 75, log
+    status, log, output = train(paths, job, *two_processes)
+    assert status == 0, log
+    assert "resuming at 3 samples" in log
+    two = read_record(output, Result)
+    assert two.store == one.store
+    assert read_json(output.with_name("run.json"))["processes"] == 2
+    found, _ = load_weights(paths.store / two.store / "weights.safetensors")
+    error = max(float((found[name] - weights[name]).abs().max()) for name in weights)
+    print(launcher, "largest difference of a weight", error, "of the score", abs(one.score - two.score))
+    assert error < 1e-4
+    assert two.score == pytest.approx(one.score, abs=1e-3)
+
+
+@pytest.mark.parametrize("launcher", ["horovod", "ddp"])
+def test_a_killed_process_ends_the_others(new_study, new_job, launcher):
+    if launcher == "horovod" and find_spec("horovod") is None:
+        pytest.skip("Horovod is not installed")
+    paths = new_study()
+    options = ["--launcher", launcher, "--processes", "2", "--checkpoint-seconds", "0.01"]
+    command, output = make_command(paths, new_job(), *options, samples=1_000_000)
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 90
+        while not list(paths.store.glob("*/state.json")):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children(recursive=True)
+        workers = [p for p in children if "voxnas.training.worker" in p.cmdline() and "--entry" in p.cmdline()]
+        leaves = [p for p in workers if not p.children()]
+        assert len(leaves) == 2
+        leaves[1].kill()
+        assert process.wait(timeout=90) == 0
+    finally:
+        process.kill()
+    result = read_record(output, Result)
+    assert result.state == "FAILED" and "killed" in result.reason
+    assert not [p for p in leaves if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]

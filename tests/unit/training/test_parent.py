@@ -1,0 +1,189 @@
+"""The command `train` as a process: store, kills, deadlines, crashes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from voxnas.core.architecture import Linear, Recipe
+from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import Network, Proposal, Result
+from voxnas.io.records import read_record, write_json
+from voxnas.io.weights import load_weights
+from voxnas.training.jobs import network_job, proposal_job
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def propose(paths, job, samples, **changes):
+    fields = {"search": "random", "step": 0, "trial": "t0", "origin": "random", "samples": samples}
+    fields |= {"architecture": job.architecture, "recipe": job.recipe}
+    file = paths.step("random", 0) / "proposal.json"
+    write_json(file, Proposal(**{**fields, **changes}))
+    return ["--proposal", str(file), "--output", str(file.with_name("result.json"))]
+
+
+def start(paths, *arguments):
+    command = [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), *arguments]
+    return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    text = process.communicate(timeout=90)[1]
+    return process.returncode, text
+
+
+def result_of(paths):
+    return read_record(paths.step("random", 0) / "result.json", Result)
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "timed out"
+        time.sleep(0.02)
+
+
+def running(paths):
+    """Folder of the one training in the store once it has taken steps."""
+    beats = list(paths.store.glob("*/state.json"))
+    return beats[0].parent if beats else None
+
+
+def test_trains_once_then_comes_from_the_store_without_torch(study, new_job, tmp_path):
+    arguments = propose(study, new_job(), 8)
+    status, log = finish(start(study, *arguments))
+    assert status == 0, log
+    first = result_of(study)
+    folder = study.step("random", 0)
+    run = json.loads((folder / "run.json").read_text())
+    assert (first.state, first.samples, first.parameters > 0, first.macs > 0) == ("DONE", 8, True, True)
+    assert not run["reused"] and run["peak_rss_mib"] > 50 and run["cpu_seconds"] > 0
+    assert "samples 8/8" in log
+    before = [(folder / name).read_bytes() for name in ("result.json", "curve.tsv")]
+    for name in ("result.json", "curve.tsv", "run.json"):
+        (folder / name).unlink()
+    # The second run could not import torch if it tried.
+    (tmp_path / "torch.py").write_text("raise RuntimeError('torch was imported')")
+    (tmp_path / "pandas.py").write_text("raise RuntimeError('pandas was imported')")
+    command = [sys.executable, "-m", "voxnas", "train", "--study", str(study.root), *arguments]
+    subprocess.run(command, env={**ENVIRONMENT, "PYTHONPATH": str(tmp_path)}, check=True)
+    assert before == [(folder / name).read_bytes() for name in ("result.json", "curve.tsv")]
+    assert json.loads((folder / "run.json").read_text())["reused"]
+    assert not list(study.store.glob("*/state*"))
+
+
+def test_deadline_saves_and_the_next_run_ends_as_if_undisturbed(new_study, new_job, tmp_path):
+    whole = new_study("segmentation")
+    assert finish(start(whole, *propose(whole, new_job(), 60)))[0] == 0
+    # The same study elsewhere: the digest of a training does not depend on the folder.
+    parted = StudyPaths(tmp_path / "copy")
+    subprocess.run(["cp", "-r", str(whole.root), str(parted.root)], check=True)
+    subprocess.run(["rm", "-r", str(parted.store), str(parted.step("random", 0) / "result.json")], check=True)
+    arguments = propose(parted, new_job(), 60)
+    status, log = finish(start(parted, *arguments, "--deadline", "0"))
+    assert status == 75 and "state saved at 2 samples" in log
+    assert not (parted.step("random", 0) / "result.json").exists()
+    status, log = finish(start(parted, *arguments))
+    assert status == 0 and "resuming at 2 samples" in log
+    for name in ("result.json", "curve.tsv"):
+        assert (whole.step("random", 0) / name).read_bytes() == (parted.step("random", 0) / name).read_bytes()
+    entry = result_of(whole).store
+    assert (whole.store / entry / "weights.safetensors").read_bytes() == (
+        parted.store / entry / "weights.safetensors"
+    ).read_bytes()
+    assert json.loads((parted.store / entry / "run.json").read_text())["launches"] == 2
+
+
+def test_a_signal_saves_the_state(study, new_job):
+    process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
+    wait_for(lambda: running(study))
+    process.send_signal(signal.SIGUSR1)
+    status, log = finish(process)
+    assert status == 75 and "interrupted, state saved" in log
+    assert not (running(study) / "lease.json").exists()
+
+
+def test_a_killed_parent_leaves_no_orphan_and_its_lease_is_taken_over(study, new_job):
+    process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
+    wait_for(lambda: running(study))
+    lease = json.loads((running(study) / "lease.json").read_text())
+    child = lease["processes"][1]["pid"]
+    process.kill()
+    process.wait()
+
+    def gone():
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return True
+        with open(f"/proc/{child}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+
+    wait_for(gone)
+    arguments = propose(study, new_job(), 1_000_000)
+    status, log = finish(start(study, *arguments, "--deadline", "0"))
+    assert status == 75 and "resuming at" in log
+
+
+def test_a_killed_worker_is_a_failed_trial(study, new_job):
+    process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
+    wait_for(lambda: running(study))
+    os.kill(json.loads((running(study) / "lease.json").read_text())["processes"][1]["pid"], signal.SIGKILL)
+    assert finish(process)[0] == 0
+    result = result_of(study)
+    assert (result.state, result.score) == ("FAILED", None)
+    assert result.reason == "killed, probably out of memory" and result.key
+    assert (study.step("random", 0) / "curve.tsv").exists()
+
+
+def test_a_crash_is_an_error_with_its_traceback(study, new_job):
+    study.shard(0).write_bytes(b"\x01" * 100)
+    status, log = finish(start(study, *propose(study, new_job(), 8)))
+    assert status == 1
+    assert "Traceback" in log and "ended with status 1" in log
+    assert not (study.step("random", 0) / "result.json").exists()
+
+
+def test_an_idle_proposal_is_skipped(study, new_job):
+    arguments = propose(study, new_job(), 0, origin="idle", architecture=None, recipe=None)
+    assert finish(start(study, *arguments))[0] == 0
+    assert result_of(study).state == "SKIPPED"
+    assert {p.name for p in study.step("random", 0).iterdir()} >= {"run.json", "curve.tsv"}
+
+
+@pytest.mark.parametrize("kind", ["cnn", "linear"])
+def test_a_network_gets_weights(new_study, new_job, tmp_path, kind):
+    paths = new_study("regression")
+    job = new_job("regression")
+    architecture = Linear(in_channels=1, out_channels=1, voxel_mm=4) if kind == "linear" else job.architecture
+    network = Network(
+        key="0" * 12, name="n", source="linear", architecture=architecture, recipe=Recipe(loss="mse"), samples=4
+    )
+    write_json(tmp_path / "network.json", network)
+    output = tmp_path / "seed-1" / "result.json"
+    arguments = ["--network", str(tmp_path / "network.json"), "--seed", "1", "--output", str(output)]
+    status, log = finish(start(paths, *arguments))
+    assert status == 0, log
+    assert read_record(output, Result).metrics["mae"] > 0
+    tensors, metadata = load_weights(output.with_name("weights.safetensors"))
+    assert tensors and 50 < float(metadata["target_mean"]) < 62
+    assert sum(t.numel() for n, t in tensors.items() if n != "grid") == read_record(output, Result).parameters
+
+
+def test_seeds_and_folds_of_jobs(study, new_job):
+    job = new_job()
+    network = Network(key="0" * 12, name="n", source="s", architecture=job.architecture, recipe=job.recipe, samples=4)
+    jobs = [network_job(study, network, seed) for seed in range(3)]
+    assert [j.fold for j in jobs] == [0, 1, 0]
+    assert len({j.seed for j in jobs}) == 3
+    fields = {"search": "a", "trial": "t", "origin": "random", "architecture": job.architecture, "recipe": job.recipe}
+    first = proposal_job(study, Proposal(**fields, step=0, samples=8))
+    assert first == proposal_job(study, Proposal(**{**fields, "search": "b"}, step=9, samples=8))
+    write_json(study.step("a", 0) / "result.json", Result(state="DONE", store="abc"))
+    thawed = proposal_job(study, Proposal(**fields, step=1, samples=16, resume_from=0))
+    assert thawed.parent == "abc" and thawed.seed == first.seed
