@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 from conftest import planned_jobs, snakemake, write_study
 
-LAST_RULE = {"index": "index", "preprocess": "preprocess", "search": "search", "train": "train", "benchmark": "benchmark"}
+LAST_RULE = {
+    "index": "index",
+    "preprocess": "preprocess",
+    "search": "search",
+    "train": "train",
+    "benchmark": "benchmark",
+}
 LATER = {"index": "plan", "preprocess": "step", "search": "select", "train": "evaluate", "benchmark": "report"}
 
 
