@@ -1,0 +1,134 @@
+import nibabel
+import numpy as np
+import pytest
+
+from voxnas.cli.main import main
+from voxnas.core.architecture import CNN, Recipe, UNet, network_key
+from voxnas.core.trial import Network
+from voxnas.io.records import write_json
+from voxnas.io.tables import read_table
+
+STAGED = {
+    "in_channels": 1, "widths": [2, 4], "blocks": [1, 1], "strides": [[1, 1, 1], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2,
+}  # fmt: skip
+OBLIQUE = np.array([[0, 0, -2, 30], [1.1, 0.2, 0, -7], [-0.2, 1.1, 0, 5], [0, 0, 0, 1.0]])
+
+
+def _write_model(folder, task, channels=1, labels=("background", "a", "b"), members=2):
+    """A model folder with untrained weights."""
+    import torch
+
+    from voxnas.io.weights import save_weights
+    from voxnas.nn.build import build_network
+
+    outputs = {"segmentation": 3, "classification": 2, "regression": 1}[task]
+    staged = {**STAGED, "in_channels": channels, "out_channels": outputs}
+    architecture = UNet(**staged, decoder_blocks=[1]) if task == "segmentation" else CNN(**staged)
+    recipe = Recipe(loss={"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[task])
+    network = Network(
+        key=network_key(architecture, recipe), name="best", source="random", architecture=architecture,
+        recipe=recipe, samples=1,
+    )  # fmt: skip
+    write_json(folder / "architecture.json", network)
+    plan = {
+        "schema_version": 1, "task": task, "spacing": [1.5, 1.5, 1.5], "normalize": "zscore", "crop": True,
+        "patch": [8, 8, 8], "channels": channels, "outputs": outputs,
+        "labels": dict(zip(("0", "2", "300"), labels, strict=True)) if task == "segmentation" else {},
+        "classes": ["no", "yes"] if task == "classification" else [],
+    }  # fmt: skip
+    write_json(folder / "plan.json", plan)
+    record = {"members": list(range(members)), "default": 1, "mirror": False, "threads": 1, "precision": "float32"}
+    write_json(folder / "model.json", record)
+    for seed in range(members):
+        torch.manual_seed(seed)
+        save_weights(folder / f"weights-{seed}.safetensors", build_network(architecture).state_dict())
+    return folder
+
+
+def _write_scan(path, affine=OBLIQUE, shape=(11, 13, 9), kind=np.int16, seed=0):
+    voxels = np.random.default_rng(seed).integers(1, 400, shape).astype(kind)
+    image = nibabel.Nifti1Image(voxels, affine)
+    image.set_qform(affine, 1)
+    image.set_sform(affine, 4)
+    image.to_filename(path)
+    return image
+
+
+def _predict(*arguments):
+    return main(["predict", *map(str, arguments)])
+
+
+def test_a_label_map_lies_on_the_scans_own_grid(tmp_path, capsys):
+    model = _write_model(tmp_path / "model", "segmentation")
+    image = _write_scan(tmp_path / "scan.nii.gz")
+    assert _predict("--model", model, "--input", tmp_path / "scan.nii.gz", "--output", tmp_path / "out") == 0
+    found = nibabel.load(tmp_path / "out" / "scan_dseg.nii.gz")
+    assert found.shape == image.shape and np.allclose(found.affine, image.affine)
+    for code in ("qform_code", "sform_code"):
+        assert found.header[code] == image.header[code]
+    values = np.asanyarray(found.dataobj)
+    assert values.dtype == np.int16  # a label of 300 does not fit uint8
+    assert set(np.unique(values)) <= {0, 2, 300} and len(np.unique(values)) > 1
+    assert "predicted 1 of 1 scans" in capsys.readouterr().out
+
+
+def test_good_scans_are_written_and_bad_ones_named(tmp_path, capsys):
+    model = _write_model(tmp_path / "model", "segmentation")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    _write_scan(folder / "a.nii.gz")
+    (folder / "broken.nii.gz").write_bytes((folder / "a.nii.gz").read_bytes()[:200])
+    _write_scan(folder / "four.nii.gz", shape=(11, 13, 9, 2))
+    _write_scan(folder / "z.nii", affine=np.diag([1, 1, 3, 1.0]))
+    (folder / "notes.txt").write_text("no image")
+    assert _predict("--model", model, "--input", folder, "--output", tmp_path / "out") == 2
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_dseg.nii.gz", "z_dseg.nii.gz"]
+    said = capsys.readouterr()
+    assert "broken.nii.gz" in said.err and "four.nii.gz has 2 channel(s)" in said.err
+    assert "predicted 2 of 4 scans" in said.out and "2 refused, 1 other files ignored" in said.out
+
+
+def test_a_channel_too_few_is_refused(tmp_path, capsys):
+    model = _write_model(tmp_path / "model", "segmentation", channels=2)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("x_0000", "x_0001", "y_0000"):
+        _write_scan(folder / f"{name}.nii.gz")
+    assert _predict("--model", model, "--input", folder, "--output", tmp_path / "out") == 2
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["x_dseg.nii.gz"]
+    assert "y_0000.nii.gz has 1 channel(s)" in capsys.readouterr().err
+
+
+def test_the_ensemble_is_the_mean_of_its_members(tmp_path):
+    from voxnas.benchmark.apply import Model
+
+    folder = _write_model(tmp_path / "model", "segmentation")
+    _write_scan(tmp_path / "scan.nii.gz")
+    files = [tmp_path / "scan.nii.gz"]
+    both, _ = Model(folder, ensemble=True).predict(files)
+    second, _ = Model(folder).predict(files)
+    write_json(
+        folder / "model.json", {"members": [0, 1], "default": 0, "mirror": False, "threads": 1, "precision": "float32"}
+    )
+    first, _ = Model(folder).predict(files)
+    assert not np.allclose(first, second)
+    np.testing.assert_allclose(both, (first + second) / 2, atol=1e-6)
+    mirrored, _ = Model(folder, mirror=True).predict(files)
+    assert not np.allclose(mirrored, first)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_values_and_classes_are_a_table(tmp_path, task):
+    model = _write_model(tmp_path / "model", task)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(2):
+        _write_scan(folder / f"01{number}.nii.gz", seed=number)
+    assert _predict("--model", model, "--input", folder, "--output", tmp_path / "out", "--ensemble") == 0
+    table = read_table(tmp_path / "out" / "predictions.tsv", {"scan": str, "predicted": str})
+    assert table["scan"].tolist() == ["010", "011"]
+    if task == "classification":
+        assert np.allclose(table.probability_no.astype(float) + table.probability_yes.astype(float), 1)
+        assert set(table.predicted) <= {"no", "yes"}
+    else:
+        assert table.predicted.astype(float).nunique() == 2
