@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+DECIMALS = 6
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
@@ -19,6 +21,6 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.io.tables import write_table
 
     leaderboard, comparisons = benchmark(StudyPaths(arguments.study))
-    write_table(arguments.output, leaderboard)
-    write_table(arguments.comparisons, comparisons)
+    write_table(arguments.output, leaderboard.round(DECIMALS))
+    write_table(arguments.comparisons, comparisons.round(DECIMALS))
     print(leaderboard[["rank", "name", "winner", "test_score", "low", "high"]].to_string(index=False))

@@ -120,7 +120,7 @@ def front(paths: StudyPaths) -> Drawn:
                 label=f"{row.name} ★" if row.winner else row.name,
             )
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+        axes.xaxis.set_major_locator(LogLocator(subs=_ticks(board[cost])))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value)))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(title)
@@ -129,6 +129,14 @@ def front(paths: StudyPaths) -> Drawn:
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
     columns = ["name", "winner", "test_score", "low", "high", *COSTS, *(f"front_{c}" for c in COSTS)]
     return figure, board[columns]
+
+
+def _ticks(values: pd.Series) -> tuple[float, ...]:
+    """Multiples of the powers of ten at which a logarithmic axis has labels: more where it is short."""
+    decades = np.log10(values.max() / values.min())
+    if decades > 1.5:
+        return (1,) if decades > 2.5 else (1, 3)
+    return (1, 2, 5) if decades > 0.8 else (1, 1.5, 2, 3, 5, 7)
 
 
 def _singles(board: pd.DataFrame) -> list[str]:
@@ -152,6 +160,7 @@ def learning_curves(paths: StudyPaths) -> Drawn:
     figure = new_figure(8.6, 3.9)
     columns = ["name", "seed", "samples", "loss", "score"]
     curves = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+    figure.get_layout_engine().set(wspace=0.08)
     panels = figure.subplots(1, 2)
     titles = {"loss": "training loss", "score": f"validation {measure.title}"}
     for axes, (column, title) in zip(panels, titles.items(), strict=True):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from voxnas.benchmark import results
 from voxnas.benchmark.evaluate import ENSEMBLE
@@ -20,6 +26,9 @@ from voxnas.report.style import COLOURS, new_figure
 LABEL_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00")
 COLUMNS = 3
 MARGIN = 8  # voxels about the labels
+FINE = 8  # an outline is drawn on voxels divided so
+OPACITY = 0.55
+OUTLINE = "#e8112d"
 
 
 def scans(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
@@ -49,29 +58,34 @@ def chosen_scans(table: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def _label_maps(paths: StudyPaths, cases: pd.DataFrame, count: int) -> tuple[Figure, pd.DataFrame]:
-    """Each scan in the axial slice with the most label; prediction filled, truth as a line."""
+    """Each scan in the axial slice with the most label: the truth above, the prediction below."""
     drawn = chosen_scans(cases, count)
     index = read_table(paths.scans, {"scan": str, "image": str, "label": str}).set_index("scan")
     labels = read_json(paths.plan)["labels"]
+    values = [k for k in sorted(map(int, labels)) if k]
     rows = -(-len(drawn) // COLUMNS)
-    figure = new_figure(8.6, 3.3 * rows + 0.4)
-    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for axes in panels:
+    figure = new_figure(8.6, 5.9 * rows + 0.4)
+    panels = figure.subplots(2 * rows, COLUMNS, squeeze=False)
+    for axes in panels.ravel():
         axes.set_axis_off()
     slices = []
-    for axes, row in zip(panels, drawn.itertuples(), strict=False):
+    for position, row in enumerate(drawn.itertuples()):
+        above, below = panels[2 * (position // COLUMNS) :, position % COLUMNS][:2]
         prediction = paths.cases(row.key).parent / "predictions" / f"{row.scan}.nii.gz"
-        number = _draw_slice(axes, index.image[row.scan].split(";")[0], index.label[row.scan], prediction, labels)
-        axes.set_title(f"{row.scan}\nDice {row.dice:.3f}", fontsize=9.5)
-        slices.append(number)
-    foreground = [k for k in sorted(labels, key=int) if int(k)]
-    handles = [
-        figure.gca().fill_between([], [], color=LABEL_COLOURS[i % len(LABEL_COLOURS)], alpha=0.55, label=labels[k])
-        for i, k in enumerate(foreground)
+        image = index.image[row.scan].split(";")[0]
+        slices.append(_draw_slice((above, below), image, index.label[row.scan], prediction, values))
+        above.set_title(f"{row.scan}: truth", fontsize=9.5)
+        below.set_title(f"prediction, Dice {row.dice:.3f}", fontsize=9.5, weight="normal")
+    handles: list[Artist] = [
+        Patch(color=_colour(i), alpha=OPACITY, label=labels[str(value)]) for i, value in enumerate(values)
     ]
-    handles += figure.gca().plot([], [], color="#e8112d", linewidth=1.4, label="outline of the truth")
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
+    handles.append(Line2D([], [], color=OUTLINE, linewidth=1.4, label="outline of the truth"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
     return figure, drawn[["scan", "dice"]].assign(axial_slice=slices)
+
+
+def _colour(position: int) -> str:
+    return LABEL_COLOURS[position % len(LABEL_COLOURS)]
 
 
 def _canonical(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
@@ -80,8 +94,8 @@ def _canonical(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, tuple
     return np.asanyarray(image.dataobj), image.header.get_zooms()[:3]
 
 
-def _draw_slice(axes: Axes, image: str, label: str, prediction: object, labels: dict[str, str]) -> int:
-    """Draw one scan; returns the number of the axial slice."""
+def _draw_slice(panels: tuple[Axes, Axes], image: str, label: str, prediction: Path, values: list[int]) -> int:
+    """Draw one scan twice, with the truth and with the prediction; returns the number of the axial slice."""
     voxels, affine = load_array(image)
     voxels = voxels if voxels.ndim == 3 else voxels[..., 0]
     volume, spacing = _canonical(voxels, affine)
@@ -91,14 +105,19 @@ def _draw_slice(axes: Axes, image: str, label: str, prediction: object, labels: 
     box = _window(((truth > 0) | (predicted > 0)).any(2), truth.shape)
     shown, truth, predicted = (a[(*box, z)].T for a in (volume, truth, predicted))
     low, high = np.percentile(shown, (1, 99.5))
-    aspect = float(spacing[1] / spacing[0])
-    axes.imshow(shown, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower", aspect=aspect)
-    for position, value in enumerate(k for k in sorted(map(int, labels)) if k):
-        colour = LABEL_COLOURS[position % len(LABEL_COLOURS)]
-        if (predicted == value).any():
-            axes.contourf(predicted == value, levels=[0.5, 1.5], colors=[colour], alpha=0.55)
-        if (truth == value).any():
-            axes.contour(truth == value, levels=[0.5], colors=["#e8112d"], linewidths=1.4)
+    place = {"origin": "lower", "extent": (0, shown.shape[1], 0, shown.shape[0]), "aspect": spacing[1] / spacing[0]}
+    for axes, labels in zip(panels, (truth, predicted), strict=True):
+        axes.imshow(shown, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), **place)
+        overlay = np.zeros((*labels.shape, 4))
+        for position, value in enumerate(values):
+            overlay[labels == value] = to_rgba(_colour(position), OPACITY)
+        axes.imshow(overlay, interpolation="nearest", **place)
+    for value in values:
+        # Enlarged, so that the outline follows the borders of the voxels.
+        mask = np.pad(np.kron(truth == value, np.ones((FINE, FINE))), 1)
+        if mask.any():
+            x, y = ((np.arange(n) - 0.5) / FINE for n in mask.shape[::-1])
+            panels[1].contour(x, y, mask, levels=[0.5], colors=[OUTLINE], linewidths=1.2)
     return z
 
 
