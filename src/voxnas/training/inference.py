@@ -41,7 +41,8 @@ def load_trained(architecture: UNet | CNN | Linear, weights_path: str | Path) ->
         network.load_state_dict(tensors)
     except RuntimeError:
         raise UserError(f"{weights_path} holds the weights of another network", "train this one") from None
-    network.target_scale = (float(metadata.get("target_mean", 0.0)), float(metadata.get("target_sd", 1.0)))
+    scale = (float(metadata.get("target_mean", 0.0)), float(metadata.get("target_sd", 1.0)))
+    network.target_scale = scale  # type: ignore[assignment]
     return network.eval()
 
 

@@ -36,6 +36,8 @@ class LinearModel(nn.Module):
         Size (D, H, W) after pooling.
     """
 
+    grid: Tensor
+
     def __init__(self, channels: int, outputs: int, grid: tuple[int, int, int]) -> None:
         super().__init__()
         self.register_buffer("grid", torch.tensor(grid))

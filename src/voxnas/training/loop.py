@@ -124,13 +124,14 @@ def fit(
         batch_loss, stops = backend.sum(news).tolist()
         progress.samples += len(samples)
         if not math.isfinite(batch_loss):
-            reason = f"diverged: the loss is {batch_loss} after {progress.samples} samples"
-            return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
+            return _diverged("loss", batch_loss, progress, begun)
         progress.loss_sum += batch_loss * len(samples)
         progress.loss_count += len(samples)
 
         if any(seen < mark <= progress.samples for mark in marks):
             score, metrics = validate(network, backend)
+            if not math.isfinite(score):
+                return _diverged("score", score, progress, begun)
             _enter(progress, score, metrics, rate)
             around.log(_line(progress, total, len(sampler.scans), rate, started, begun))
             logged = time.monotonic()
@@ -151,6 +152,12 @@ def fit(
     last = progress.curve[-1]
     metrics = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
     return Outcome("DONE", "", metrics.pop("score"), metrics, progress.samples, begun, progress.curve)
+
+
+def _diverged(what: str, value: float, progress: Progress, begun: int) -> Outcome:
+    """A training whose numbers are not finite any more."""
+    reason = f"diverged: the {what} is {value} after {progress.samples} samples"
+    return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
 
 
 def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, around: Surroundings) -> Progress:

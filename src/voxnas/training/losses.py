@@ -33,7 +33,9 @@ def soft_dice(logits: Tensor, label: Tensor) -> Tensor:
     Tensor, (B,)
     """
     probabilities = logits.softmax(1)[:, 1:].flatten(2)
-    truth = F.one_hot(label.flatten(1), logits.shape[1])[..., 1:].transpose(1, 2).to(probabilities.dtype)
+    # By comparison: several times faster than one_hot, which counts in int64.
+    classes = torch.arange(1, logits.shape[1], device=label.device)
+    truth = (label.flatten(1)[:, None] == classes[:, None]).to(probabilities.dtype)
     overlap = (probabilities * truth).sum(2)
     total = probabilities.sum(2) + truth.sum(2)
     return 1 - ((2 * overlap + SMOOTH) / (total + SMOOTH)).mean(1)
@@ -41,11 +43,8 @@ def soft_dice(logits: Tensor, label: Tensor) -> Tensor:
 
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     """Cross-entropy of each sample, the mean over its voxels; (B, K, ...) and (B, ...) to (B,)."""
-    return (
-        F.cross_entropy(logits, label, reduction="none").flatten(1).mean(1)
-        if logits.ndim > 2
-        else F.cross_entropy(logits, label, reduction="none")
-    )
+    entropy = F.cross_entropy(logits, label, reduction="none")
+    return entropy.flatten(1).mean(1) if entropy.ndim > 1 else entropy
 
 
 def focal(logits: Tensor, label: Tensor) -> Tensor:

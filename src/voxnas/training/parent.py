@@ -136,7 +136,7 @@ def _run_workers(
     process = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_end_with_parent)
     entry.extend(process.pid)
     status = _wait(process, entry, launch, received)
-    end = read_json(entry.ended) if entry.ended.exists() else {"how": "killed", "facts": {}}
+    end: dict[str, Any] = read_json(entry.ended) if entry.ended.exists() else {"how": "killed", "facts": {}}
     _write_run(entry, launch, time.monotonic() - begun, end["facts"])
     if entry.finished() is not None:
         return

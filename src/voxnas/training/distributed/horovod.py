@@ -9,7 +9,7 @@ from voxnas.core.errors import UserError
 from voxnas.training.distributed.base import Backend, clip_and_step
 
 try:
-    import horovod.torch as hvd
+    import horovod.torch as hvd  # type: ignore[import-untyped]
 except ImportError as error:
     raise UserError(
         f"Horovod is not installed for this Python and torch ({error})", "build it (see envs/), or use another launcher"
@@ -39,8 +39,8 @@ class HorovodBackend(Backend):
 
     def step(self, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
         """Wait for the sums, clip them, update the weights and forget the gradients."""
-        optimizer.synchronize()
-        with optimizer.skip_synchronize():
+        optimizer.synchronize()  # type: ignore[attr-defined]
+        with optimizer.skip_synchronize():  # type: ignore[attr-defined]
             clip_and_step(optimizer, clip_norm)
         optimizer.zero_grad()
 
