@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from voxnas.benchmark.apply import Model, find_scans
     from voxnas.core.errors import USER_ERROR, ScanError
+    from voxnas.io.nifti import header_facts, open_image
     from voxnas.io.tables import write_table
 
     model = Model(arguments.model, arguments.ensemble, arguments.mirror)
@@ -47,6 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
             refused += 1
             print(f"voxnas predict: refused: {error}", file=sys.stderr, flush=True)
             continue
+        for file in files:
+            for warning in header_facts(open_image(file)).warnings:
+                print(f"voxnas predict: warning: {file}: {warning}", file=sys.stderr, flush=True)
         print(f"{number}/{len(scans)} {scan}: {said} ({time.monotonic() - began:.1f} s)", flush=True)
     if rows:
         write_table(output / "predictions.tsv", pd.DataFrame(rows))

@@ -132,3 +132,12 @@ def test_values_and_classes_are_a_table(tmp_path, task):
         assert set(table.predicted) <= {"no", "yes"}
     else:
         assert table.predicted.astype(float).nunique() == 2
+
+
+def test_a_doubt_about_a_file_is_said(tmp_path, capsys):
+    model = _write_model(tmp_path / "model", "segmentation")
+    image = _write_scan(tmp_path / "scan.nii.gz")
+    image.set_sform(np.diag([-1, 1, 1, 1.0]) @ OBLIQUE, 4)
+    image.to_filename(tmp_path / "scan.nii.gz")
+    assert _predict("--model", model, "--input", tmp_path / "scan.nii.gz", "--output", tmp_path / "out") == 0
+    assert "warning: " in capsys.readouterr().err
