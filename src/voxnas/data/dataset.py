@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 from safetensors import safe_open
 from torch import Tensor
 
-from voxnas.core.canonical import canonical_json
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.data.digest import data_digest
 from voxnas.io.records import read_json
-from voxnas.io.tables import read_table
 
 
 class StudyData:
@@ -89,9 +87,7 @@ class StudyData:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what training depends on: the scans' content, the plan and the splits."""
-        table = read_table(self.paths.scans, {"scan": str, "sha256": str})
-        content = [table["scan"].tolist(), table["sha256"].tolist(), self.plan, self._splits]
-        return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+        return data_digest(self.paths)
 
     def _check(self, scan: str) -> None:
         if scan in self._locked:

@@ -12,7 +12,7 @@ from voxnas.io.records import read_json
 
 
 def data_digest(paths: StudyPaths) -> str:
-    """SHA-256 of what a training depends on: the scans' content, the plan and the splits.
+    """SHA-256 of what a training depends on: the scans' content, the plan, the splits, the preprocessing's version.
 
     Raises
     ------
@@ -26,5 +26,8 @@ def data_digest(paths: StudyPaths) -> str:
         raise UserError(f"{paths.scans} does not exist", "run the stage index") from None
     except KeyError as error:
         raise UserError(f"{paths.scans} has no column {error}", "run the stage index") from None
-    record = [content, read_json(paths.plan), read_json(paths.splits)]
+    # The number of shards is no part of it, nor is anything else that leaves the arrays as they are.
+    spec = paths.spec("preprocess")
+    version = read_json(spec)["version"] if spec.exists() else 0
+    record = [content, read_json(paths.plan), read_json(paths.splits), version]
     return hashlib.sha256(canonical_json(record).encode()).hexdigest()

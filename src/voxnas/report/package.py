@@ -14,10 +14,9 @@ from voxnas import __version__
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import MEASURES
-from voxnas.core.canonical import digest
 from voxnas.core.paths import StudyPaths
+from voxnas.data.digest import data_digest
 from voxnas.io.records import read_json, write_json, write_text
-from voxnas.io.tables import read_table
 from voxnas.report import tables
 from voxnas.report.drawing import winning_network
 from voxnas.report.sentence import headline
@@ -64,7 +63,7 @@ def write_model(paths: StudyPaths, output: str | Path) -> None:
         "threads": training["threads"],
         "precision": training["precision"],
         "study": read_json(paths.spec("report"))["study"],
-        "data_digest": _data_digest(paths),
+        "data_digest": data_digest(paths),
         "versions": {"voxnas": __version__, **{name: version(name) for name in PACKAGES}},
     }
     write_json(output / "model.json", model)
@@ -74,14 +73,6 @@ def write_model(paths: StudyPaths, output: str | Path) -> None:
 def weights_name(seed: int) -> str:
     """File of one seed's weights in the model folder."""
     return f"weights-{seed}.safetensors"
-
-
-def _data_digest(paths: StudyPaths) -> str:
-    """SHA-256 of the scans' content, the plan and the splits, as :attr:`voxnas.data.dataset.StudyData.digest`."""
-    scans = read_table(paths.scans, {"scan": str, "sha256": str})
-    return digest(
-        [scans["scan"].tolist(), scans["sha256"].tolist(), read_json(paths.plan), read_json(paths.splits)], 64
-    )
 
 
 def _card(paths: StudyPaths, model: dict[str, Any], plan: dict[str, Any]) -> str:

@@ -1,0 +1,38 @@
+import pytest
+
+from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
+from voxnas.data.digest import data_digest
+from voxnas.io.records import write_json, write_text
+
+
+def make(root, scans="scan\tsha256\na\t01\n", plan=None, test=(), version=1, shards=2):
+    paths = StudyPaths(root)
+    write_text(paths.scans, scans)
+    write_json(paths.plan, plan or {"patch": [8, 8, 8]})
+    write_json(paths.splits, {"test": list(test)})
+    write_json(paths.spec("preprocess"), {"version": version, "preprocess": {"shards": shards}})
+    return paths
+
+
+def test_counts_what_changes_the_arrays(tmp_path):
+    base = data_digest(make(tmp_path / "0"))
+    assert data_digest(make(tmp_path / "1", shards=3)) == base
+    changes = [
+        {"scans": "scan\tsha256\na\t1\n"},
+        {"scans": "scan\tsha256\nb\t01\n"},
+        {"plan": {"patch": [8, 8, 4]}},
+        {"test": ["a"]},
+        {"version": 2},
+    ]
+    found = {data_digest(make(tmp_path / f"c{i}", **change)) for i, change in enumerate(changes)}
+    assert len(found | {base}) == 6
+
+
+def test_missing_table_and_column_are_named(tmp_path):
+    paths = make(tmp_path, scans="scan\na\n")
+    with pytest.raises(UserError, match=r"scans\.tsv has no column 'sha256'"):
+        data_digest(paths)
+    paths.scans.unlink()
+    with pytest.raises(UserError, match=r"scans\.tsv does not exist"):
+        data_digest(paths)
