@@ -15,6 +15,8 @@ if Path("config/config.yaml").exists():
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
+include: "workflow/rules/specs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/train.smk"
@@ -28,28 +30,6 @@ localrules:
     spec,
     propose,
     network,
-
-
-# Named stages and what each leaves behind.
-STAGES = {
-    "index": [f"results/{STUDY.study}/index/scans.tsv"],
-    "preprocess": [f"results/{STUDY.study}/preprocess/shards/{i}.json" for i in range(STUDY.preprocess.shards)],
-    "search": [f"results/{STUDY.study}/search/{name}/trials.tsv" for name in searches_of(STUDY)],
-    "train": [f"results/{STUDY.study}/networks.tsv"],
-    "benchmark": [f"results/{STUDY.study}/leaderboard.tsv"],
-    "report": [f"results/{STUDY.study}/report.html"],
-}
-
-
-def goals(wildcards):
-    """What the run is for: the whole study, or the stages named by --until.
-
-    Snakemake 9's own --until forgets the jobs that appear behind a checkpoint, so the named stages
-    become the goals themselves. (tests/workflow/test_stages.py holds this against its internals.)
-    """
-    stages = workflow.dag.untilrules & set(STAGES)
-    workflow.dag.untilrules -= stages
-    return [file for stage in sorted(stages) for file in STAGES[stage]] or study_outputs(STUDY.study)
 
 
 rule all:

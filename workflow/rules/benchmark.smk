@@ -44,15 +44,6 @@ rule evaluate:
         " --seeds {params.seeds} --output {output.cases}"
 
 
-def measured_networks(wildcards):
-    keys = finalists(wildcards.study)
-    folder = f"results/{wildcards.study}"
-    return [
-        *(f"{folder}/networks/{key}/profile.json" for key in keys),
-        *(f"{folder}/evaluation/{key}/cases.tsv" for key in keys),
-    ]
-
-
 rule benchmark:
     input:
         measured_networks,

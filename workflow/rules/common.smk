@@ -100,12 +100,7 @@ def spec_text(wildcards):
 
 
 def spec(stage):
-    return "results/{study}/spec/" + stage + ".json"
-
-
-def calibration(wildcards):
-    """The calibration, where a decision of the study needs one."""
-    return ["results/{study}/calibration.json"] if needs_calibration(settings_of(wildcards)) else []
+    return f"results/{{study}}/spec/{stage}.json"
 
 
 def all_cores(wildcards):
@@ -115,16 +110,3 @@ def all_cores(wildcards):
 
 # Conda users: snakemake --software-deployment-method conda.
 ENVIRONMENT = str(SOURCE / "envs" / "voxnas.yaml")
-
-
-rule spec:
-    output:
-        "results/{study}/spec/{stage}.json",
-    log:
-        "results/{study}/logs/spec/{stage}.log",
-    conda:
-        ENVIRONMENT
-    params:
-        text=spec_text,
-    shell:
-        "printf '%s\\n' {params.text:q} > {output} 2> {log}"

@@ -2,21 +2,6 @@
 # Out: index/ (scans and exclusions), splits.json, preprocess/ (plan, arrays by shard)
 
 
-def data_folder(wildcards):
-    return settings_of(wildcards).data_root or f"results/{wildcards.study}/data"
-
-
-def data_files(wildcards):
-    """What tells that the data set changed: the phantom, or the tables at the root of the user's folder."""
-    settings = settings_of(wildcards)
-    if not settings.data_root:
-        return [f"results/{wildcards.study}/data"]
-    root = Path(settings.data_root)
-    inside = root / settings.data.folder
-    root = inside if inside.is_dir() else root
-    return [str(root / name) for name in ("dataset.json", "participants.tsv") if (root / name).exists()]
-
-
 rule phantom:
     input:
         spec=spec("index"),
@@ -98,13 +83,3 @@ rule preprocess:
     shell:
         "python -m voxnas --log {log} preprocess --plan {input.plan} --index results/{wildcards.study}/index"
         " --shard {wildcards.shard} --shards {params.shards} --output {output.arrays}"
-
-
-def arrays(wildcards):
-    """Everything that a training reads: plan, splits and the arrays of all shards."""
-    shards = settings_of(wildcards).preprocess.shards
-    return [
-        "results/{study}/preprocess/plan.json",
-        "results/{study}/splits.json",
-        *(f"results/{{study}}/preprocess/shards/{i}.safetensors" for i in range(shards)),
-    ]

@@ -2,14 +2,6 @@
 # Out: figures/, report.html, model/
 
 
-def drawn(wildcards):
-    """What the figures and the page show beside the tables of the benchmark."""
-    return [
-        *searched_tables(wildcards),
-        *(f"results/{wildcards.study}/networks/{key}/profile.json" for key in finalists(wildcards.study)),
-    ]
-
-
 rule figures:
     input:
         drawn,
@@ -61,7 +53,3 @@ rule report:
         ENVIRONMENT
     shell:
         "python -m voxnas --log {log} report --study results/{wildcards.study} --output {output}"
-
-
-def study_outputs(study):
-    return [f"results/{study}/report.html", f"results/{study}/model"]

@@ -4,12 +4,6 @@
 # Proposal k needs proposal k-1 and result k-W, which together imply all older ones, so the DAG is
 # static, its edges are few, and W steps can run at once. Every search is such a chain, the recipe
 # searches of the hand-made networks too.
-STEP = "results/{study}/search/{search}/steps"
-
-
-def calibration_space(wildcards):
-    method = settings_of(wildcards).search.methods[0]
-    return f"results/{wildcards.study}/spec/search-{method}.json"
 
 
 rule calibrate:
@@ -27,12 +21,6 @@ rule calibrate:
     shell:
         "python -m voxnas --log {log} calibrate --spec {input.spec} --search {input.search} --plan {input.plan}"
         " --output {output}"
-
-
-def older(wildcards):
-    k, window = int(wildcards.k), settings_of(wildcards).search.window
-    files = [f"{STEP}/{k - 1}/proposal.json"] if k else []
-    return files + ([f"{STEP}/{k - window}/result.json"] if k >= window else [])
 
 
 rule propose:
@@ -74,11 +62,6 @@ rule step:
     shell:
         "python -m voxnas --log {log} train --study results/{wildcards.study} --proposal {input.proposal}"
         " --output {output.result} --launcher {resources.launcher} --processes {resources.processes}"
-
-
-def results_of_search(wildcards):
-    steps = searches_of(settings_of(wildcards))[wildcards.search]
-    return [f"{STEP}/{k}/result.json" for k in range(steps)]
 
 
 rule search:

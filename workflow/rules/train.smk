@@ -3,11 +3,6 @@
 #
 # `select` is the one checkpoint. Networks are addressed by their key, never by rank, so that a new
 # selection retrains only what is new. The rule `train` gathers them, so that `--until train` has a goal.
-NETWORK = "results/{study}/networks/{key}"
-
-
-def searched_tables(wildcards):
-    return [f"results/{wildcards.study}/search/{name}/trials.tsv" for name in searches_of(settings_of(wildcards))]
 
 
 checkpoint select:
@@ -27,14 +22,6 @@ checkpoint select:
     shell:
         "python -m voxnas --log {log} select --study results/{wildcards.study} --searches {params.searches}"
         " {params.linear} --output {output}"
-
-
-def finalists(study):
-    """Keys of all networks that left their search (known once `select` has run)."""
-    import json
-
-    with checkpoints.select.get(study=study).output[0].open() as file:
-        return sorted({n["key"] for n in json.load(file)["networks"]})
 
 
 rule network:
@@ -74,20 +61,6 @@ rule finalist:
         "python -m voxnas --log {log} train --study results/{wildcards.study} --network {input.network}"
         " --seed {wildcards.seed} --output {output.result}"
         " --launcher {resources.launcher} --processes {resources.processes}"
-
-
-def weights(wildcards):
-    seeds = settings_of(wildcards).training.seeds
-    return [f"{NETWORK}/seed-{s}/weights.safetensors" for s in range(seeds)]
-
-
-def trained_networks(wildcards):
-    seeds = range(settings_of(wildcards).training.seeds)
-    return [
-        f"results/{wildcards.study}/networks/{key}/seed-{s}/result.json"
-        for key in finalists(wildcards.study)
-        for s in seeds
-    ]
 
 
 rule train:

@@ -1,0 +1,118 @@
+# What the rules read: files that depend on the settings, or on what the search found.
+import json
+
+STEP = "results/{study}/search/{search}/steps"
+NETWORK = "results/{study}/networks/{key}"
+
+
+def data_folder(wildcards):
+    return settings_of(wildcards).data_root or f"results/{wildcards.study}/data"
+
+
+def data_files(wildcards):
+    """What tells that the data set changed: the phantom, or the tables at the root of the user's folder."""
+    settings = settings_of(wildcards)
+    if not settings.data_root:
+        return [f"results/{wildcards.study}/data"]
+    root = Path(settings.data_root)
+    inside = root / settings.data.folder
+    root = inside if inside.is_dir() else root
+    return [str(root / name) for name in ("dataset.json", "participants.tsv") if (root / name).exists()]
+
+
+def arrays(wildcards):
+    """Everything that a training reads: plan, splits and the arrays of all shards."""
+    shards = settings_of(wildcards).preprocess.shards
+    return [
+        "results/{study}/preprocess/plan.json",
+        "results/{study}/splits.json",
+        *(f"results/{{study}}/preprocess/shards/{i}.safetensors" for i in range(shards)),
+    ]
+
+
+def calibration(wildcards):
+    """The calibration, where a decision of the study needs one."""
+    return ["results/{study}/calibration.json"] if needs_calibration(settings_of(wildcards)) else []
+
+
+def calibration_space(wildcards):
+    method = settings_of(wildcards).search.methods[0]
+    return f"results/{wildcards.study}/spec/search-{method}.json"
+
+
+def older(wildcards):
+    k, window = int(wildcards.k), settings_of(wildcards).search.window
+    files = [f"{STEP}/{k - 1}/proposal.json"] if k else []
+    return files + ([f"{STEP}/{k - window}/result.json"] if k >= window else [])
+
+
+def results_of_search(wildcards):
+    steps = searches_of(settings_of(wildcards))[wildcards.search]
+    return [f"{STEP}/{k}/result.json" for k in range(steps)]
+
+
+def searched_tables(wildcards):
+    return [f"results/{wildcards.study}/search/{name}/trials.tsv" for name in searches_of(settings_of(wildcards))]
+
+
+def finalists(study):
+    """Keys of all networks that left their search (known once `select` has run)."""
+    with checkpoints.select.get(study=study).output[0].open() as file:
+        return sorted({n["key"] for n in json.load(file)["networks"]})
+
+
+def weights(wildcards):
+    seeds = settings_of(wildcards).training.seeds
+    return [f"{NETWORK}/seed-{s}/weights.safetensors" for s in range(seeds)]
+
+
+def trained_networks(wildcards):
+    seeds = range(settings_of(wildcards).training.seeds)
+    return [
+        f"results/{wildcards.study}/networks/{key}/seed-{s}/result.json"
+        for key in finalists(wildcards.study)
+        for s in seeds
+    ]
+
+
+def measured_networks(wildcards):
+    keys = finalists(wildcards.study)
+    folder = f"results/{wildcards.study}"
+    return [
+        *(f"{folder}/networks/{key}/profile.json" for key in keys),
+        *(f"{folder}/evaluation/{key}/cases.tsv" for key in keys),
+    ]
+
+
+def drawn(wildcards):
+    """What the figures and the page show beside the tables of the benchmark."""
+    return [
+        *searched_tables(wildcards),
+        *(f"results/{wildcards.study}/networks/{key}/profile.json" for key in finalists(wildcards.study)),
+    ]
+
+
+def study_outputs(study):
+    return [f"results/{study}/report.html", f"results/{study}/model"]
+
+
+# Named stages and what each leaves behind.
+STAGES = {
+    "index": [f"results/{STUDY.study}/index/scans.tsv"],
+    "preprocess": [f"results/{STUDY.study}/preprocess/shards/{i}.json" for i in range(STUDY.preprocess.shards)],
+    "search": [f"results/{STUDY.study}/search/{name}/trials.tsv" for name in searches_of(STUDY)],
+    "train": [f"results/{STUDY.study}/networks.tsv"],
+    "benchmark": [f"results/{STUDY.study}/leaderboard.tsv"],
+    "report": [f"results/{STUDY.study}/report.html"],
+}
+
+
+def goals(wildcards):
+    """What the run is for: the whole study, or the stages named by --until.
+
+    Snakemake 9's own --until forgets the jobs that appear behind a checkpoint, so the named stages
+    become the goals themselves. (tests/workflow/test_stages.py holds this against its internals.)
+    """
+    stages = workflow.dag.untilrules & set(STAGES)
+    workflow.dag.untilrules -= stages
+    return [file for stage in sorted(stages) for file in STAGES[stage]] or study_outputs(STUDY.study)

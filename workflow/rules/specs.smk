@@ -1,0 +1,15 @@
+# In:  the settings
+# Out: spec/<stage>.json, all that the jobs of a stage know of them
+
+
+rule spec:
+    output:
+        "results/{study}/spec/{stage}.json",
+    log:
+        "results/{study}/logs/spec/{stage}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        text=spec_text,
+    shell:
+        "printf '%s\\n' {params.text:q} > {output} 2> {log}"
