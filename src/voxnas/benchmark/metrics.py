@@ -13,15 +13,16 @@ class Measure:
     """The measure that ranks the networks of a task, with the sign that makes larger better."""
 
     name: str
+    article: str
     title: str
     sign: int
     digits: int
 
 
 MEASURES = {
-    "segmentation": Measure("dice", "mean Dice", 1, 4),
-    "classification": Measure("auc", "AUC", 1, 3),
-    "regression": Measure("mae", "mean absolute error", -1, 3),
+    "segmentation": Measure("dice", "a", "mean Dice", 1, 4),
+    "classification": Measure("auc", "an", "AUC", 1, 3),
+    "regression": Measure("mae", "a", "mean absolute error", -1, 3),
 }
 
 

@@ -171,7 +171,7 @@ def learning_curves(paths: StudyPaths) -> Drawn:
                 axes.plot(one.samples, one[column], color=colour, linewidth=0.7, alpha=0.5)
             mean = of_network.groupby("samples")[column].mean()
             if len(mean):
-                axes.plot(mean.index, mean.to_numpy(), color=colour, label=name)
+                axes.plot(mean.index, mean.to_numpy(), color=colour, marker="." if len(mean) < 3 else None, label=name)
         axes.set_xlabel("samples seen")
         axes.set_ylabel(title)
     handles, labels = panels[0].get_legend_handles_labels()

@@ -27,7 +27,7 @@ def headline(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, c
     scans = int(comparisons["scans"].iloc[0]) if len(comparisons) else 0
     where = f"On {scans} locked test scans " if scans else "On the locked test scans "
     reached = (
-        f"{where}{winner['name']} reaches a {measure.title} of {number(winner.test_score, d)} "
+        f"{where}{winner['name']} reaches {measure.article} {measure.title} of {number(winner.test_score, d)} "
         f"({confidence:.0%} interval {number(winner.low, d)} to {number(winner.high, d)}) "
         f"with {quantity(winner.parameters)} parameters."
     )

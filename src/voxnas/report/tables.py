@@ -139,7 +139,9 @@ def costs_table(board: pd.DataFrame) -> Table:
 
 
 def cost(cpu_seconds: float, samples: float) -> str:
-    """Calibrated CPU time where there is one, else samples."""
+    """Calibrated CPU time where there is one, else samples; a dash where nothing was trained."""
+    if not samples:
+        return DASH
     return f"{duration(cpu_seconds)} CPU" if math.isfinite(cpu_seconds) else f"{quantity(samples)} samples"
 
 
