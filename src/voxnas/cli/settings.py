@@ -29,8 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
             raw = read_study_file(name)
         except (OSError, yaml.YAMLError) as error:
             raise UserError(f"{name}: {error}", "give the path of a YAML file") from None
-        # The folder of the scans is given on the command line, not in the file.
-        settings = parse_settings({"data_root": "given later", **raw} if "data" in raw else raw, name)
+        settings = parse_settings(raw, name)
         print(f"{name}: study {settings.study!r} is valid")
     if arguments.write:
         if not Path("config").is_dir():

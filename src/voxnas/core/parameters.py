@@ -36,6 +36,8 @@ ENCODER_DOMAINS: dict[str, tuple] = {
     "stages": _integers(1, 6),
     "base_width": _integers(2, 512),
     "growth": _numbers(1, 4),
+    "widest": _numbers(1, 32),
+    "top_blocks": _integers(1, 8),
     "blocks": _integers(1, 8),
     "kernel": ("odd", 1, 7),
     "block": get_args(Block),

@@ -20,7 +20,6 @@ from voxnas.core.parameters import ARCHITECTURE_DOMAINS, RECIPE_DOMAINS, Paramet
 Config = dict[str, Value]
 
 START = {"unet": "nnunet-small", "cnn": "resnet"}  # the baseline at which a search of the family begins
-WIDEST = 10  # widths grow to this multiple of the base width, as 32 grows to 320 in nnU-Net
 
 
 class SearchSpace:
@@ -220,12 +219,12 @@ class SearchSpace:
         values = self._by_target(config)
         stages = min(int(values["stages"]), usable_stages(plan))
         base = int(values["base_width"])
-        widths = [min(base * values["growth"] ** i, WIDEST * base) for i in range(stages)]
+        widths = [base * min(values["growth"] ** i, values["widest"]) for i in range(stages)]
         shared = {
             "in_channels": plan["channels"],
             "out_channels": plan["outputs"],
             "widths": [max(2, 2 * round(width / 2)) for width in widths],
-            "blocks": [values["blocks"]] * stages,
+            "blocks": [values["top_blocks"], *[values["blocks"]] * (stages - 1)],
             "strides": plan["strides"][:stages],
             "kernels": [[1 if k == 1 else values["kernel"] for k in kernel] for kernel in plan["kernels"][:stages]],
             "block": values["block"],
@@ -238,7 +237,7 @@ class SearchSpace:
         if self.family == "unet":
             architecture = UNet(
                 **shared,
-                decoder_blocks=[values["decoder_blocks"]] * (stages - 1),
+                decoder_blocks=[values["top_blocks"], *[values["decoder_blocks"]] * (stages - 2)][: stages - 1],
                 deep_supervision=values["deep_supervision"],
             )
         else:
@@ -263,9 +262,11 @@ class SearchSpace:
                 "stages": len(widths),
                 "base_width": widths[0],
                 "growth": widths[1] / widths[0] if len(widths) > 1 else 2.0,
-                "blocks": architecture.blocks[0],
+                "widest": widths[-1] / widths[0],
+                "top_blocks": architecture.blocks[0],
+                "blocks": architecture.blocks[-1],
                 "kernel": max(architecture.kernels[0]),
-                "decoder_blocks": max(wanted.get("decoder_blocks") or [1]),
+                "decoder_blocks": wanted.get("decoder_blocks", [1])[-1],
             }
         values = {p.name: p.nearest(wanted[p.target]) for p in self.parameters if p.target in wanted}
         return self._complete(values, None)

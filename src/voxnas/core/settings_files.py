@@ -93,6 +93,13 @@ def generated_files() -> dict[str, str]:
 
 
 def read_study_file(path: str) -> dict[str, Any]:
-    """Raw mapping of a study file (yaml.YAMLError and OSError are the caller's)."""
+    """Raw mapping of a study file, complete enough to be checked alone.
+
+    The folder of the scans is given on the command line, not in the file; a name stands for it
+    where the study reads one. yaml.YAMLError and OSError are the caller's.
+    """
     with open(path, encoding="utf-8") as file:
-        return yaml.safe_load(file) or {}
+        raw = yaml.safe_load(file) or {}
+    if isinstance(raw, dict) and isinstance(raw.get("data"), dict) and raw["data"].get("folder"):
+        raw.setdefault("data_root", "given later")
+    return raw

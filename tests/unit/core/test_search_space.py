@@ -177,9 +177,9 @@ def test_kernels_stay_one_along_thick_slices():
     assert architecture.kernels[:2] == ((1, 5, 5), (5, 5, 5))
 
 
-def test_widths_grow_to_ten_times_the_base_and_are_even():
+def test_widths_grow_to_a_multiple_of_the_base_and_are_even():
     plan = {**PLANS["unet"], "patch": [160] * 3, "strides": [[1, 1, 1]] + [[2, 2, 2]] * 5, "kernels": [[3, 3, 3]] * 6}
-    space = SearchSpace.from_dict(narrowed(stages=[6], base_width=6, growth=2))
+    space = SearchSpace.from_dict(narrowed(stages=[6], base_width=6, growth=2, widest=10))
     assert space.decode(space.from_unit([]), plan)[0].widths == (6, 12, 24, 48, 60, 60)
 
 

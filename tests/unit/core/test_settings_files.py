@@ -24,4 +24,4 @@ def test_config_yaml_holds_every_default() -> None:
 @pytest.mark.parametrize("path", sorted(PROJECT.glob("config/*/*.yaml")), ids=lambda p: p.stem)
 def test_study_files_are_valid(path: Path) -> None:
     if path.parent.name != "search_spaces":
-        parse_settings({"data_root": "anywhere", **read_study_file(str(path))}, path.name)
+        parse_settings(read_study_file(str(path)), path.name)
