@@ -20,9 +20,10 @@ from voxnas.search.domain import Candidate, Domain
 from voxnas.search.surrogate import rank_by_improvement, robust_losses
 
 DESIGN_POINTS = 4096
-RANDOM_CANDIDATES = 400
-MUTANTS = 200
+RANDOM_CANDIDATES = 300
+MUTANTS = 300
 PARENTS = 5
+MUTATIONS = 8
 
 
 def propose(situation: Situation) -> Pick | None:
@@ -81,8 +82,10 @@ def _candidates(situation: Situation, known: list[Observation]) -> list[Candidat
     best = sorted(known, key=lambda o: (o.score is None, -(o.score or 0.0), o.step))[:PARENTS]
     configs = [space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
     for index in range(MUTANTS):
-        config = space.mutate(best[index % len(best)].config, rng)
-        # Every second mutant takes another step, to look a little further.
-        configs.append(space.mutate(config, rng) if index % 2 else config)
+        config = best[index % len(best)].config
+        # One to eight steps away: with noisy scores, the nearest neighbours only repeat the parent.
+        for _ in range(1 + index // len(best) % MUTATIONS):
+            config = space.mutate(config, rng)
+        configs.append(config)
     found = {c.key: c for c in map(situation.domain.candidate, configs)}
     return [c for c in found.values() if situation.is_free(c)]

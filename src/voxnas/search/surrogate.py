@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+XI = 0.3  # the least improvement worth a trial, in standard deviations of the scores seen: about a seed's noise
+
 
 def robust_losses(scores: list[float | None]) -> Floats:
     """Scores as standardised losses that a smooth model can follow.
@@ -81,7 +83,7 @@ def rank_by_improvement(
         model.fit(np.concatenate([x, lies]), np.concatenate([losses, np.full(len(lies), losses.mean())]))
         # The losses are noisy, so the incumbent is the best prediction, not the luckiest result.
         incumbent = float(np.min(model.predict(x)))
-        improvement = gaussian_ei(candidates, model, y_opt=incumbent, xi=0.01)
+        improvement = gaussian_ei(candidates, model, y_opt=incumbent, xi=XI)
         predicted = model.predict(candidates)
     return np.lexsort((predicted, -improvement))
 
