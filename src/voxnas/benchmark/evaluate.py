@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,8 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
         raise UserError(f"{missing[0]} does not exist", "train the network first")
 
     data = StudyData(paths)
-    scans = read_table(paths.scans, {"scan": str, "participant": str, "label": str}).set_index("scan", drop=False)
+    table = read_table(paths.scans, {"scan": str, "participant": str, "label": str})
+    scans = {row["scan"]: row for row in table.to_dict("records")}
     predictor = Predictor(network.architecture, weights, data.plan, training, spec["mirror"])
     test = open_test(paths, "evaluate", key)
     data.unlock(test)
@@ -66,16 +68,16 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     for number, scan in enumerate(test, 1):
         members = predictor(data.image(scan))
         members.append(np.mean(members, axis=0))
-        scored = _scores(paths, spec, data, scans.loc[scan], members, key)
+        scored = _scores(paths, spec, data, scans[scan], members, key)
         for seed, scores in zip([*map(str, range(seeds)), ENSEMBLE], scored, strict=True):
-            rows.append({"key": key, "seed": seed, "scan": scan, "participant": scans.participant[scan], **scores})
+            rows.append({"key": key, "seed": seed, "scan": scan, "participant": scans[scan]["participant"], **scores})
         left = (time.monotonic() - began) / number * (len(test) - number)
         print(f"{key}: test scan {number}/{len(test)} {scan}, {left:.0f} s left", flush=True)
     return pd.DataFrame(rows)
 
 
 def _scores(
-    paths: StudyPaths, spec: dict[str, Any], data: Any, row: pd.Series, members: list[np.ndarray], key: str
+    paths: StudyPaths, spec: dict[str, Any], data: Any, row: Mapping[Hashable, Any], members: list[np.ndarray], key: str
 ) -> list[dict[str, Any]]:
     """Scores of one scan for each member; the first member's label map is written."""
     from voxnas.benchmark.metrics import segmentation_scores
@@ -84,17 +86,17 @@ def _scores(
 
     plan = data.plan
     if plan["task"] != "segmentation":
-        target = data.target(row.scan)
+        target = data.target(row["scan"])
         rows = [{"target": target, **named_prediction(vector, plan)} for vector in members]
         if plan["task"] == "regression":
             rows = [{**r, "absolute_error": abs(r["predicted"] - float(target))} for r in rows]
         return rows
 
     labels = sorted(map(int, plan["labels"]))
-    truth = np.asarray(load_label(row.label, labels))
-    reference = open_image(row.image.split(";")[0])
+    truth = np.asarray(load_label(row["label"], labels))
+    reference = open_image(row["image"].split(";")[0])
     # A file that does not say its voxel size is measured in voxels, as preprocessing read it.
     spacing = header_facts(reference).spacing or (1.0, 1.0, 1.0)
-    maps = [label_map(p, data.geometry(row.scan)) for p in members]
-    save_like(paths.cases(key).parent / "predictions" / f"{row.scan}.nii.gz", maps[0], reference, maps[0].dtype)
+    maps = [label_map(p, data.geometry(row["scan"])) for p in members]
+    save_like(paths.cases(key).parent / "predictions" / f"{row['scan']}.nii.gz", maps[0], reference, maps[0].dtype)
     return [segmentation_scores(m, truth, [k for k in labels if k], spacing, spec["nsd_tolerance_mm"]) for m in maps]

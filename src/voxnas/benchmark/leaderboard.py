@@ -191,7 +191,7 @@ def further_scores(table: pd.DataFrame, task: str) -> dict[str, float]:
         else:
             per_seed.append(regression_scores(part.target.to_numpy(), part.predicted.to_numpy()))
     means = pd.DataFrame(per_seed).mean()
-    return {name: float(value) for name, value in means.items() if name != MEASURES[task].name}
+    return {str(name): float(value) for name, value in means.items() if name != MEASURES[task].name}
 
 
 def _probabilities(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -16,10 +16,11 @@ Field and Welsh (2007), Bootstrapping clustered data, JRSS B 69(3).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # From weights (B, N) to the score of each bootstrap sample and seed, (B, S); NaN where undefined.
 Statistic = Callable[[np.ndarray], np.ndarray]
@@ -101,7 +102,7 @@ class Bootstrap:
         The same seed gives the same samples, so all comparisons of a study share their cases.
     """
 
-    def __init__(self, groups: Sequence, samples: int, confidence: float, seed: int) -> None:
+    def __init__(self, groups: ArrayLike, samples: int, confidence: float, seed: int) -> None:
         _, member = np.unique(np.asarray(groups), return_inverse=True)
         count = int(member.max()) + 1
         rng = np.random.default_rng(seed)

@@ -193,7 +193,7 @@ class StudySettings(Settings):
     report: ReportSettings = Field(ReportSettings(), description="Report.")
     paper: tuple[str, ...] = Field(
         ("phantom", "hippocampus"),
-        description="`snakemake paper`: the studies (config/studies/<name>.yaml) whose tables and figures are published.",
+        description="`snakemake paper`: the studies (config/studies/<name>.yaml) that are published.",
     )
 
     @model_validator(mode="after")

@@ -27,8 +27,8 @@ _README_HEAD = """\
 
 A study is one YAML file: `snakemake --configfile config/studies/NAME.yaml --cores 2`. It names only what
 differs from the defaults in [config.yaml](config.yaml). `--config key=value` changes a top-level key for
-one run, such as `--config data_root=PATH`. `voxnas settings FILE` checks a file without running it. An editor with a YAML
-language server completes and explains the keys from [the schema](../workflow/schemas/config.schema.json).
+one run, such as `--config data_root=PATH`. `voxnas settings FILE` checks a file without running it. An editor with a
+YAML language server completes and explains the keys from [the schema](../workflow/schemas/config.schema.json).
 
 How many processes train, with which launcher, and how much memory a job may take, are not settings:
 they are Snakemake resources (`--set-resources finalist:processes=2 finalist:launcher=horovod`) and retrain nothing.

@@ -89,7 +89,11 @@ class Domain:
             if limit is not None and getattr(cost, name) > limit:
                 return False
         latency = self.limits.get("latency_ms")
-        return latency is None or predict_latency_ms(self.calibration, candidate.architecture, patch) <= latency
+        if latency is None:
+            return True
+        if self.calibration is None:
+            raise UserError(f"the limit latency_ms = {latency} needs a calibration", "run the stage calibrate")
+        return predict_latency_ms(self.calibration, candidate.architecture, patch) <= latency
 
     def features(self, candidate: Candidate) -> list[float]:
         """Features of a candidate for a surrogate: its choices, and what they cost.

@@ -21,12 +21,12 @@ BASELINE = "baseline-"
 def ranked(chain: Chain) -> list[tuple[Proposal, Result]]:
     """Scored trials of a search with distinct networks, best first; ties: fewer MACs, then key."""
     scored = [
-        (p, r)
+        (r.score, p, r)
         for p, r in zip(chain.proposals, chain.results, strict=True)
         if r.state in ("DONE", "STOPPED") and r.score is not None
     ]
     found: dict[str, tuple[Proposal, Result]] = {}
-    for proposal, result in sorted(scored, key=lambda pair: (-pair[1].score, pair[1].macs, pair[0].key)):
+    for _, proposal, result in sorted(scored, key=lambda found: (-found[0], found[2].macs, found[1].key)):
         found.setdefault(proposal.key, (proposal, result))
     return list(found.values())
 
@@ -78,6 +78,7 @@ def select_finalists(
                 )
             left_out.append(f"{search} is left out, none of its trials succeeded: {'; '.join(reasons)}")
         for rank, (proposal, result) in enumerate(trials[: 1 if is_baseline else spec["finalists"]], start=1):
+            assert proposal.architecture is not None and proposal.recipe is not None  # it was trained
             networks.append(
                 Network(
                     key=proposal.key,
