@@ -16,6 +16,7 @@ STEPS = 4
 
 def main(launcher: str, output: str) -> None:
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
     backend = join_backend(launcher)
     found = {}
     for name, batch in [("sgd", 2), ("adamw", 3), ("sgd", 1)]:
@@ -24,6 +25,7 @@ def main(launcher: str, output: str) -> None:
         # No bias before a norm: its gradient is rounding noise, which AdamW would blow up.
         convolution = nn.Conv3d(1, 4, 3, padding=1, bias=False)
         network = nn.Sequential(convolution, nn.InstanceNorm3d(4, affine=True), nn.Conv3d(4, 2, 1))
+        network.to(backend.device)
         if name == "sgd":
             optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True)
         else:
@@ -31,7 +33,7 @@ def main(launcher: str, output: str) -> None:
         model, optimizer = backend.prepare(network, optimizer)
         generator = torch.Generator().manual_seed(5)
         for _ in range(STEPS):
-            images = torch.randn(batch, 1, 4, 4, 4, generator=generator)
+            images = torch.randn(batch, 1, 4, 4, 4, generator=generator).to(backend.device)
             mine = backend.share(range(batch))
             outputs = model(images[list(mine or [0])])
             loss = (outputs**2 - outputs).flatten(1).sum(1).mean() * (len(mine) / batch)

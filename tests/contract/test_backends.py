@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
 from voxnas.core.errors import UserError
 from voxnas.io.weights import load_weights
@@ -38,7 +39,8 @@ def test_processes_equal_one_process(launcher, reference, tmp_path):
     assert (found["sum"] == 0).all()
     errors = {name: float((found[name] - reference[name]).abs().max()) for name in reference if "/" in name}
     print(launcher, max(errors.values()))
-    assert max(errors.values()) < 2e-6, errors
+    # On a GPU another size of batch may mean another algorithm.
+    assert max(errors.values()) < (1e-4 if torch.cuda.is_available() else 2e-6), errors
 
 
 @pytest.mark.parametrize(("samples", "size"), [(2, 2), (3, 2), (1, 2), (5, 4), (2, 1)])

@@ -19,6 +19,7 @@ from voxnas.core.baselines import BASELINES, baselines_for, within
 from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
 from voxnas.nn.build import build_network
+from voxnas.nn.device import compute_device
 from voxnas.nn.precision import resolve_precision
 
 NETWORKS = 12  # random networks of the space
@@ -156,6 +157,6 @@ def _bf16(architecture: UNet | CNN, shape: tuple[int, ...]) -> dict[str, Any]:
     network = build_network(architecture)
     seconds = {p: measure_training(network, shape, REPEATS, precision=p) for p in ("float32", "bf16")}
     return {
-        "in_hardware": resolve_precision("auto") is not None,
+        "in_hardware": resolve_precision("auto", compute_device()) is not None,
         "train_speedup": round(seconds["float32"] / seconds["bf16"], 3),
     }

@@ -6,7 +6,6 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from voxnas.nn.device import compute_device, device_name, synchronize
 from voxnas.nn.precision import autocast, resolve_precision
 
 
 def measure_latency(
     network: nn.Module, shape: tuple[int, ...], repeats: int, warmup: int = 2, precision: str = "auto"
 ) -> dict[str, float]:
-    """Wall time of a forward pass.
+    """Wall time of a forward pass on this device, the input being there.
 
     Parameters
     ----------
     network : Module
-        Set to evaluation.
+        Set to evaluation, and moved to the device.
     shape : tuple of int, (B, C, D, H, W)
         Input.
     repeats, warmup : int
@@ -38,13 +38,15 @@ def measure_latency(
     dict
         ``median_ms`` and ``iqr_ms`` (third minus first quartile), and ``repeats``.
     """
-    network.eval()
-    x = torch.zeros(shape)
+    device = compute_device()
+    network.to(device).eval()
+    x = torch.zeros(shape, device=device)
     times = []
-    with torch.inference_mode(), autocast(precision):
+    with torch.inference_mode(), autocast(precision, device):
         for _ in range(warmup + repeats):
             begun = time.perf_counter()
             network(x)
+            synchronize(device)
             times.append(1e3 * (time.perf_counter() - begun))
     low, median, high = map(float, np.percentile(times[warmup:], [25, 50, 75]))
     return {"median_ms": round(median, 4), "iqr_ms": round(high - low, 4), "repeats": repeats}
@@ -56,18 +58,19 @@ def training_step(network: nn.Module, shape: tuple[int, ...], precision: str) ->
     The loss is a cross-entropy with a softmax term at each output, which costs what Dice with
     cross-entropy does.
     """
-    network.train()
+    device = compute_device()
+    network.to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device)
 
     def step() -> None:
         optimizer.zero_grad()
-        with autocast(precision):
+        with autocast(precision, device):
             outputs = network(x)
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=device)
         for logits in outputs if isinstance(outputs, list) else [outputs]:
             logits = logits.float()
-            target = torch.zeros((logits.shape[0], *logits.shape[2:]), dtype=torch.long)
+            target = torch.zeros((logits.shape[0], *logits.shape[2:]), dtype=torch.long, device=device)
             loss = loss + F.cross_entropy(logits, target) + logits.softmax(1).square().mean()
         loss.backward()
         optimizer.step()
@@ -78,37 +81,32 @@ def training_step(network: nn.Module, shape: tuple[int, ...], precision: str) ->
 def measure_training(
     network: nn.Module, shape: tuple[int, ...], repeats: int, warmup: int = 1, precision: str = "auto"
 ) -> float:
-    """CPU seconds of one training step, the median over `repeats`.
+    """CPU seconds of one training step, the median over `repeats`; on a GPU wall seconds.
 
-    CPU time, summed over the threads, depends less than wall time on what else the machine does.
+    CPU time, summed over the threads, depends less than wall time on what else the machine does;
+    beside a GPU the processor only waits.
     """
+    device = compute_device()
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
     step = training_step(network, shape, precision)
     times = []
     for _ in range(warmup + repeats):
-        begun = time.process_time()
+        begun = clock()
         step()
-        times.append(time.process_time() - begun)
+        synchronize(device)
+        times.append(clock() - begun)
     return float(np.median(times[warmup:]))
 
 
 def device_record(threads: int, precision: str) -> dict[str, Any]:
-    """On what a measurement was made: processor, cores, versions, threads and precision."""
+    """On what a measurement was made: GPU or processor, cores, versions, threads and precision."""
+    device = compute_device()
     return {
-        "processor": _processor(),
+        "processor": device_name(device),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": torch.__version__,
         "threads": threads,
-        "precision": "bf16" if resolve_precision(precision) is not None else "float32",
+        "precision": "bf16" if resolve_precision(precision, device) is not None else "float32",
     }
-
-
-def _processor() -> str:
-    """The processor's name as its vendor gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

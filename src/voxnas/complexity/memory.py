@@ -2,7 +2,8 @@
 
 In a fresh process the peak is the network's alone. The high-water mark is reset after torch is
 imported and warm, and the increment over the memory at that moment is the answer; it holds the
-weights, and in training their gradients and the optimizer's state.
+weights, and in training their gradients and the optimizer's state. Where there is a GPU, its
+memory is the one that counts.
 """
 
 from __future__ import annotations
@@ -74,23 +75,31 @@ def _answer(request: dict[str, Any]) -> float | None:
 
     from voxnas.complexity.measured import training_step
     from voxnas.nn.build import build_network
+    from voxnas.nn.device import compute_device
     from voxnas.nn.precision import autocast
 
-    if not Path("/proc/self/status").exists():
+    device = compute_device()
+    cuda = device.type == "cuda"
+    if not cuda and not Path("/proc/self/status").exists():
         return None
     torch.set_num_threads(request["threads"])
-    with autocast(request["precision"]):  # loads what every network needs
-        torch.nn.Conv3d(1, 1, 3)(torch.zeros(1, 1, 8, 8, 8)).sum().backward()
-    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark (proc(5))
-    before = _status("VmRSS")
+    with autocast(request["precision"], device):  # loads what every network needs
+        torch.nn.Conv3d(1, 1, 3).to(device)(torch.zeros(1, 1, 8, 8, 8, device=device)).sum().backward()
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device) / 2**20
+    else:
+        Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark (proc(5))
+        before = _status("VmRSS")
     network = build_network(parse_architecture(request["architecture"]))
     if request["training"]:
         training_step(network, tuple(request["shape"]), request["precision"])()
     else:
-        network.eval()
-        with torch.inference_mode(), autocast(request["precision"]):
-            network(torch.zeros(request["shape"]))
-    return _status("VmHWM") - before
+        network.to(device).eval()
+        with torch.inference_mode(), autocast(request["precision"], device):
+            network(torch.zeros(request["shape"], device=device))
+    peak = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else _status("VmHWM")
+    return peak - before
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from voxnas.core.architecture import CNN, Linear, UNet
 from voxnas.core.errors import UserError
 from voxnas.io.weights import load_weights
 from voxnas.nn.build import build_network
+from voxnas.nn.device import compute_device, device_of
 from voxnas.nn.precision import autocast
 from voxnas.training.linear import LinearModel
 from voxnas.training.sampler import centred_start, crop_or_pad
@@ -23,7 +24,7 @@ WHOLE_VOLUME = 2.0  # a volume of at most so many patches is predicted at once
 
 
 def load_trained(architecture: UNet | CNN | Linear, weights_path: str | Path) -> nn.Module:
-    """The network with its trained weights, ready for prediction.
+    """The network with its trained weights, ready for prediction on a GPU where there is one.
 
     For regression the attribute ``target_scale`` holds the mean and the deviation of the training
     scans' values, with which :func:`predict_vector` gives values in the target's own units.
@@ -43,7 +44,7 @@ def load_trained(architecture: UNet | CNN | Linear, weights_path: str | Path) ->
         raise UserError(f"{weights_path} holds the weights of another network", "train this one") from None
     scale = (float(metadata.get("target_mean", 0.0)), float(metadata.get("target_sd", 1.0)))
     network.target_scale = scale  # type: ignore[assignment]
-    return network.eval()
+    return network.to(compute_device()).eval()
 
 
 def padded_size(shape: Sequence[int], patch: Sequence[int]) -> list[int]:
@@ -68,7 +69,7 @@ def predict_probabilities(
     Parameters
     ----------
     network : nn.Module
-        In evaluation mode.
+        In evaluation mode, on the device that is to predict.
     image : Tensor, (C, D, H, W)
         Preprocessed scan.
     patch : 3 ints
@@ -81,25 +82,27 @@ def predict_probabilities(
     Returns
     -------
     Tensor, (K, D, H, W), float32
+        On the CPU.
     """
+    device = device_of(network)
 
     def forward(x: Tensor) -> Tensor:
-        with autocast(precision):
+        with autocast(precision, device):
             return network(x).float()
 
     shape = image.shape[1:]
     size = padded_size(shape, patch)
-    padded = crop_or_pad(image, centred_start(shape, size), size)[None]
+    padded = crop_or_pad(image, centred_start(shape, size), size)[None].to(device)
     whole = prod(size) <= WHOLE_VOLUME * prod(patch)
     axes = chain.from_iterable(combinations((2, 3, 4), n) for n in range(4)) if mirror else [()]
-    total, copies = torch.zeros(()), 0
+    total, copies = torch.zeros((), device=device), 0
     for flips in axes:
         x = padded.flip(flips) if flips else padded
         logits = forward(x) if whole else _slide(forward, x, patch)
         total = total + (logits.flip(flips) if flips else logits).softmax(1)
         copies += 1
     back = [-s for s in centred_start(shape, size)]
-    return crop_or_pad(total[0] / copies, back, shape)
+    return crop_or_pad(total[0] / copies, back, shape).cpu()
 
 
 def _slide(forward: Callable[[Tensor], Tensor], x: Tensor, patch: Sequence[int]) -> Tensor:
@@ -116,7 +119,7 @@ def predict_vector(network: nn.Module, image: Tensor, patch: Sequence[int], prec
     Parameters
     ----------
     network : nn.Module
-        In evaluation mode.
+        In evaluation mode, on the device that is to predict.
     image : Tensor, (C, D, H, W)
         Preprocessed scan; cropped or padded about its middle to the patch.
     patch : 3 ints
@@ -127,9 +130,11 @@ def predict_vector(network: nn.Module, image: Tensor, patch: Sequence[int], prec
     Returns
     -------
     Tensor, (K,), float32
+        On the CPU.
     """
-    x = crop_or_pad(image, centred_start(image.shape[1:], patch), patch)[None]
-    with autocast(precision):
-        values = network(x)[0].float()
+    device = device_of(network)
+    x = crop_or_pad(image, centred_start(image.shape[1:], patch), patch)[None].to(device)
+    with autocast(precision, device):
+        values = network(x)[0].float().cpu()
     mean, sd = getattr(network, "target_scale", (0.0, 1.0))
     return values * sd + mean

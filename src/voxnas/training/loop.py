@@ -88,7 +88,7 @@ def fit(
     Parameters
     ----------
     network : nn.Module
-        Fresh; trained in place.
+        Fresh; trained in place, on the backend's device.
     job : TrainingJob
         What to train.
     training : dict
@@ -98,7 +98,8 @@ def fit(
     """
     loss_of, batch_size, total = LOSSES[job.recipe.loss], training["batch_size"], job.samples
     marks = [math.ceil(total * (i + 1) / training["validations"]) for i in range(training["validations"])]
-    optimizer = build_optimizer(network, job.recipe)
+    device = backend.device
+    optimizer = build_optimizer(network.to(device), job.recipe)
     model, optimizer = backend.prepare(network, optimizer)
     progress = _restore(network, optimizer, around)
     begun = progress.samples
@@ -111,11 +112,11 @@ def fit(
         samples = range(seen, min(seen + batch_size, total))
         mine = backend.share(samples)
         # A process without a share still takes part in the exchange of gradients, with weight 0.
-        images, targets = sampler.batch(mine or samples[:1])
+        images, targets = (t.to(device, non_blocking=True) for t in sampler.batch(mine or samples[:1]))
         rate = job.recipe.learning_rate * learning_rate_factor(job.recipe.schedule, seen / total)
         set_learning_rate(optimizer, rate)
         torch.manual_seed(derive_seed(job.seed, "step", seen, backend.rank))  # for dropout
-        with autocast(training["precision"]):
+        with autocast(training["precision"], device):
             outputs = model(images)
         loss = supervised(loss_of, outputs, targets) * (len(mine) / len(samples))
         backend.backward(loss)

@@ -98,7 +98,7 @@ def supervised(loss: SampleLoss, outputs: Tensor | Sequence[Tensor], target: Ten
     if isinstance(outputs, Tensor):
         return loss(outputs.float(), target).mean()
     weights = [2.0**-i for i in range(len(outputs))]
-    total = torch.zeros(())
+    total = torch.zeros((), device=target.device)
     for weight, logits in zip(weights, outputs, strict=True):
         size = logits.shape[2:]
         matched = target

@@ -14,10 +14,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from voxnas import __version__
+from voxnas.core.host import processor_name
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import TrainingJob
 from voxnas.data.digest import data_digest
@@ -186,9 +186,9 @@ def _write_run(entry: Entry, launch: Launch, wall: float, facts: dict[str, Any])
     write_json(
         entry.run,
         {
-            **facts,
             "host": socket.gethostname(),
             "device": processor_name(),
+            **facts,
             "versions": {"python": platform.python_version(), "voxnas": __version__, **facts.get("versions", {})},
             "launcher": launch.launcher,
             "processes": launch.processes,
@@ -198,12 +198,3 @@ def _write_run(entry: Entry, launch: Launch, wall: float, facts: dict[str, Any])
             "peak_rss_mib": max(old.get("peak_rss_mib", 0), children.ru_maxrss // 1024),
         },
     )
-
-
-def processor_name() -> str:
-    """Name of the processor, as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

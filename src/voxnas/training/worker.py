@@ -25,6 +25,7 @@ from voxnas.data.dataset import StudyData
 from voxnas.io.records import read_json, read_record, write_json, write_text
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
+from voxnas.nn.device import device_name, device_of
 from voxnas.nn.precision import resolve_precision
 from voxnas.training.distributed.base import Backend
 from voxnas.training.distributed.launch import LAUNCHERS, join_backend
@@ -93,17 +94,25 @@ def train_entry(
             keep_state=keep_state,
             log=_log if backend.rank == 0 else lambda line: None,
         )
+        around.log(f"training on {device_name(backend.device)}")
         outcome = fit(network, job, training, sampler, validate, backend, around)
     if backend.rank == 0:
-        precision = "float32" if resolve_precision(training["precision"]) is None else "bf16"
-        _record(entry, network, targets, outcome, precision, keep_state)
+        device = device_of(network)
+        precision = "float32" if resolve_precision(training["precision"], device) is None else "bf16"
+        facts = {"device": device_name(device), "precision": precision}
+        _record(entry, network, targets, outcome, facts, keep_state)
     return outcome
 
 
 def _record(
-    entry: Entry, network: torch.nn.Module, targets: Targets, outcome: Outcome, precision: str, keep_state: bool
+    entry: Entry,
+    network: torch.nn.Module,
+    targets: Targets,
+    outcome: Outcome,
+    facts: dict[str, Any],
+    keep_state: bool,
 ) -> None:
-    facts = {"precision": precision, "resumed_from": outcome.resumed_from, "versions": {"torch": torch.__version__}}
+    facts = {**facts, "resumed_from": outcome.resumed_from, "versions": {"torch": torch.__version__}}
     write_json(entry.ended, {"how": outcome.state.lower(), "facts": facts})
     if outcome.state == "INTERRUPTED":
         _log(f"interrupted, state saved at {outcome.samples} samples")
@@ -128,9 +137,9 @@ def curve_text(curve: list[dict[str, float]]) -> str:
 def _kind(error: BaseException) -> str:
     """``memory``, ``lost`` (another process of the group is gone) or ``error``."""
     text = str(error)
-    if isinstance(error, MemoryError) or "can't allocate memory" in text:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
         return "memory"
-    gone = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+    gone = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
     lost = type(error).__name__ == "HorovodInternalError" or any(words in text for words in gone)
     return "lost" if lost else "error"
 

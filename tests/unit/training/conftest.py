@@ -81,6 +81,12 @@ def make_job(task="segmentation", samples=8, **changes):
     return TrainingJob(**{**fields, **changes})
 
 
+@pytest.fixture(autouse=True)
+def on_the_cpu(monkeypatch):
+    """These tests ask for equality to the last bit, which a GPU does not give."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
 @pytest.fixture
 def new_study(tmp_path):
     """Function that writes a study and gives its paths; arguments as of make_study."""

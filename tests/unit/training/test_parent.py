@@ -16,7 +16,7 @@ from voxnas.io.records import read_record, write_json
 from voxnas.io.weights import load_weights
 from voxnas.training.jobs import network_job, proposal_job
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def propose(paths, job, samples, **changes):

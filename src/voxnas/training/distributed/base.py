@@ -18,10 +18,18 @@ class Backend(ABC):
 
     rank: int
     size: int
+    device: torch.device  # where this process computes
 
     @abstractmethod
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Give all processes the weights of process 0, and join network and optimizer to the others.
+
+        Parameters
+        ----------
+        network : nn.Module
+            On this process's device.
+        optimizer : Optimizer
+            Of the network.
 
         Returns
         -------
@@ -41,7 +49,7 @@ class Backend(ABC):
 
     @abstractmethod
     def sum(self, values: Tensor) -> Tensor:
-        """Sum of a float tensor over all processes, of any shape; every process gets it."""
+        """Sum of a float tensor over all processes, of any shape and on any device; every process gets it there."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Horovod over gloo: the only file that imports it."""
+"""Horovod, over gloo or as it was built: the only file that imports it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from voxnas.core.errors import UserError
+from voxnas.nn.device import compute_device
 from voxnas.training.distributed.base import Backend, clip_and_step
 
 try:
@@ -17,11 +18,13 @@ except ImportError as error:
 
 
 class HorovodBackend(Backend):
-    """One process of a ``horovodrun``."""
+    """One process of a ``horovodrun``; on a GPU where Horovod was built with CUDA and each process has one."""
 
     def __init__(self) -> None:
         hvd.init()
         self.rank, self.size = hvd.rank(), hvd.size()
+        gpus = torch.cuda.device_count() if hvd.cuda_built() else 0
+        self.device = compute_device(hvd.local_rank()) if hvd.local_size() <= gpus else torch.device("cpu")
 
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Broadcast the weights and sum gradients while backward runs.
@@ -46,7 +49,7 @@ class HorovodBackend(Backend):
 
     def sum(self, values: Tensor) -> Tensor:
         """Sum over all processes."""
-        return hvd.allreduce(values, op=hvd.Sum, name="values")
+        return hvd.allreduce(values.to(self.device), op=hvd.Sum, name="values").to(values.device)
 
     def close(self) -> None:
         """Shut Horovod down."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from voxnas.nn.device import compute_device
 from voxnas.training.distributed.base import Backend, clip_and_step
 
 
@@ -13,6 +14,9 @@ class SingleBackend(Backend):
 
     rank = 0
     size = 1
+
+    def __init__(self) -> None:
+        self.device = compute_device()
 
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Return both as they are."""
