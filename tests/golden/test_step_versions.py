@@ -26,7 +26,8 @@ ROOTS = {
     "train": ["voxnas.cli.train", "voxnas.training.worker"],
     "select": ["voxnas.cli.select"],
     "evaluate": ["voxnas.cli.evaluate"],
-    "benchmark": ["voxnas.cli.benchmark", "voxnas.cli.profile"],
+    "profile": ["voxnas.cli.profile"],
+    "benchmark": ["voxnas.cli.benchmark"],
     "figures": ["voxnas.cli.figures"],
     "report": ["voxnas.cli.report"],
 }

@@ -165,7 +165,11 @@ def make_fake_study(root, task="segmentation"):
             for scan in names[:TEST]:
                 moved = np.roll(volume, number % 2, axis=0)
                 nibabel.Nifti1Image(moved, np.diag([1, 1, 2, 1])).to_filename(folder / f"{scan}.nii.gz")
-    write_json(paths.finalists, {"schema_version": 1, "networks": [n.plain() for n in networks]})
+    searches = {n.source: 4 for n in networks}
+    write_json(
+        paths.finalists,
+        {"schema_version": 1, "searches": searches, "networks": [n.plain() for n in networks]},
+    )
     lines = [
         json.dumps({"reader": "evaluate", "key": n.key, "scans_digest": "abc", "count": TEST, "time": "2026-01-01"})
         for n in networks

@@ -9,7 +9,7 @@ rule profile:
         network=f"{NETWORK}/network.json",
         plan="results/{study}/preprocess/plan.json",
         train=spec("train"),
-        spec=spec("benchmark"),
+        spec=spec("profile"),
     output:
         f"{NETWORK}/profile.json",
     log:

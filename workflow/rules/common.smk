@@ -11,7 +11,7 @@ shell.prefix(f"export PYTHONPATH={SOURCE}/src:${{{{PYTHONPATH:-}}}}; ")
 
 from snakemake.exceptions import WorkflowError
 
-from voxnas.core.baselines import baselines_for
+from voxnas.core.baselines import BASELINES, baselines_for
 from voxnas.core.canonical import canonical_json
 from voxnas.core.errors import UserError
 from voxnas.core.settings import StudySettings, needs_calibration, parse_settings
@@ -61,7 +61,9 @@ def settings_of(wildcards):
 
 def baseline_names(settings):
     names = settings.baselines.names
-    return baselines_for(settings.task) if names == ("auto",) else names
+    if names != ("auto",):
+        return names
+    return [name for name in baselines_for(settings.task) if BASELINES[name].scaled]
 
 
 def searches_of(settings):

@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network, Proposal, Result
 from voxnas.io.records import read_json, read_record
@@ -19,9 +18,13 @@ def networks(paths: StudyPaths) -> list[Network]:
 
 
 def searches(paths: StudyPaths) -> list[str]:
-    """Names of the searches that took at least one step, baselines last."""
-    found = [p.name for p in (paths.root / "search").glob("*") if (p / "steps").is_dir()]
-    return sorted(found, key=lambda name: (name.startswith("baseline-"), name))
+    """Names of the searches from which the networks were selected, baselines last."""
+    return sorted(_steps(paths), key=lambda name: (name.startswith("baseline-"), name))
+
+
+def _steps(paths: StudyPaths) -> dict[str, int]:
+    """Steps of each search that were selected from; what else lies in the folder is left from other settings."""
+    return {name: steps for name, steps in read_json(paths.finalists)["searches"].items() if steps}
 
 
 def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
@@ -30,16 +33,13 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a finished step, in order: step, trial, origin, state, reason, key, score (None
+        One row a step that trained, in order: step, trial, origin, state, reason, key, score (None
         where it failed), parameters, macs, and the cost of the step itself in samples and in
         cpu_seconds (a step that continues a trial does not pay for it twice).
     """
     rows: list[dict[str, Any]] = []
     paid: dict[str, tuple[int, float]] = {}
-    folder = paths.step(search, 0).parent
-    for step in sorted((int(p.name) for p in folder.glob("*") if p.name.isdigit()), key=int):
-        if not (paths.step(search, step) / "result.json").is_file():
-            continue
+    for step in range(_steps(paths).get(search, 0)):
         result = read_record(paths.step(search, step) / "result.json", Result)
         if result.state == "SKIPPED":
             continue
@@ -80,10 +80,8 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
 
 def seed_results(paths: StudyPaths, key: str) -> dict[int, Result]:
     """Results of a network's trainings by seed."""
-    folders = sorted(paths.network(key).glob("seed-*/result.json"), key=lambda p: int(p.parent.name[5:]))
-    if not folders:
-        raise UserError(f"{paths.network(key)} holds no trained seed", "run the stage `train`")
-    return {int(p.parent.name[5:]): read_record(p, Result) for p in folders}
+    seeds = range(read_json(paths.spec("benchmark"))["seeds"])
+    return {seed: read_record(paths.seed(key, seed) / "result.json", Result) for seed in seeds}
 
 
 def curve(paths: StudyPaths, key: str, seed: int) -> pd.DataFrame:

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     paths = StudyPaths(arguments.study)
     network = read_record(paths.network(arguments.key) / "network.json", Network)
     training = read_json(paths.spec("train"))["training"]
-    repeats = read_json(paths.spec("benchmark"))["latency_repeats"]
+    repeats = read_json(paths.spec("profile"))["latency_repeats"]
     record = profile_network(network.architecture, read_json(paths.plan), training, repeats)
     write_json(arguments.output, {"key": network.key, **record})
     print(

@@ -48,8 +48,12 @@ def run(arguments: argparse.Namespace) -> None:
     )
     for line in left_out:
         print(f"voxnas select: {line}", file=sys.stderr)
-    records = [network.plain() for network in networks]
-    write_json(arguments.output, {"schema_version": SCHEMA_VERSION, "networks": records})
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "searches": {search: len(chain.proposals) for search, chain in chains.items()},
+        "networks": [network.plain() for network in networks],
+    }
+    write_json(arguments.output, record)
     for network in networks:
         score = "" if network.search_score is None else f", search score {network.search_score:.4f}"
         print(f"{network.name}: {network.key}{score}")

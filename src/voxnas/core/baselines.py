@@ -16,15 +16,20 @@ from voxnas.core.layers import list_layers
 from voxnas.core.registry import Registry
 
 Pair = tuple[UNet | CNN | Linear, Recipe]
+Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
 SMALLEST_BOTTLENECK = 4  # voxels along each axis, as in nnU-Net
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A registered baseline; call it with the plan and the limits."""
+    """A registered baseline; call it with the plan and the limits.
 
-    build: Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
+    ``scaled`` says whether it keeps to the limits; one that does not has its published size.
+    """
+
+    build: Build
     tasks: tuple[str, ...]
+    scaled: bool
 
     def __call__(self, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
         """Return architecture and recipe for the data of `plan` under `limits` (LimitSettings as plain data)."""
@@ -34,11 +39,11 @@ class Baseline:
 BASELINES: Registry[Baseline] = Registry("baseline")
 
 
-def baseline(name: str, *tasks: str) -> Callable[[Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]], Baseline]:
+def baseline(name: str, *tasks: str, scaled: bool = True) -> Callable[[Build], Baseline]:
     """Decorator: register a baseline under `name` for the given tasks."""
 
-    def enter(function: Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]) -> Baseline:
-        return BASELINES.register(name)(Baseline(function, tasks))
+    def enter(function: Build) -> Baseline:
+        return BASELINES.register(name)(Baseline(function, tasks, scaled))
 
     return enter
 
@@ -103,7 +108,7 @@ NNUNET_RECIPE = Recipe(
 )
 
 
-@baseline("nnunet", "segmentation")
+@baseline("nnunet", "segmentation", scaled=False)
 def nnunet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """The nnU-Net plan (Isensee et al. 2021) at its published width, 32 to 320, whatever the limits."""
     return _nnunet(plan, 32), NNUNET_RECIPE

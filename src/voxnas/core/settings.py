@@ -94,7 +94,7 @@ class SplitSettings(Settings):
 class LimitSettings(Settings):
     """Hard limits: a network beyond one of them is never proposed."""
 
-    parameters: Positive | None = Field(None, description="Largest number of parameters.")
+    parameters: Positive | None = Field(500_000, description="Largest number of parameters.")
     macs: Positive | None = Field(None, description="Largest number of multiply-adds for one patch.")
     latency_ms: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Largest latency of one patch in ms, as predicted by the study's calibration."
@@ -121,14 +121,15 @@ class SearchSettings(Settings):
     start: bool = Field(True, description="First trial: the nnU-Net plan of the data, scaled to the limits.")
     budget: Budget = Field(Budget(amount=240), description="Budget of one trial.")
     limits: LimitSettings = Field(LimitSettings(), description="Hard limits on every proposed network.")
-    finalists: Positive = Field(2, description="Networks of each method that are retrained at full budget.")
+    finalists: Positive = Field(1, description="Networks of each method that are retrained at full budget.")
 
 
 class BaselineSettings(Settings):
     """Hand-made networks, with the same freedom of recipe and the same budgets."""
 
     names: tuple[str, ...] = Field(
-        ("auto",), description="Registered baselines; `auto`: those that fit the task; an empty list: none."
+        ("auto",),
+        description="Registered baselines; `auto`: those of the task that are scaled to the limits; empty: none.",
     )
     steps: Positive = Field(2, description="Recipes tried for each baseline; its own recipe is the first.")
 

@@ -6,7 +6,7 @@ scikit-optimize takes a second or more to import, so it is imported where a mode
 from __future__ import annotations
 
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,7 @@ def rank_by_improvement(
     return np.lexsort((predicted, -improvement))
 
 
-def _model(kind: Literal["gp", "forest"], seed: int):
+def _model(kind: Literal["gp", "forest"], seed: int) -> Any:
     from skopt.learning import GaussianProcessRegressor, RandomForestRegressor
     from skopt.learning.gaussian_process.kernels import ConstantKernel, Matern
 
