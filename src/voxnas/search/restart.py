@@ -18,6 +18,7 @@ import yaml
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import StudySettings, parse_settings
+from voxnas.core.settings_files import read_study_file
 from voxnas.io.records import read_json
 from voxnas.training.store import lease_holders
 
@@ -188,7 +189,7 @@ def find_study(folder: Path, text: str) -> tuple[Path | None, str]:
         known = sorted({default, *(p.stem for p in (folder / "config" / "studies").glob("*.yaml"))})
         raise UserError(f"there is no study {text!r} ({file} does not exist)", f"known here: {', '.join(known)}")
     try:
-        raw = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        raw = read_study_file(str(file))
     except yaml.YAMLError as error:
         raise UserError(f"{file} is not YAML: {error}") from None
     return file, parse_settings(raw, str(file)).study

@@ -22,7 +22,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     studies = tmp_path / "config" / "studies"
     studies.mkdir(parents=True)
-    (studies / "brains.yaml").write_text("study: brains\n")
+    (studies / "brains.yaml").write_text("study: brains\ndata: {folder: brains}\n")
     spec = tmp_path / "results" / "brains" / "spec"
     spec.mkdir(parents=True)
     (spec / "index.json").write_text('{"data_root": "/data/brains"}')
