@@ -268,6 +268,9 @@ class SearchSpace:
                 "kernel": max(architecture.kernels[0]),
                 "decoder_blocks": wanted.get("decoder_blocks", [1])[-1],
             }
+        if not any(p.target == "optimizer" and p.contains(recipe.optimizer) for p in self.parameters):
+            # The numbers of one optimizer mean nothing to another: the middle of its ranges is nearer.
+            wanted = {k: v for k, v in wanted.items() if k not in ("learning_rate", "weight_decay")}
         values = {p.name: p.nearest(wanted[p.target]) for p in self.parameters if p.target in wanted}
         return self._complete(values, None)
 
