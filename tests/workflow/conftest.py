@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 PROJECT = Path(__file__).parents[2]
 TINY = PROJECT / "config" / "test" / "tiny.yaml"
@@ -49,10 +50,15 @@ def planned_jobs(text: str) -> dict[str, int]:
 
 
 @pytest.fixture(scope="session")
-def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Working folder of a tiny study that has run to its end."""
-    folder = tmp_path_factory.mktemp("finished")
-    snakemake(folder, "--configfile", str(write_study(folder)), "--cores", "2")
+def finished_study(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Working folder of a tiny study that has run to its end; parallel test processes share one."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished_study"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "ended").exists():
+            folder.mkdir(exist_ok=True)
+            snakemake(folder, "--configfile", str(write_study(folder)), "--cores", "2")
+            (folder / "ended").touch()
     return folder
 
 
