@@ -31,7 +31,7 @@ run: $(ENV)  ## run the default study on the embedded data set
 	@echo "Done. Open results/phantom/report.html"
 
 test: $(DEV)  ## run the tests; those on real data need VOXNAS_TEST_DATA
-	OMP_NUM_THREADS=1 python -m pytest -n $(CORES)
+	OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --maxprocesses 4 --dist worksteal
 
 check: $(DEV)  ## check style, types, layers and the workflow
 	@failed=; \
