@@ -24,6 +24,8 @@ RANDOM_CANDIDATES = 300
 MUTANTS = 300
 PARENTS = 5
 MUTATIONS = 8
+APART = 0.15  # of a parameter's range, in at least one parameter, from every trial: less only repeats it
+INTERLEAVE = 3  # every third surrogate step looks at random candidates alone (Hutter et al. 2011, SMAC)
 
 
 def propose(situation: Situation) -> Pick | None:
@@ -76,16 +78,21 @@ def _design(situation: Situation) -> Iterator[Candidate]:
 
 
 def _candidates(situation: Situation, known: list[Observation]) -> list[Candidate]:
-    """Free candidates without repeats: random ones, and mutants of the best trials."""
+    """Free candidates that repeat neither each other nor a trial: random ones, and mutants of the best."""
     space = situation.domain.space
     rng = np.random.default_rng(derive_seed(situation.seed, "candidates", situation.step))
-    best = sorted(known, key=lambda o: (o.score is None, -(o.score or 0.0), o.step))[:PARENTS]
     configs = [space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
-    for index in range(MUTANTS):
+    best = sorted(known, key=lambda o: (o.score is None, -(o.score or 0.0), o.step))[:PARENTS]
+    mutants = 0 if (situation.step - situation.first) % INTERLEAVE == 0 else MUTANTS
+    for index in range(mutants):
         config = best[index % len(best)].config
         # One to eight steps away: with noisy scores, the nearest neighbours only repeat the parent.
         for _ in range(1 + index // len(best) % MUTATIONS):
             config = space.mutate(config, rng)
         configs.append(config)
     found = {c.key: c for c in map(situation.domain.candidate, configs)}
-    return [c for c in found.values() if situation.is_free(c)]
+    free = [c for c in found.values() if situation.is_free(c)]
+    tried = np.array([space.encode(config) for config in (*(o.config for o in known), *situation.pending) if config])
+    codes = np.array([space.encode(c.config) for c in free]).reshape(len(free), tried.shape[1])
+    distances = np.abs(codes[:, None] - tried[None]).max(axis=2).min(axis=1)
+    return [c for c, distance in zip(free, distances, strict=True) if distance >= APART] or free
