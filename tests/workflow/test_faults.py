@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from conftest import PROJECT, snakemake, write_study
+from running import PROJECT, snakemake, write_study
 
 
 def decisions(folder: Path) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from conftest import PROJECT, snakemake, write_study
+from running import PROJECT, snakemake, write_study
 
 OUTER = """
 module voxnas:

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import planned_jobs, snakemake, write_study
+from running import planned_jobs, snakemake, write_study
 
 LATER = {"index": "plan", "preprocess": "step", "search": "select", "train": "evaluate", "benchmark": "report"}
 

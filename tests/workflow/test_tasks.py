@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import snakemake, write_study
+from running import snakemake, write_study
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
