@@ -154,7 +154,8 @@ def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:
 def _parameters(space: dict[str, Any]) -> tables.Table:
     """Parameters of a search space with what they may be."""
     rows = []
-    for name, entry in space.get("parameters", {}).items():
+    for name, written in space.get("parameters", {}).items():
+        entry = written if isinstance(written, dict) else {"choices": [written]}  # one value is written bare
         if "choices" in entry:
             allowed = ", ".join(json.dumps(c) if isinstance(c, list) else str(c) for c in entry["choices"])
         else:

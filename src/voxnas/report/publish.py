@@ -28,7 +28,7 @@ def publish_study(study: str | Path, output: str | Path) -> None:
         shutil.copy(table, output)
     for table in sorted(paths.root.glob("search/*/trials.tsv")):
         shutil.copy(table, output / f"trials-{table.parent.name}.tsv")
-    shutil.copytree(paths.figures, output / "figures")
+    shutil.copytree(paths.figures, output / "figures", ignore=shutil.ignore_patterns(".*"))
     write_json(output / "provenance.json", provenance(paths))
 
 

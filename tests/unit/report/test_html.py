@@ -1,7 +1,9 @@
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
+import yaml
 
 from voxnas.benchmark.leaderboard import benchmark
 from voxnas.benchmark.metrics import MEASURES
@@ -9,7 +11,7 @@ from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.io.records import read_json, write_json, write_text
 from voxnas.io.tables import write_table
-from voxnas.report.html import inline_svg, render_report
+from voxnas.report.html import _parameters, inline_svg, render_report
 from voxnas.report.sentence import headline
 
 VOID = {"meta", "br", "path", "rect", "use", "image", "link"}
@@ -103,3 +105,10 @@ def test_ids_of_two_figures_never_meet():
     one = inline_svg(svg, "front")
     assert one.startswith('<svg role="img"') and 'id="front-a"' in one
     assert 'href="#front-a"' in one and "url(#front-a)" in one
+
+
+@pytest.mark.parametrize("space", sorted((Path(__file__).parents[3] / "config/search_spaces").glob("*.yaml")), ids=str)
+def test_every_parameter_of_the_shipped_spaces_is_shown(space):
+    raw = yaml.safe_load(space.read_text())
+    shown = str(_parameters(raw))
+    assert all(name in shown for name in raw["parameters"])
