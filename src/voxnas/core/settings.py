@@ -108,7 +108,8 @@ class SearchSettings(Settings):
         ("bayesian", "random"), min_length=1, description="Proposers to run, each with the same number of steps."
     )
     space: str = Field(
-        "auto", description="Search space: a name in config/search_spaces, a YAML file, or `auto` (by the task)."
+        "auto",
+        description="Search space: a name in config/search_spaces, a YAML file, or `auto`: unet-small or cnn, by the task.",
     )
     steps: Annotated[int, Field(ge=0)] = Field(
         6, description="Steps of each method; raising it runs only the new ones."
@@ -119,7 +120,7 @@ class SearchSettings(Settings):
     )
     surrogate: Literal["gp", "forest"] = Field("gp", description="Bayesian: Gaussian process or random forest.")
     start: bool = Field(True, description="First trial: the nnU-Net plan of the data, scaled to the limits.")
-    budget: Budget = Field(Budget(amount=240), description="Budget of one trial.")
+    budget: Budget = Field(Budget(amount=160), description="Budget of one trial.")
     limits: LimitSettings = Field(LimitSettings(), description="Hard limits on every proposed network.")
     finalists: Positive = Field(1, description="Networks of each method that are retrained at full budget.")
 
@@ -137,7 +138,7 @@ class BaselineSettings(Settings):
 class TrainingSettings(Settings):
     """Training of trials and finalists."""
 
-    budget: Budget = Field(Budget(amount=600), description="Budget of one finalist or baseline, per seed.")
+    budget: Budget = Field(Budget(amount=400), description="Budget of one finalist or baseline, per seed.")
     seeds: Positive = Field(2, description="Seeds per finalist and baseline.")
     batch_size: Positive = Field(2, description="Global batch, whatever the number of processes.")
     patch: Literal["auto"] | Patch = Field(
