@@ -109,7 +109,7 @@ class SearchSettings(Settings):
     )
     space: str = Field(
         "auto",
-        description="Search space: a name in config/search_spaces, a YAML file, or `auto`: unet-small or cnn, by the task.",
+        description="A name in config/search_spaces, a YAML file, or `auto`: unet-small or cnn, by the task.",
     )
     steps: Annotated[int, Field(ge=0)] = Field(
         6, description="Steps of each method; raising it runs only the new ones."
