@@ -112,6 +112,10 @@ def make_fake_study(root, task="segmentation"):
     networks = []
     for number, (name, (width, level)) in enumerate(levels.items()):
         source = {"small": "baseline-small"}.get(name, name.split("-")[0])
+        baseline = source.removeprefix("baseline-") if source.startswith("baseline-") else None
+        space = {"family": "unet", "parameters": {"kernel": 3}}
+        spec = stage_spec(settings, "search", name=source, method="random", baseline=baseline, space=space)
+        write_json(paths.spec(f"search-{source}"), spec)
         architecture, recipe = _architecture(task, width), Recipe()
         key = network_key(architecture, recipe)
         network = Network(

@@ -16,7 +16,6 @@ class StudyPaths:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self.phantom = self.root / "data"
         self.index = self.root / "index"
         self.scans = self.index / "scans.tsv"
         self.excluded = self.index / "excluded.tsv"
@@ -31,8 +30,6 @@ class StudyPaths:
         self.leaderboard = self.root / "leaderboard.tsv"
         self.comparisons = self.root / "comparisons.tsv"
         self.figures = self.root / "figures"
-        self.report = self.root / "report.html"
-        self.model = self.root / "model"
 
     def spec(self, stage: str) -> Path:
         """Spec of a stage."""

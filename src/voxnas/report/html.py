@@ -20,7 +20,7 @@ from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 from voxnas.report import tables
 from voxnas.report.drawing import winning_network
-from voxnas.report.sentence import hand_made, headline
+from voxnas.report.sentence import hand_made, headline, is_hand_made
 
 
 def render_report(paths: StudyPaths) -> str:
@@ -136,10 +136,10 @@ def _searches(paths: StudyPaths, measure: Measure) -> tables.Table:
 def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:
     """Search space, settings and limits of each method; equal spaces are shown once."""
     shown: dict[str, dict[str, Any]] = {}
-    for path in sorted((paths.root / "spec").glob("search-*.json")):
-        spec = read_json(path)
-        if spec.get("baseline"):
+    for name in results.searches(paths):
+        if is_hand_made(name):
             continue
+        spec = read_json(paths.spec(f"search-{name}"))
         text = json.dumps(spec["space"], sort_keys=True)
         entry = shown.setdefault(text, {"methods": [], "space": spec["space"], "settings": spec["search"]})
         entry["methods"].append(spec["name"])

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from voxnas.benchmark import results
 from voxnas.core.paths import StudyPaths
 from voxnas.io.records import read_json, write_json
 
@@ -26,8 +27,8 @@ def publish_study(study: str | Path, output: str | Path) -> None:
     output.mkdir(parents=True)
     for table in (paths.leaderboard, paths.comparisons):
         shutil.copy(table, output)
-    for table in sorted(paths.root.glob("search/*/trials.tsv")):
-        shutil.copy(table, output / f"trials-{table.parent.name}.tsv")
+    for search in results.searches(paths):
+        shutil.copy(paths.trials(search), output / f"trials-{search}.tsv")
     shutil.copytree(paths.figures, output / "figures", ignore=shutil.ignore_patterns(".*"))
     write_json(output / "provenance.json", provenance(paths))
 
