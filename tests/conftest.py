@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run: a failure is one of the code, not of the day.
+settings.register_profile("voxnas", derandomize=True, deadline=None)
+settings.load_profile("voxnas")
 
 
 @pytest.fixture(scope="session")

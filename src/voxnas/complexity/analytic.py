@@ -1,4 +1,4 @@
-"""Cost of an architecture from its layers, in microseconds and without torch."""
+"""Cost of an architecture from its layers, in milliseconds and without torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from voxnas.core.architecture import CNN, Linear, UNet
-from voxnas.core.layers import list_layers
+from voxnas.core.networks import list_layers
 
 
 class Cost(NamedTuple):
@@ -19,7 +19,7 @@ class Cost(NamedTuple):
     macs : int
         Multiply-adds of a forward pass.
     activations : int
-        Output elements of all layers with weights (Radosavovic et al. 2020), which follow the
+        Output elements of all layers that compute (Radosavovic et al. 2020), which follow the
         memory and the time better than MACs do.
     """
 
@@ -28,7 +28,7 @@ class Cost(NamedTuple):
     activations: int
 
 
-def analyze(architecture: UNet | CNN | Linear, size: Sequence[int]) -> Cost:
+def analyze(architecture: UNet | CNN | Linear, size: Sequence[int], frames: int = 1) -> Cost:
     """Count a network's parameters, multiply-adds and activations.
 
     Parameters
@@ -37,9 +37,11 @@ def analyze(architecture: UNet | CNN | Linear, size: Sequence[int]) -> Cost:
         What is built.
     size : sequence of int, (D, H, W)
         Voxels of the input; of the down-sampled input for the linear baseline.
+    frames : int
+        Frames of a clip.
     """
     parameters = macs = activations = 0
-    for layer in list_layers(architecture, size):
+    for layer in list_layers(architecture, size, frames):
         parameters += layer.parameters
         macs += layer.macs
         activations += layer.activations

@@ -15,7 +15,7 @@ from typing import Any
 from voxnas.core.architecture import CNN, Linear, UNet
 from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
-from voxnas.core.layers import list_layers
+from voxnas.core.networks import list_layers
 
 Architecture = UNet | CNN | Linear
 LANES = 16  # a convolution computes its channels in blocks of so many, full or not
@@ -32,7 +32,10 @@ def features(architecture: Architecture, patch: Sequence[int]) -> dict[str, floa
     """
     found = dict.fromkeys(FEATURES, 0.0)
     for layer in list_layers(architecture, patch):
-        voxels = prod(layer.size)
+        if not layer.frames:  # computed in training only
+            found["parameters"] += layer.parameters / 1e6
+            continue
+        voxels = layer.frames * prod(layer.size)
         found["activations"] += layer.out_channels * voxels / 1e6
         found["voxels"] += voxels / 1e6
         found["layers"] += 1e-6

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from voxnas.core.canonical import digest
+from voxnas.core.primitives.base import PRIMITIVES, blocks
 
 Positive = Annotated[int, Field(gt=0)]
 Triple = tuple[Positive, Positive, Positive]
-Block = Literal["plain", "residual", "inverted"]
+Size = tuple[Positive, ...]
 Norm = Literal["instance", "group"]
 Activation = Literal["relu", "leaky_relu", "silu"]
 Downsample = Literal["stride", "max", "average"]
@@ -43,17 +44,26 @@ class _Staged(Record):
     blocks: tuple[Positive, ...] = Field(description="Blocks of each stage.")
     strides: tuple[Triple, ...] = Field(description="Stride on entering each stage, (D, H, W); the first is usually 1.")
     kernels: tuple[Triple, ...] = Field(description="Kernel of each stage's convolutions, (D, H, W), odd.")
-    block: Block = "plain"
-    expansion: Positive = Field(1, description="Expansion of the inverted block; 1 for the other blocks.")
+    block: tuple[str, ...] = Field((), description="Primitive of each stage's blocks; one name stands for all stages.")
+    excite: tuple[bool, ...] = Field((), description="Whether squeeze-and-excitation follows each block of a stage.")
+    expansion: Positive = Field(1, description="Expansion of inverted bottlenecks; 1 where there are none.")
     norm: Norm = "instance"
     activation: Activation = "leaky_relu"
     downsample: Downsample = "stride"
 
     @model_validator(mode="before")
     @classmethod
-    def _neutral_expansion(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("block", "plain") != "inverted":
-            data = {**data, "expansion": 1}
+    def _spread_over_stages(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            stages = len(data.get("widths", ()))
+            block, excite = data.get("block", "plain"), data.get("excite", False)
+            data = {
+                **data,
+                "block": (block,) * stages if isinstance(block, str) else block,
+                "excite": (excite,) * stages if isinstance(excite, bool) else excite,
+            }
+            if not any("expansion" in PRIMITIVES[name].options for name in data["block"] if name in PRIMITIVES):
+                data["expansion"] = 1
         return data
 
     @model_validator(mode="before")
@@ -67,9 +77,12 @@ class _Staged(Record):
     @model_validator(mode="after")
     def _lengths_agree(self) -> _Staged:
         stages = len(self.widths)
-        for name in ("blocks", "strides", "kernels"):
+        for name in ("blocks", "strides", "kernels", "block", "excite"):
             if len(getattr(self, name)) != stages:
                 raise ValueError(f"{name} has {len(getattr(self, name))} entries for {stages} stages")
+        for name in self.block:
+            if name not in PRIMITIVES or not PRIMITIVES[name].block:
+                raise ValueError(f"block {name!r} is not one of {', '.join(blocks())}")
         if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
             raise ValueError("kernels must be odd")
         return self

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxnas.core.architecture import CNN, Linear, Recipe, UNet
-from voxnas.core.layers import list_layers
+from voxnas.core.networks import list_layers
 from voxnas.core.registry import Registry
 
 Pair = tuple[UNet | CNN | Linear, Recipe]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
 
-from voxnas.core.architecture import Activation, Block, Downsample, Norm, Recipe
+from voxnas.core.architecture import Activation, Downsample, Norm, Recipe
 from voxnas.core.errors import UserError
+from voxnas.core.primitives.base import blocks
 
 Value = bool | int | float | str
 
@@ -40,7 +42,7 @@ ENCODER_DOMAINS: dict[str, tuple] = {
     "top_blocks": _integers(1, 8),
     "blocks": _integers(1, 8),
     "kernel": ("odd", 1, 7),
-    "block": get_args(Block),
+    "block": tuple(blocks()),
     "expansion": _integers(1, 8),
     "norm": get_args(Norm),
     "activation": get_args(Activation),
@@ -149,7 +151,7 @@ class Parameter:
             values = (low, high)
         for value in values:
             if not _fits(value, domain):
-                hint = "; in YAML write 1.0e-3, not 1e-3" if isinstance(value, str) and "e" in value else ""
+                hint = "; in YAML write 1.0e-3, not 1e-3" if re.fullmatch(r"[\d.]+e[-+]?\d+", str(value)) else ""
                 raise UserError(f"{where}: {value!r} is not allowed", f"allowed: {_allowed(domain)}{hint}")
         if "choices" not in raw and not low < high:
             raise UserError(f"{where}: low = {low} and high = {high}", "low must be below high")

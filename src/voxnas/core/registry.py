@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 from voxnas.core.errors import UserError
@@ -16,11 +17,22 @@ class Registry(Generic[T]):
     ----------
     kind : str
         What the things are called in an error ("baseline", "proposer").
+    group : str
+        Entry points by which other packages add things, each under the name of its entry point; empty: none.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, group: str = "") -> None:
         self.kind = kind
+        self._group = group
         self._things: dict[str, T] = {}
+
+    def _complete(self) -> dict[str, T]:
+        """The table with what other packages add, looked for once."""
+        if self._group:
+            found, self._group = entry_points(group=self._group), ""
+            for entry in found:
+                self.register(entry.name)(entry.load())
+        return self._things
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator: enter a thing under `name`; a second thing of that name is a ValueError."""
@@ -34,14 +46,15 @@ class Registry(Generic[T]):
         return enter
 
     def __getitem__(self, name: str) -> T:
-        if name not in self._things:
-            near = difflib.get_close_matches(name, self._things, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(self._things))}"
+        things = self._complete()
+        if name not in things:
+            near = difflib.get_close_matches(name, things, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(things))}"
             raise UserError(f"unknown {self.kind} {name!r}", hint)
-        return self._things[name]
+        return things[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._things))
+        return iter(sorted(self._complete()))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._things
+        return name in self._complete()

@@ -266,6 +266,7 @@ class SearchSpace:
                 "top_blocks": architecture.blocks[0],
                 "blocks": architecture.blocks[-1],
                 "kernel": max(architecture.kernels[0]),
+                "block": architecture.block[-1],
                 "decoder_blocks": wanted.get("decoder_blocks", [1])[-1],
             }
         if not any(p.target == "optimizer" and p.contains(recipe.optimizer) for p in self.parameters):

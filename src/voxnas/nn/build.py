@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from voxnas.core.architecture import CNN, Linear, UNet
-from voxnas.nn.cnn import CNNModule
-from voxnas.nn.unet import UNetModule
+from voxnas.core.networks import expand
+from voxnas.nn.network import Network
 
 
 def build_network(architecture: UNet | CNN | Linear) -> nn.Module:
@@ -17,19 +17,14 @@ def build_network(architecture: UNet | CNN | Linear) -> nn.Module:
     ValueError
         For the linear baseline, which is not a network and is fitted in closed form elsewhere.
     """
-    if isinstance(architecture, UNet):
-        network: nn.Module = UNetModule(architecture)
-    elif isinstance(architecture, CNN):
-        network = CNNModule(architecture)
-    else:
-        raise ValueError(f"family {architecture.family!r} is not a network")
+    network = Network(expand(architecture))
     network.apply(initialize)
     return network
 
 
 def initialize(module: nn.Module) -> None:
     """Set the weights of one layer: He et al. (2015) for convolutions, small ones for the linear layer."""
-    if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+    if isinstance(module, nn.modules.conv._ConvNd):
         nn.init.kaiming_normal_(module.weight, a=0.01)
     elif isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.01)

@@ -108,8 +108,8 @@ def _summary(architecture: UNet | CNN | Linear) -> str:
     """The choices that hold for all stages, in words."""
     if isinstance(architecture, Linear):
         return f"{architecture.in_channels} channel(s) in, {architecture.out_channels} out"
-    kind = f"{architecture.block} blocks"
-    if architecture.block == "inverted":
+    kind = f"{', '.join(dict.fromkeys(architecture.block))} blocks"
+    if architecture.expansion > 1:
         kind += f" (expansion {architecture.expansion})"
     down = {"stride": "strided convolution", "max": "max pooling", "average": "average pooling"}
     parts = [kind, f"{architecture.norm} norm", architecture.activation.replace("_", " ")]

@@ -9,7 +9,7 @@ from torch import nn
 
 from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import CNN, Linear, UNet
-from voxnas.core.layers import list_layers
+from voxnas.core.networks import list_layers
 from voxnas.nn.build import build_network
 
 torch.set_num_threads(1)

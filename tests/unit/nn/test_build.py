@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from voxnas.core.architecture import CNN, Linear, UNet, total_stride
+from voxnas.core.graph import GraphBuilder
 from voxnas.nn.build import build_network
+from voxnas.nn.network import Network
 
 torch.set_num_threads(1)
 
@@ -75,18 +77,31 @@ def test_cnn_returns_one_row_a_scan(block, head_width):
 
 def test_a_network_of_inverted_blocks_begins_with_a_plain_one():
     network = build_network(unet(block="inverted", blocks=[2, 1, 1, 1]))
-    first, second = network.encoder[0]
-    assert first[0].groups == 1 and first[0].in_channels == 2
-    assert [m.groups for m in second.modules() if isinstance(m, torch.nn.Conv3d)] == [1, 8, 1]
+    assert [node.op for node in network.graph.nodes[1:3]] == ["plain", "inverted"]
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv3d)]
+    assert convolutions[0].in_channels == 2
+    assert [m.groups for m in convolutions[:4]] == [1, 1, 8, 1]
 
 
 def test_a_residual_block_without_weights_is_its_input():
-    from voxnas.nn.blocks import ResidualBlock
-
-    block = ResidualBlock(4, 4, (3, 3, 3), (1, 1, 1), "instance", "relu")
+    graph = GraphBuilder(4, norm="instance", activation="relu")
+    network = Network(graph.finish(graph.add("residual", graph.input, kernel=3)))
+    block = network.ops["1"]
     torch.nn.init.zeros_(block.second[1].weight)
     x = torch.rand(1, 4, 4, 4, 4)
-    assert torch.equal(block(x), x)
+    assert torch.equal(network(x), x)
+
+
+def test_every_stage_has_its_own_primitive():
+    network = build_network(cnn(block=["plain", "inverted", "residual"], blocks=[1, 1, 1]))
+    assert [node.op for node in network.graph.nodes[1:4]] == ["plain", "inverted", "residual"]
+
+
+def test_a_primitive_is_applied_to_each_frame_of_a_clip():
+    graph = GraphBuilder(2, clip=True)
+    network = Network(graph.finish(graph.add("plain", graph.input, 3, kernel=3))).eval()
+    x = torch.randn(2, 5, 2, 4, 6, 4)
+    assert torch.allclose(network(x)[:, 3], network.ops["1"].module(x[:, 3]), atol=1e-6)
 
 
 @pytest.mark.parametrize("norm", ["instance", "group"])

@@ -1,0 +1,46 @@
+"""From an architecture to its graph: one file a family."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.graph import Graph, place
+from voxnas.core.layers import Layer, ones
+from voxnas.core.networks.cnn import cnn_graph
+from voxnas.core.networks.unet import unet_graph
+
+
+@functools.lru_cache(maxsize=256)
+def expand(architecture: UNet | CNN | Linear) -> Graph:
+    """The graph of an architecture.
+
+    Raises
+    ------
+    ValueError
+        For the linear baseline, which is not a network and is fitted in closed form.
+    """
+    if isinstance(architecture, UNet):
+        return unet_graph(architecture)
+    if isinstance(architecture, CNN):
+        return cnn_graph(architecture)
+    raise ValueError(f"family {architecture.family!r} is not a network")
+
+
+def list_layers(architecture: UNet | CNN | Linear, size: Sequence[int], frames: int = 1) -> Iterator[Layer]:
+    """All layers of an architecture on an input of the given size (D, H, W), in the order of computation.
+
+    Those that only training computes (the heads of deep supervision) have no frames and so no cost but parameters.
+    The linear baseline has one weight for each channel and voxel of the given size and output.
+    """
+    if isinstance(architecture, Linear):
+        inputs = architecture.in_channels * prod(size)
+        yield Layer("linear", inputs, architecture.out_channels, ones(len(size)), ones(len(size)), bias=True)
+        return
+    graph = expand(architecture)
+    needed = set(graph.needed(training=False))
+    for placed in place(graph, tuple(size), frames):
+        for layer in placed.layers:
+            yield layer if placed.number in needed else layer._replace(frames=0)

@@ -1,0 +1,48 @@
+"""The encoder that both macro families share: stages of blocks, each with its down-sampling."""
+
+from __future__ import annotations
+
+from voxnas.core.architecture import CNN, UNet
+from voxnas.core.graph import GraphBuilder
+from voxnas.core.layers import Size
+from voxnas.core.primitives.base import PRIMITIVES, Value
+
+
+def begin(architecture: UNet | CNN) -> GraphBuilder:
+    """An empty graph with the norm and the activation of an architecture."""
+    return GraphBuilder(
+        architecture.in_channels, len(architecture.strides[0]), architecture.norm, architecture.activation
+    )
+
+
+def add_chain(
+    graph: GraphBuilder, architecture: UNet | CNN, stage: int, at: int, count: int, stride: Size, stem: bool = False
+) -> int:
+    """Blocks of a stage one after the other; the first changes the channels and has the stride.
+
+    With `stem` the first block is that which the primitive has for a network's beginning: expanding
+    or grouping the few input channels would add nothing.
+    """
+    name, width, kernel = architecture.block[stage], architecture.widths[stage], architecture.kernels[stage]
+    for number in range(count):
+        op = PRIMITIVES[name].stem if stem and number == 0 else name
+        options: dict[str, Value] = {}
+        if "expansion" in PRIMITIVES[op].options:
+            options["expansion"] = architecture.expansion
+        at = graph.add(op, at, width, kernel, stride if number == 0 else None, options=options)
+        if architecture.excite[stage]:
+            at = graph.add("excite", at)
+    return at
+
+
+def add_encoder(graph: GraphBuilder, architecture: UNet | CNN) -> list[int]:
+    """All stages; returns the last node of each."""
+    ends, at = [], graph.input
+    for stage, (blocks, stride) in enumerate(zip(architecture.blocks, architecture.strides, strict=True)):
+        pooled = architecture.downsample != "stride" and any(s > 1 for s in stride)
+        if pooled:
+            at = graph.add(f"{architecture.downsample}_pool", at, stride=stride)
+        within = (1,) * len(stride) if pooled else stride
+        at = add_chain(graph, architecture, stage, at, blocks, within, stem=stage == 0)
+        ends.append(at)
+    return ends

@@ -1,0 +1,49 @@
+"""Pooling: windows that do not overlap, and the whole volume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from voxnas.core.layers import Layer, ones
+from voxnas.core.primitives.base import Node, Primitive, Shape, primitive
+
+
+class _Pool(Primitive):
+    """Windows as large as the stride; what does not fill a window at the border is left out."""
+
+    block = False
+
+    def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
+        """The input's size, divided."""
+        size = tuple(max(1, n // s) for n, s in zip(inputs[0].size, node.stride, strict=True))
+        return Shape(node.channels, size, inputs[0].frames)
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """One pooling layer."""
+        yield Layer("pool", node.channels, node.channels, node.stride, self.shape(node, inputs).size)
+
+
+@primitive("max_pool")
+class MaxPool(_Pool):
+    """Largest value of each window."""
+
+
+@primitive("average_pool")
+class AveragePool(_Pool):
+    """Mean of each window."""
+
+
+@primitive("global_pool")
+class GlobalPool(Primitive):
+    """Mean over the volume: one vector a sample."""
+
+    block = False
+
+    def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
+        """One place."""
+        return Shape(node.channels, ones(len(inputs[0].size)), inputs[0].frames)
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """One pooling layer."""
+        size = inputs[0].size
+        yield Layer("pool", node.channels, node.channels, size, ones(len(size)))

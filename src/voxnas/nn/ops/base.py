@@ -1,0 +1,120 @@
+"""What the modules of all primitives share: the registry, norms, activations, and a convolution with both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.core.layers import Size, norm_groups, ones
+from voxnas.core.registry import Registry
+
+Build = Callable[[Node, Sequence[int]], nn.Module]
+"""Builds the module of a node from the node and the channels of its inputs."""
+
+MODULES: Registry[Build] = Registry("module", "voxnas.modules")
+
+CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+INSTANCE_NORM = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+AVERAGE_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+
+
+def make_norm(kind: str, channels: int, dims: int) -> nn.Module:
+    """Instance norm (Ulyanov 2016), group norm (Wu 2018) or batch norm, with a learnt scale and shift.
+
+    The first two look at one sample at a time, so that results do not depend on how a batch is shared
+    among processes; batch norm is for hand-made networks as published.
+    """
+    if kind == "instance":
+        return INSTANCE_NORM[dims](channels, affine=True)
+    if kind == "group":
+        return nn.GroupNorm(norm_groups(channels), channels)
+    if kind == "batch":
+        return BATCH_NORM[dims](channels)
+    raise ValueError(f"norm {kind!r} is none of instance, group, batch")
+
+
+def make_activation(kind: str) -> nn.Module:
+    """``relu``, ``leaky_relu`` (slope 0.01, as in nnU-Net), ``silu`` or ``gelu``."""
+    if kind == "relu":
+        return nn.ReLU(inplace=True)
+    if kind == "leaky_relu":
+        return nn.LeakyReLU(0.01, inplace=True)
+    if kind == "silu":
+        return nn.SiLU()
+    if kind == "gelu":
+        return nn.GELU()
+    raise ValueError(f"activation {kind!r} is none of relu, leaky_relu, silu, gelu")
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution with size-preserving padding, norm and, unless None, an activation.
+
+    The convolution has no bias, which the norm would undo.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels.
+    kernel, stride : tuple of int
+        Odd kernel, and stride, one entry for each dimension.
+    norm : str
+        For :func:`make_norm`.
+    activation : str or None
+        For :func:`make_activation`; None: a linear output.
+    groups : int
+        Groups of the convolution; `in_channels` makes it depthwise.
+    dilation : int
+        Distance of the kernel's taps.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: Size,
+        stride: Size,
+        norm: str,
+        activation: str | None,
+        groups: int = 1,
+        dilation: int = 1,
+    ) -> None:
+        dims = len(kernel)
+        padding = tuple(dilation * (k // 2) for k in kernel)
+        conv = CONV[dims](
+            in_channels, out_channels, kernel, stride, padding, groups=groups, dilation=dilation, bias=False
+        )
+        tail = [] if activation is None else [make_activation(activation)]
+        super().__init__(conv, make_norm(norm, out_channels, dims), *tail)
+
+
+def pointwise(in_channels: int, out_channels: int, node: Node, activation: bool = True, stride: Size | None = None):
+    """A convolution of kernel 1 with the norm and, if asked for, the activation of a node."""
+    one = ones(len(node.stride))
+    return ConvNorm(in_channels, out_channels, one, stride or one, node.norm, node.activation if activation else None)
+
+
+def make_shortcut(node: Node, in_channels: int) -> nn.Module:
+    """The residual connection around a block: identity, or a strided pointwise projection where shapes differ."""
+    if in_channels == node.channels and node.stride == ones(len(node.stride)):
+        return nn.Identity()
+    return pointwise(in_channels, node.channels, node, activation=False, stride=node.stride)
+
+
+class Framewise(nn.Module):
+    """Applies a module to each frame of clips, (B, T, C, *S), as if the frames were a batch."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *clips: torch.Tensor) -> torch.Tensor:
+        """Fold time into the batch, apply, unfold."""
+        frames = clips[0].shape[1]
+        y = self.module(*(x.flatten(0, 1) for x in clips))
+        return y.unflatten(0, (-1, frames))

@@ -1,0 +1,28 @@
+"""Modules of :mod:`voxnas.core.primitives.ends`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.nn.ops.base import CONV, MODULES, TRANSPOSED
+
+
+@MODULES.register("transposed")
+def transposed(node: Node, channels: Sequence[int]) -> nn.Module:
+    """Transposed convolution whose kernel is the stride."""
+    return TRANSPOSED[len(node.stride)](channels[0], node.channels, node.stride, node.stride)
+
+
+@MODULES.register("pointwise_head")
+def pointwise_head(node: Node, channels: Sequence[int]) -> nn.Module:
+    """Pointwise convolution with a bias."""
+    return CONV[len(node.stride)](channels[0], node.channels, 1)
+
+
+@MODULES.register("linear_head")
+def linear_head(node: Node, channels: Sequence[int]) -> nn.Module:
+    """Dropout and a linear layer on (B, C, 1 ..)."""
+    return nn.Sequential(nn.Flatten(), nn.Dropout(float(node.option("dropout"))), nn.Linear(channels[0], node.channels))

@@ -1,0 +1,33 @@
+"""Module of :mod:`voxnas.core.primitives.inverted`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.core.layers import ones
+from voxnas.core.primitives.inverted import hidden_channels
+from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
+
+
+@MODULES.register("inverted")
+class InvertedBlock(nn.Module):
+    """Pointwise expansion, depthwise convolution, linear pointwise projection (Sandler et al. 2018)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        hidden = hidden_channels(channels[0], node.channels, int(node.option("expansion")))
+        self.path = nn.Sequential(
+            pointwise(channels[0], hidden, node),
+            ConvNorm(hidden, hidden, node.kernel, node.stride, node.norm, node.activation, groups=hidden),
+            pointwise(hidden, node.channels, node, activation=False),
+        )
+        self.residual = channels[0] == node.channels and node.stride == ones(len(node.stride))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the block to x (B, C, *S)."""
+        y = self.path(x)
+        return x + y if self.residual else y
