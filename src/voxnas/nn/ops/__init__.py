@@ -1,5 +1,5 @@
 """The modules of all primitives, one idea a file. Importing the package registers them."""
 
-from voxnas.nn.ops import convolution, ends, inverted, merge, pool
+from voxnas.nn.ops import convolution, ends, excite, inverted, merge, pool
 
-__all__ = ["convolution", "ends", "inverted", "merge", "pool"]
+__all__ = ["convolution", "ends", "excite", "inverted", "merge", "pool"]
