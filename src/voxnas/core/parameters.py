@@ -11,9 +11,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from voxnas.core.architecture import Activation, Downsample, Norm, Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.core.errors import UserError
-from voxnas.core.primitives.base import blocks
 
 Value = bool | int | float | str
 
@@ -25,40 +24,32 @@ def _recipe_names(field: str) -> tuple[str, ...]:
     return get_args(Recipe.model_fields[field].annotation)
 
 
-def _numbers(low: float, high: float) -> tuple[str, float, float]:
+Domain = tuple  # names, truth values, or the three below
+
+
+def numbers(low: float, high: float) -> Domain:
+    """The domain of all numbers from `low` to `high`."""
     return ("number", low, high)
 
 
-def _integers(low: int, high: int) -> tuple[str, float, float]:
+def integers(low: int, high: int) -> Domain:
+    """The domain of all whole numbers from `low` to `high`."""
     return ("integer", low, high)
 
 
-# What each part of an architecture or recipe may be: a tuple of texts or of bools, or a range.
-ENCODER_DOMAINS: dict[str, tuple] = {
-    "stages": _integers(1, 6),
-    "base_width": _integers(2, 512),
-    "growth": _numbers(1, 4),
-    "widest": _numbers(1, 32),
-    "top_blocks": _integers(1, 8),
-    "blocks": _integers(1, 8),
-    "kernel": ("odd", 1, 7),
-    "block": tuple(blocks()),
-    "expansion": _integers(1, 8),
-    "norm": get_args(Norm),
-    "activation": get_args(Activation),
-    "downsample": get_args(Downsample),
-}
-ARCHITECTURE_DOMAINS: dict[str, dict[str, tuple]] = {
-    "unet": {**ENCODER_DOMAINS, "decoder_blocks": _integers(1, 8), "deep_supervision": (False, True)},
-    "cnn": {**ENCODER_DOMAINS, "head_width": _integers(0, 1024), "dropout": _numbers(0, 0.9)},
-}
-RECIPE_DOMAINS: dict[str, tuple] = {
+def odd(low: int, high: int) -> Domain:
+    """The domain of all odd numbers from `low` to `high`."""
+    return ("odd", low, high)
+
+
+# What each part of a recipe may be.
+RECIPE_DOMAINS: dict[str, Domain] = {
     "optimizer": _recipe_names("optimizer"),
-    "learning_rate": _numbers(1e-7, 10),
-    "weight_decay": _numbers(0, 1),
+    "learning_rate": numbers(1e-7, 10),
+    "weight_decay": numbers(0, 1),
     "schedule": _recipe_names("schedule"),
     "loss": ("dice_ce", "dice_focal"),
-    "augmentation": _numbers(0, 1),
+    "augmentation": numbers(0, 1),
 }
 
 
@@ -66,7 +57,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _allowed(domain: tuple) -> str:
+def _allowed(domain: Domain) -> str:
     if domain[0] in ("number", "integer", "odd"):
         return f"{'an' if domain[0] != 'number' else 'a'} {domain[0]} from {domain[1]:g} to {domain[2]:g}".replace(
             "odd from", "odd number from"
@@ -74,7 +65,7 @@ def _allowed(domain: tuple) -> str:
     return "one of " + ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in domain)
 
 
-def _fits(value: Any, domain: tuple) -> bool:
+def _fits(value: Any, domain: Domain) -> bool:
     if domain[0] not in ("number", "integer", "odd"):
         return any(value == known and type(value) is type(known) for known in domain)
     if not _is_number(value) or not domain[1] <= value <= domain[2]:
@@ -104,8 +95,9 @@ class Parameter:
         Ends of the range, included.
     log, integer : bool
         Whether the range is logarithmic, and whether its values are whole.
-    when : mapping of name to tuple of values
-        The parameter is active only where each named parameter is active and has one of the values.
+    when : tuple of mappings of name to tuple of values
+        The parameter is active only where, in one of the mappings, each named parameter is active and has one
+        of the values; always active where there is no mapping.
     """
 
     name: str
@@ -115,10 +107,10 @@ class Parameter:
     high: float
     log: bool
     integer: bool
-    when: Mapping[str, tuple[Value, ...]]
+    when: tuple[Mapping[str, tuple[Value, ...]], ...]
 
     @classmethod
-    def parse(cls, name: str, raw: Any, domains: Mapping[str, tuple], source: str) -> Parameter:
+    def parse(cls, name: str, raw: Any, domains: Mapping[str, Domain], source: str) -> Parameter:
         """Read one entry of a file; a scalar is a fixed value.
 
         Raises
@@ -158,10 +150,14 @@ class Parameter:
         log = bool(raw.get("log", False))
         if log and "choices" not in raw and low <= 0:
             raise UserError(f"{where}: low = {low}", "a logarithmic range begins above 0")
-        when = raw.get("when") or {}
-        if not isinstance(when, Mapping):
+        when = raw.get("when") or []
+        alternatives = [when] if isinstance(when, Mapping) else when
+        if not isinstance(alternatives, list | tuple) or not all(isinstance(a, Mapping) for a in alternatives):
             raise UserError(f"{where}: when = {when!r}", "write it as {other parameter: value or list of values}")
-        conditions = {k: tuple(v) if isinstance(v, list | tuple) else (v,) for k, v in when.items()}
+        conditions = tuple(
+            {k: tuple(v) if isinstance(v, list | tuple) else (v,) for k, v in alternative.items()}
+            for alternative in alternatives
+        )
         integer = bool(raw.get("integer", False)) or domain[0] == "integer"
         return cls(name, target, choices, low, high, log, integer, conditions)
 
@@ -169,6 +165,22 @@ class Parameter:
     def fixed(self) -> bool:
         """Whether there is one value only."""
         return len(self.choices) == 1
+
+    @property
+    def depends_on(self) -> frozenset[str]:
+        """Names of the parameters that its conditions name."""
+        return frozenset(name for alternative in self.when for name in alternative)
+
+    def is_active(self, config: Mapping[str, Any]) -> bool:
+        """Whether the conditions hold; the parameters that they name must be decided in `config`."""
+        return not self.when or any(
+            all(name in config and config[name] in values for name, values in alternative.items())
+            for alternative in self.when
+        )
+
+    def all_values(self) -> tuple[Value, ...]:
+        """All values of a parameter that has finitely many."""
+        return self.choices or tuple(range(int(self.low), int(self.high) + 1))
 
     @property
     def count(self) -> float:

@@ -1,25 +1,28 @@
 """A search space: conditional parameters, and what each configuration builds.
 
 A configuration is a mapping of the active parameters to values. Spaces are read from YAML files
-(``config/search_spaces``) that a user can copy and narrow.
+(``config/search_spaces``) that a user can copy and narrow. What a file may choose and what the choices
+build is its family's (:mod:`voxnas.core.spaces`); all that is done with configurations is here.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from voxnas.core.architecture import CNN, Recipe, UNet
-from voxnas.core.baselines import BASELINES, usable_stages, vector_loss
+from voxnas.core.architecture import Architecture, Recipe, network_key
+from voxnas.core.baselines import BASELINES, vector_loss
+from voxnas.core.conditions import Config, configs, count, in_order
 from voxnas.core.errors import UserError
-from voxnas.core.parameters import ARCHITECTURE_DOMAINS, RECIPE_DOMAINS, Parameter, Value, nearest_name
+from voxnas.core.parameters import RECIPE_DOMAINS, Domain, Parameter, Value, nearest_name
+from voxnas.core.spaces import FAMILIES, Family
+from voxnas.core.spaces.base import ALWAYS, Alternatives
 
-Config = dict[str, Value]
-
-START = {"unet": "nnunet-small", "cnn": "resnet"}  # the baseline at which a search of the family begins
+MOST_ENUMERATED = 1_000_000
 
 
 class SearchSpace:
@@ -29,25 +32,32 @@ class SearchSpace:
 
     Parameters
     ----------
-    family : str
-        ``unet`` or ``cnn``.
+    family : Family
+        What the parameters build.
+    structure : mapping
+        The family's structural keys.
     parameters : sequence of Parameter
         In any order; they are kept with conditions first, then by name, so that the order of a
         file's lines has no effect.
-    domains : mapping
-        What the parameters may set.
+    needs : mapping of target to alternatives
+        Targets that must be set, and when (see :meth:`voxnas.core.spaces.Family.required`).
     source : str
         Name for errors.
     """
 
-    def __init__(self, family: str, parameters: Sequence[Parameter], domains: Mapping[str, tuple], source: str) -> None:
-        self.family, self.source = family, source
-        self.parameters = _ordered(parameters, source)
+    def __init__(
+        self,
+        family: Family,
+        structure: Mapping[str, Any],
+        parameters: Sequence[Parameter],
+        needs: Mapping[str, Alternatives],
+        source: str,
+    ) -> None:
+        self.family, self.structure, self.source = family, structure, source
+        self.parameters = in_order(parameters, source)
         self._by_name = {p.name: p for p in self.parameters}
-        names = {name for p in self.parameters for name in p.when}
-        self._parents = [p for p in self.parameters if p.name in names]
-        reachable = self._check(domains)
-        self._varying = [p for p in self.parameters if not p.fixed and p.name in reachable]
+        self._check(needs)
+        self._varying = [p for p in self.parameters if not p.fixed and self._reachable(p)]
         self.dim = len(self._varying)
 
     @classmethod
@@ -57,7 +67,7 @@ class SearchSpace:
         Parameters
         ----------
         raw : mapping
-            ``family`` and ``parameters``, as in ``config/search_spaces/unet.yaml``.
+            ``family``, ``parameters`` and the family's structural keys, as in ``config/search_spaces/unet.yaml``.
         source : str
             Where it came from, for errors.
 
@@ -66,75 +76,87 @@ class SearchSpace:
         UserError
             Names the source, the key, its value and what is allowed.
         """
-        family, entries = _open(raw, source)
-        domains = {**ARCHITECTURE_DOMAINS[family], **RECIPE_DOMAINS}
-        if family == "cnn":
-            del domains["loss"]  # the task decides it
-        parameters = [Parameter.parse(str(name), entry, domains, source) for name, entry in entries.items()]
+        family, structure, entries = _open(raw, source)
+        try:
+            domains = {**family.domains(structure), **_recipe_domains(family)}
+            parameters = [Parameter.parse(str(name), entry, domains, source) for name, entry in entries.items()]
+            needs = family.required(structure, {p.target for p in parameters})
+        except ValueError as error:
+            raise UserError(f"{source}: {error}") from error
         recipe = {p.name for p in parameters if p.target in RECIPE_DOMAINS}
         for p in parameters:
-            if p.name in recipe and not set(p.when) <= recipe:
+            if p.name in recipe and not p.depends_on <= recipe:
                 raise UserError(
-                    f"{source}: parameters.{p.name}: when = {dict(p.when)}",
+                    f"{source}: parameters.{p.name}: when names {', '.join(sorted(p.depends_on - recipe))}",
                     f"a parameter of the recipe can depend only on {', '.join(sorted(recipe))}",
                 )
-        return cls(family, parameters, domains, source)
+        return cls(family, structure, parameters, {**needs, **_recipe_needs(family)}, source)
 
     @classmethod
     def recipes_of(cls, raw: Mapping[str, Any], source: str = "the search space") -> SearchSpace:
         """The part of a space that concerns the recipe, to search one for a given architecture."""
         whole = cls.from_dict(raw, source)
-        domains = {k: v for k, v in RECIPE_DOMAINS.items() if k != "loss" or whole.family == "unet"}
-        return cls(whole.family, [p for p in whole.parameters if p.target in domains], domains, source)
+        parameters = [p for p in whole.parameters if p.target in RECIPE_DOMAINS]
+        return cls(whole.family, whole.structure, parameters, _recipe_needs(whole.family), source)
 
-    def _check(self, domains: Mapping[str, tuple]) -> set[str]:
-        """Names of the parameters that can be active; a UserError unless everything is always set once."""
-        reachable: set[str] = set()
-        for parents in self._parent_configs():
-            active = [p for p in self.parameters if _is_active(p, parents)]
-            reachable |= {p.name for p in active}
-            targets = [p.target for p in active]
-            # A block on which nothing depends can be any of its choices.
-            blocks = {
-                v
-                for p in active
-                if p.target == "block"
-                for v in ([parents[p.name]] if p.name in parents else p.choices)
-            }
-            for name in domains:
-                where = ", ".join(f"{k} = {v}" for k, v in parents.items()) or "every configuration"
-                if targets.count(name) > 1:
-                    raise UserError(f"{self.source}: {name} is set twice where {where}", "give them a `when` each")
-                if name not in targets and not (name == "expansion" and "inverted" not in blocks):
+    def _with_ancestors(self, parameters: Collection[Parameter]) -> list[Parameter]:
+        """Parameters with all on which they depend, in order."""
+        found = {p.name for p in parameters}
+        for p in reversed(self.parameters):
+            if p.name in found:
+                found |= p.depends_on
+        return [p for p in self.parameters if p.name in found]
+
+    def _reachable(self, p: Parameter) -> bool:
+        """Whether a parameter is active in any configuration."""
+        above = [q for q in self._with_ancestors([p]) if q is not p]
+        return any(p.is_active(config) for config in configs(above))
+
+    def _check(self, needs: Mapping[str, Alternatives]) -> None:
+        """A UserError unless everything that is needed is always set, and nothing twice.
+
+        For each target only those parameters are tried out on which it depends: all combinations of all
+        conditions would be too many.
+        """
+        setters: dict[str, list[Parameter]] = {}
+        for p in self.parameters:
+            setters.setdefault(p.target, []).append(p)
+        for target in sorted({*setters, *needs}):
+            own, alternatives = setters.get(target, []), needs.get(target, ())
+            asked = {q.name: q for other in _names(alternatives) for q in setters.get(other, [])}
+            above = {name: self._by_name[name] for p in own for name in p.depends_on}
+            for config in configs(self._with_ancestors([*asked.values(), *above.values()])):
+                where = ", ".join(f"{k} = {v}" for k, v in config.items()) or "every configuration"
+                active = sum(p.is_active(config) for p in own)
+                if active > 1:
+                    raise UserError(f"{self.source}: {target} is set twice where {where}", "give them a `when` each")
+                values = {self._by_name[name].target: value for name, value in config.items()}
+                if not active and _any_holds(alternatives, values):
                     raise UserError(
-                        f"{self.source}: {name} is missing where {where}", f"add it; one value is `{name}: VALUE`"
+                        f"{self.source}: {target} is missing where {where}", f"add it; one value is `{target}: VALUE`"
                     )
-        return reachable
-
-    def _parent_configs(self) -> Iterator[Config]:
-        """All combinations of the parameters on which others depend."""
-
-        def extend(config: Config, rest: list[Parameter]) -> Iterator[Config]:
-            if not rest:
-                yield config
-            elif not _is_active(rest[0], config):
-                yield from extend(config, rest[1:])
-            else:
-                for value in rest[0].choices:
-                    yield from extend({**config, rest[0].name: value}, rest[1:])
-
-        return extend({}, self._parents)
 
     def size(self) -> float:
         """Number of configurations; infinite if a range of numbers is among the parameters."""
-        total: float = 0
-        for parents in self._parent_configs():
-            product: float = 1
-            for p in self.parameters:
-                if p.name not in parents and _is_active(p, parents):
-                    product *= p.count
-            total += product
-        return total
+        return count(tuple(self.parameters), {})
+
+    def enumerate(self, most: int = MOST_ENUMERATED) -> Iterator[Config]:
+        """All configurations of a finite space, each once, in a fixed order.
+
+        Raises
+        ------
+        UserError
+            At once, if there are more than `most`.
+        """
+        size = self.size()
+        if size > most:
+            raise UserError(
+                f"{self.source}: {size:,.0f} configurations cannot be enumerated"
+                if math.isfinite(size)
+                else f"{self.source}: a space with a range of numbers cannot be enumerated",
+                f"narrow it to at most {most:,}: fix parameters, give choices in place of low and high",
+            )
+        return configs(self.parameters)
 
     def from_unit(self, u: Sequence[float]) -> Config:
         """The configuration at a point of the unit cube, such as one of a Sobol sequence.
@@ -157,7 +179,7 @@ class SearchSpace:
         """Keep the active parameters of `values`; draw those that are missing."""
         config: Config = {}
         for p in self.parameters:
-            if not _is_active(p, config):
+            if not p.is_active(config):
                 continue
             if p.fixed:
                 config[p.name] = p.choices[0]
@@ -177,13 +199,27 @@ class SearchSpace:
             values[free[i].name] = free[i].mutate(config[free[i].name], rng)
         return self._complete(values, rng)
 
+    def cross(self, a: Mapping[str, Value], b: Mapping[str, Value], rng: np.random.Generator) -> Config:
+        """A child: each parameter from one parent or the other (uniform crossover, Syswerda 1989).
+
+        Conditions are kept: where a parameter is active in the child but in one parent only, that parent's value is
+        taken; where it is active in neither, it is drawn.
+        """
+        first = rng.random(len(self._varying)) < 0.5
+        values: Config = {}
+        for p, take in zip(self._varying, first.tolist(), strict=True):
+            one, other = (a, b) if take else (b, a)
+            if p.name in one or p.name in other:
+                values[p.name] = one[p.name] if p.name in one else other[p.name]
+        return self._complete(values, rng)
+
     def validate(self, config: Mapping[str, Any]) -> None:
         """Check that a configuration belongs to the space; a UserError names what does not."""
         for name in config:
             if name not in self._by_name:
                 raise UserError(f"{self.source}: unknown parameter {name!r}", nearest_name(name, self._by_name))
         for p in self.parameters:
-            if not _is_active(p, config):
+            if not p.is_active(config):
                 if p.name in config:
                     raise UserError(f"{self.source}: {p.name} = {config[p.name]!r} is not active", f"when {p.when}")
             elif p.name not in config:
@@ -200,75 +236,44 @@ class SearchSpace:
         """
         return list(itertools.chain.from_iterable(p.encode(config.get(p.name)) for p in self._varying))
 
-    def decode(self, config: Config, plan: Mapping[str, Any]) -> tuple[UNet | CNN, Recipe]:
+    def decode(self, config: Config, plan: Mapping[str, Any]) -> tuple[Architecture, Recipe]:
         """Build the records that a configuration stands for, on the data of a plan.
 
-        Stages beyond those that the plan's patch allows are cut off, so that the configurations
-        that differ only there have equal records and equal keys. Widths are even numbers.
+        Choices that have no effect there are dropped (stages beyond those that the plan's patch
+        allows), so that the configurations that differ only there have equal records and equal keys.
 
         Raises
         ------
         UserError
             If the plan's task does not fit the family.
         """
-        if (plan["task"] == "segmentation") != (self.family == "unet"):
+        if plan["task"] not in self.family.tasks:
             raise UserError(
-                f"{self.source}: family {self.family} does not fit the task {plan['task']}",
-                "unet is for segmentation, cnn for classification and regression",
+                f"{self.source}: family {self.family.name} does not fit the task {plan['task']}",
+                f"{self.family.name} is for {' and '.join(self.family.tasks)}",
             )
-        values = self._by_target(config)
-        stages = min(int(values["stages"]), usable_stages(plan))
-        base = int(values["base_width"])
-        widths = [base * min(values["growth"] ** i, values["widest"]) for i in range(stages)]
-        shared = {
-            "in_channels": plan["channels"],
-            "out_channels": plan["outputs"],
-            "widths": [max(2, 2 * round(width / 2)) for width in widths],
-            "blocks": [values["top_blocks"], *[values["blocks"]] * (stages - 1)],
-            "strides": plan["strides"][:stages],
-            "kernels": [[1 if k == 1 else values["kernel"] for k in kernel] for kernel in plan["kernels"][:stages]],
-            "block": values["block"],
-            "expansion": values.get("expansion", 1),
-            "norm": values["norm"],
-            "activation": values["activation"],
-            "downsample": values["downsample"],
-        }
-        architecture: UNet | CNN
-        if self.family == "unet":
-            architecture = UNet(
-                **shared,
-                decoder_blocks=[values["top_blocks"], *[values["decoder_blocks"]] * (stages - 2)][: stages - 1],
-                deep_supervision=values["deep_supervision"],
-            )
-        else:
-            architecture = CNN(**shared, head_width=values["head_width"], dropout=values["dropout"])
-        return architecture, self.decode_recipe(config, plan)
+        values = {k: v for k, v in self._by_target(config).items() if k not in RECIPE_DOMAINS}
+        return self.family.decode(self.structure, values, plan), self.decode_recipe(config, plan)
 
     def decode_recipe(self, config: Config, plan: Mapping[str, Any]) -> Recipe:
         """The recipe alone; the loss of classification and regression follows from the plan's task."""
         values = {k: v for k, v in self._by_target(config).items() if k in RECIPE_DOMAINS}
-        return Recipe(**{"loss": vector_loss(plan["task"]), **values})
+        if plan["task"] != "segmentation":
+            values["loss"] = vector_loss(plan["task"])
+        return Recipe(**values)
+
+    def key(self, config: Config, plan: Mapping[str, Any]) -> str:
+        """Identity of the network that a configuration builds: equal for equal networks."""
+        return network_key(*self.decode(config, plan))
 
     def _by_target(self, config: Mapping[str, Value]) -> dict[str, Any]:
         return {self._by_name[name].target: value for name, value in config.items()}
 
-    def nearest(self, recipe: Recipe, architecture: UNet | CNN | None = None) -> Config:
+    def nearest(self, recipe: Recipe, architecture: Architecture | None = None) -> Config:
         """The configuration of given records if they are in the space, else one near them."""
         wanted: dict[str, Any] = recipe.plain()
         if architecture is not None:
-            widths = architecture.widths
-            wanted |= architecture.plain()
-            wanted |= {
-                "stages": len(widths),
-                "base_width": widths[0],
-                "growth": widths[1] / widths[0] if len(widths) > 1 else 2.0,
-                "widest": widths[-1] / widths[0],
-                "top_blocks": architecture.blocks[0],
-                "blocks": architecture.blocks[-1],
-                "kernel": max(architecture.kernels[0]),
-                "block": architecture.block[-1],
-                "decoder_blocks": wanted.get("decoder_blocks", [1])[-1],
-            }
+            wanted |= self.family.values(self.structure, architecture)
         if not any(p.target == "optimizer" and p.contains(recipe.optimizer) for p in self.parameters):
             # The numbers of one optimizer mean nothing to another: the middle of its ranges is nearer.
             wanted = {k: v for k, v in wanted.items() if k not in ("learning_rate", "weight_decay")}
@@ -276,48 +281,41 @@ class SearchSpace:
         return self._complete(values, None)
 
     def start(self, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Config:
-        """Where a search begins: the nnU-Net plan scaled to the limits (a ResNet for the cnn family)."""
-        architecture, recipe = BASELINES[START[self.family]](plan, limits)
-        assert isinstance(architecture, UNet | CNN)
+        """Where a search begins: the nnU-Net plan scaled to the limits (a ResNet for one vector a scan)."""
+        architecture, recipe = BASELINES[self.family.start[plan["task"]]](plan, limits)
         return self.nearest(recipe, architecture)
 
 
-def _open(raw: Any, source: str) -> tuple[str, Mapping[str, Any]]:
-    """Family and entries of a space's plain data."""
+def _recipe_domains(family: Family) -> dict[str, Domain]:
+    """What a file may set of the recipe: the loss only where the task leaves a choice."""
+    return {k: v for k, v in RECIPE_DOMAINS.items() if k != "loss" or "segmentation" in family.tasks}
+
+
+def _recipe_needs(family: Family) -> dict[str, Alternatives]:
+    """What a file must set of the recipe."""
+    return dict.fromkeys(_recipe_domains(family), ALWAYS)
+
+
+def _open(raw: Any, source: str) -> tuple[Family, dict[str, Any], Mapping[str, Any]]:
+    """Family, structural keys and entries of a space's plain data."""
     if not isinstance(raw, Mapping):
         raise UserError(f"{source}: {raw!r} is not a mapping", "it needs the keys family and parameters")
+    name, entries = raw.get("family"), raw.get("parameters")
+    if name not in FAMILIES:
+        raise UserError(f"{source}: family = {name!r}", f"allowed: {', '.join(FAMILIES)}")
+    family = FAMILIES[name]
+    keys = ("family", "parameters", *family.keys)
     for key in raw:
-        if key not in ("family", "parameters"):
-            raise UserError(f"{source}: unknown key {key!r}", nearest_name(str(key), ("family", "parameters")))
-    family, entries = raw.get("family"), raw.get("parameters")
-    if family not in ARCHITECTURE_DOMAINS:
-        raise UserError(f"{source}: family = {family!r}", f"allowed: {', '.join(ARCHITECTURE_DOMAINS)}")
+        if key not in keys:
+            raise UserError(f"{source}: unknown key {key!r}", nearest_name(str(key), keys))
     if not isinstance(entries, Mapping):
         raise UserError(f"{source}: parameters = {entries!r}", "it must be a mapping of names to values")
-    return family, entries
+    return family, {key: raw[key] for key in family.keys if key in raw}, entries
 
 
-def _ordered(parameters: Sequence[Parameter], source: str) -> list[Parameter]:
-    """Each parameter after those on which it depends, else by name."""
-    waiting = sorted(parameters, key=lambda p: p.name)
-    known = {p.name: p for p in waiting}
-    for p in waiting:
-        for name in p.when:
-            where = f"{source}: parameters.{p.name}: when names {name!r}"
-            if name not in known:
-                raise UserError(where, nearest_name(name, known))
-            if not known[name].choices:
-                raise UserError(f"{where}, which is a range", "a condition needs a parameter with choices")
-    ordered: list[Parameter] = []
-    while waiting:
-        ready = [p for p in waiting if set(p.when) <= {q.name for q in ordered}]
-        if not ready:
-            raise UserError(f"{source}: {', '.join(p.name for p in waiting)} depend on each other", "remove a `when`")
-        ordered += ready
-        waiting = [p for p in waiting if p not in ready]
-    return ordered
+def _names(alternatives: Alternatives) -> set[str]:
+    return {name for alternative in alternatives for name in alternative}
 
 
-def _is_active(p: Parameter, config: Mapping[str, Any]) -> bool:
-    """Whether a parameter's conditions hold; those on which it depends must be decided in `config`."""
-    return all(name in config and config[name] in values for name, values in p.when.items())
+def _any_holds(alternatives: Alternatives, values: Mapping[str, Any]) -> bool:
+    return any(all(values.get(k) in allowed for k, allowed in one.items()) for one in alternatives)

@@ -231,7 +231,7 @@ def test_a_missing_parameter_is_named():
     del space["parameters"]["norm"]
     with pytest.raises(UserError, match="norm is missing"):
         SearchSpace.from_dict(space)
-    with pytest.raises(UserError, match=r"family = 'transformer'\. allowed: unet, cnn"):
+    with pytest.raises(UserError, match=r"family = 'transformer'\. allowed: cnn, unet"):
         SearchSpace.from_dict({"family": "transformer", "parameters": {}})
 
 
