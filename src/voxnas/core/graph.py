@@ -8,8 +8,9 @@ and latency, and the drawings are all made from the graph, so that they cannot d
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
+from voxnas.core.canonical import digest
 from voxnas.core.layers import Layer, Size, ones
 from voxnas.core.primitives.base import PRIMITIVES, Node, Primitive, Shape, Value
 
@@ -200,3 +201,37 @@ def resolve_options(primitive: Primitive, given: Mapping[str, Value]) -> tuple[t
         if name not in primitive.options:
             raise ValueError(f"primitive {primitive.name!r} has no option {name!r}; it has {sorted(primitive.options)}")
     return tuple(sorted({**primitive.options, **given}.items()))
+
+
+def graph_digest(graph: Graph) -> str:
+    """Identity of the network that a graph describes: 16 hexadecimal digits.
+
+    It does not depend on the numbering of the nodes nor on the order of the inputs of commutative merges, and
+    ignores nodes that no output needs. The inputs of a concatenation keep their order, for a grouped or
+    shuffled layer behind it sees the difference.
+
+    Every node is coloured by what it is, then by the colours above it and below it, until no further node is
+    told apart (colour refinement, Weisfeiler and Leman 1968). Graphs of one network always agree. Different
+    graphs differ unless they are of the regular kind that refinement cannot tell apart, which takes many equal nodes
+    with equally many equal neighbours each.
+    """
+    order = (0, *graph.needed(training=True))
+    names = [field.name for field in fields(Node) if field.name != "inputs"]
+    rank = {number: place for place, number in reversed(list(enumerate(graph.outputs)))}
+    colours = {n: digest([[getattr(graph.nodes[n], name) for name in names], rank.get(n)], 16) for n in order}
+    users: dict[int, list[tuple[int, int]]] = {n: [] for n in order}
+    for n in order:
+        for slot, i in enumerate(graph.nodes[n].inputs):
+            users[i].append((n, 0 if PRIMITIVES[graph.nodes[n].op].commutative else slot))
+    known = 0
+    while len(set(colours.values())) > known:
+        known = len(set(colours.values()))
+        for n in order:
+            above = [colours[i] for i in graph.nodes[n].inputs]
+            if n and PRIMITIVES[graph.nodes[n].op].commutative:
+                above.sort()
+            colours[n] = digest([colours[n], above], 16)
+        for n in reversed(order):
+            below = sorted([colours[user], slot] for user, slot in users[n])
+            colours[n] = digest([colours[n], below], 16)
+    return digest([graph.dims, graph.clip, graph.divisor, sorted(colours.values())], 16)

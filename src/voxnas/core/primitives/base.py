@@ -80,6 +80,8 @@ class Primitive:
         Spatial dimensions for which it is defined.
     arity : int or None
         Number of inputs; None: two or more.
+    commutative : bool
+        Whether the order of its inputs has no effect.
     block : bool
         Whether it takes any channels to any channels at any stride, as the blocks of a stage do.
     temporal : bool
@@ -95,6 +97,7 @@ class Primitive:
     name: ClassVar[str] = ""
     dims: ClassVar[tuple[int, ...]] = (1, 2, 3)
     arity: ClassVar[int | None] = 1
+    commutative: ClassVar[bool] = False
     block: ClassVar[bool] = True
     temporal: ClassVar[bool] = False
     ends_time: ClassVar[bool] = False

@@ -33,6 +33,8 @@ class _Merge(Primitive):
 class Add(_Merge):
     """Sum of tensors of one shape."""
 
+    commutative = True
+
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
         """Refuse inputs with different channels."""
         super().check(node, given, dims)
