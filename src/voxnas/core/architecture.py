@@ -46,7 +46,7 @@ class _Staged(Record):
     kernels: tuple[Triple, ...] = Field(description="Kernel of each stage's convolutions, (D, H, W), odd.")
     block: tuple[str, ...] = Field((), description="Primitive of each stage's blocks; one name stands for all stages.")
     excite: tuple[bool, ...] = Field((), description="Whether squeeze-and-excitation follows each block of a stage.")
-    expansion: Positive = Field(1, description="Expansion of inverted bottlenecks; 1 where there are none.")
+    expansion: tuple[Positive, ...] = Field((), description="Expansion of each stage's blocks; 1 where they have none.")
     norm: Norm = "instance"
     activation: Activation = "leaky_relu"
     downsample: Downsample = "stride"
@@ -54,17 +54,7 @@ class _Staged(Record):
     @model_validator(mode="before")
     @classmethod
     def _spread_over_stages(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            stages = len(data.get("widths", ()))
-            block, excite = data.get("block", "plain"), data.get("excite", False)
-            data = {
-                **data,
-                "block": (block,) * stages if isinstance(block, str) else block,
-                "excite": (excite,) * stages if isinstance(excite, bool) else excite,
-            }
-            if not any("expansion" in PRIMITIVES[name].options for name in data["block"] if name in PRIMITIVES):
-                data["expansion"] = 1
-        return data
+        return _spread(data, len(data.get("widths", ()))) if isinstance(data, dict) else data
 
     @model_validator(mode="before")
     @classmethod
@@ -77,15 +67,41 @@ class _Staged(Record):
     @model_validator(mode="after")
     def _lengths_agree(self) -> _Staged:
         stages = len(self.widths)
-        for name in ("blocks", "strides", "kernels", "block", "excite"):
+        for name in ("blocks", "strides", "kernels", "block", "expansion", "excite"):
             if len(getattr(self, name)) != stages:
                 raise ValueError(f"{name} has {len(getattr(self, name))} entries for {stages} stages")
-        for name in self.block:
-            if name not in PRIMITIVES or not PRIMITIVES[name].block:
-                raise ValueError(f"block {name!r} is not one of {', '.join(blocks())}")
+        _check_blocks(self.block)
         if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
             raise ValueError("kernels must be odd")
         return self
+
+
+def _spread(data: dict[str, Any], stages: int) -> dict[str, Any]:
+    """The data with one entry for each stage where one stands for all, and 1 for an expansion without effect."""
+    data = dict(data)
+    for name, usual in (("block", "plain"), ("expansion", 1), ("excite", False)):
+        given = data.get(name, usual)
+        data[name] = list(given) if isinstance(given, list | tuple) else [given] * stages
+    sides = [data["block"]]
+    if "decoder_blocks" in data:
+        decoder = data.get("decoder_block") or data["block"][:-1]
+        data["decoder_block"] = [decoder] * (stages - 1) if isinstance(decoder, str) else list(decoder)
+        sides.append(data["decoder_block"])
+    if list(data.get("blocks", ()))[:1] == [1] and data["block"] and data["block"][0] in PRIMITIVES:
+        # A network's first block is the stem; a stage of one block has no other.
+        data["block"] = [PRIMITIVES[data["block"][0]].stem, *data["block"][1:]]
+        sides[0] = data["block"]
+    for stage in range(min(stages, len(data["expansion"]))):
+        names = [side[stage] for side in sides if stage < len(side)]
+        if not any("expansion" in PRIMITIVES[name].options for name in names if name in PRIMITIVES):
+            data["expansion"][stage] = 1
+    return data
+
+
+def _check_blocks(names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in PRIMITIVES or not PRIMITIVES[name].block:
+            raise ValueError(f"block {name!r} is not one of {', '.join(blocks())}")
 
 
 class UNet(_Staged):
@@ -93,12 +109,15 @@ class UNet(_Staged):
 
     family: Literal["unet"] = "unet"
     decoder_blocks: tuple[Positive, ...] = Field(description="Blocks of each decoder stage, from the top; stages - 1.")
+    decoder_block: tuple[str, ...] = Field((), description="Primitive of each decoder stage; by default the encoder's.")
     deep_supervision: bool = Field(False, description="Also score the outputs of the lower decoder stages.")
 
     @model_validator(mode="after")
     def _decoder_agrees(self) -> UNet:
-        if len(self.decoder_blocks) != len(self.widths) - 1:
-            raise ValueError(f"decoder_blocks has {len(self.decoder_blocks)} entries for {len(self.widths)} stages")
+        for name in ("decoder_blocks", "decoder_block"):
+            if len(getattr(self, name)) != len(self.widths) - 1:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {len(self.widths)} stages")
+        _check_blocks(self.decoder_block)
         return self
 
     @model_validator(mode="after")

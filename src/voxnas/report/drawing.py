@@ -109,8 +109,9 @@ def _summary(architecture: UNet | CNN | Linear) -> str:
     if isinstance(architecture, Linear):
         return f"{architecture.in_channels} channel(s) in, {architecture.out_channels} out"
     kind = f"{', '.join(dict.fromkeys(architecture.block))} blocks"
-    if architecture.expansion > 1:
-        kind += f" (expansion {architecture.expansion})"
+    expansions = sorted({e for e in architecture.expansion if e > 1})
+    if expansions:
+        kind += f" (expansion {', '.join(map(str, expansions))})"
     down = {"stride": "strided convolution", "max": "max pooling", "average": "average pooling"}
     parts = [kind, f"{architecture.norm} norm", architecture.activation.replace("_", " ")]
     if any(prod(s) > 1 for s in architecture.strides):

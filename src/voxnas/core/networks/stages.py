@@ -16,19 +16,26 @@ def begin(architecture: UNet | CNN) -> GraphBuilder:
 
 
 def add_chain(
-    graph: GraphBuilder, architecture: UNet | CNN, stage: int, at: int, count: int, stride: Size, stem: bool = False
+    graph: GraphBuilder,
+    architecture: UNet | CNN,
+    stage: int,
+    at: int,
+    name: str,
+    count: int,
+    stride: Size,
+    stem: bool = False,
 ) -> int:
-    """Blocks of a stage one after the other; the first changes the channels and has the stride.
+    """Blocks `name` of a stage one after the other; the first changes the channels and has the stride.
 
     With `stem` the first block is that which the primitive has for a network's beginning: expanding
     or grouping the few input channels would add nothing.
     """
-    name, width, kernel = architecture.block[stage], architecture.widths[stage], architecture.kernels[stage]
+    width, kernel = architecture.widths[stage], architecture.kernels[stage]
     for number in range(count):
         op = PRIMITIVES[name].stem if stem and number == 0 else name
         options: dict[str, Value] = {}
         if "expansion" in PRIMITIVES[op].options:
-            options["expansion"] = architecture.expansion
+            options["expansion"] = architecture.expansion[stage]
         at = graph.add(op, at, width, kernel, stride if number == 0 else None, options=options)
         if architecture.excite[stage]:
             at = graph.add("excite", at)
@@ -43,6 +50,6 @@ def add_encoder(graph: GraphBuilder, architecture: UNet | CNN) -> list[int]:
         if pooled:
             at = graph.add(f"{architecture.downsample}_pool", at, stride=stride)
         within = (1,) * len(stride) if pooled else stride
-        at = add_chain(graph, architecture, stage, at, blocks, within, stem=stage == 0)
+        at = add_chain(graph, architecture, stage, at, architecture.block[stage], blocks, within, stem=stage == 0)
         ends.append(at)
     return ends

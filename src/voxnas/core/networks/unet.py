@@ -11,7 +11,7 @@ def unet_graph(architecture: UNet) -> Graph:
     """Spell out a U-Net.
 
     The decoder goes up by transposed convolutions whose kernel is the stride, joins the encoder's
-    output of the same size, and applies the blocks of that stage. With deep supervision all decoder
+    output of the same size, and applies the decoder's blocks of that stage. With deep supervision all decoder
     outputs but the lowest have a head, as in nnU-Net.
     """
     graph = begin(architecture)
@@ -21,7 +21,8 @@ def unet_graph(architecture: UNet) -> Graph:
         up = graph.add("transposed", at, architecture.widths[stage], stride=architecture.strides[stage + 1])
         joined = graph.add("concat", (skips[stage], up))
         one = (1,) * len(architecture.strides[0])
-        at = add_chain(graph, architecture, stage, joined, architecture.decoder_blocks[stage], one)
+        block, count = architecture.decoder_block[stage], architecture.decoder_blocks[stage]
+        at = add_chain(graph, architecture, stage, joined, block, count, one)
         decoded[stage] = at
     if not decoded:
         decoded[0] = at

@@ -80,7 +80,7 @@ class _Macro(Family):
                 for kernel, own in zip(plan["kernels"][:stages], kernels, strict=True)
             ],
             "block": [_pick(values, "block", i) for i in range(stages)],
-            "expansion": max(_pick(values, "expansion", i, 1) for i in range(stages)),
+            "expansion": [_pick(values, "expansion", i, 1) for i in range(stages)],
             "excite": [_pick(values, "excite", i, False) for i in range(stages)],
             "norm": values["norm"],
             "activation": values["activation"],
@@ -101,7 +101,7 @@ class _Macro(Family):
             "top_blocks": architecture.blocks[0],
         }
         kernels = [max(kernel) for kernel in architecture.kernels]
-        for name in ("block", "excite", "blocks"):
+        for name in ("block", "expansion", "excite", "blocks"):
             wanted |= _by_stage(name, getattr(architecture, name))
         wanted |= _by_stage("kernel", kernels) | {"kernel": kernels[0]}
         usual = [widths[0] * min(growth**i, widths[-1] / widths[0]) for i in range(len(widths))]
@@ -118,6 +118,7 @@ class UNetFamily(_Macro):
         """The encoder's, and those of the decoder, whose stages have the encoder's numbers."""
         decoder = {
             "decoder_blocks": integers(1, 8),
+            "decoder_block": tuple(blocks()),
         }
         found = {**super().domains(structure), **decoder, "deep_supervision": BOOLEAN}
         return found | {f"{name}.{i}": domain for name, domain in decoder.items() for i in range(MOST_STAGES - 1)}
@@ -134,6 +135,7 @@ class UNetFamily(_Macro):
         return UNet(
             **encoder,
             decoder_blocks=[_count(values, "decoder_blocks", i) for i in above],
+            decoder_block=[_pick(values, "decoder_block", i, encoder["block"][i]) for i in above],
             deep_supervision=values["deep_supervision"],
         )
 
@@ -141,7 +143,7 @@ class UNetFamily(_Macro):
         """The encoder's and the decoder's choices."""
         wanted = dict(super().values(structure, architecture))
         if isinstance(architecture, UNet):
-            for name in ("decoder_blocks",):
+            for name in ("decoder_block", "decoder_blocks"):
                 wanted |= _by_stage(name, getattr(architecture, name) or (1,))
         return wanted
 
