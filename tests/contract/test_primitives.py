@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
-from uses import FRAMES, Use, row_of, typical_uses, uses_of
+from uses import FRAMES, Use, row_of, typical_uses, usable, uses_of
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
 from voxnas.core.graph import GraphBuilder, place
@@ -25,9 +25,9 @@ from voxnas.nn.ops.base import MODULES
 torch.set_num_threads(1)
 
 BATCH = 2
-ALL = [use for name in PRIMITIVES for use in uses_of(name)]
-TYPICAL = [use for name in PRIMITIVES for use in typical_uses(name)]
-ONE_EACH = [next(use for use in typical_uses(name) if use.dims == max(PRIMITIVES[name].dims)) for name in PRIMITIVES]
+ALL = [use for name in usable() for use in uses_of(name)]
+TYPICAL = [use for name in usable() for use in typical_uses(name)]
+ONE_EACH = [next(use for use in typical_uses(name) if use.dims == max(PRIMITIVES[name].dims)) for name in usable()]
 SINGLE = [use for use in ONE_EACH if not use.primitive.temporal and len(use.channels[0]) == 1]
 
 
@@ -80,6 +80,10 @@ def test_statements_and_modules_have_the_same_names():
     assert list(PRIMITIVES) == list(MODULES)
 
 
+def test_of_every_primitive_it_is_known_how_it_is_used():
+    assert set(PRIMITIVES) - set(usable()) == set(), "is no block: give it a row in tests/contract/uses.py"
+
+
 @pytest.mark.parametrize("name", blocks())
 def test_a_block_names_its_source(name):
     kind = type(PRIMITIVES[name])
@@ -108,6 +112,9 @@ def test_shape_and_cost_are_as_stated(use):
 def test_gradients_reach_the_inputs_and_every_parameter(use):
     module, inputs = build(use).train(), [x.requires_grad_() for x in inputs_of(use)]
     output = module(*inputs)
+    if row_of(use.op).constant:
+        assert not output.requires_grad
+        return
     torch.manual_seed(2)
     (output * torch.randn_like(output)).sum().backward()
     learnt = {name: p.grad for name, p in module.named_parameters()}
@@ -116,27 +123,17 @@ def test_gradients_reach_the_inputs_and_every_parameter(use):
     # A bias that a norm undoes has a gradient of rounding errors only.
     assert [name for name, most in strength.items() if most <= 1e-5 * max(strength.values())] == []
     assert [name for name, grad in learnt.items() if (grad == 0).any()] == [], "parts are not used"
-    if not row_of(use.op).constant:
-        assert all(x.grad is not None and x.grad.any() for x in inputs)
+    assert all(x.grad is not None and x.grad.any() for x in inputs)
 
 
 @pytest.mark.parametrize("use", TYPICAL, ids=str)
-def test_a_sample_does_not_depend_on_its_batch(use):
+def test_a_sample_does_not_depend_on_its_batch_and_is_not_changed(use):
+    """Not changed, for other nodes of the graph may read it too."""
     module, inputs = build(use).train(), inputs_of(use, batch=3)
-    with torch.no_grad():
-        # Copies, for activations may work in place.
-        together = module(*(x.clone() for x in inputs))
-        alone = module(*(x[1:2].clone() for x in inputs))
-    torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("use", TYPICAL, ids=str)
-def test_the_inputs_are_left_as_they_were(use):
-    """Other nodes of the graph may read them."""
-    module, inputs = build(use).eval(), inputs_of(use)
     kept = [x.clone() for x in inputs]
     with torch.no_grad():
-        module(*inputs)
+        together, alone = module(*inputs), module(*(x[1:2] for x in kept))
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
     assert all(torch.equal(x, y) for x, y in zip(inputs, kept, strict=True))
 
 
@@ -146,7 +143,8 @@ def test_it_trains_under_bf16_autocast(use):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = module(*inputs)
     assert tuple(output.shape) == expected(use) and output.isfinite().all()
-    output.float().square().sum().backward()
+    if output.requires_grad:
+        output.float().square().sum().backward()
     assert all(p.grad.isfinite().all() for p in module.parameters())
     with torch.no_grad():
         exact = module(*inputs)
@@ -186,7 +184,7 @@ def test_on_a_clip_it_sees_each_frame_alone(use):
     assert sum(layer.macs for layer in placed.layers) == FRAMES * single
 
 
-@pytest.mark.parametrize("name", list(PRIMITIVES))
+@pytest.mark.parametrize("name", usable())
 def test_an_unknown_option_is_refused(name):
     use = next(uses_of(name))
     with pytest.raises(ValueError, match="no option"):

@@ -20,7 +20,7 @@ FRAMES = 5
 Channels = tuple[tuple[int, ...], int | None]
 """Channels of the inputs, and those asked for; None: as the primitive has it."""
 
-ANY: tuple[Channels, ...] = (((4,), 6), ((8,), 8), ((7,), 5), ((12,), 4))
+ANY: tuple[Channels, ...] = (((8,), 12), ((8,), 8), ((7,), 5), ((12,), 4))
 """What a block is tried with: more, equal (where it may have a skip), prime and fewer."""
 
 
@@ -65,20 +65,29 @@ USES: dict[str, Row] = {
     "add": Row(channels=(((6, 6), None), ((4, 4, 4), None))),
     "average_pool": Row(strides=True),
     "concat": Row(channels=(((4, 6), None), ((2, 3, 4), None))),
+    "dilated": block({"dilation": 3}),
     "excite": Row(options=({}, {"reduction": 16})),
+    "factorised": block({"matched": True}),
+    "ghost": block({"ratio": 3}),
     "global_pool": Row(),
+    "identity": Row(),
     "inverted": block({"expansion": 1}),
+    "large_kernel": block({"wider": 4}, {"expansion": 2}),
     "linear_head": Row(channels=(((6,), 3),), vector=True),
     "max_pool": Row(strides=True),
     "pointwise_head": Row(channels=(((6,), 3),)),
     "transposed": Row(channels=(((6,), 4),), strides=True),
+    "zero": replace(BLOCK, constant=True),
 }
 
 
+def usable() -> list[str]:
+    """Names of the primitives of which it is known how they are used."""
+    return [name for name in PRIMITIVES if name in USES or PRIMITIVES[name].block]
+
+
 def row_of(name: str) -> Row:
-    """Row of a primitive; a KeyError says that it needs one."""
-    if name not in USES and not PRIMITIVES[name].block:
-        raise KeyError(f"{name} is no block: say in tests/contract/uses.py how it is used")
+    """Row of a primitive."""
     return USES.get(name, BLOCK)
 
 
@@ -155,9 +164,10 @@ def uses_of(name: str) -> Iterator[Use]:
 
 
 def typical_uses(name: str) -> Iterator[Use]:
-    """The uses that differ in more than cost: on the smallest size, with the first kernel."""
+    """The uses that differ in more than cost: smallest size, first kernel, first two channels."""
     row = row_of(name)
     for use in uses_of(name):
         small = row.vector or use.size == SIZES[use.dims][0]
-        if small and use.channels in row.channels[:2] and use.kernel in (ones(use.dims), KERNELS[use.dims][0]):
+        first = not row.kernels or use.kernel == KERNELS[use.dims][0]
+        if small and first and use.channels in row.channels[:2]:
             yield use

@@ -1,5 +1,35 @@
 """All primitives, one idea a file: what each gives and costs. Importing the package registers them."""
 
-from voxnas.core.primitives import convolution, ends, excite, inverted, merge, pool
+from voxnas.core.primitives import (
+    convolution,
+    dilated,
+    ends,
+    excite,
+    factorised,
+    ghost,
+    identity,
+    inverted,
+    large_kernel,
+    merge,
+    pool,
+    preact,
+    separable,
+    zero,
+)
 
-__all__ = ["convolution", "ends", "excite", "inverted", "merge", "pool"]
+__all__ = [
+    "convolution",
+    "dilated",
+    "ends",
+    "excite",
+    "factorised",
+    "ghost",
+    "identity",
+    "inverted",
+    "large_kernel",
+    "merge",
+    "pool",
+    "preact",
+    "separable",
+    "zero",
+]

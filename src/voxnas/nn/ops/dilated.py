@@ -1,0 +1,24 @@
+"""Module of :mod:`voxnas.core.primitives.dilated`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.nn.ops.base import MODULES, ConvNorm
+
+
+@MODULES.register("dilated")
+def dilated(node: Node, channels: Sequence[int]) -> nn.Module:
+    """One dilated convolution with norm and activation (Yu and Koltun 2016)."""
+    return ConvNorm(
+        channels[0],
+        node.channels,
+        node.kernel,
+        node.stride,
+        node.norm,
+        node.activation,
+        dilation=int(node.option("dilation")),
+    )

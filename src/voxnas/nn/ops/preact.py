@@ -1,0 +1,39 @@
+"""Module of :mod:`voxnas.core.primitives.preact`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.core.layers import Size, ones
+from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_norm
+
+
+@MODULES.register("preact")
+class PreActivationBlock(nn.Module):
+    """Norm, activation and convolution, twice, and a skip (He et al. 2016, ECCV)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        given, dims, one = channels[0], len(node.stride), ones(len(node.stride))
+
+        def conv(inputs: int, kernel: Size, stride: Size) -> nn.Module:
+            return CONV[dims](inputs, node.channels, kernel, stride, tuple(k // 2 for k in kernel), bias=False)
+
+        self.before = nn.Sequential(make_norm(node.norm, given, dims), make_activation(node.activation))
+        self.path = nn.Sequential(
+            conv(given, node.kernel, node.stride),
+            make_norm(node.norm, node.channels, dims),
+            make_activation(node.activation),
+            conv(node.channels, node.kernel, one),
+        )
+        same = given == node.channels and node.stride == one
+        self.projection = None if same else conv(given, one, node.stride)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the block to x (B, C, *S)."""
+        y = self.before(x)
+        return self.path(y) + (x if self.projection is None else self.projection(y))

@@ -1,0 +1,25 @@
+"""Module of :mod:`voxnas.core.primitives.zero`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.core.layers import strided
+from voxnas.nn.ops.base import MODULES
+
+
+@MODULES.register("zero")
+class Zero(nn.Module):
+    """Zeros of the output's shape."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.channels, self.stride = node.channels, node.stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Forget x (B, C, *S)."""
+        return x.new_zeros(x.shape[0], self.channels, *strided(tuple(x.shape[2:]), self.stride))

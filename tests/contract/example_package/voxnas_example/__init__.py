@@ -1,0 +1,1 @@
+"""A primitive from another package."""
