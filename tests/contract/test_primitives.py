@@ -15,10 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from uses import FRAMES, Use, row_of, typical_uses, usable, uses_of
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
+from voxnas.complexity.analytic import analyze
+from voxnas.core.architecture import UNet
 from voxnas.core.graph import GraphBuilder, place
 from voxnas.core.layers import WEIGHTED, ones
 from voxnas.core.primitives.base import PRIMITIVES, Shape, blocks
-from voxnas.nn.build import initialize
+from voxnas.nn.build import build_network, initialize
 from voxnas.nn.network import Network
 from voxnas.nn.ops.base import MODULES
 
@@ -111,19 +113,20 @@ def test_shape_and_cost_are_as_stated(use):
 @pytest.mark.parametrize("use", TYPICAL, ids=str)
 def test_gradients_reach_the_inputs_and_every_parameter(use):
     module, inputs = build(use).train(), [x.requires_grad_() for x in inputs_of(use)]
-    output = module(*inputs)
-    if row_of(use.op).constant:
+    output, row = module(*inputs), row_of(use.op)
+    if row.constant:
         assert not output.requires_grad
         return
     torch.manual_seed(2)
     (output * torch.randn_like(output)).sum().backward()
-    learnt = {name: p.grad for name, p in module.named_parameters()}
+    learnt = {name: p.grad for name, p in module.named_parameters() if not name.endswith(row.undone)}
     assert [name for name, grad in learnt.items() if grad is None] == []
     strength = {name: float(grad.abs().max()) for name, grad in learnt.items()}
     # A bias that a norm undoes has a gradient of rounding errors only.
     assert [name for name, most in strength.items() if most <= 1e-5 * max(strength.values())] == []
     assert [name for name, grad in learnt.items() if (grad == 0).any()] == [], "parts are not used"
-    assert all(x.grad is not None and x.grad.any() for x in inputs)
+    seen = [x for number, x in enumerate(inputs) if number not in row_of(use.op).unread]
+    assert all(x.grad is not None and x.grad.any() for x in seen)
 
 
 @pytest.mark.parametrize("use", TYPICAL, ids=str)
@@ -182,6 +185,26 @@ def test_on_a_clip_it_sees_each_frame_alone(use):
     assert placed.output == Shape(placed.node.channels, tuple(output.shape[3:]), FRAMES)
     single = sum(layer.macs for layer in use.primitive.layers(placed.node, use.inputs))
     assert sum(layer.macs for layer in placed.layers) == FRAMES * single
+
+
+@pytest.mark.parametrize("name", [name for name in blocks() if 3 in PRIMITIVES[name].dims])
+def test_a_network_can_be_made_of_a_block(name):
+    architecture = UNet(
+        in_channels=1,
+        out_channels=2,
+        widths=[8, 12],
+        blocks=[2, 1],
+        decoder_blocks=[1],
+        strides=[[1, 1, 1], [1, 2, 2]],
+        kernels=[[1, 3, 3], [3, 3, 3]],
+        block=name,
+        excite=True,
+    )
+    torch.manual_seed(0)
+    network = build_network(architecture).train()
+    output = network(torch.randn(1, 1, 5, 8, 12))
+    assert output.shape == (1, 2, 5, 8, 12) and output.isfinite().all()
+    assert analyze(architecture, (5, 8, 12)).parameters == sum(p.numel() for p in network.parameters())
 
 
 @pytest.mark.parametrize("name", usable())

@@ -40,8 +40,14 @@ class Row:
         How many times smaller each input is than the first; empty: all have one size.
     vector : bool
         Whether it takes one vector a sample, not a volume.
+    unread : tuple of int
+        Inputs of which only the size counts.
     constant : bool
         Whether the output does not depend on the input at any stride.
+    undone : tuple of str
+        Ends of the names of parameters that a norm undoes, and that are there because a published network has them.
+    unread : tuple of int
+        Places of inputs of which only the shape counts.
     """
 
     channels: tuple[Channels, ...] = (((6,), None),)
@@ -50,7 +56,10 @@ class Row:
     strides: bool = False
     coarser: tuple[int, ...] = ()
     vector: bool = False
+    unread: tuple[int, ...] = ()
     constant: bool = False
+    undone: tuple[str, ...] = ()
+    unread: tuple[int, ...] = ()
 
 
 BLOCK = Row(channels=ANY, kernels=True, strides=True)
@@ -62,9 +71,29 @@ def block(*options: dict[str, Value], **changes) -> Row:
 
 
 USES: dict[str, Row] = {
+    "activate": Row(),
     "add": Row(channels=(((6, 6), None), ((4, 4, 4), None))),
+    "attention_gate": Row(channels=(((6, 4), 6), ((1, 1), 1))),
     "average_pool": Row(strides=True),
+    "bottleneck": block({"expansion": 2}),
+    "channel_shuffle": Row(options=({}, {"groups": 3})),
+    "channel_slice": Row(channels=(((6,), 6),)),
     "concat": Row(channels=(((4, 6), None), ((2, 3, 4), None))),
+    "conv": Row(
+        channels=(((6,), 4),),
+        options=(
+            {},
+            {"groups": 2},
+            {"scale": False},
+            {"norm": False, "bias": True},
+            {"norm": False, "activate": False},
+        ),
+        kernels=True,
+        strides=True,
+    ),
+    "crop": Row(channels=(((6, 4), None),), coarser=(1, 2), unread=(1,)),
+    "dense": Row(channels=(((6,), 4),), options=({}, {"grid": 3})),
+    "dense_layer": Row(channels=(((6,), None),), kernels=True),
     "dilated": block({"dilation": 3}),
     "excite": Row(options=({}, {"reduction": 16})),
     "factorised": block({"matched": True}),
@@ -75,8 +104,22 @@ USES: dict[str, Row] = {
     "large_kernel": block({"wider": 4}, {"expansion": 2}),
     "linear_head": Row(channels=(((6,), 3),), vector=True),
     "max_pool": Row(strides=True),
+    "normalize": Row(),
     "pointwise_head": Row(channels=(((6,), 3),)),
+    "time_attention": Row(channels=(((6,), None), ((8,), None)), options=({}, {"heads": 1})),
+    "time_conv": Row(
+        channels=(((4,), 6), ((8,), 8)), options=({}, {"time_kernel": 5, "time_stride": 2}, {"causal": True})
+    ),
+    "time_difference": block({"threshold": 0.5, "tile": 4}),
+    "time_gru": Row(channels=(((4,), 6), ((5,), 5))),
+    "time_max": Row(),
+    "time_mean": Row(),
+    "time_shift": Row(channels=(((6,), None), ((1,), None)), options=({}, {"share": 0.25, "causal": True})),
+    "time_tcn": Row(channels=(((4,), 6), ((5,), 5)), options=({"levels": 1}, {"time_kernel": 2, "levels": 2})),
     "transposed": Row(channels=(((6,), 4),), strides=True),
+    "upsample": Row(options=({}, {"mode": "nearest"}), strides=True),
+    "window_average": Row(kernels=True, strides=True),
+    "window_max": Row(kernels=True, strides=True),
     "zero": replace(BLOCK, constant=True),
 }
 

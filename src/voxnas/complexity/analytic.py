@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.architecture import AnyArchitecture
 from voxnas.core.networks import list_layers
 
 
@@ -28,12 +28,12 @@ class Cost(NamedTuple):
     activations: int
 
 
-def analyze(architecture: UNet | CNN | Linear, size: Sequence[int], frames: int = 1) -> Cost:
+def analyze(architecture: AnyArchitecture, size: Sequence[int], frames: int = 1) -> Cost:
     """Count a network's parameters, multiply-adds and activations.
 
     Parameters
     ----------
-    architecture : UNet, CNN or Linear
+    architecture : AnyArchitecture
         What is built.
     size : sequence of int, (D, H, W)
         Voxels of the input; of the down-sampled input for the linear baseline.

@@ -14,7 +14,7 @@ from scipy.optimize import nnls
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.calibration import FEATURES, features, identity
 from voxnas.complexity.measured import device_record, measure_latency, measure_training
-from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.architecture import AnyArchitecture, Linear, Named
 from voxnas.core.baselines import BASELINES, baselines_for, within
 from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
@@ -104,26 +104,28 @@ def measure_calibration(
     }
 
 
-def _baselines(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, UNet | CNN]:
-    """The hand-made networks of the plan's task, the cheapest first."""
+def _baselines(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, AnyArchitecture]:
+    """The hand-made networks that are of the searched families, the cheapest first."""
     built = {name: BASELINES[name](plan, limits)[0] for name in baselines_for(plan["task"])}
-    networks = {name: a for name, a in built.items() if not isinstance(a, Linear)}
+    networks = {name: a for name, a in built.items() if not isinstance(a, Linear | Named)}
     return dict(sorted(networks.items(), key=lambda item: analyze(item[1], plan["patch"]).macs))
 
 
-def _random(space: SearchSpace, plan: Mapping[str, Any], limits: Mapping[str, Any], seed: int) -> dict[str, UNet | CNN]:
+def _random(
+    space: SearchSpace, plan: Mapping[str, Any], limits: Mapping[str, Any], seed: int
+) -> dict[str, AnyArchitecture]:
     """Random networks within the limits: every block type in turn, from cheap to dear.
 
     Of each type the dearer networks, by activations, are left to the prediction: they would take
     most of the time.
     """
     rng = np.random.default_rng(seed)
-    found: dict[str, UNet | CNN] = {}
+    found: dict[str, AnyArchitecture] = {}
     for _ in range(CANDIDATES):
         architecture, _ = space.decode(space.sample(rng), plan)
         if within(architecture, limits, plan["patch"]):
             found[identity(architecture)] = architecture
-    by_block: dict[str, list[UNet | CNN]] = {}
+    by_block: dict[str, list[AnyArchitecture]] = {}
     for architecture in sorted(found.values(), key=lambda a: analyze(a, plan["patch"]).activations):
         by_block.setdefault(architecture.block, []).append(architecture)
     share = -(-NETWORKS // max(len(by_block), 1))
@@ -152,7 +154,7 @@ def _left_out_errors(matrix: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.array(errors)
 
 
-def _bf16(architecture: UNet | CNN, shape: tuple[int, ...]) -> dict[str, Any]:
+def _bf16(architecture: AnyArchitecture, shape: tuple[int, ...]) -> dict[str, Any]:
     """How many times as fast a training step is in bfloat16 as in float32."""
     network = build_network(architecture)
     seconds = {p: measure_training(network, shape, REPEATS, precision=p) for p in ("float32", "bf16")}

@@ -12,17 +12,16 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.architecture import AnyArchitecture
 from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
 from voxnas.core.networks import list_layers
 
-Architecture = UNet | CNN | Linear
 LANES = 16  # a convolution computes its channels in blocks of so many, full or not
 FEATURES = ("dense", "depthwise", "activations", "voxels", "layers", "parameters")
 
 
-def features(architecture: Architecture, patch: Sequence[int]) -> dict[str, float]:
+def features(architecture: AnyArchitecture, patch: Sequence[int]) -> dict[str, float]:
     """What the time of one sample is made of, in billions (MACs) and millions (the rest).
 
     ``dense`` counts the multiply-adds of ordinary convolutions with the channels rounded up to
@@ -52,12 +51,12 @@ def _padded(channels: int) -> int:
     return -(-channels // LANES) * LANES
 
 
-def identity(architecture: Architecture) -> str:
+def identity(architecture: AnyArchitecture) -> str:
     """By which the table of measured networks is looked up."""
     return digest(architecture.plain())
 
 
-def _predict(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int], what: str) -> float:
+def _predict(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int], what: str) -> float:
     if list(patch) == list(calibration["patch"]):
         row = calibration["table"].get(identity(architecture))
         if row is not None:
@@ -67,14 +66,14 @@ def _predict(calibration: Mapping[str, Any], architecture: Architecture, patch: 
     return sum(coefficients[name] * facts[name] for name in FEATURES)
 
 
-def predict_train_seconds(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int]) -> float:
+def predict_train_seconds(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]) -> float:
     """CPU seconds of training on one sample: forward, backward and optimizer.
 
     Parameters
     ----------
     calibration : mapping
         The study's ``calibration.json``.
-    architecture : UNet, CNN or Linear
+    architecture : AnyArchitecture
         What is trained.
     patch : sequence of int, (D, H, W)
         Voxels of one sample.
@@ -82,7 +81,7 @@ def predict_train_seconds(calibration: Mapping[str, Any], architecture: Architec
     return _predict(calibration, architecture, patch, "train_seconds")
 
 
-def predict_latency_ms(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int]) -> float:
+def predict_latency_ms(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]) -> float:
     """Wall time, in ms, of a forward pass of one sample (see :func:`predict_train_seconds`)."""
     return _predict(calibration, architecture, patch, "latency_ms")
 
@@ -90,7 +89,7 @@ def predict_latency_ms(calibration: Mapping[str, Any], architecture: Architectur
 def samples_of(
     budget: Mapping[str, Any],
     calibration: Mapping[str, Any] | None,
-    architecture: Architecture,
+    architecture: AnyArchitecture,
     patch: Sequence[int],
 ) -> int:
     """Training samples that a budget buys: whole batches of the calibration, at least one.

@@ -1,30 +1,41 @@
-"""Peak memory of a network, in a process of its own: ``python -m voxnas.complexity.memory`` reads a request.
+"""Peak memory of networks, each in a process of its own: ``python -m voxnas.complexity.memory`` reads requests.
 
-In a fresh process the peak is the network's alone. The high-water mark is reset after torch is
-imported and warm, and the increment over the memory at that moment is the answer; it holds the
-weights, and in training their gradients and the optimizer's state. Where there is a GPU, its
-memory is the one that counts.
+One process imports torch and starts no thread; it is forked for every request, so that each peak is
+one network's alone and costs no second import. In the fork the high-water mark is reset after
+everything that any network needs was loaded by a tiny one, and the increment over the memory at that
+moment is the answer. In training it holds the weights, their gradients and the optimizer's state.
+Where there is a GPU, its memory is the one that counts.
+
+By default glibc keeps freed memory of up to 32 MiB for later, and how much depends on the order in which
+it was freed: the same step was measured at 10 to 40 % more from one network to the next. With a fixed
+threshold every large tensor has its own mapping, which is returned when it is freed, and repeated
+measurements agree to a percent. Training workers run with the same threshold (:data:`ALLOCATOR`).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from voxnas.core.architecture import CNN, UNet, parse_architecture
+from voxnas.core.architecture import AnyArchitecture, parse_architecture
+
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "131072"}  # bytes; fixed, see above
 
 
 def measure_peak_memory(
-    architecture: UNet | CNN, shape: tuple[int, ...], training: bool, threads: int = 1, precision: str = "auto"
+    architecture: AnyArchitecture, shape: tuple[int, ...], training: bool, threads: int = 1, precision: str = "auto"
 ) -> float | None:
     """Peak memory of one forward pass, or of one training step.
 
     Parameters
     ----------
-    architecture : UNet or CNN
+    architecture : AnyArchitecture
         What is built.
     shape : tuple of int, (B, C, D, H, W)
         Input.
@@ -45,20 +56,88 @@ def measure_peak_memory(
     RuntimeError
         If the process fails or is killed, with its last line.
     """
-    request = {
+    (answer,) = measure_peaks([memory_request(architecture, shape, training, threads, precision)])
+    if "error" in answer:
+        raise RuntimeError(f"measuring the memory ended: {answer['error']}")
+    return answer["mib"]
+
+
+def memory_request(
+    architecture: AnyArchitecture, shape: Sequence[int], training: bool, threads: int = 1, precision: str = "auto"
+) -> dict[str, Any]:
+    """A request for :func:`measure_peaks`; see :func:`measure_peak_memory` for the parameters."""
+    return {
         "architecture": architecture.plain(),
         "shape": list(shape),
         "training": training,
         "threads": threads,
         "precision": precision,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "voxnas.complexity.memory"], input=json.dumps(request), capture_output=True, text=True
+
+
+def measure_peaks(requests: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Answer requests one after the other: ``mib`` (None where it cannot be measured) or ``error`` of each.
+
+    Raises
+    ------
+    RuntimeError
+        If the process that is forked fails itself, with its last line.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "voxnas.complexity.memory"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **ALLOCATOR},
     )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise RuntimeError(f"measuring the memory ended with status {done.returncode}: {last}")
-    return json.loads(done.stdout)
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    with process:
+        answered = 0
+        try:
+            process.stdin.write("".join(json.dumps(request) + "\n" for request in requests))
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        for line in process.stdout:
+            answered += 1
+            yield json.loads(line)
+        if answered < len(requests):
+            last = (process.stderr.read().strip().splitlines() or ["no message"])[-1]
+            raise RuntimeError(f"measuring the memory ended with status {process.wait()}: {last}")
+
+
+def _serve() -> None:
+    """Fork for each request on the standard input; write one answer a line."""
+    import torch
+
+    from voxnas.complexity.measured import training_step
+
+    torch.set_num_threads(1)  # a thread started here would be missing in the forks
+    import voxnas.nn.build  # noqa: F401 - before the first fork
+
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports what optimizers need
+    assert training_step
+    for line in sys.stdin:
+        print(json.dumps(_in_fork(json.loads(line))), flush=True)
+
+
+def _in_fork(request: dict[str, Any]) -> dict[str, Any]:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            answer = {"mib": _answer(request)}
+        except BaseException as error:
+            traceback.print_exc()
+            answer = {"error": f"{type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else ''}"}
+        os.write(writing, json.dumps(answer).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        text = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return json.loads(text) if text else {"error": f"killed, status {os.waitstatus_to_exitcode(status)}"}
 
 
 def _status(field: str) -> float:
@@ -80,27 +159,31 @@ def _answer(request: dict[str, Any]) -> float | None:
 
     device = compute_device()
     cuda = device.type == "cuda"
-    if not cuda and not Path("/proc/self/status").exists():
+    if not cuda and not Path("/proc/self/clear_refs").exists():
         return None
     torch.set_num_threads(request["threads"])
-    with autocast(request["precision"], device):  # loads what every network needs
-        torch.nn.Conv3d(1, 1, 3).to(device)(torch.zeros(1, 1, 8, 8, 8, device=device)).sum().backward()
+    tiny = torch.nn.Sequential(
+        torch.nn.Conv3d(1, 2, 3, padding=1), torch.nn.InstanceNorm3d(2, affine=True), torch.nn.Conv3d(2, 2, 1)
+    )
+    training_step(tiny, (1, 1, 8, 8, 8), request["precision"])()  # loads what every network needs
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device) / 2**20
+        before = torch.cuda.memory_allocated(device) / MIB
     else:
         Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark (proc(5))
         before = _status("VmRSS")
     network = build_network(parse_architecture(request["architecture"]))
     if request["training"]:
-        training_step(network, tuple(request["shape"]), request["precision"])()
+        training_step(network, tuple(request["shape"]), request["precision"], settled=True)()
     else:
         network.to(device).eval()
         with torch.inference_mode(), autocast(request["precision"], device):
             network(torch.zeros(request["shape"], device=device))
-    peak = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else _status("VmHWM")
+    peak = torch.cuda.max_memory_allocated(device) / MIB if cuda else _status("VmHWM")
     return peak - before
 
 
+MIB = 2**20
+
 if __name__ == "__main__":
-    print(json.dumps(_answer(json.load(sys.stdin))))
+    _serve()

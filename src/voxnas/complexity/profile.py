@@ -11,19 +11,19 @@ import torch
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.measured import device_record, measure_latency
 from voxnas.complexity.memory import measure_peak_memory
-from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.architecture import AnyArchitecture, Linear
 from voxnas.core.baselines import linear_size
 from voxnas.nn.build import build_network
 
 
 def profile_network(
-    architecture: UNet | CNN | Linear, plan: Mapping[str, Any], training: Mapping[str, Any], repeats: int
+    architecture: AnyArchitecture, plan: Mapping[str, Any], training: Mapping[str, Any], repeats: int
 ) -> dict[str, Any]:
     """Cost of a network on the plan's patch.
 
     Parameters
     ----------
-    architecture : UNet, CNN or Linear
+    architecture : AnyArchitecture
         What is built.
     plan : mapping
         The study's plan.

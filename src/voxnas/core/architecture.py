@@ -6,10 +6,11 @@ keys: a choice that has no effect is set to its neutral value by the validators.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_serializer, field_validator, model_validator
 
 from voxnas.core.canonical import digest
 from voxnas.core.primitives.base import PRIMITIVES, blocks
@@ -158,25 +159,80 @@ class Linear(Record):
     voxel_mm: Annotated[float, Field(gt=0)] = 8.0
 
 
-Architecture = Annotated[UNet | CNN | Linear, Field(discriminator="family")]
+OptionValue = bool | int | float | str | tuple[int, ...] | tuple[tuple[int, ...], ...]
+
+
+class Named(Record):
+    """A hand-made network of the registry :data:`voxnas.core.networks.named.NETWORKS`.
+
+    Options that have their default are left out, so that equal networks have equal keys and an
+    option added later changes none.
+    """
+
+    family: Literal["named"] = "named"
+    name: str
+    in_channels: Positive
+    out_channels: Positive
+    dims: Literal[1, 2, 3] = 3
+    options: tuple[tuple[str, OptionValue], ...] = Field(
+        (), description="Choices of the network's builder, as a mapping: a width multiplier, a variant .."
+    )
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _pairs(cls, options: Any) -> Any:
+        return tuple(options.items()) if isinstance(options, Mapping) else options
+
+    @model_validator(mode="after")
+    def _known(self) -> Named:
+        from voxnas.core.networks import expand  # it imports this module
+        from voxnas.core.networks.named import NETWORKS
+
+        if self.name not in NETWORKS:
+            raise ValueError(f"network {self.name!r} is none of {', '.join(NETWORKS)}")
+        network = NETWORKS[self.name]
+        if self.dims not in network.dims:
+            raise ValueError(f"{self.name} is not defined in {self.dims} dimensions")
+        chosen = network.choose(dict(self.options))
+        object.__setattr__(self, "options", tuple(sorted(chosen.items())))
+        expand(self)  # refuses values that the builder does not know
+        return self
+
+    @field_serializer("options")
+    def _mapping(self, options: tuple[tuple[str, OptionValue], ...]) -> dict[str, OptionValue]:
+        return dict(options)
+
+
+AnyArchitecture = UNet | CNN | Linear | Named
+"""One record of any family; this is the one place that lists them."""
+Architecture = Annotated[AnyArchitecture, Field(discriminator="family")]
 _architecture = TypeAdapter(Architecture)
 
 
-def parse_architecture(data: dict[str, Any]) -> UNet | CNN | Linear:
+def parse_architecture(data: dict[str, Any]) -> AnyArchitecture:
     """Validate plain data as an architecture (pydantic.ValidationError if it is none)."""
     return _architecture.validate_python(data)
 
 
-def total_stride(architecture: UNet | CNN) -> Triple:
-    """The factor, along (D, H, W), by which an input's size must be divisible."""
-    depth, height, width = (prod(axis) for axis in zip(*architecture.strides, strict=True))
-    return depth, height, width
+def total_stride(architecture: AnyArchitecture) -> Size:
+    """The factor, along (D, H, W), by which an input's size must be divisible.
+
+    Raises
+    ------
+    ValueError
+        For the linear baseline, which is not a network.
+    """
+    if isinstance(architecture, UNet | CNN):
+        return tuple(prod(axis) for axis in zip(*architecture.strides, strict=True))
+    from voxnas.core.networks import expand  # it imports this module
+
+    return expand(architecture).divisor
 
 
 class Recipe(Record):
     """How a network is trained, apart from its budget."""
 
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "muon", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     schedule: Literal["poly", "cosine", "onecycle"] = "cosine"
@@ -186,8 +242,15 @@ class Recipe(Record):
     augmentation: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="Strength of all random transforms; 0: none but mirroring."
     )
+    mirror: Literal["none", "left_right", "all"] = Field(
+        "none", description="Axes along which patches are flipped at random, and test predictions averaged."
+    )
 
 
-def network_key(architecture: UNet | CNN | Linear, recipe: Recipe) -> str:
+MIRROR_AXES: dict[str, tuple[int, ...]] = {"none": (), "left_right": (2,), "all": (0, 1, 2)}
+"""The axes of (D, H, W) that each setting of :attr:`Recipe.mirror` flips."""
+
+
+def network_key(architecture: AnyArchitecture, recipe: Recipe) -> str:
     """Identity of an architecture with its recipe: 12 hexadecimal digits, equal for equal networks."""
     return digest({"architecture": architecture.plain(), "recipe": recipe.plain()})

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from voxnas.core.architecture import CNN, Linear, Recipe, UNet
+from voxnas.core.architecture import CNN, AnyArchitecture, Linear, Recipe, UNet
 from voxnas.core.networks import list_layers
 from voxnas.core.registry import Registry
 
-Pair = tuple[UNet | CNN | Linear, Recipe]
+Pair = tuple[AnyArchitecture, Recipe]
 Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
 SMALLEST_BOTTLENECK = 4  # voxels along each axis, as in nnU-Net
 
@@ -68,7 +68,7 @@ def usable_stages(plan: Mapping[str, Any], bottleneck: int = SMALLEST_BOTTLENECK
     return max(stages, 1)
 
 
-def within(architecture: UNet | CNN, limits: Mapping[str, Any], patch: tuple[int, int, int]) -> bool:
+def within(architecture: AnyArchitecture, limits: Mapping[str, Any], patch: tuple[int, int, int]) -> bool:
     """Whether the limits on parameters and multiply-adds hold on a patch (D, H, W)."""
     layers = list(list_layers(architecture, patch))
     allowed = {name: limits.get(name) or float("inf") for name in ("parameters", "macs")}
@@ -76,8 +76,8 @@ def within(architecture: UNet | CNN, limits: Mapping[str, Any], patch: tuple[int
 
 
 def _halved_to_fit(
-    build: Callable[[int], UNet | CNN], base: int, plan: Mapping[str, Any], limits: Mapping[str, Any]
-) -> UNet | CNN:
+    build: Callable[[int], AnyArchitecture], base: int, plan: Mapping[str, Any], limits: Mapping[str, Any]
+) -> AnyArchitecture:
     """`build(base)` with the base width halved until the limits hold, or to 2."""
     while base > 2 and not within(build(base), limits, tuple(plan["patch"])):
         base //= 2
@@ -104,7 +104,13 @@ def _nnunet(plan: Mapping[str, Any], base: int) -> UNet:
 
 # Isensee et al. 2021: SGD with Nesterov momentum 0.99 (the trainer's), polynomial decay, full augmentation.
 NNUNET_RECIPE = Recipe(
-    optimizer="sgd", learning_rate=1e-2, weight_decay=3e-5, schedule="poly", loss="dice_ce", augmentation=1.0
+    optimizer="sgd",
+    learning_rate=1e-2,
+    weight_decay=3e-5,
+    schedule="poly",
+    loss="dice_ce",
+    augmentation=1.0,
+    mirror="all",
 )
 
 
@@ -168,7 +174,9 @@ def resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
             activation="relu",
         )
 
-    recipe = Recipe(learning_rate=1e-3, weight_decay=1e-2, schedule="cosine", loss=vector_loss(plan["task"]))
+    recipe = Recipe(
+        learning_rate=1e-3, weight_decay=1e-2, schedule="cosine", loss=vector_loss(plan["task"]), mirror="left_right"
+    )
     return _halved_to_fit(build, 16, plan, limits), recipe
 
 
@@ -192,7 +200,12 @@ def sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
         )
 
     recipe = Recipe(
-        optimizer="sgd", learning_rate=1e-2, weight_decay=1e-3, schedule="poly", loss=vector_loss(plan["task"])
+        optimizer="sgd",
+        learning_rate=1e-2,
+        weight_decay=1e-3,
+        schedule="poly",
+        loss=vector_loss(plan["task"]),
+        mirror="left_right",
     )
     return _halved_to_fit(build, 32, plan, limits), recipe
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
-from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.architecture import AnyArchitecture
 from voxnas.core.networks import expand
 from voxnas.nn.network import Network
 
 
-def build_network(architecture: UNet | CNN | Linear) -> nn.Module:
+def build_network(architecture: AnyArchitecture) -> nn.Module:
     """Build the network of an architecture, initialised from torch's global generator.
 
     Raises

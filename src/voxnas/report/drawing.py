@@ -11,7 +11,10 @@ from matplotlib.patches import FancyBboxPatch
 
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_leaderboard
-from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.architecture import CNN, AnyArchitecture, Linear, UNet
+from voxnas.core.graph import place
+from voxnas.core.layers import WEIGHTED
+from voxnas.core.networks import expand
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json
@@ -35,12 +38,12 @@ def winner(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
     return draw_network(network.architecture, plan["patch"], f"{network.name} ({network.key})")
 
 
-def draw_network(architecture: UNet | CNN | Linear, patch: list[int], title: str) -> tuple[Figure, pd.DataFrame]:
+def draw_network(architecture: AnyArchitecture, patch: list[int], title: str) -> tuple[Figure, pd.DataFrame]:
     """Draw one architecture.
 
     Parameters
     ----------
-    architecture : UNet, CNN or Linear
+    architecture : AnyArchitecture
     patch : list of 3 ints
         Input size (D, H, W) in voxels.
     title : str
@@ -59,12 +62,12 @@ def draw_network(architecture: UNet | CNN | Linear, patch: list[int], title: str
     axes.set_title(title)
     bottom = -(table.stage.max() + 1.35) * GAP
     axes.set(xlim=(-5, 5), ylim=(bottom, 0.75))
-    {"unet": _unet, "cnn": _column, "linear": _column}[architecture.family](axes, table)
+    (_unet if isinstance(architecture, UNet) else _column)(axes, table)
     axes.text(0, bottom + 0.1, _summary(architecture), ha="center", fontsize=9)
     return figure, table
 
 
-def _boxes(architecture: UNet | CNN | Linear, patch: list[int]) -> pd.DataFrame:
+def _boxes(architecture: AnyArchitecture, patch: list[int]) -> pd.DataFrame:
     """What is drawn, as a table; sizes are rounded up like those of a strided convolution."""
     rows = []
     if isinstance(architecture, Linear):
@@ -81,6 +84,8 @@ def _boxes(architecture: UNet | CNN | Linear, patch: list[int]) -> pd.DataFrame:
                 }
             ]
         )
+    if not isinstance(architecture, UNet | CNN):
+        return _sizes(architecture, patch)
     size, sizes = list(patch), []
     for stage, (width, blocks, stride, kernel) in enumerate(
         zip(architecture.widths, architecture.blocks, architecture.strides, architecture.kernels, strict=True)
@@ -100,14 +105,31 @@ def _boxes(architecture: UNet | CNN | Linear, patch: list[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _sizes(architecture: AnyArchitecture, patch: list[int]) -> pd.DataFrame:
+    """A network of any other family: one row for each run of layers of one size."""
+    rows: list[dict[str, object]] = []
+    for placed in place(expand(architecture), tuple(patch)):
+        convolutions = sum(layer.kind in WEIGHTED for layer in placed.layers)
+        size = _times(placed.output.size)
+        if not rows or rows[-1]["size"] != size:
+            row = {"part": "graph", "stage": len(rows), "channels": 0, "blocks": 0}
+            rows.append({**row, "kernel": "", "stride": "", "size": size})
+        rows[-1]["channels"] = placed.output.channels
+        rows[-1]["blocks"] += convolutions
+    return pd.DataFrame(rows)
+
+
 def _times(triple: list[int] | tuple[int, ...]) -> str:
     return "x".join(map(str, triple))
 
 
-def _summary(architecture: UNet | CNN | Linear) -> str:
+def _summary(architecture: AnyArchitecture) -> str:
     """The choices that hold for all stages, in words."""
     if isinstance(architecture, Linear):
         return f"{architecture.in_channels} channel(s) in, {architecture.out_channels} out"
+    if not isinstance(architecture, UNet | CNN):
+        operations = dict.fromkeys(node.op.replace("_", " ") for node in expand(architecture).nodes[1:])
+        return f"of {', '.join(operations)}"
     kind = f"{', '.join(dict.fromkeys(architecture.block))} blocks"
     expansions = sorted({e for e in architecture.expansion if e > 1})
     if expansions:
@@ -136,7 +158,7 @@ def _box(axes: Axes, x: float, row: tuple, colour: str) -> float:
             linewidth=1,
         )
     )
-    blocks = f"{row.blocks} x {row.kernel}" if row.kernel else ""
+    blocks = f"{row.blocks} x {row.kernel}" if row.kernel else f"{row.blocks} layers" if row.part == "graph" else ""
     axes.text(x, y + 0.1, f"{row.channels} ch", ha="center", va="center", weight="bold", fontsize=9.5)
     axes.text(x, y - 0.14, blocks or row.size, ha="center", va="center", fontsize=8.5)
     return half
@@ -199,7 +221,7 @@ def _column(axes: Axes, table: pd.DataFrame) -> None:
         if row.stage:
             _down(axes, 0, row)
     y = -table.stage.max() * GAP
-    if table.part.iloc[0] != "linear":
+    if table.part.iloc[0] in ("encoder", "head"):
         _arrow(axes, (0, y - HEIGHT / 2), (0, y - HEIGHT / 2 - 0.36))
         axes.text(
             0, y - HEIGHT / 2 - 0.5, "global average pooling, linear layer", ha="center", va="center", fontsize=8.5

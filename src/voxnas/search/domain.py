@@ -9,7 +9,7 @@ from typing import Any
 
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.calibration import predict_latency_ms
-from voxnas.core.architecture import CNN, Linear, Recipe, UNet, network_key
+from voxnas.core.architecture import AnyArchitecture, Recipe, network_key
 from voxnas.core.errors import UserError
 from voxnas.core.search_space import Config, SearchSpace
 
@@ -19,7 +19,7 @@ class Candidate:
     """A network with its recipe, and the configuration that stands for it (empty: it has none in the space)."""
 
     config: Config
-    architecture: UNet | CNN | Linear
+    architecture: AnyArchitecture
     recipe: Recipe
 
     @functools.cached_property
@@ -57,7 +57,7 @@ class Domain:
         plan: dict[str, Any],
         limits: dict[str, Any],
         calibration: dict[str, Any] | None = None,
-        architecture: UNet | CNN | Linear | None = None,
+        architecture: AnyArchitecture | None = None,
     ) -> None:
         if limits.get("latency_ms") is not None and calibration is None and architecture is None:
             raise UserError(

@@ -6,15 +6,16 @@ import functools
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.architecture import CNN, AnyArchitecture, Linear, Named, UNet
 from voxnas.core.graph import Graph, place
 from voxnas.core.layers import Layer, ones
 from voxnas.core.networks.cnn import cnn_graph
+from voxnas.core.networks.named import NETWORKS
 from voxnas.core.networks.unet import unet_graph
 
 
 @functools.lru_cache(maxsize=256)
-def expand(architecture: UNet | CNN | Linear) -> Graph:
+def expand(architecture: AnyArchitecture) -> Graph:
     """The graph of an architecture.
 
     Raises
@@ -26,10 +27,14 @@ def expand(architecture: UNet | CNN | Linear) -> Graph:
         return unet_graph(architecture)
     if isinstance(architecture, CNN):
         return cnn_graph(architecture)
+    if isinstance(architecture, Named):
+        return NETWORKS[architecture.name](
+            architecture.in_channels, architecture.out_channels, architecture.dims, **dict(architecture.options)
+        )
     raise ValueError(f"family {architecture.family!r} is not a network")
 
 
-def list_layers(architecture: UNet | CNN | Linear, size: Sequence[int], frames: int = 1) -> Iterator[Layer]:
+def list_layers(architecture: AnyArchitecture, size: Sequence[int], frames: int = 1) -> Iterator[Layer]:
     """All layers of an architecture on an input of the given size (D, H, W), in the order of computation.
 
     Those that only training computes (the heads of deep supervision) have no frames and so no cost but parameters.

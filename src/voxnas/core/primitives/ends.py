@@ -10,9 +10,10 @@ from voxnas.core.primitives.base import Node, Primitive, Shape, primitive
 
 @primitive("transposed")
 class Transposed(Primitive):
-    """Transposed convolution whose kernel is the stride, with a bias: every output voxel is reached once."""
+    """Transposed convolution whose kernel is the stride: every output voxel is reached once."""
 
     block = False
+    options = {"bias": True}  # noqa: RUF012 - read only
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
         """Any channels will do."""
@@ -25,7 +26,7 @@ class Transposed(Primitive):
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """One transposed convolution."""
         size = self.shape(node, inputs).size
-        yield Layer("transposed", inputs[0].channels, node.channels, node.stride, size, bias=True)
+        yield Layer("transposed", inputs[0].channels, node.channels, node.stride, size, bias=bool(node.option("bias")))
 
 
 @primitive("pointwise_head")

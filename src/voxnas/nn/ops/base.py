@@ -10,6 +10,7 @@ from torch import nn
 from voxnas.core.graph import Node
 from voxnas.core.layers import Size, norm_groups, ones
 from voxnas.core.registry import Registry
+from voxnas.nn.ops.depthwise import DepthwiseConv3d
 
 Build = Callable[[Node, Sequence[int]], nn.Module]
 """Builds the module of a node from the node and the channels of its inputs."""
@@ -24,32 +25,47 @@ MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 AVERAGE_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
-def make_norm(kind: str, channels: int, dims: int) -> nn.Module:
-    """Instance norm (Ulyanov 2016), group norm (Wu 2018) or batch norm, with a learnt scale and shift.
+def make_norm(kind: str, channels: int, dims: int, affine: bool = True) -> nn.Module:
+    """Instance norm (Ulyanov 2016), group norm (Wu 2018) or batch norm, and, if affine, a learnt scale and shift.
 
     The first two look at one sample at a time, so that results do not depend on how a batch is shared
     among processes; batch norm is for hand-made networks as published.
     """
     if kind == "instance":
-        return INSTANCE_NORM[dims](channels, affine=True)
+        return INSTANCE_NORM[dims](channels, affine=affine)
     if kind == "group":
-        return nn.GroupNorm(norm_groups(channels), channels)
+        return nn.GroupNorm(norm_groups(channels), channels, affine=affine)
     if kind == "batch":
-        return BATCH_NORM[dims](channels)
+        return BATCH_NORM[dims](channels, affine=affine)
     raise ValueError(f"norm {kind!r} is none of instance, group, batch")
 
 
 def make_activation(kind: str) -> nn.Module:
-    """``relu``, ``leaky_relu`` (slope 0.01, as in nnU-Net), ``silu`` or ``gelu``."""
+    """``relu``, ``relu6``, ``leaky_relu`` (slope 0.01, as in nnU-Net), ``elu``, ``silu`` or ``gelu``."""
     if kind == "relu":
         return nn.ReLU(inplace=True)
     if kind == "leaky_relu":
         return nn.LeakyReLU(0.01, inplace=True)
+    if kind == "relu6":
+        return nn.ReLU6(inplace=True)
+    if kind == "elu":
+        return nn.ELU(inplace=True)
     if kind == "silu":
         return nn.SiLU()
     if kind == "gelu":
         return nn.GELU()
-    raise ValueError(f"activation {kind!r} is none of relu, leaky_relu, silu, gelu")
+    raise ValueError(f"activation {kind!r} is none of relu, relu6, leaky_relu, elu, silu, gelu")
+
+
+def make_conv(
+    in_channels: int, out_channels: int, kernel: Size, stride: Size, groups: int = 1, dilation: int = 1
+) -> nn.Module:
+    """A convolution with size-preserving padding and no bias, in the fastest equal formulation that is known here."""
+    dims = len(kernel)
+    padding = tuple(dilation * (k // 2) for k in kernel)
+    if dims == 3 and 1 < groups == in_channels == out_channels:
+        return DepthwiseConv3d(in_channels, kernel, stride, padding, dilation)
+    return CONV[dims](in_channels, out_channels, kernel, stride, padding, groups=groups, dilation=dilation, bias=False)
 
 
 class ConvNorm(nn.Sequential):
@@ -84,13 +100,9 @@ class ConvNorm(nn.Sequential):
         groups: int = 1,
         dilation: int = 1,
     ) -> None:
-        dims = len(kernel)
-        padding = tuple(dilation * (k // 2) for k in kernel)
-        conv = CONV[dims](
-            in_channels, out_channels, kernel, stride, padding, groups=groups, dilation=dilation, bias=False
-        )
+        conv = make_conv(in_channels, out_channels, kernel, stride, groups, dilation)
         tail = [] if activation is None else [make_activation(activation)]
-        super().__init__(conv, make_norm(norm, out_channels, dims), *tail)
+        super().__init__(conv, make_norm(norm, out_channels, len(kernel)), *tail)
 
 
 def pointwise(in_channels: int, out_channels: int, node: Node, activation: bool = True, stride: Size | None = None):

@@ -13,7 +13,8 @@ from voxnas.nn.ops.base import CONV, MODULES, TRANSPOSED
 @MODULES.register("transposed")
 def transposed(node: Node, channels: Sequence[int]) -> nn.Module:
     """Transposed convolution whose kernel is the stride."""
-    return TRANSPOSED[len(node.stride)](channels[0], node.channels, node.stride, node.stride)
+    layer = TRANSPOSED[len(node.stride)]
+    return layer(channels[0], node.channels, node.stride, node.stride, bias=bool(node.option("bias")))
 
 
 @MODULES.register("pointwise_head")

@@ -1,0 +1,32 @@
+"""Module of :mod:`voxnas.core.primitives.bottleneck`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.core.primitives.bottleneck import inner_channels
+from voxnas.nn.ops.base import MODULES, ConvNorm, make_activation, make_shortcut, pointwise
+
+
+@MODULES.register("bottleneck")
+class BottleneckBlock(nn.Module):
+    """Pointwise, convolution, pointwise, and a skip (He et al. 2016)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        inner = inner_channels(node.channels, int(node.option("expansion")))
+        self.path = nn.Sequential(
+            pointwise(channels[0], inner, node),
+            ConvNorm(inner, inner, node.kernel, node.stride, node.norm, node.activation),
+            pointwise(inner, node.channels, node, activation=False),
+        )
+        self.skip = make_shortcut(node, channels[0])
+        self.activation = make_activation(node.activation)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the block to x (B, C, *S)."""
+        return self.activation(self.path(x) + self.skip(x))

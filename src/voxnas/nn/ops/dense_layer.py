@@ -1,0 +1,34 @@
+"""Module of :mod:`voxnas.core.primitives.dense_layer`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.core.primitives.dense_layer import BOTTLENECK
+from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_norm
+
+
+@MODULES.register("dense_layer")
+class DenseLayer(nn.Module):
+    """The input and what two convolutions make of it, side by side (Huang et al. 2017)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        dims, growth = len(node.stride), int(node.option("growth"))
+        inner = BOTTLENECK * growth
+        self.path = nn.Sequential(
+            make_norm(node.norm, channels[0], dims),
+            make_activation(node.activation),
+            CONV[dims](channels[0], inner, 1, bias=False),
+            make_norm(node.norm, inner, dims),
+            make_activation(node.activation),
+            CONV[dims](inner, growth, node.kernel, padding=tuple(k // 2 for k in node.kernel), bias=False),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Append channels to x (B, C, *S)."""
+        return torch.cat((x, self.path(x)), 1)
