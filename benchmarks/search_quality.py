@@ -1,12 +1,16 @@
 """Bayesian against random search on a cheap made-up score over the real U-Net space.
 
-    python benchmarks/search_quality.py --seeds 20 --steps 30        about 3 minutes on one core
+    python benchmarks/search_quality.py --seeds 20 --steps 30                about 3 minutes on one core
+    python benchmarks/search_quality.py --seeds 20 --steps 60 --rungs 3      promotion: about 15 minutes
 
 The score is a smooth function of the decoded architecture and recipe, with an optimum in the
 middle of the space, a learning rate that depends on the optimizer, trials that diverge, and the
 noise of a training seed. Regret is the noise-free score of the best network of the space (as far
-as a long search finds it) less that of the network that looked best so far. It tests the
+as a long search finds it) less that of the network that would be selected so far. It tests the
 optimiser, not networks: no number of it says anything about a data set.
+
+With several rungs it compares, at equal cost, searches whose trials are all short, all long, and short
+with the best promoted. A short training has a lower score, more noise, and favours small networks.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +29,7 @@ from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Proposal, Result
 from voxnas.search.chain import Chain, propose
+from voxnas.search.select import ranked
 
 SPACE = yaml.safe_load((Path(__file__).parents[1] / "config" / "search_spaces" / "unet.yaml").read_text())
 PLAN = {
@@ -36,11 +42,25 @@ PLAN = {
     "outputs": 3,
 }
 LIMITS = {"parameters": 560_000, "macs": None, "latency_ms": None}
-NOISE = 0.003  # standard deviation between training seeds, in Dice
+NOISE = 0.003  # standard deviation between training seeds at full fidelity, in Dice
 
 
-def true_score(proposal: Proposal) -> float | None:
-    """The made-up Dice of a network; None where its training diverges."""
+@dataclass(frozen=True)
+class Fidelity:
+    """How long trials train: `first` is the share of the full budget on the lowest of the rungs."""
+
+    name: str
+    first: float = 1.0
+    rungs: int = 1
+    factor: int = 3
+
+    def of(self, rung: int) -> float:
+        """Share of the full budget on a rung."""
+        return self.first * self.factor**rung
+
+
+def true_score(proposal: Proposal, fidelity: float = 1.0) -> float | None:
+    """The made-up Dice of a network after a share of the full budget; None where its training diverges."""
     architecture, recipe = proposal.architecture, proposal.recipe
     cost = analyze(architecture, PLAN["patch"])
     rate = math.log10(recipe.learning_rate) - (-2.0 if recipe.optimizer == "sgd" else -2.7)
@@ -50,7 +70,8 @@ def true_score(proposal: Proposal) -> float | None:
     return (
         0.885
         - 0.020 * math.exp(2.0 * (4.5 - size))  # too small
-        - 0.012 * max(0.0, work - 8.8) ** 2  # too slow for its budget
+        + 0.02 * math.log10(fidelity)  # not trained to the end
+        - 0.012 * max(0.0, work - 8.8 - 0.7 * math.log10(fidelity)) ** 2  # too slow for its budget
         - 0.015 * rate**2
         - 0.010 * (recipe.augmentation - 0.4) ** 2
         - 0.004 * (recipe.schedule == "onecycle")
@@ -61,8 +82,8 @@ def true_score(proposal: Proposal) -> float | None:
     )
 
 
-def search(method: str, seed: int, arguments: argparse.Namespace) -> tuple[list[float], float]:
-    """Noise-free score of the incumbent after each step, and seconds a proposal."""
+def search(method: str, seed: int, arguments: argparse.Namespace, fidelity: Fidelity) -> tuple[list[float], float]:
+    """Noise-free score at full fidelity of the incumbent after each unit of cost, and seconds a proposal."""
     spec = {
         "seed": seed,
         "method": method,
@@ -75,28 +96,34 @@ def search(method: str, seed: int, arguments: argparse.Namespace) -> tuple[list[
             "surrogate": arguments.surrogate,
             "start": False,
             "budget": {"amount": 1, "unit": "samples"},
+            "promotion": {"rungs": fidelity.rungs, "factor": fidelity.factor},
             "limits": LIMITS,
         },
     }
     proposals: list[Proposal] = []
     results: list[Result] = []
     curve: list[float] = []
-    spent, best, incumbent = 0.0, -math.inf, 0.0
-    for step in range(arguments.steps):
+    spent, cost, unit = 0.0, 0.0, float(arguments.factor ** (1 - arguments.rungs))
+    while len(curve) < arguments.steps:
+        step = len(proposals)
         begin = time.perf_counter()
         chain = Chain(tuple(proposals), tuple(results[: max(0, step - arguments.window + 1)]))
-        proposals.append(propose(spec, PLAN, None, chain, method, step))
+        proposal = propose(spec, PLAN, None, chain, method, step)
         spent += time.perf_counter() - begin
-        truth = true_score(proposals[-1])
+        proposals.append(proposal)
+        share = fidelity.of(proposal.rung)
+        cost += (share - (fidelity.of(proposal.rung - 1) if proposal.rung else 0.0)) / unit
+        truth = true_score(proposal, share)
         if truth is None:
-            results.append(Result(state="FAILED", reason="diverged", key=proposals[-1].key))
+            results.append(Result(state="FAILED", reason="diverged", key=proposal.key))
         else:
-            noise = np.random.default_rng(derive_seed(seed, "noise", proposals[-1].key)).normal(0, NOISE)
-            results.append(Result(state="DONE", key=proposals[-1].key, score=truth + noise))
-            if truth + noise > best:
-                best, incumbent = truth + noise, truth
-        curve.append(incumbent)
-    return curve, spent / arguments.steps
+            rng = np.random.default_rng(derive_seed(seed, "noise", proposal.key, proposal.rung))
+            score = truth + rng.normal(0, NOISE / math.sqrt(share))
+            results.append(Result(state="DONE", key=proposal.key, score=score))
+        trials = ranked(Chain(tuple(proposals), tuple(results)))
+        incumbent = true_score(trials[0][0]) if trials else None
+        curve += [incumbent or 0.0] * (min(arguments.steps, round(cost)) - len(curve))
+    return curve, spent / len(proposals)
 
 
 def best_of_space(draws: int = 4000) -> float:
@@ -131,27 +158,47 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=2)
     parser.add_argument("--initial", type=int, default=8)
     parser.add_argument("--surrogate", choices=("gp", "forest"), default="gp")
+    parser.add_argument("--rungs", type=int, default=1, help="more than 1: compare short, long and promoted trials")
+    parser.add_argument("--factor", type=int, default=3)
     arguments = parser.parse_args()
     top = best_of_space()
     print(
         f"best of the space: {top:.4f}; W = {arguments.window}, {arguments.seeds} seeds, regrets in Dice points x 100"
     )
+    fidelities = [Fidelity("")]
+    if arguments.rungs > 1:
+        short = arguments.factor ** (1 - arguments.rungs)
+        promoted = Fidelity("promoted", short, arguments.rungs, arguments.factor)
+        fidelities = [Fidelity("short", short), Fidelity("long"), promoted]
     regrets = {}
     for method in ("bayesian", "random"):
-        runs = [search(method, seed, arguments) for seed in range(arguments.seeds)]
-        regrets[method] = 100 * (top - np.array([curve for curve, _ in runs]))
-        seconds = np.mean([s for _, s in runs])
-        means = "  ".join(f"{k}: {regrets[method][:, k - 1].mean():.2f}" for k in range(10, arguments.steps + 1, 10))
-        print(f"{method:>9}  mean regret after steps {means}  ({seconds:.2f} s a proposal)")
-    final = regrets["random"][:, -1] - regrets["bayesian"][:, -1]
-    wins = np.mean(final > 0)
+        for fidelity in fidelities:
+            runs = [search(method, seed, arguments, fidelity) for seed in range(arguments.seeds)]
+            name = f"{method} {fidelity.name}".strip()
+            regrets[name] = 100 * (top - np.array([curve for curve, _ in runs]))
+            seconds = np.mean([s for _, s in runs])
+            at = range(10, arguments.steps + 1, 10)
+            means = "  ".join(f"{k}: {regrets[name][:, k - 1].mean():.2f}" for k in at)
+            print(f"{name:>17}  mean regret after a cost of {means}  ({seconds:.2f} s a proposal)", flush=True)
+    for first, second in zip(regrets, list(regrets)[len(fidelities) :], strict=False):
+        compare(first, second, regrets)
+    if arguments.rungs > 1:
+        for method in ("bayesian", "random"):
+            for other in ("short", "long"):
+                compare(f"{method} promoted", f"{method} {other}", regrets)
+
+
+def compare(first: str, second: str, regrets: dict[str, np.ndarray]) -> None:
+    """Print how much better the first search ends than the second, and how early it is as good."""
+    gain = regrets[second][:, -1] - regrets[first][:, -1]
     print(
-        f"bayesian is better in {wins:.0%} of the seeds, by {final.mean():.2f} +- {final.std() / len(final) ** 0.5:.2f}"
+        f"{first} is better than {second} in {np.mean(gain > 0):.0%} of the seeds, by {gain.mean():.2f} +- "
+        f"{gain.std() / len(gain) ** 0.5:.2f}",
+        end="; ",
     )
-    reach = np.median(regrets["random"][:, -1])
-    steps = [next((k + 1 for k, r in enumerate(run) if r <= reach), None) for run in regrets["bayesian"]]
-    steps = [arguments.steps if s is None else s for s in steps]
-    print(f"it reaches the median final regret of random search after {np.median(steps):.0f} steps (median)")
+    reach = np.median(regrets[second][:, -1])
+    costs = [next((k + 1 for k, r in enumerate(run) if r <= reach), len(run)) for run in regrets[first]]
+    print(f"it reaches the other's median final regret after a cost of {np.median(costs):.0f} (median)")
 
 
 if __name__ == "__main__":

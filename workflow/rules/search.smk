@@ -3,7 +3,8 @@
 #
 # Proposal k needs proposal k-1 and result k-W, which together imply all older ones, so the DAG is
 # static, its edges are few, and W steps can run at once. Every search is such a chain, the recipe
-# searches of the hand-made networks too.
+# searches of the hand-made networks too. A proposal may continue the trial of an older step: that
+# step's state is in the store, undeclared, since it only saves time and changes no result.
 
 
 rule calibrate:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from voxnas.core.paths import StudyPaths
-from voxnas.core.trial import Network, Proposal, Result
+from voxnas.core.trial import Network, Result
 from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
+from voxnas.search.chain import read_chain
+from voxnas.search.summary import trials_table
 
 
 def networks(paths: StudyPaths) -> list[Network]:
@@ -33,49 +33,18 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a step that trained, in order: step, trial, origin, state, reason, key, score (None
-        where it failed), parameters, macs, and the cost of the step itself in samples and in
-        cpu_seconds (a step that continues a trial does not pay for it twice).
+        One row a step that trained, in order: step, trial, rung, origin, state, reason, key, score (NaN
+        where it failed), best (score of the trial that would be selected after it), parameters, macs, and the
+        cost of the step itself in samples and in cpu_seconds (a step that continues a trial does not
+        pay for it twice).
     """
-    rows: list[dict[str, Any]] = []
-    paid: dict[str, tuple[int, float]] = {}
-    for step in range(_steps(paths).get(search, 0)):
-        result = read_record(paths.step(search, step) / "result.json", Result)
-        if result.state == "SKIPPED":
-            continue
-        proposal = read_record(paths.step(search, step) / "proposal.json", Proposal)
-        samples, seconds = paid.get(proposal.trial, (0, 0.0))
-        paid[proposal.trial] = (result.samples, result.cpu_seconds or 0.0)
-        rows.append(
-            {
-                "step": step,
-                "trial": proposal.trial,
-                "origin": proposal.origin,
-                "state": result.state,
-                "reason": result.reason,
-                "key": result.key,
-                "score": result.score,
-                "parameters": result.parameters,
-                "macs": result.macs,
-                "samples": result.samples - samples,
-                "cpu_seconds": None if result.cpu_seconds is None else result.cpu_seconds - seconds,
-            }
-        )
-    columns = [
-        "step",
-        "trial",
-        "origin",
-        "state",
-        "reason",
-        "key",
-        "score",
-        "parameters",
-        "macs",
-        "samples",
-        "cpu_seconds",
-    ]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.astype({"score": float, "cpu_seconds": float})
+    steps = _steps(paths).get(search, 0)
+    table = trials_table(read_chain(paths, search, steps, steps))
+    table = table[table.state != "SKIPPED"].reset_index(drop=True)
+    table["samples"] = table.added_samples
+    table["reason"] = table.reason.fillna("")
+    columns = ["step", "trial", "rung", "origin", "state", "reason", "key", "score", "best_so_far", "parameters"]
+    return table[[*columns, "macs", "samples", "cpu_seconds"]].rename(columns={"best_so_far": "best"})
 
 
 def seed_results(paths: StudyPaths, key: str) -> dict[int, Result]:

@@ -30,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=int, default=1, help="number of processes")
     parser.add_argument("--deadline", type=float, help="save and leave with status 75 after so many seconds")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="time between two saved states")
-    parser.add_argument("--keep-state", action="store_true", help="keep the final state, to be continued later")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,12 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(line, file=sys.stderr, flush=True)
 
     paths = StudyPaths(arguments.study)
+    keep_state = False
     if arguments.proposal:
         proposal = read_record(arguments.proposal, Proposal)
         if proposal.architecture is None:
             _write(arguments, Result(state="SKIPPED", reason="nothing to do"), None, False)
             return 0
         job = proposal_job(paths, proposal)
+        keep_state = proposal.resumable
     else:
         job = network_job(paths, read_record(arguments.network, Network), arguments.seed)
     launch = Launch(
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.processes,
         arguments.deadline,
         arguments.checkpoint_seconds,
-        arguments.keep_state,
+        keep_state,
     )
     try:
         entry, reused = train(paths, job, launch, log)

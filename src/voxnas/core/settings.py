@@ -101,6 +101,17 @@ class LimitSettings(Settings):
     )
 
 
+class PromotionSettings(Settings):
+    """Longer training of a search's best trials (asynchronous successive halving, Li et al. 2020)."""
+
+    rungs: Positive = Field(
+        1, description="Rungs of fidelity: on rung r a trial has trained `budget` x factor^r; 1: no promotion."
+    )
+    factor: Annotated[int, Field(ge=2)] = Field(
+        3, description="A step promotes the best trial of a rung's best 1/factor that was not promoted yet, if any."
+    )
+
+
 class SearchSettings(Settings):
     """The architecture search."""
 
@@ -120,7 +131,10 @@ class SearchSettings(Settings):
     )
     surrogate: Literal["gp", "forest"] = Field("gp", description="Bayesian: Gaussian process or random forest.")
     start: bool = Field(True, description="First trial: the nnU-Net plan of the data, scaled to the limits.")
-    budget: Budget = Field(Budget(amount=160), description="Budget of one trial.")
+    budget: Budget = Field(Budget(amount=160), description="Budget of one trial, until it is promoted.")
+    promotion: PromotionSettings = Field(
+        PromotionSettings(), description="Longer training of the best trials, in steps of the same search."
+    )
     limits: LimitSettings = Field(LimitSettings(), description="Hard limits on every proposed network.")
     finalists: Positive = Field(1, description="Networks of each method that are retrained at full budget.")
 

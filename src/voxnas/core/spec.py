@@ -16,14 +16,14 @@ STEP_VERSIONS = {
     "preprocess": 1,
     "splits": 1,
     "calibrate": 2,
-    "search": 1,
+    "search": 2,
     "train": 2,
     "select": 1,
     "evaluate": 1,
     "profile": 1,
     "benchmark": 1,
-    "figures": 1,
-    "report": 1,
+    "figures": 2,
+    "report": 2,
 }
 
 

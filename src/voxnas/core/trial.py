@@ -22,11 +22,13 @@ class Proposal(Record):
     search: str = Field(description="Name of the search: a method, or `baseline-<name>`.")
     step: Annotated[int, Field(ge=0)]
     trial: str = Field(description="Id of the trial, unique in its search.")
-    origin: Literal["start", "design", "random", "surrogate", "idle"]
+    origin: Literal["start", "design", "random", "surrogate", "promotion", "idle"]
     config: dict[str, Any] = Field({}, description="The active parameters of the search space.")
     architecture: Architecture | None = None
     recipe: Recipe | None = None
-    resume_from: int | None = Field(None, description="Earlier step of the same trial whose state is continued.")
+    resume_from: int | None = Field(None, description="Earlier step of the same trial that is continued.")
+    rung: Annotated[int, Field(ge=0)] = Field(0, description="How often the trial was promoted.")
+    resumable: bool = Field(False, description="A later step may continue this one, so its training state is kept.")
     samples: Annotated[int, Field(ge=0)] = Field(
         0, description="Fidelity to reach: samples seen, from the trial's start."
     )
@@ -40,11 +42,12 @@ class Proposal(Record):
 
 
 class Result(Record):
-    """What one training found. Holds nothing that differs between two equal runs.
+    """What one step's training found. Holds nothing that differs between two equal runs.
 
     DONE: reached its samples. STOPPED: ended early on a plateau (its score counts). FAILED: ended
     for a reason of its own (out of memory, divergence), which the proposer learns from. SKIPPED:
-    there was nothing to do.
+    there was nothing to do. Samples and CPU seconds are those of the whole trial: the earlier steps
+    that this one continues are in them (:mod:`voxnas.search.summary` takes them out).
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -56,8 +59,15 @@ class Result(Record):
     samples: int = Field(0, description="Samples seen, from the trial's start.")
     parameters: int = 0
     macs: int = Field(0, description="Multiply-adds of one patch.")
-    cpu_seconds: float | None = Field(None, description="Predicted by the study's calibration, where it has one.")
+    cpu_seconds: float | None = Field(
+        None, description="From the trial's start; predicted by the study's calibration, where it has one."
+    )
     store: str = Field("", description="Digest under which the training's state lies in the store.")
+
+    @property
+    def valid_score(self) -> float | None:
+        """The score where it counts; None where the training failed or there was none."""
+        return self.score if self.state in ("DONE", "STOPPED") else None
 
 
 class TrainingJob(Record):
@@ -69,7 +79,20 @@ class TrainingJob(Record):
     fold: Annotated[int, Field(ge=0)] = Field(description="Fold that validates; the other folds train.")
     seed: int = Field(description="Seed of initialisation, sampling and augmentation.")
     samples: Annotated[int, Field(ge=1)]
-    parent: str = Field("", description="Store digest of the training that this one continues.")
+    restarts: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), description="Samples of the trial's earlier steps; the learning rate's schedule starts anew after each."
+    )
+
+    @property
+    def parent(self) -> TrainingJob | None:
+        """The training that this one continues.
+
+        Its state only saves time: with or without it this job gives the same result, since the
+        restarts say what was done before.
+        """
+        if not self.restarts:
+            return None
+        return self.model_copy(update={"samples": self.restarts[-1], "restarts": self.restarts[:-1]})
 
 
 class Network(Record):

@@ -42,14 +42,13 @@ def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
 
 
 def best_so_far(paths: StudyPaths) -> Drawn:
-    """Best validation score of each search over what it has cost, with every trial as a point."""
+    """Score of the best trial of each search over what it has cost, with every step as a point."""
     measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
     tables = []
     for search in results.searches(paths):
         table = results.search_history(paths, search)
         table.insert(0, "search", search)
-        table["score"] *= measure.sign
-        table["best"] = (table.score.cummax() if measure.sign > 0 else table.score.cummin()).ffill()
+        table[["score", "best"]] *= measure.sign
         tables.append(table)
     history = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     figure = new_figure(8.6, 3.7)
@@ -64,7 +63,9 @@ def best_so_far(paths: StudyPaths) -> Drawn:
     for position, (search, table) in enumerate(history.groupby("search", sort=False)):
         colour, marker = identity(position)
         axes.step(table.cost, table.best, where="post", color=colour, label=search, zorder=3)
-        axes.plot(table.cost, table.score, marker, color=colour, alpha=0.5, markersize=5, zorder=2)
+        for rung, steps in table.groupby("rung"):
+            size = 5 + 3 * rung
+            axes.plot(steps.cost, steps.score, marker, color=colour, alpha=0.5, markersize=size, zorder=2)
         failed = table[table.score.isna()]
         axes.plot(failed.cost, np.full(len(failed), floor), "x", color=colour, markersize=7, clip_on=False)
     if history.score.isna().any():
@@ -72,8 +73,8 @@ def best_so_far(paths: StudyPaths) -> Drawn:
     axes.set_xlabel("cumulative cost (CPU minutes, as calibrated)" if timed else "cumulative cost (training samples)")
     axes.set_ylabel(f"validation {measure.title}")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    columns = ["search", "step", "trial", "origin", "state", "reason", "key", "parameters", "macs", "cost", "score"]
-    return figure, history[[*columns, "best"]]
+    columns = ["search", "step", "trial", "rung", "origin", "state", "reason", "key", "parameters", "macs"]
+    return figure, history[[*columns, "cost", "score", "best"]]
 
 
 def pareto(cost: np.ndarray, score: np.ndarray, sign: int) -> np.ndarray:

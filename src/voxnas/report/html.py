@@ -115,10 +115,10 @@ def _searches(paths: StudyPaths, measure: Measure) -> tables.Table:
         rows.append(
             {
                 "search": name,
-                "trials": str(len(history)),
+                "trials": _trials(history),
                 "failed": f"{len(failed)} ({'; '.join(failed.reason.unique())})" if len(failed) else "0",
                 "distinct": str(history.key[history.key != ""].nunique()),
-                "best": tables.number(measure.sign * history.score.max(), measure.digits),
+                "best": tables.number(measure.sign * history.best.iloc[-1] if len(history) else None, measure.digits),
                 "cost": tables.cost(seconds, history.samples.sum()),
             }
         )
@@ -131,6 +131,12 @@ def _searches(paths: StudyPaths, measure: Measure) -> tables.Table:
         "cost": "cost",
     }
     return tables.plain_table(pd.DataFrame(rows, columns=list(titles)), titles)
+
+
+def _trials(history: pd.DataFrame) -> str:
+    """How many trials a search began, and how often it promoted one."""
+    promoted = int((history.rung > 0).sum())
+    return f"{history.trial.nunique()}" + (f" ({promoted} promotions)" if promoted else "")
 
 
 def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:

@@ -22,7 +22,9 @@ class Observation:
     config: Config
     key: str
     score: float | None
-    """Validation score, larger is better; None: the trial failed."""
+    """Validation score, larger is better; None: the training failed."""
+    rung: int = 0
+    """Rung of fidelity that the trial had reached; a promoted trial has an observation on each."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,24 @@ class Situation:
 
     domain: Domain
     history: tuple[Observation, ...]
-    """Finished trials, sorted by step."""
+    """Finished steps of all trials, sorted by step."""
     pending: tuple[Config, ...]
-    """Configurations of the steps that are proposed and whose results are not used yet."""
+    """Configurations of the trials that are proposed and have no result that may be used yet."""
     taken: frozenset[str]
     """Keys of all earlier proposals of this search."""
     step: int
     first: int
-    """Steps before the proposer's own: 1 after a given first trial, else 0."""
+    """Trials before the proposer's own: 1 after a given first trial, else 0."""
     seed: int
     """Seed of this search; a proposer derives one from it for each thing it draws."""
     initial: int = 4
     """Points of the design before a surrogate takes over."""
     surrogate: Literal["gp", "forest"] = "gp"
+
+    @property
+    def turn(self) -> int:
+        """How many trials the proposer has begun itself; promotions between them do not count."""
+        return len(self.taken) - self.first
 
     def is_free(self, candidate: Candidate) -> bool:
         """Whether a candidate was not proposed before and keeps the limits."""

@@ -3,6 +3,15 @@
 scikit-optimize's own ``Optimizer`` is not used: rebuilt from a table it repeats its initial
 points, its default acquisition loses its memory, and it knows neither conditional spaces nor
 limits. Its models and its acquisition are (see :mod:`voxnas.search.surrogate`).
+
+**Fidelity.** Where trials are promoted, scores of different rungs are not comparable. One model learns from all
+of them: the rung is one more feature, every finished step is a point (a promoted trial has one on each
+of its rungs), and the model is asked for improvement on the highest rung that a trial has finished. So the few
+long trainings decide what they can, the many short ones tell where to look, and what a network gains by
+training longer may depend on its size. Two other ways are worse here. A model of the highest
+rung with enough observations alone (BOHB) starves where a search has tens of steps. Standardising the
+scores of each rung, or shifting them by the mean gain of the promoted, is biased: the promoted were
+chosen for their scores. A model that also has the scores they were chosen by is not.
 """
 
 from __future__ import annotations
@@ -34,8 +43,8 @@ def propose(situation: Situation) -> Pick | None:
     The surrogate takes over after ``initial`` points, once two scores are known.
     """
     known = [o for o in situation.history if o.config]
-    scored = sum(o.score is not None for o in known)
-    if situation.step - situation.first < situation.initial or scored < 2:
+    scored = sum(o.score is not None and o.rung == 0 for o in known)
+    if situation.turn < situation.initial or scored < 2:
         for candidate in _design(situation):
             if situation.is_free(candidate):
                 return Pick(candidate, "design")
@@ -47,6 +56,7 @@ def propose(situation: Situation) -> Pick | None:
     order = rank_by_improvement(
         situation.surrogate,
         _features(domain, (domain.candidate(o.config) for o in known)),
+        np.array([o.rung for o in known]),
         robust_losses([o.score for o in known]),
         _features(domain, (domain.candidate(config) for config in situation.pending if config)),
         _features(domain, candidates),
@@ -82,8 +92,9 @@ def _candidates(situation: Situation, known: list[Observation]) -> list[Candidat
     space = situation.domain.space
     rng = np.random.default_rng(derive_seed(situation.seed, "candidates", situation.step))
     configs = [space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
-    best = sorted(known, key=lambda o: (o.score is None, -(o.score or 0.0), o.step))[:PARENTS]
-    mutants = 0 if (situation.step - situation.first) % INTERLEAVE == 0 else MUTANTS
+    latest = {o.key: o for o in known}.values()
+    best = sorted(latest, key=lambda o: (o.score is None, -o.rung, -(o.score or 0.0), o.step))[:PARENTS]
+    mutants = 0 if situation.turn % INTERLEAVE == 0 else MUTANTS
     for index in range(mutants):
         config = best[index % len(best)].config
         # One to eight steps away: with noisy scores, the nearest neighbours only repeat the parent.
@@ -92,7 +103,7 @@ def _candidates(situation: Situation, known: list[Observation]) -> list[Candidat
         configs.append(config)
     found = {c.key: c for c in map(situation.domain.candidate, configs)}
     free = [c for c in found.values() if situation.is_free(c)]
-    tried = np.array([space.encode(config) for config in (*(o.config for o in known), *situation.pending) if config])
+    tried = np.array([space.encode(config) for config in (*(o.config for o in latest), *situation.pending) if config])
     codes = np.array([space.encode(c.config) for c in free]).reshape(len(free), tried.shape[1])
     distances = np.abs(codes[:, None] - tried[None]).max(axis=2).min(axis=1)
     return [c for c, distance in zip(free, distances, strict=True) if distance >= APART] or free

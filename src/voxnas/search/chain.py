@@ -20,6 +20,7 @@ from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, read_record
 from voxnas.search.base import Observation, Situation
 from voxnas.search.domain import Candidate, Domain
+from voxnas.search.promotion import to_promote
 from voxnas.search.proposers import PROPOSERS
 
 
@@ -30,14 +31,17 @@ class Chain:
     proposals: tuple[Proposal, ...]
     results: tuple[Result, ...]
 
+    def finished(self) -> list[tuple[Proposal, Result]]:
+        """The finished steps in order, without the idle ones."""
+        return [(p, r) for p, r in zip(self.proposals, self.results, strict=False) if p.origin != "idle"]
+
     def observations(self) -> tuple[Observation, ...]:
-        """The finished trials, sorted by step, without the idle steps."""
-        pairs = zip(self.proposals, self.results, strict=False)
-        return tuple(
-            Observation(p.step, p.config, p.key, r.score if r.state in ("DONE", "STOPPED") else None)
-            for p, r in pairs
-            if p.origin != "idle"
-        )
+        """The finished steps in order as a proposer sees them."""
+        return tuple(Observation(p.step, p.config, p.key, r.valid_score, p.rung) for p, r in self.finished())
+
+    def pending(self) -> list[Proposal]:
+        """The steps that are proposed and whose results are not used yet, without the idle ones."""
+        return [p for p in self.proposals[len(self.results) :] if p.origin != "idle"]
 
 
 def read_chain(paths: StudyPaths, search: str, proposals: int, results: int) -> Chain:
@@ -100,6 +104,10 @@ def propose(
 ) -> Proposal:
     """Propose one step from plain data (see :func:`make_proposal`)."""
     settings = spec["search"]
+    promotion = settings["promotion"]
+    earlier = to_promote(chain.proposals, chain.results, promotion["rungs"], promotion["factor"])
+    if earlier is not None:
+        return _promoted(earlier, step, promotion)
     limits = settings["limits"]
     source = f"search.space = {settings['space']!r}"
     if spec["baseline"] is None:
@@ -113,12 +121,12 @@ def propose(
     if step == 0 and given is not None:
         candidate, origin = given, "start"
     else:
-        observations = chain.observations()
         pick = PROPOSERS[spec["method"]](
             Situation(
                 domain=domain,
-                history=observations,
-                pending=tuple(p.config for p in chain.proposals[len(chain.results) :] if p.origin != "idle"),
+                history=chain.observations(),
+                # A pending promotion is of a trial that the history already has.
+                pending=tuple(p.config for p in chain.pending() if p.rung == 0),
                 taken=frozenset(p.key for p in chain.proposals if p.origin != "idle"),
                 step=step,
                 first=int(given is not None),
@@ -136,8 +144,23 @@ def propose(
         config=candidate.config,
         architecture=candidate.architecture,
         recipe=candidate.recipe,
+        resumable=promotion["rungs"] > 1,
         samples=samples_of(settings["budget"], calibration, candidate.architecture, plan["patch"]),
     )
+
+
+def _promoted(earlier: Proposal, step: int, promotion: dict[str, int]) -> Proposal:
+    """The step that trains the trial of an earlier step on, to `factor` times its samples."""
+    rung = earlier.rung + 1
+    changes = {
+        "step": step,
+        "origin": "promotion",
+        "resume_from": earlier.step,
+        "rung": rung,
+        "resumable": rung < promotion["rungs"] - 1,
+        "samples": earlier.samples * promotion["factor"],
+    }
+    return earlier.model_copy(update=changes)
 
 
 def _start(domain: Domain) -> Candidate | None:

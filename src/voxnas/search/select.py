@@ -18,15 +18,25 @@ from voxnas.search.chain import Chain
 BASELINE = "baseline-"
 
 
+def preference(proposal: Proposal, result: Result) -> tuple[int, float, int, str] | None:
+    """Sort key of a finished step, best first, or None where it failed.
+
+    Trials that were trained longer go before all others, whatever the scores: they were the best of
+    their rung, and scores of different rungs are not comparable. Then the score; ties: fewer MACs, then key.
+    """
+    score = result.valid_score
+    return None if score is None else (-proposal.rung, -score, result.macs, proposal.key)
+
+
 def ranked(chain: Chain) -> list[tuple[Proposal, Result]]:
-    """Scored trials of a search with distinct networks, best first; ties: fewer MACs, then key."""
-    scored = [
-        (r.score, p, r)
-        for p, r in zip(chain.proposals, chain.results, strict=True)
-        if r.state in ("DONE", "STOPPED") and r.score is not None
-    ]
+    """Scored trials of a search with distinct networks, best first (see :func:`preference`).
+
+    A trial counts by its latest result alone: one that fails on a higher rung is out.
+    """
+    latest = {proposal.trial: (proposal, result) for proposal, result in chain.finished()}
+    scored = [(key, *pair) for pair in latest.values() if (key := preference(*pair)) is not None]
     found: dict[str, tuple[Proposal, Result]] = {}
-    for _, proposal, result in sorted(scored, key=lambda found: (-found[0], found[2].macs, found[1].key)):
+    for _, proposal, result in sorted(scored, key=lambda entry: entry[0]):
         found.setdefault(proposal.key, (proposal, result))
     return list(found.values())
 

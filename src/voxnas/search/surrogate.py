@@ -43,19 +43,30 @@ def robust_losses(scores: list[float | None]) -> Floats:
 
 
 def rank_by_improvement(
-    kind: Literal["gp", "forest"], x: Floats, losses: Floats, pending: Floats, candidates: Floats, seed: int
+    kind: Literal["gp", "forest"],
+    x: Floats,
+    rungs: NDArray[np.int_],
+    losses: Floats,
+    pending: Floats,
+    candidates: Floats,
+    seed: int,
 ) -> NDArray[np.intp]:
     """Order candidates by expected improvement (Jones et al. 1998), the most promising first.
 
-    Pending points enter with the mean loss (the constant liar of Ginsbourger et al. 2010), which
-    lowers the uncertainty around them and so keeps the search from proposing there again.
+    Pending points enter with the mean loss of their rung, the lowest (the constant liar of Ginsbourger et
+    al. 2010), which lowers the uncertainty around them and so keeps the search from proposing there again.
+
+    The rung of fidelity is one more feature, in which a rung weighs as much as a choice or as a factor of
+    three in cost. Losses are learnt from all rungs; improvement is asked for on the highest.
 
     Parameters
     ----------
     kind : {"gp", "forest"}
         Gaussian process (Matern 5/2 with fitted noise) or random forest.
     x : ndarray, (N, F)
-        Features of the finished trials.
+        Features of the finished steps.
+    rungs : ndarray of int, (N,)
+        Rung of each, from 0, which has one at least.
     losses : ndarray, (N,)
         As from :func:`robust_losses`.
     pending : ndarray, (P, F) or (0,)
@@ -79,13 +90,21 @@ def rank_by_improvement(
         # A length or a noise at its bound is an answer: the scores say no more.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = _model(kind, seed)
-        lies = pending.reshape(-1, x.shape[1])
-        model.fit(np.concatenate([x, lies]), np.concatenate([losses, np.full(len(lies), losses.mean())]))
+        lies = _on(0, pending.reshape(-1, x.shape[1]))
+        lie = losses[rungs == 0].mean()
+        model.fit(np.concatenate([_on(rungs, x), lies]), np.concatenate([losses, np.full(len(lies), lie)]))
+        top = rungs.max()
         # The losses are noisy, so the incumbent is the best prediction, not the luckiest result.
-        incumbent = float(np.min(model.predict(x)))
-        improvement = gaussian_ei(candidates, model, y_opt=incumbent, xi=XI)
-        predicted = model.predict(candidates)
+        incumbent = float(np.min(model.predict(_on(top, x))))
+        asked = _on(top, candidates)
+        improvement = gaussian_ei(asked, model, y_opt=incumbent, xi=XI)
+        predicted = model.predict(asked)
     return np.lexsort((predicted, -improvement))
+
+
+def _on(rungs: NDArray[np.int_] | int, x: Floats) -> Floats:
+    """Features with the rung as the last."""
+    return np.column_stack([x, np.broadcast_to(rungs, len(x))])
 
 
 def _model(kind: Literal["gp", "forest"], seed: int) -> Any:

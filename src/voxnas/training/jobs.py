@@ -17,26 +17,32 @@ SEARCH_FOLD = 0
 
 
 def proposal_job(paths: StudyPaths, proposal: Proposal) -> TrainingJob:
-    """Training of a proposal: on the search's fold, with a seed of its network, so that equal networks train equally.
+    """Training of a proposal: on the search's fold, with the one seed of all trials of the study.
+
+    Common random numbers: trials that start from the same seed, see the same patches and are validated on the
+    same fold differ by less chance than trials with seeds of their own, and their differences are what
+    a search looks at.
 
     Raises
     ------
     UserError
-        If the proposal has nothing to train, or continues a step whose training is not in the store.
+        If the proposal has nothing to train, or a step that it continues is missing.
     """
     if proposal.architecture is None or proposal.recipe is None:
         raise UserError(f"step {proposal.step} of {proposal.search} has nothing to train")
-    parent = ""
-    if proposal.resume_from is not None:
-        earlier = paths.step(proposal.search, proposal.resume_from) / "result.json"
-        parent = read_record(earlier, Result).store
+    restarts: list[int] = []
+    earlier = proposal.resume_from
+    while earlier is not None:
+        step = read_record(paths.step(proposal.search, earlier) / "proposal.json", Proposal)
+        restarts.insert(0, step.samples)
+        earlier = step.resume_from
     return TrainingJob(
         architecture=proposal.architecture,
         recipe=proposal.recipe,
         fold=SEARCH_FOLD,
-        seed=derive_seed(_root_seed(paths), "trial", proposal.key),
+        seed=derive_seed(_root_seed(paths), "trial"),
         samples=proposal.samples,
-        parent=parent,
+        restarts=tuple(restarts),
     )
 
 

@@ -82,8 +82,12 @@ def fit(
 ) -> Outcome:
     """Train a network up to its samples, from the start or from where it was left.
 
-    The learning rate depends on ``samples seen / job.samples`` alone, the batches on the job's seed;
-    so an interrupted training goes on bit by bit as if it had not been.
+    The batches depend on the job's seed and the samples seen alone, the learning rate on the latter; so an
+    interrupted training goes on bit by bit as if it had not been. A job with restarts trains to each of
+    them in turn as its earlier steps did, each time with a schedule from the learning rate down to zero (warm
+    restarts, Loshchilov and Hutter 2017, with the state of the optimizer kept): after `n` samples the rate
+    depends on ``n / goal``, where goal is the next of ``restarts`` and ``samples``. So it goes on from the
+    state of an earlier step where there is one, and ends at the same bits where there is none.
 
     Parameters
     ----------
@@ -96,19 +100,20 @@ def fit(
     sampler, validate, backend, around
         The patches, the validation fold, the process group, and the process.
     """
-    loss_of, batch_size, total = LOSSES[job.recipe.loss], training["batch_size"], job.samples
-    marks = [math.ceil(total * (i + 1) / training["validations"]) for i in range(training["validations"])]
+    loss_of, batch_size, validations = LOSSES[job.recipe.loss], training["batch_size"], training["validations"]
+    goals, patience = [*job.restarts, job.samples], training["patience"]
     device = backend.device
     optimizer = build_optimizer(network.to(device), job.recipe)
     model, optimizer = backend.prepare(network, optimizer)
     progress = _restore(network, optimizer, around)
     begun = progress.samples
-    if not begun and job.parent:
-        around.log("training from the start")
+    if not begun and job.restarts:
+        around.log("no state of the earlier step is in the store; training it again from the start")
+    over = _is_over(progress, goals, patience)
     started = saved = logged = time.monotonic()
     network.train()
-    while progress.samples < total:
-        seen = progress.samples
+    while not over:
+        seen, total = progress.samples, goals[progress.rung]
         samples = range(seen, min(seen + batch_size, total))
         mine = backend.share(samples)
         # A process without a share still takes part in the exchange of gradients, with weight 0.
@@ -129,30 +134,39 @@ def fit(
         progress.loss_sum += batch_loss * len(samples)
         progress.loss_count += len(samples)
 
+        marks = (math.ceil(total * (i + 1) / validations) for i in range(validations))
         if any(seen < mark <= progress.samples for mark in marks):
             score, metrics = validate(network, backend)
             if not math.isfinite(score):
                 return _diverged("score", score, progress, begun)
             _enter(progress, score, metrics, rate)
-            around.log(_line(progress, total, len(sampler.scans), rate, started, begun))
+            around.log(_line(progress, job.samples, len(sampler.scans), rate, started, begun))
             logged = time.monotonic()
-            if training["patience"] and progress.stale >= training["patience"] and progress.samples < total:
-                reason = f"no better score in {progress.stale} validations"
-                return Outcome("STOPPED", reason, score, metrics, progress.samples, begun, progress.curve)
+        over = _is_over(progress, goals, patience)
         now = time.monotonic()
         if now - logged > LOG_SECONDS:
-            around.log(_line(progress, total, len(sampler.scans), rate, started, begun))
+            around.log(_line(progress, job.samples, len(sampler.scans), rate, started, begun))
             logged = now
-        leaving = stops > 0 and progress.samples < total
-        finished = progress.samples >= total and around.keep_state
-        if backend.rank == 0 and (leaving or finished or now - saved > around.checkpoint_seconds):
+        leaving = stops > 0 and not over
+        if backend.rank == 0 and (leaving or (over and around.keep_state) or now - saved > around.checkpoint_seconds):
             save_state(around.folder, around.owner, network, optimizer, progress)
             saved = now
         if leaving:
             return Outcome("INTERRUPTED", "", None, {}, progress.samples, begun, progress.curve)
     last = progress.curve[-1]
     metrics = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
-    return Outcome("DONE", "", metrics.pop("score"), metrics, progress.samples, begun, progress.curve)
+    stopped = progress.samples < job.samples
+    state, reason = ("STOPPED", f"no better score in {progress.stale} validations") if stopped else ("DONE", "")
+    return Outcome(state, reason, metrics.pop("score"), metrics, progress.samples, begun, progress.curve)
+
+
+def _is_over(progress: Progress, goals: list[int], patience: int) -> bool:
+    """Whether the last goal is reached, or a plateau on the way to it; at an earlier goal the next rung begins."""
+    ended = progress.samples >= goals[progress.rung] or 0 < patience <= progress.stale
+    if ended and progress.rung + 1 < len(goals):
+        progress.rung, progress.best, progress.stale = progress.rung + 1, None, 0
+        return False
+    return ended
 
 
 def _diverged(what: str, value: float, progress: Progress, begun: int) -> Outcome:

@@ -31,9 +31,11 @@ class Progress:
     loss_sum : float
         Sum of the losses of the samples since the last validation, which are `loss_count`.
     best : float or None
-        Best validation score so far; `stale` validations followed without a better one.
+        Best validation score since the last restart; `stale` validations followed without a better one.
     curve : list of dict
         Rows of curve.tsv, one a validation.
+    rung : int
+        Restarts of the schedule that lie behind.
     """
 
     samples: int = 0
@@ -42,6 +44,7 @@ class Progress:
     best: float | None = None
     stale: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
+    rung: int = 0
 
 
 class StateRefused(Exception):

@@ -22,6 +22,7 @@ from voxnas.core.architecture import Linear
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import TrainingJob
 from voxnas.data.dataset import StudyData
+from voxnas.data.digest import data_digest
 from voxnas.io.records import read_json, read_record, write_json, write_text
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
@@ -34,8 +35,10 @@ from voxnas.training.loop import Outcome, Surroundings, fit
 from voxnas.training.metrics import Validation
 from voxnas.training.sampler import PatchSampler
 from voxnas.training.state import delete_state
-from voxnas.training.store import Entry
+from voxnas.training.store import Entry, store_digest
 from voxnas.training.targets import Targets
+
+CURVE = ("samples", "train_loss", "learning_rate", "val_score")  # the first columns of curve.tsv
 
 
 def train_entry(
@@ -66,6 +69,7 @@ def train_entry(
     data = StudyData(paths)
     scans = data.train_scans(job.fold)
     targets = Targets.of(data, scans)
+    earlier = paths.store / store_digest(job.parent, spec, data_digest(paths)) if job.parent else None
     validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
 
     if isinstance(job.architecture, Linear):
@@ -88,7 +92,7 @@ def train_entry(
         around = Surroundings(
             owner=entry.name,
             folder=entry.folder,
-            parent=entry.folder.parent / job.parent if job.parent else None,
+            parent=earlier,
             should_stop=should_stop,
             checkpoint_seconds=checkpoint_seconds,
             keep_state=keep_state,
@@ -101,6 +105,8 @@ def train_entry(
         precision = "float32" if resolve_precision(training["precision"], device) is None else "bf16"
         facts = {"device": device_name(device), "precision": precision}
         _record(entry, network, targets, outcome, facts, keep_state)
+        if earlier is not None and outcome.state != "INTERRUPTED":
+            delete_state(earlier)  # only this very training would ever continue it, and it is in the store now
     return outcome
 
 
@@ -129,7 +135,9 @@ def _record(
 
 def curve_text(curve: list[dict[str, float]]) -> str:
     """The curve as TSV; numbers are written so that they read back the same."""
-    columns = list(dict.fromkeys(name for row in curve for name in row))
+    # Not in the order of the rows: those that come from a saved state are sorted by name.
+    found = {name for row in curve for name in row}
+    columns = [name for name in CURVE if name in found] + sorted(found.difference(CURVE))
     lines = [columns, *([repr(row[c]) if c in row else "n/a" for c in columns] for row in curve)]
     return "".join("\t".join(line) + "\n" for line in lines) if columns else "samples\n"
 

@@ -32,6 +32,7 @@ def study(tmp_path):
         "surrogate": "gp",
         "start": True,
         "budget": {"amount": 64, "unit": "samples"},
+        "promotion": {"rungs": 1, "factor": 3},
         "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
     }
     spec = {"task": "segmentation", "seed": 1, "search": search, "name": "random", "method": "random", "baseline": None}

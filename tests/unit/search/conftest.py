@@ -42,6 +42,7 @@ class Study:
             "surrogate": "gp",
             "start": True,
             "budget": {"amount": 240, "unit": "samples"},
+            "promotion": {"rungs": 1, "factor": 3},
             "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
         }
         self.spec = {"stage": "search", "version": 1, "task": "segmentation", "seed": 5, "search": search | changes}
@@ -81,7 +82,7 @@ class Study:
                 samples=proposal.samples,
                 parameters=cost.parameters,
                 macs=cost.macs,
-                cpu_seconds=1.5,
+                cpu_seconds=proposal.samples / 160,
             )
         write_json(self.file(name, step, "result"), result)
         return result

@@ -86,6 +86,23 @@ def test_a_network_that_was_tried_twice_is_entered_once(finished):
     assert [(p.step, r.score) for p, r in trials] == [(1, 0.6)]
 
 
+def test_trials_that_were_trained_longest_go_first_and_each_counts_once(finished):
+    paths = finished.paths
+    p = [read_record(paths.step("random", k) / "proposal.json", Proposal) for k in range(4)]
+    more = [
+        p[k].model_copy(update={"step": step, "origin": "promotion", "resume_from": k, "rung": 1})
+        for step, k in ((4, 1), (5, 2), (6, 3))
+    ]
+    scores = [0.9, 0.7, 0.6, 0.8, 0.5, 0.55, None]
+    results = [
+        Result(state="FAILED" if s is None else "DONE", key=q.key, score=s, macs=5)
+        for q, s in zip([*p, *more], scores, strict=True)
+    ]
+    chain = Chain((*p, *more), tuple(results))
+    # Trial 3 failed on its way up; trial 0 has the best score of all, but of a short training.
+    assert [(q.trial, r.score) for q, r in ranked(chain)] == [("random-2", 0.55), ("random-1", 0.5), ("random-0", 0.9)]
+
+
 def test_linear_baseline_has_no_search(finished):
     plan = {**read_json(finished.paths.plan), "task": "classification", "outputs": 2}
     spec = read_json(finished.paths.spec("select"))

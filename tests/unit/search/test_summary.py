@@ -27,6 +27,27 @@ def test_one_row_a_step_with_every_parameter(study, tmp_path):
     assert again["macs"].iloc[0] == chain.results[0].macs
 
 
+def test_promoted_trials_pay_once_and_the_best_is_the_one_that_would_be_selected(study):
+    s = study(window=1, promotion={"rungs": 2, "factor": 2})
+    s.add_search("random", "random")
+    for step, score in enumerate((0.5, 0.8, 0.7, 0.6)):
+        s.propose("random", step)
+        s.train("random", step, score=score)
+    chain = read_chain(s.paths, "random", 4, 4)
+    table = trials_table(chain)
+    assert table["trial"].tolist() == ["random-0", "random-1", "random-1", "random-3"]
+    assert table["rung"].tolist() == [0, 0, 1, 0]
+    assert table["samples"].tolist() == [240, 240, 480, 240]
+    assert table["added_samples"].tolist() == [240, 240, 240, 240]
+    assert table["cpu_seconds"].tolist() == [1.5, 1.5, 1.5, 1.5]
+    assert table["best_so_far"].tolist() == [0.5, 0.8, 0.7, 0.7]
+    # The promoted training fails without a word of what it has seen: the short one's best counts again.
+    s.train("random", 2, "FAILED")
+    table = trials_table(read_chain(s.paths, "random", 4, 4))
+    assert table["added_samples"].tolist() == [240, 240, 0, 240]
+    assert table["best_so_far"].tolist() == [0.5, 0.8, 0.5, 0.6]
+
+
 def test_whole_numbers_stay_whole_beside_missing_ones(study, tmp_path):
     s = study(window=1)
     s.add_search("random", "random")

@@ -4,6 +4,10 @@ import pytest
 from voxnas.search.surrogate import rank_by_improvement, robust_losses
 
 
+def rung(number, x):
+    return np.full(len(x), number)
+
+
 def test_losses_are_standardised_and_reversed():
     losses = robust_losses([0.8, 0.9, 0.85, 0.7])
     assert losses.mean() == pytest.approx(0)
@@ -34,15 +38,15 @@ def test_the_best_candidate_lies_where_the_losses_fall(kind):
     x = rng.random((40, 1))
     losses = robust_losses(list(x[:, 0] + rng.normal(0, 0.2, 40)))
     candidates = np.array([[0.05], [0.3], [0.95], [0.5]])
-    assert rank_by_improvement(kind, x, losses, np.empty((0, 1)), candidates, 0)[0] == 2
+    assert rank_by_improvement(kind, x, rung(0, x), losses, np.empty((0, 1)), candidates, 0)[0] == 2
 
 
 def test_a_pending_point_sends_the_search_elsewhere():
     x = np.array([[0.0], [2.0], [4.0], [6.0], [8.0]])
     losses = np.array([1.2, 0.2, -1.8, 0.3, 0.1])
     candidates = np.array([[4.6], [3.4]])
-    free = rank_by_improvement("gp", x, losses, np.empty((0, 1)), candidates, 0)[0]
-    taken = rank_by_improvement("gp", x, losses, candidates[[free]], candidates, 0)[0]
+    free = rank_by_improvement("gp", x, rung(0, x), losses, np.empty((0, 1)), candidates, 0)[0]
+    taken = rank_by_improvement("gp", x, rung(0, x), losses, candidates[[free]], candidates, 0)[0]
     assert taken != free
 
 
@@ -50,6 +54,35 @@ def test_order_is_complete_and_repeatable():
     rng = np.random.default_rng(0)
     x, candidates = rng.random((10, 3)), rng.random((50, 3))
     losses = robust_losses(list(rng.random(10)))
-    orders = [rank_by_improvement("gp", x, losses, x[:2], candidates, 3).tolist() for _ in range(2)]
+    orders = [rank_by_improvement("gp", x, rung(0, x), losses, x[:2], candidates, 3).tolist() for _ in range(2)]
     assert orders[0] == orders[1]
     assert sorted(orders[0]) == list(range(50))
+
+
+@pytest.mark.parametrize("kind", ["gp", "forest"])
+def test_long_trainings_outweigh_short_ones_that_say_the_contrary(kind):
+    rng = np.random.default_rng(0)
+    # Short trainings favour small networks, and all their scores are lower; five long ones favour large.
+    short = rng.random((25, 1)) * 6
+    long = np.array([[0.5], [2.0], [3.0], [4.5], [5.5]])
+    scores = [*(0.6 - 0.02 * short[:, 0]), *(0.8 + 0.02 * long[:, 0])]
+    candidates = np.array([[0.2], [1.5], [3.5], [5.8]])
+    none, rungs = np.empty((0, 1)), np.repeat([0, 1], [25, 5])
+    order = rank_by_improvement(
+        kind, np.concatenate([short, long]), rungs, robust_losses(scores), none, candidates, 0
+    ).tolist()
+    alone = rank_by_improvement(kind, short, rungs[:25], robust_losses(scores[:25]), none, candidates, 0).tolist()
+    assert alone[0] == 0
+    assert order[0] == 3
+
+
+def test_short_trainings_tell_where_the_long_ones_have_not_been():
+    x = np.linspace(0, 12, 25)[:, None]
+    scores = list(0.6 - 0.01 * (x[:, 0] - 9) ** 2)
+    far = np.array([[1.0], [2.0]])  # long trainings, both far from the best of the short ones
+    candidates = np.array([[0.2], [5.0], [9.2]])
+    order = rank_by_improvement(
+        "gp", np.concatenate([x, far]), np.repeat([0, 1], [25, 2]),
+        robust_losses([*scores, 0.2, 0.3]), np.empty((0, 1)), candidates, 0,
+    )  # fmt: skip
+    assert order[0] == 2

@@ -12,6 +12,7 @@ from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.loop import Surroundings, fit
 from voxnas.training.metrics import Validation
 from voxnas.training.sampler import PatchSampler
+from voxnas.training.schedules import learning_rate_factor
 from voxnas.training.targets import Targets
 
 
@@ -91,15 +92,76 @@ def test_the_last_batch_is_what_is_left(study, new_job, tmp_path):
     assert [row["samples"] for row in outcome.curve] == [4, 5]
 
 
-def test_thawing_continues_the_parent(study, new_job, tmp_path):
-    first, _ = run_fit(study, new_job(samples=6), around_of(tmp_path / "parent", "parent", keep_state=True))
-    job = new_job(samples=10, parent="parent")
+def promoted_twice(new_job):
+    """The jobs of a trial's three steps; the first two do not end on a whole batch."""
+    return [new_job(samples=samples, restarts=before) for samples, before in ((5, ()), (11, (5,)), (20, (5, 11)))]
+
+
+def test_a_promoted_training_goes_on_where_the_earlier_step_ended(study, new_job, tmp_path):
+    outcomes, networks, lines = [], [], []
+    for job in promoted_twice(new_job):
+        folder, before = tmp_path / str(job.samples), tmp_path / str(job.parent.samples if job.parent else 0)
+        around = around_of(folder, folder.name, parent=before, keep_state=True, log=lines.append)
+        network, outcome = run_fit(study, job, around)
+        networks.append(network)
+        outcomes.append(outcome)
+    assert [o.resumed_from for o in outcomes] == [0, 5, 11]
+    assert [o.samples for o in outcomes] == [5, 11, 20]
+    # Two validations on each way to a goal; the middle of the longer way may lie behind already.
+    assert [row["samples"] for row in outcomes[2].curve] == [4, 5, 7, 11, 20]
+    assert outcomes[2].curve[:4] == outcomes[1].curve and outcomes[1].curve[:2] == outcomes[0].curve
+    assert not equal(networks[0], networks[1])
+    assert "resuming at 5 samples" in lines and "resuming at 11 samples" in lines
+
+
+def test_without_the_earlier_state_a_promoted_training_ends_at_the_same_bits(study, new_job, tmp_path):
+    first, second, third = promoted_twice(new_job)
+    run_fit(study, first, around_of(tmp_path / "a", "a", keep_state=True))
+    run_fit(study, second, around_of(tmp_path / "b", "b", keep_state=True, parent=tmp_path / "a"))
+    continued, whole = run_fit(study, third, around_of(tmp_path / "c", parent=tmp_path / "b"))
     lines = []
-    thawed, outcome = run_fit(study, job, around_of(tmp_path / "c", parent=tmp_path / "parent", log=lines.append))
-    assert outcome.resumed_from == 6 and outcome.samples == 10
-    assert [row["samples"] for row in outcome.curve] == [4, 6, 10]
-    assert not equal(first, thawed)
-    assert "resuming at 6 samples" in lines
+    alone, outcome = run_fit(study, third, around_of(tmp_path / "d", parent=tmp_path / "none", log=lines.append))
+    assert equal(continued, alone)
+    assert dataclasses.replace(outcome, resumed_from=11) == whole
+    assert lines[0] == "no state of the earlier step is in the store; training it again from the start"
+    # Half an earlier step, as a process that was killed leaves it, is as good a place to go on from.
+    stops = iter([False, True])
+    run_fit(study, second, around_of(tmp_path / "e", "e", should_stop=lambda: next(stops)))
+    half, outcome = run_fit(study, third, around_of(tmp_path / "f", parent=tmp_path / "e"))
+    assert outcome.resumed_from == 4 and equal(continued, half)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_a_promoted_training_may_be_interrupted_in_any_rung(study, new_job, tmp_path, steps):
+    job = promoted_twice(new_job)[2]
+    whole, at_once = run_fit(study, job, around_of(tmp_path / "a"))
+    stops = iter([False] * (steps - 1) + [True])
+    assert run_fit(study, job, around_of(tmp_path / "b", should_stop=lambda: next(stops)))[1].state == "INTERRUPTED"
+    resumed, outcome = run_fit(study, job, around_of(tmp_path / "b"))
+    assert 0 < outcome.resumed_from < 20 and equal(whole, resumed)
+    assert outcome.curve == at_once.curve
+
+
+def test_the_schedule_starts_anew_after_each_restart(study, new_job, tmp_path):
+    recipe = Recipe(learning_rate=1.0, schedule="cosine", augmentation=0)
+    job = new_job(samples=12, restarts=(4,), recipe=recipe)
+    rates = [row["learning_rate"] for row in run_fit(study, job, around_of(tmp_path / "a"))[1].curve]
+    wanted = [learning_rate_factor("cosine", seen / goal) for seen, goal in ((0, 4), (2, 4), (4, 12), (10, 12))]
+    assert rates == pytest.approx(wanted)
+    assert rates[2] > rates[1]
+
+
+def test_patience_starts_anew_after_a_plateau(new_study, new_job, tmp_path):
+    paths = new_study(validations=8, patience=2)
+    recipe = Recipe(learning_rate=1e-12)
+    first = new_job(samples=16, recipe=recipe)
+    _, short = run_fit(paths, first, around_of(tmp_path / "a", "a", keep_state=True))
+    assert (short.state, short.samples) == ("STOPPED", 6)
+    job = new_job(samples=48, restarts=(16,), recipe=recipe)
+    continued, outcome = run_fit(paths, job, around_of(tmp_path / "b", parent=tmp_path / "a"))
+    assert outcome.state == "STOPPED" and outcome.resumed_from == 6 and 6 < outcome.samples < 48
+    alone, again = run_fit(paths, job, around_of(tmp_path / "c"))
+    assert equal(continued, alone) and dataclasses.replace(again, resumed_from=6) == outcome
 
 
 def test_a_refused_state_trains_again_and_says_so(study, new_job, tmp_path):

@@ -184,6 +184,51 @@ def test_seeds_and_folds_of_jobs(study, new_job):
     fields = {"search": "a", "trial": "t", "origin": "random", "architecture": job.architecture, "recipe": job.recipe}
     first = proposal_job(study, Proposal(**fields, step=0, samples=8))
     assert first == proposal_job(study, Proposal(**{**fields, "search": "b"}, step=9, samples=8))
-    write_json(study.step("a", 0) / "result.json", Result(state="DONE", store="abc"))
-    thawed = proposal_job(study, Proposal(**fields, step=1, samples=16, resume_from=0))
-    assert thawed.parent == "abc" and thawed.seed == first.seed
+    # One seed for all trials: what differs between two of them is not the draw.
+    other = job.recipe.model_copy(update={"learning_rate": 0.5})
+    assert proposal_job(study, Proposal(**{**fields, "recipe": other}, step=1, samples=8)).seed == first.seed
+    assert first.seed not in {j.seed for j in jobs}
+    assert first.parent is None
+    chain = [Proposal(**fields, step=0, samples=8), Proposal(**fields, step=1, samples=16, resume_from=0)]
+    for proposal in chain:
+        write_json(study.step("a", proposal.step) / "proposal.json", proposal)
+    third = proposal_job(study, Proposal(**fields, step=3, samples=32, resume_from=1))
+    assert third.restarts == (8, 16)
+    assert third.parent == proposal_job(study, chain[1])
+    assert third.parent.parent == first
+
+
+def promote(paths, job, step, samples, **changes):
+    fields = {"search": "random", "trial": "t0", "origin": "promotion", "resume_from": step - 1, "rung": step}
+    fields |= {"architecture": job.architecture, "recipe": job.recipe, "step": step, "samples": samples}
+    file = paths.step("random", step) / "proposal.json"
+    write_json(file, Proposal(**{**fields, **changes}))
+    return ["--proposal", str(file), "--output", str(file.with_name("result.json"))]
+
+
+def test_a_promoted_step_continues_the_state_that_only_a_resumable_step_keeps(study, new_job, tmp_path):
+    assert finish(start(study, *propose(study, new_job(), 8, resumable=True)))[0] == 0
+    states = list(study.store.glob("*/state.json"))
+    assert [s.parent.name for s in states] == [result_of(study).store]
+    lost = StudyPaths(tmp_path / "copy")
+    subprocess.run(["cp", "-r", str(study.root), str(lost.root)], check=True)
+    subprocess.run(["rm", "-r", str(lost.store)], check=True)
+
+    # Interrupted on its way, and continued from its own state.
+    arguments = promote(study, new_job(), 1, 40)
+    status, log = finish(start(study, *arguments, "--deadline", "0"))
+    assert status == 75 and "resuming at 8 samples" in log and "state saved at 10 samples" in log
+    status, log = finish(start(study, *arguments))
+    assert status == 0 and "resuming at 10 samples" in log
+    result = read_record(study.step("random", 1) / "result.json", Result)
+    assert (result.state, result.samples) == ("DONE", 40)
+    curve = (study.step("random", 1) / "curve.tsv").read_text()
+    assert [line.split("\t")[0] for line in curve.splitlines()] == ["samples", "4", "8", "20", "40"]
+    assert curve.startswith((study.step("random", 0) / "curve.tsv").read_text())
+    assert not list(study.store.glob("*/state*"))  # nobody else would continue the earlier one
+
+    # Without the store, at once: the same.
+    status, log = finish(start(lost, *promote(lost, new_job(), 1, 40)))
+    assert status == 0 and "training it again from the start" in log
+    for name in ("result.json", "curve.tsv"):
+        assert (lost.step("random", 1) / name).read_bytes() == (study.step("random", 1) / name).read_bytes()

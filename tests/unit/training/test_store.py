@@ -19,7 +19,7 @@ def test_digest_counts_what_is_science(new_job):
         (new_job(samples=9), SPEC, "data"),
         (new_job(seed=4), SPEC, "data"),
         (new_job(fold=1), SPEC, "data"),
-        (new_job(parent="x"), SPEC, "data"),
+        (new_job(restarts=(4,)), SPEC, "data"),
         (job, {**SPEC, "version": 2}, "data"),
         (job, {**SPEC, "training": {"batch_size": 4}}, "data"),
         (job, SPEC, "other"),
