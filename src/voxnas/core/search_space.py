@@ -292,8 +292,9 @@ def _recipe_domains(family: Family) -> dict[str, Domain]:
 
 
 def _recipe_needs(family: Family) -> dict[str, Alternatives]:
-    """What a file must set of the recipe."""
-    return dict.fromkeys(_recipe_domains(family), ALWAYS)
+    """What a file must set of the recipe: the loss only of a family that leaves no other task."""
+    names = {"optimizer", "learning_rate", "weight_decay", "schedule", "augmentation"}
+    return dict.fromkeys(names | {"loss"} if family.tasks == ("segmentation",) else names, ALWAYS)
 
 
 def _open(raw: Any, source: str) -> tuple[Family, dict[str, Any], Mapping[str, Any]]:

@@ -205,9 +205,9 @@ def _expansions(given: Collection[str]) -> dict[str, Alternatives]:
     expanding = tuple(name for name in blocks() if "expansion" in PRIMITIVES[name].options)
 
     def uses(stage: int) -> Iterator[dict[str, tuple]]:
-        for side in ("block", "decoder_block"):
+        for side, further in (("block", 0), ("decoder_block", 1)):
             own = f"{side}.{stage}"
-            yield _deeper_than(stage) | {own if own in given else side: expanding}
+            yield _deeper_than(stage + further) | {own if own in given else side: expanding}
 
     if "expansion" in given or not any(f"expansion.{i}" in given for i in range(MOST_STAGES)):
         return {"expansion": tuple(use for i in range(MOST_STAGES) for use in uses(i))}
