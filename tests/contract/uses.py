@@ -44,10 +44,6 @@ class Row:
         Inputs of which only the size counts.
     constant : bool
         Whether the output does not depend on the input at any stride.
-    undone : tuple of str
-        Ends of the names of parameters that a norm undoes, and that are there because a published network has them.
-    unread : tuple of int
-        Places of inputs of which only the shape counts.
     """
 
     channels: tuple[Channels, ...] = (((6,), None),)
@@ -58,8 +54,6 @@ class Row:
     vector: bool = False
     unread: tuple[int, ...] = ()
     constant: bool = False
-    undone: tuple[str, ...] = ()
-    unread: tuple[int, ...] = ()
 
 
 BLOCK = Row(channels=ANY, kernels=True, strides=True)
