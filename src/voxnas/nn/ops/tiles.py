@@ -1,0 +1,68 @@
+"""Tiles of a convolution's output, and the windows of its input that they see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional as F
+
+from voxnas.core.layers import Size, strided
+
+_LARGEST = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+
+
+class Tiling:
+    """A convolution's output cut into tiles.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Spatial size of the input.
+    kernel, stride : tuple of int
+        Of a convolution with padding kernel // 2.
+    tile : int
+        Voxels of the output along each axis of a tile.
+
+    Attributes
+    ----------
+    output : tuple of int
+        Size of the output.
+    grid : tuple of int
+        Tiles along each axis.
+    whole : tuple of int
+        Size of all tiles together, which is the output's or a little larger.
+    window : tuple of int
+        Voxels of the input, with the zeros around it, that a tile sees.
+    """
+
+    def __init__(self, size: Size, kernel: Size, stride: Size, tile: int) -> None:
+        self.output = strided(size, stride)
+        self.tile = tuple(min(tile, n) for n in self.output)
+        self.grid = strided(self.output, self.tile)
+        self.whole = tuple(g * t for g, t in zip(self.grid, self.tile, strict=True))
+        self.step = tuple(t * s for t, s in zip(self.tile, stride, strict=True))
+        self.window = tuple((t - 1) * s + k for t, s, k in zip(self.tile, stride, kernel, strict=True))
+        self._size, self._before = size, tuple(k // 2 for k in kernel)
+
+    def touched(self, changed: torch.Tensor) -> torch.Tensor:
+        """Which tiles see a voxel that changed: bool (B, *S) to bool (B, *grid)."""
+        padding: list[int] = []
+        for n, b, g, p, w in reversed([*zip(self._size, self._before, self.grid, self.step, self.window, strict=True)]):
+            padding += [b, max(0, (g - 1) * p + w - b - n)]
+        padded = F.pad(changed.unsqueeze(1).float(), padding)
+        return _LARGEST[len(self.tile)](padded, self.window, self.step).squeeze(1) > 0
+
+    def seen(self, place: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        """What the tile at a place of the grid sees of the input, and where that lies in its window."""
+        source, target = [], []
+        for p, step, window, before, n in zip(place, self.step, self.window, self._before, self._size, strict=True):
+            start = p * step - before
+            first, last = max(0, start), min(n, start + window)
+            source.append(slice(first, last))
+            target.append(slice(first - start, last - start))
+        return tuple(source), tuple(target)
+
+    def tile_at(self, place: Sequence[int]) -> tuple[slice, ...]:
+        """The tile itself in the output."""
+        return tuple(slice(p * t, (p + 1) * t) for p, t in zip(place, self.tile, strict=True))

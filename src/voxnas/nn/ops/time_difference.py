@@ -1,0 +1,130 @@
+"""Module of :mod:`voxnas.core.primitives.time_difference`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from voxnas.core.graph import Node
+from voxnas.nn.ops.base import CONV, MODULES, make_activation
+from voxnas.nn.ops.clips import ClipNorm
+from voxnas.nn.ops.tiles import Tiling
+
+_CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_CHANNELS_LAST = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d}
+DENSE_ABOVE = 0.6  # share of tiles above which gathering them costs more than computing the whole frame
+SLAB = 8  # rows of voxels whose channels fit into a cache
+
+
+def differs(frame: torch.Tensor, held: torch.Tensor, threshold: float) -> torch.Tensor:
+    """Where any channel of a frame (B, C, *S) is further than `threshold` from what is held: bool (B, *S)."""
+    scratch = torch.empty_like(frame[:, :, :SLAB])
+    slabs = zip(frame.split(SLAB, dim=2), held.split(SLAB, dim=2), strict=True)
+    largest = [torch.sub(new, old, out=scratch[:, :, : new.shape[2]]).abs_().amax(1) for new, old in slabs]
+    distance = torch.cat(largest, dim=1)
+    return distance.le(threshold).logical_not_()  # so that NaN counts as change
+
+
+def hold(clip: torch.Tensor, threshold: float) -> torch.Tensor:
+    """The clip with each voxel held until it changes by more than a threshold.
+
+    Parameters
+    ----------
+    clip : Tensor, (B, T, C, *S)
+    threshold : float
+        In units of the input, for the channel that changes most.
+
+    Returns
+    -------
+    Tensor, (B, T, C, *S)
+        The gradient is that of the clip itself (straight through).
+    """
+    if threshold == 0:
+        return clip
+    with torch.no_grad():
+        held = [clip[:, 0]]
+        for frame in clip.unbind(1)[1:]:
+            held.append(torch.where(differs(frame, held[-1], threshold).unsqueeze(1), frame, held[-1]))
+        offset = torch.stack(held, 1) - clip
+    return clip + offset
+
+
+@MODULES.register("time_difference")
+class TimeDifference(nn.Module):
+    """A convolution that computes only what changed between frames, with norm and activation."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        padding = tuple(k // 2 for k in node.kernel)
+        self.conv = CONV[len(node.kernel)](channels[0], node.channels, node.kernel, node.stride, padding, bias=False)
+        self.norm = ClipNorm(node.norm, node.channels)
+        self.activation = make_activation(node.activation)
+        self.threshold, self.tile = float(node.option("threshold")), int(node.option("tile"))
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        """Apply to a clip (B, T, C, *S): in full where a gradient or a fixed program is wanted, else by tiles."""
+        whole = torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()
+        return self.activation(self.norm(self.convolve(clip) if whole else self.convolve_changes(clip)))
+
+    def convolve(self, clip: torch.Tensor) -> torch.Tensor:
+        """The convolution of the held frames, all of it; differentiable."""
+        return self.conv(hold(clip, self.threshold).flatten(0, 1)).unflatten(0, clip.shape[:2])
+
+    def convolve_changes(self, clip: torch.Tensor) -> torch.Tensor:
+        """The same, up to rounding, from the tiles that see a change."""
+        tiling = Tiling(tuple(clip.shape[3:]), self.conv.kernel_size, self.conv.stride, self.tile)
+        frames, crop = clip.unbind(1), (..., *(slice(0, n) for n in tiling.output))
+        first = self.conv(frames[0])
+        # Channels before frames, as the norm wants them.
+        whole = first.new_empty(*first.shape[:2], len(frames), *tiling.whole).transpose(1, 2)
+        output = whole.unbind(1)
+        output[0][crop] = first
+        held = frames[0].clone() if self.threshold else frames[0]
+        for number, frame in enumerate(frames[1:], start=1):
+            changed = differs(frame, held, self.threshold)
+            touched = tiling.touched(changed)
+            places = touched.nonzero().tolist()
+            if not self.threshold:
+                held = frame
+            if len(places) > DENSE_ABOVE * touched.numel():
+                self._update(held, frame, changed)
+                output[number][crop] = self.conv(held)
+                continue
+            output[number].copy_(output[number - 1])
+            if places:
+                self._renew(tiling, places, held, frame, changed, output[number])
+        return whole[crop]
+
+    def _update(self, held: torch.Tensor, frame: torch.Tensor, changed: torch.Tensor) -> None:
+        """Take over, in place, the voxels that changed: (B, C, *S), twice, and bool (B, *S)."""
+        if self.threshold:
+            held.copy_(torch.where(changed.unsqueeze(1), frame, held))
+
+    def _renew(
+        self,
+        tiling: Tiling,
+        places: Sequence[Sequence[int]],
+        held: torch.Tensor,
+        frame: torch.Tensor,
+        changed: torch.Tensor,
+        output: torch.Tensor,
+    ) -> None:
+        """Compute the tiles at `places` (sample, place in the grid) anew, in place."""
+        dims = len(tiling.tile)
+        windows = torch.empty(
+            (len(places), held.shape[1], *tiling.window),
+            dtype=held.dtype,
+            device=held.device,
+            memory_format=_CHANNELS_LAST[dims],
+        ).zero_()
+        for window, (sample, *place) in zip(windows, places, strict=True):
+            source, target = tiling.seen(place)
+            here = (slice(sample, sample + 1), ..., *source)
+            self._update(held[here], frame[here], changed[here])
+            window[(..., *target)] = held[here][0]
+        tiles = _CONVOLVE[dims](windows, self.conv.weight, None, self.conv.stride)
+        for tile, (sample, *place) in zip(tiles, places, strict=True):
+            output[(sample, ..., *tiling.tile_at(place))] = tile

@@ -1,0 +1,29 @@
+"""Module of :mod:`voxnas.core.primitives.time_gru`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.nn.ops.base import MODULES
+from voxnas.nn.ops.clips import channels_first
+
+
+@MODULES.register("time_gru")
+class TimeGRU(nn.Module):
+    """The last state of gated recurrent units (Cho et al. 2014)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.gru = nn.GRU(channels[0], node.channels, batch_first=True)
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        """Reduce a clip (B, T, C, *S) to (B, K, *S)."""
+        x = channels_first(clip)
+        batch, channels, frames, voxels = x.shape
+        series = x.permute(0, 3, 2, 1).reshape(batch * voxels, frames, channels)
+        state = self.gru(series)[1][0]
+        return state.reshape(batch, voxels, -1).transpose(1, 2).unflatten(2, clip.shape[3:])

@@ -1,0 +1,31 @@
+"""Module of :mod:`voxnas.core.primitives.time_shift`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.core.primitives.time_shift import shifted_channels
+from voxnas.nn.ops.base import MODULES
+
+
+@MODULES.register("time_shift")
+class TimeShift(nn.Module):
+    """Channels moved to the neighbouring frames (Lin et al. 2019)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        count = shifted_channels(channels[0], float(node.option("share")))
+        self.later, self.earlier = count, 0 if node.option("causal") else count
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        """Apply to a clip (B, T, C, *S)."""
+        later, both = self.later, self.later + self.earlier
+        moved = torch.zeros_like(clip)
+        moved[:, 1:, :later] = clip[:, :-1, :later]
+        moved[:, :-1, later:both] = clip[:, 1:, later:both]
+        moved[:, :, both:] = clip[:, :, both:]
+        return moved
