@@ -94,7 +94,7 @@ def main() -> None:
         [str(i) for i in range(SCANS)],
         Targets("segmentation", labels=(0, 1, 2)),
         0,
-        recipe.augmentation,
+        recipe,
         0.33,
     )
     made = Made(sampler, samples)

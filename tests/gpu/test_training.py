@@ -33,7 +33,7 @@ def run_fit(paths, job, folder, device, **options):
     data = StudyData(paths)
     scans = data.train_scans(job.fold)
     targets = Targets.of(data, scans)
-    sampler = PatchSampler(data, scans, targets, job.seed, job.recipe.augmentation, training["foreground"])
+    sampler = PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
     validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
     backend = SingleBackend()
     assert backend.device.type == "cuda"
@@ -81,7 +81,7 @@ def test_a_saved_training_goes_on_on_either_device(new_study, new_job, tmp_path,
 def test_saved_weights_predict_on_the_gpu_what_they_do_on_the_cpu(new_job, tmp_path):
     patch = [8, 8, 8]
     for task, predict in (
-        ("segmentation", lambda n, x: predict_probabilities(n, x, patch, True, "float32")),
+        ("segmentation", lambda n, x: predict_probabilities(n, x, patch, (0, 1, 2), "float32")),
         ("classification", lambda n, x: predict_vector(n, x, patch, "float32")),
     ):
         architecture = new_job(task).architecture

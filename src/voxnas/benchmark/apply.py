@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from voxnas.benchmark.predictor import Predictor, label_map, named_prediction
+from voxnas.core.architecture import MIRROR_AXES
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_record
@@ -27,7 +28,7 @@ class Model:
     ensemble : bool
         Average all members; else the default member predicts.
     mirror : bool or None
-        Average over mirrored copies of the input; None: as in the study's benchmark.
+        Average over copies mirrored as in training; None: as in the study's benchmark.
 
     Raises
     ------
@@ -44,8 +45,8 @@ class Model:
         network = read_record(folder / "architecture.json", Network)
         members = self.record["members"] if ensemble else [self.record["default"]]
         weights = [folder / f"weights-{seed}.safetensors" for seed in members]
-        mirror = self.record["mirror"] if mirror is None else mirror
-        self._predictor = Predictor(network.architecture, weights, self.plan, self.record, mirror)
+        axes = MIRROR_AXES[network.recipe.mirror] if mirror or (mirror is None and self.record["mirror"]) else ()
+        self._predictor = Predictor(network.architecture, weights, self.plan, self.record, axes)
 
     def predict(self, files: Sequence[Path]) -> tuple[np.ndarray, dict[str, Any]]:
         """Predict one scan.

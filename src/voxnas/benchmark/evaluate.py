@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voxnas.core.architecture import MIRROR_AXES
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
@@ -58,7 +59,9 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     data = StudyData(paths)
     table = read_table(paths.scans, {"scan": str, "participant": str, "label": str})
     scans = {row["scan"]: row for row in table.to_dict("records")}
-    predictor = Predictor(network.architecture, weights, data.plan, training, spec["mirror"])
+    predictor = Predictor(
+        network.architecture, weights, data.plan, training, MIRROR_AXES[network.recipe.mirror] if spec["mirror"] else ()
+    )
     test = open_test(paths, "evaluate", key)
     data.unlock(test)
     (paths.cases(key).parent / "predictions").mkdir(parents=True, exist_ok=True)

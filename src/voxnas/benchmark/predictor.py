@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from voxnas.core.architecture import CNN, Linear, UNet
+    from voxnas.core.architecture import AnyArchitecture
 
 
 class Predictor:
@@ -19,24 +19,24 @@ class Predictor:
 
     Parameters
     ----------
-    architecture : UNet, CNN or Linear
+    architecture : AnyArchitecture
     weights : sequence of path
         One safetensors file a seed.
     plan : dict
         Preprocessing record of the study: task, patch, labels.
     training : dict
         ``threads`` and ``precision``, which belong to a result's identity.
-    mirror : bool
-        Average over mirrored copies of the input (segmentation).
+    mirror : sequence of int
+        Axes of (D, H, W) along which mirrored copies of the input are averaged (segmentation).
     """
 
     def __init__(
         self,
-        architecture: UNet | CNN | Linear,
+        architecture: AnyArchitecture,
         weights: Sequence[str | Path],
         plan: dict[str, Any],
         training: dict[str, Any],
-        mirror: bool,
+        mirror: Sequence[int],
     ) -> None:
         import torch
 

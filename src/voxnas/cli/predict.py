@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mirror",
         action=argparse.BooleanOptionalAction,
-        help="average over mirrored copies (default: as in the study)",
+        help="average over copies mirrored as in training (default: as in the study)",
     )
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from voxnas.core.architecture import CNN, AnyArchitecture, Linear, Recipe, UNet
+from voxnas.core.architecture import CNN, AnyArchitecture, Linear, Named, Recipe, UNet
 from voxnas.core.networks import list_layers
+from voxnas.core.networks.named import NETWORKS
 from voxnas.core.registry import Registry
 
 Pair = tuple[AnyArchitecture, Recipe]
@@ -114,6 +115,9 @@ NNUNET_RECIPE = Recipe(
 )
 
 
+UNET_RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-2, schedule="cosine", augmentation=0.5)
+
+
 @baseline("nnunet", "segmentation", scaled=False)
 def nnunet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """The nnU-Net plan (Isensee et al. 2021) at its published width, 32 to 320, whatever the limits."""
@@ -148,13 +152,29 @@ def unet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
             downsample="max",
         )
 
-    recipe = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-2, schedule="cosine", augmentation=0.5)
-    return _halved_to_fit(build, 16, plan, limits), recipe
+    return _halved_to_fit(build, 16, plan, limits), UNET_RECIPE
 
 
 def vector_loss(task: str) -> str:
     """Loss of a network with one vector a scan: cross-entropy, or squared error for regression."""
     return "mse" if task == "regression" else "ce"
+
+
+def resnet_recipe(task: str) -> Recipe:
+    """AdamW with cosine decay: the recipe of all classifiers but SFCN."""
+    return Recipe(learning_rate=1e-3, weight_decay=1e-2, schedule="cosine", loss=vector_loss(task), mirror="left_right")
+
+
+def sfcn_recipe(task: str) -> Recipe:
+    """SGD with the published rate and weight decay, which decays over the budget here."""
+    return Recipe(
+        optimizer="sgd",
+        learning_rate=1e-2,
+        weight_decay=1e-3,
+        schedule="poly",
+        loss=vector_loss(task),
+        mirror="left_right",
+    )
 
 
 @baseline("resnet", "classification", "regression")
@@ -174,10 +194,7 @@ def resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
             activation="relu",
         )
 
-    recipe = Recipe(
-        learning_rate=1e-3, weight_decay=1e-2, schedule="cosine", loss=vector_loss(plan["task"]), mirror="left_right"
-    )
-    return _halved_to_fit(build, 16, plan, limits), recipe
+    return _halved_to_fit(build, 16, plan, limits), resnet_recipe(plan["task"])
 
 
 @baseline("sfcn", "classification", "regression")
@@ -199,15 +216,45 @@ def sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
             dropout=0.5,
         )
 
-    recipe = Recipe(
-        optimizer="sgd",
-        learning_rate=1e-2,
-        weight_decay=1e-3,
-        schedule="poly",
-        loss=vector_loss(plan["task"]),
-        mirror="left_right",
-    )
-    return _halved_to_fit(build, 32, plan, limits), recipe
+    return _halved_to_fit(build, 32, plan, limits), sfcn_recipe(plan["task"])
+
+
+# Width multipliers of the mobile networks, by the names that torchvision gives them.
+WIDTHS = {
+    "mobilenet_v1_x0_25": ("mobilenet_v1", 0.25),
+    "mobilenet_v1_x0_5": ("mobilenet_v1", 0.5),
+    "mobilenet_v2_x0_5": ("mobilenet_v2", 0.5),
+    "shufflenet_v1_x0_5": ("shufflenet_v1", 0.5),
+    "shufflenet_v2_x0_5": ("shufflenet_v2", 0.5),
+    "shufflenet_v2_x1_5": ("shufflenet_v2", 1.5),
+}
+
+
+def _register_named(name: str, network: str, options: Mapping[str, Any]) -> None:
+    """Make a hand-made network of the registry a baseline, at its published size whatever the limits.
+
+    The two nnU-Nets take their strides and kernels from the plan, to the depth that the patch allows.
+    """
+
+    def build(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+        chosen, recipe = dict(options), UNET_RECIPE
+        if network.startswith("nnunet"):
+            stages, recipe = usable_stages(plan), NNUNET_RECIPE
+            chosen |= {what: tuple(map(tuple, plan[what][:stages])) for what in ("strides", "kernels")}
+        elif plan["task"] != "segmentation":
+            recipe = (sfcn_recipe if network.startswith("sfcn") else resnet_recipe)(plan["task"])
+        architecture = Named(
+            name=network, in_channels=plan["channels"], out_channels=plan["outputs"], options=tuple(chosen.items())
+        )
+        return architecture, recipe
+
+    BASELINES.register(name)(Baseline(build, NETWORKS[network].tasks, scaled=False))
+
+
+for _name in NETWORKS:
+    _register_named(_name, _name, {})
+for _name, (_network, _width) in WIDTHS.items():
+    _register_named(_name, _network, {"width": _width})
 
 
 @baseline("linear", "classification", "regression")

@@ -50,6 +50,7 @@ RECIPE_DOMAINS: dict[str, Domain] = {
     "schedule": _recipe_names("schedule"),
     "loss": ("dice_ce", "dice_focal"),
     "augmentation": numbers(0, 1),
+    "mirror": _recipe_names("mirror"),
 }
 
 

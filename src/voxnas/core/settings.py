@@ -174,7 +174,10 @@ class TrainingSettings(Settings):
 class BenchmarkSettings(Settings):
     """The locked test and its statistics."""
 
-    mirror: bool = Field(True, description="Average predictions over mirrored copies of the input (segmentation).")
+    mirror: bool = Field(
+        True,
+        description="Average predictions over the mirrored copies that a network's recipe trained with (segmentation).",
+    )
     nsd_tolerance_mm: Annotated[float, Field(gt=0)] = Field(
         1.0, description="Tolerance of the normalised surface distance, in mm."
     )

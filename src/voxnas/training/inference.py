@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.architecture import AnyArchitecture, Linear
 from voxnas.core.errors import UserError
 from voxnas.io.weights import load_weights
 from voxnas.nn.build import build_network
@@ -23,7 +23,7 @@ OVERLAP = 0.5
 WHOLE_VOLUME = 2.0  # a volume of at most so many patches is predicted at once
 
 
-def load_trained(architecture: UNet | CNN | Linear, weights_path: str | Path) -> nn.Module:
+def load_trained(architecture: AnyArchitecture, weights_path: str | Path) -> nn.Module:
     """The network with its trained weights, ready for prediction on a GPU where there is one.
 
     For regression the attribute ``target_scale`` holds the mean and the deviation of the training
@@ -59,7 +59,7 @@ def padded_size(shape: Sequence[int], patch: Sequence[int]) -> list[int]:
 
 @torch.inference_mode()
 def predict_probabilities(
-    network: nn.Module, image: Tensor, patch: Sequence[int], mirror: bool, precision: str = "auto"
+    network: nn.Module, image: Tensor, patch: Sequence[int], mirror: Sequence[int], precision: str = "auto"
 ) -> Tensor:
     """Class probabilities of each voxel.
 
@@ -74,8 +74,8 @@ def predict_probabilities(
         Preprocessed scan.
     patch : 3 ints
         Patch (D, H, W) that the network was trained with.
-    mirror : bool
-        Average over the image's eight mirrored copies.
+    mirror : sequence of int
+        Axes of (D, H, W): the mean over the image and its copies flipped along any of them.
     precision : str
         As in the training settings.
 
@@ -94,9 +94,9 @@ def predict_probabilities(
     size = padded_size(shape, patch)
     padded = crop_or_pad(image, centred_start(shape, size), size)[None].to(device)
     whole = prod(size) <= WHOLE_VOLUME * prod(patch)
-    axes = chain.from_iterable(combinations((2, 3, 4), n) for n in range(4)) if mirror else [()]
+    flipped = [axis + 2 for axis in mirror]
     total, copies = torch.zeros((), device=device), 0
-    for flips in axes:
+    for flips in chain.from_iterable(combinations(flipped, n) for n in range(len(flipped) + 1)):
         x = padded.flip(flips) if flips else padded
         logits = forward(x) if whole else _slide(forward, x, patch)
         total = total + (logits.flip(flips) if flips else logits).softmax(1)

@@ -119,7 +119,7 @@ class Validation:
     def _row(self, network: nn.Module, scan: str) -> list[float]:
         image = self.data.image(scan)
         if self.targets.task == "segmentation":
-            probabilities = predict_probabilities(network, image, self.patch, False, self.precision)
+            probabilities = predict_probabilities(network, image, self.patch, (), self.precision)
             return dice_per_label(probabilities.argmax(0), self.data.label(scan), len(self.targets.labels))
         return predict_vector(network, image, self.patch, self.precision).tolist()
 

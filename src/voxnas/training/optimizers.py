@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from torch import nn
 
 from voxnas.core.architecture import Recipe
+from voxnas.nn.network import Network
+from voxnas.training.muon import Muon
 
 # nnU-Net's values (Isensee et al. 2021): Nesterov momentum, and gradients clipped to norm 12.
 MOMENTUM = 0.99
@@ -19,6 +24,8 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer
     a norm leaves free, and it pulls small networks with few channels off their fit.
     """
     learning = [p for p in network.parameters() if p.requires_grad]
+    if recipe.optimizer == "muon":
+        return _muon(network, learning, recipe)
     groups = [
         {"params": [p for p in learning if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
@@ -27,6 +34,30 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=MOMENTUM, nesterov=True)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+
+
+def _muon(network: nn.Module, learning: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    """Muon for the convolutions between the ends of a network that mix channels, AdamW for the rest.
+
+    As Jordan et al. (2024) advise, the first weight and the heads, which map from and to other
+    spaces, have AdamW; so have depthwise convolutions, whose rows have nothing to do with each other.
+    """
+    ends = {id(p) for p in _heads(network)} | {id(next(p for p in learning if p.ndim > 1))}
+    inner = [p for p in learning if p.ndim > 1 and p.shape[1] > 1 and id(p) not in ends]
+    chosen = {id(p) for p in inner}
+    outer = [p for p in learning if p.ndim > 1 and id(p) not in chosen]
+    groups: list[dict[str, Any]] = [
+        {"params": inner, "weight_decay": recipe.weight_decay, "orthogonal": True},
+        {"params": outer, "weight_decay": recipe.weight_decay},
+        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return Muon([g for g in groups if g["params"]], lr=recipe.learning_rate)
+
+
+def _heads(network: nn.Module) -> Iterator[nn.Parameter]:
+    if isinstance(network, Network):
+        for number in network.graph.outputs:
+            yield from network.ops[str(number)].parameters()
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from voxnas.core.architecture import MIRROR_AXES, Recipe
 from voxnas.core.seeds import derive_seed
 from voxnas.data.dataset import StudyData
 from voxnas.data.transforms import Augmentation
@@ -60,14 +61,14 @@ class PatchSampler:
         How targets become tensors.
     seed : int
         Everything derives from it.
-    strength : float
-        Strength of the augmentation.
+    recipe : Recipe
+        Has the strength of the augmentation and the axes of mirroring.
     foreground : float
         Share of the patches that are centred on a labelled voxel (segmentation).
     """
 
     def __init__(
-        self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, strength: float, foreground: float
+        self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe, foreground: float
     ) -> None:
         plan: dict[str, Any] = data.plan
         self.scans = list(scans)
@@ -76,9 +77,7 @@ class PatchSampler:
         self.foreground = foreground
         self.targets = targets
         self.segments = targets.task == "segmentation"
-        # A flipped brain is a plausible one only from left to right; label maps gain from all flips.
-        axes = (0, 1, 2) if self.segments else (2,)
-        self.augmentation = Augmentation(strength, axes, plan["spacing"][::-1])
+        self.augmentation = Augmentation(recipe.augmentation, MIRROR_AXES[recipe.mirror], plan["spacing"][::-1])
         self._images = {scan: data.image(scan) for scan in self.scans}
         self._labels = {scan: data.label(scan) for scan in self.scans} if self.segments else {}
         self._values = {} if self.segments else {scan: targets.encode(data.target(scan)) for scan in self.scans}

@@ -88,7 +88,7 @@ def train_entry(
 
         torch.manual_seed(job.seed)
         network = build_network(job.architecture)
-        sampler = PatchSampler(data, scans, targets, job.seed, job.recipe.augmentation, training["foreground"])
+        sampler = PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
         around = Surroundings(
             owner=entry.name,
             folder=entry.folder,

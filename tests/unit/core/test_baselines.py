@@ -1,8 +1,10 @@
 import pytest
 
 from voxnas.complexity.analytic import analyze
-from voxnas.core.baselines import BASELINES, baselines_for, linear_size, usable_stages
+from voxnas.core.architecture import parse_architecture
+from voxnas.core.baselines import BASELINES, WIDTHS, baselines_for, linear_size, usable_stages
 from voxnas.core.errors import UserError
+from voxnas.core.networks.named import NETWORKS
 
 HIPPOCAMPUS = {
     "task": "segmentation",
@@ -24,8 +26,13 @@ CLASSES = {**HIPPOCAMPUS, "task": "classification", "outputs": 2, "spacing": [4.
 
 
 def test_each_task_has_its_baselines():
-    assert baselines_for("segmentation") == ["nnunet", "nnunet-small", "unet"]
-    assert baselines_for("classification") == baselines_for("regression") == ["linear", "resnet", "sfcn"]
+    own = {
+        task: [n for n in baselines_for(task) if n not in NETWORKS and n not in WIDTHS]
+        for task in ("segmentation", "classification", "regression")
+    }
+    assert own["segmentation"] == ["nnunet", "nnunet-small", "unet"]
+    assert own["classification"] == own["regression"] == ["linear", "resnet", "sfcn"]
+    assert {name for name in NETWORKS if name not in BASELINES} == set()
     with pytest.raises(UserError, match="did you mean 'nnunet'"):
         BASELINES["nnunett"]
 
@@ -56,7 +63,7 @@ def test_nnunet_small_keeps_the_limits(limits, base):
 
 @pytest.mark.parametrize("plan", [HIPPOCAMPUS, ANISOTROPIC], ids=["isotropic", "anisotropic"])
 def test_segmentation_baselines_take_strides_and_kernels_from_the_plan(plan):
-    for name in baselines_for("segmentation"):
+    for name in ("nnunet", "nnunet-small", "unet"):
         architecture, _ = BASELINES[name](plan, {})
         stages = len(architecture.widths)
         assert [list(s) for s in architecture.strides] == plan["strides"][:stages]
@@ -83,3 +90,29 @@ def test_usable_stages_keep_the_patch_divisible_and_large_enough():
 def test_linear_size_turns_the_axes_and_rounds():
     architecture, _ = BASELINES["linear"]({**CLASSES, "spacing": [2.0, 4.0, 8.0]}, {})
     assert linear_size(architecture, {**CLASSES, "spacing": [2.0, 4.0, 8.0]}) == (40, 28, 10)
+
+
+@pytest.mark.parametrize("plan", [HIPPOCAMPUS, ANISOTROPIC, CLASSES], ids=["isotropic", "anisotropic", "classes"])
+def test_named_networks_take_the_data_as_it_is_and_are_not_chosen_by_auto(plan):
+    for name in baselines_for(plan["task"]):
+        if name in NETWORKS or name in WIDTHS:
+            baseline = BASELINES[name]
+            architecture, recipe = baseline(plan, {"parameters": 1})
+            assert not baseline.scaled and architecture.family == "named"
+            assert recipe.loss == ("dice_ce" if plan["task"] == "segmentation" else "ce")
+            assert analyze(architecture, plan["patch"]).macs > 0
+            assert parse_architecture(architecture.plain()) == architecture
+
+
+def test_the_residual_encoder_follows_the_plan():
+    architecture, recipe = BASELINES["nnunet-resenc"](ANISOTROPIC, {})
+    assert dict(architecture.options)["strides"] == ((1, 1, 1), (1, 2, 2), (1, 2, 2), (2, 2, 2))
+    assert recipe == BASELINES["nnunet"](ANISOTROPIC, {})[1]
+    assert BASELINES["nnunet-plain"](HIPPOCAMPUS, {})[0] != BASELINES["nnunet-plain"](ANISOTROPIC, {})[0]
+
+
+def test_the_plain_plan_is_the_searched_family_with_idle_biases():
+    plain = analyze(BASELINES["nnunet-plain"](HIPPOCAMPUS, {})[0], HIPPOCAMPUS["patch"])
+    searched = analyze(BASELINES["nnunet"](HIPPOCAMPUS, {})[0], HIPPOCAMPUS["patch"])
+    assert plain.macs == searched.macs
+    assert plain.parameters - searched.parameters == 2 * (32 + 64 + 128 + 256) + 2 * (128 + 64 + 32)

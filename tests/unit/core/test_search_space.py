@@ -41,7 +41,7 @@ def narrowed(**entries):
     fixed = {
         name: entry["choices"][:1] if "choices" in entry else [entry["low"]]
         for name, entry in space["parameters"].items()
-        if name not in ("expansion", "adamw_learning_rate", "sgd_learning_rate")
+        if name not in ("expansion", "adamw_learning_rate", "muon_learning_rate", "sgd_learning_rate")
     }
     return {"family": "unet", "parameters": {**fixed, "learning_rate": 0.01, **entries}}
 
@@ -76,7 +76,7 @@ def test_samples_and_mutants_belong_to_the_space(space, family):
 
 def test_mutants_change_at_most_two_parameters_and_what_depends_on_them(space):
     rng = np.random.default_rng(1)
-    dependent = {"expansion", "adamw_learning_rate", "sgd_learning_rate"}
+    dependent = {"expansion", "adamw_learning_rate", "muon_learning_rate", "sgd_learning_rate"}
     for _ in range(200):
         config = space.sample(rng)
         other = space.mutate(config, rng)

@@ -23,7 +23,7 @@ class Voxelwise(nn.Module):
 
 
 @pytest.mark.parametrize("shape", [(5, 6, 7), (8, 8, 8), (9, 12, 8), (20, 17, 30)])
-@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("mirror", [(), (2,), (0, 1, 2)])
 def test_probabilities_lie_on_the_scans_grid(shape, mirror):
     image = torch.randn(1, *shape)
     network = Voxelwise()
@@ -43,8 +43,8 @@ def test_mirroring_averages_eight_copies():
             return torch.cat([ramp, -ramp], 1)
 
     image = torch.zeros(1, 8, 8, 8)
-    plain = predict_probabilities(Ramp(), image, PATCH, False, "float32")
-    mirrored = predict_probabilities(Ramp(), image, PATCH, True, "float32")
+    plain = predict_probabilities(Ramp(), image, PATCH, (), "float32")
+    mirrored = predict_probabilities(Ramp(), image, PATCH, (0, 1, 2), "float32")
     assert not torch.allclose(plain, plain.flip(1))
     assert torch.allclose(mirrored, (plain + plain.flip(1)) / 2, atol=1e-6)
 
@@ -61,7 +61,7 @@ def test_trained_networks_come_back(new_job, tmp_path, task):
     save_weights(tmp_path / "w.safetensors", network.state_dict())
     again = load_trained(architecture, tmp_path / "w.safetensors")
     image = torch.randn(1, 7, 8, 9)
-    predict = predict_vector if task == "classification" else lambda n, i, p: predict_probabilities(n, i, p, False)
+    predict = predict_vector if task == "classification" else lambda n, i, p: predict_probabilities(n, i, p, ())
     assert not again.training
     assert torch.equal(predict(network, image, PATCH), predict(again, image, PATCH))
 

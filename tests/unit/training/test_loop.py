@@ -21,7 +21,7 @@ def run_fit(paths, job, around, poison=None):
     data = StudyData(paths)
     scans = data.train_scans(job.fold)
     targets = Targets.of(data, scans)
-    sampler = PatchSampler(data, scans, targets, job.seed, job.recipe.augmentation, training["foreground"])
+    sampler = PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
     validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
     torch.set_num_threads(1)
     torch.manual_seed(job.seed)

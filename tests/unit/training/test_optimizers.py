@@ -3,10 +3,12 @@ import torch
 from torch import nn
 
 from voxnas.core.architecture import Recipe
+from voxnas.core.graph import GraphBuilder
+from voxnas.nn.network import Network
 from voxnas.training.optimizers import build_optimizer, set_learning_rate
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "muon", "sgd"])
 def test_only_matrices_decay_and_all_parameters_learn(name):
     network = nn.Sequential(nn.Conv3d(1, 2, 3), nn.InstanceNorm3d(2, affine=True), nn.Conv3d(2, 2, 1))
     optimizer = build_optimizer(network, Recipe(optimizer=name, weight_decay=0.1))
@@ -19,3 +21,48 @@ def test_only_matrices_decay_and_all_parameters_learn(name):
     network(torch.randn(1, 1, 5, 5, 5)).square().sum().backward()
     optimizer.step()
     assert not torch.equal(before[0], next(network.parameters()))
+
+
+def test_muon_steps_along_orthogonal_matrices():
+    from voxnas.training.muon import orthogonalize
+
+    for shape in ((4, 27), (16, 5)):
+        values = torch.linalg.svdvals(orthogonalize(torch.randn(*shape, generator=torch.Generator().manual_seed(0))))
+        assert values.min() > 0.5 and values.max() < 1.4
+
+
+def test_muon_leaves_ends_vectors_and_depthwise_convolutions_to_adamw():
+    graph = GraphBuilder(2)
+    at = graph.add("plain", graph.input, 4, kernel=3)
+    at = graph.add("inverted", at, 4, kernel=3, options={"expansion": 2})
+    network = Network(graph.finish(graph.add("pointwise_head", at, 3)))
+    optimizer = build_optimizer(network, Recipe(optimizer="muon", learning_rate=0.1))
+    shapes = [tuple(p.shape) for g in optimizer.param_groups if g.get("orthogonal") for p in g["params"]]
+    assert shapes == [(8, 4, 1, 1, 1), (4, 8, 1, 1, 1)]
+    network(torch.randn(1, 2, 4, 4, 4)).square().sum().backward()
+    before = [p.clone() for p in network.parameters()]
+    optimizer.step()
+    assert all(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+    assert len(optimizer.param_groups) == 3
+
+
+def test_muon_continues_from_a_saved_state():
+    def steps(network, optimizer, first, last):
+        for i in range(first, last):
+            optimizer.zero_grad()
+            network(torch.full((1, 2, 4, 4, 4), float(i))).square().sum().backward()
+            optimizer.step()
+        return [p.detach().clone() for p in network.parameters()]
+
+    def fresh():
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv3d(2, 4, 3), nn.Conv3d(4, 4, 1))
+        return network, build_optimizer(network, Recipe(optimizer="muon"))
+
+    whole = steps(*fresh(), 0, 4)
+    network, optimizer = fresh()
+    steps(network, optimizer, 0, 2)
+    again, loaded = fresh()
+    again.load_state_dict(network.state_dict())
+    loaded.load_state_dict(optimizer.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(whole, steps(again, loaded, 2, 4), strict=True))

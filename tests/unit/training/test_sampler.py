@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
+from voxnas.core.architecture import Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.training.sampler import PatchSampler, centred_start, crop_or_pad
 from voxnas.training.targets import Targets
@@ -8,10 +10,12 @@ from voxnas.training.targets import Targets
 PATCH = [8, 8, 8]
 
 
-def make_sampler(paths, seed=1, strength=1.0, foreground=0.5):
+def make_sampler(paths, seed=1, strength=1.0, foreground=0.5, mirror="none"):
     data = StudyData(paths)
     scans = data.train_scans(0)
-    return PatchSampler(data, scans, Targets.of(data, scans), seed, strength, foreground)
+    return PatchSampler(
+        data, scans, Targets.of(data, scans), seed, Recipe(augmentation=strength, mirror=mirror), foreground
+    )
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 6), (9, 8, 7), (5, 12, 8)])
@@ -69,3 +73,10 @@ def test_vectors(new_study, task, dtype):
         assert targets.std(correction=0) == pytest.approx(1, abs=1e-5)
     else:
         assert targets.sum() == 2
+
+
+@pytest.mark.parametrize(("mirror", "axes"), [("none", ()), ("left_right", (2,)), ("all", (0, 1, 2))])
+def test_the_recipe_says_along_which_axes_patches_are_flipped(study, mirror, axes):
+    sampler = make_sampler(study, strength=0, mirror=mirror)
+    drawn = [twin for j in range(40) for twin in sampler.augmentation.draw(np.random.default_rng(j)).twins]
+    assert {axis for twin in drawn for axis in twin.axes} == set(axes)
