@@ -1,0 +1,135 @@
+"""A depthwise 3D convolution that trains fast on processors.
+
+PyTorch computes its forward pass by oneDNN's kernel for depthwise convolutions, which is fast, but has
+none for the backward pass in three dimensions, where it is an order of magnitude slower than it need
+be (``benchmarks/primitives.py`` measures it). Here
+
+- the gradient of the input is made by the fast forward kernel, for it is a convolution with the mirrored kernel;
+- the gradient of the weights is made by oneDNN's backward kernel for two dimensions, plane by plane;
+- all of it goes through the volume in pieces that stay in the processor's caches.
+
+Other devices, and exported networks, use PyTorch's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from voxnas.core.layers import Size
+
+PIECE = 16  # channels of one sample that are worked on at a time; measured
+
+
+class DepthwiseConv3d(nn.Conv3d):
+    """Each channel convolved alone; parameters and results are those of :class:`torch.nn.Conv3d`.
+
+    Parameters
+    ----------
+    channels : int
+    kernel, stride, padding : tuple of int, (D, H, W)
+    dilation : int
+    """
+
+    def __init__(self, channels: int, kernel: Size, stride: Size, padding: Size, dilation: int = 1) -> None:
+        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve x (B, C, D, H, W)."""
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
+            return super().forward(x)
+        weight = self.weight
+        if torch.is_autocast_enabled("cpu"):
+            kind = torch.get_autocast_dtype("cpu")
+            x, weight = x.to(kind), weight.to(kind)
+        return _Depthwise.apply(x, weight, self.stride, self.padding, self.dilation)
+
+
+class _Depthwise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: Size, padding: Size, dilation: Size) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.geometry = stride, padding, dilation
+        return _convolve(x, weight, stride, padding, dilation)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        with torch.autocast("cpu", enabled=False):
+            of_x = _grad_input(grad, x, weight, *ctx.geometry) if ctx.needs_input_grad[0] else None
+            of_weight = _grad_weight(grad, x, weight, *ctx.geometry) if ctx.needs_input_grad[1] else None
+        return of_x, of_weight, None, None, None
+
+
+def _pieces(x: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Samples one by one, and their channels a few at a time."""
+    for sample in range(x.shape[0]):
+        for first in range(0, x.shape[1], PIECE):
+            yield slice(sample, sample + 1), slice(first, first + PIECE)
+
+
+def _by_pieces(x: Tensor, weight: Tensor, work: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    if x.shape[0] == 1 and x.shape[1] <= PIECE:
+        return work(x, weight)
+    output = None
+    for sample, channels in _pieces(x):
+        done = work(x[sample, channels], weight[channels])
+        if output is None:
+            output = done.new_empty((*x.shape[:2], *done.shape[2:]))
+        output[sample, channels] = done
+    return output
+
+
+def _convolve(x: Tensor, weight: Tensor, stride: Size, padding: Size, dilation: Size) -> Tensor:
+    return _by_pieces(x, weight, lambda a, w: F.conv3d(a, w, None, stride, padding, dilation, len(w)))
+
+
+def _grad_input(grad: Tensor, x: Tensor, weight: Tensor, stride: Size, padding: Size, dilation: Size) -> Tensor:
+    """A convolution of the gradient, spread out by the stride, with the mirrored kernel."""
+    reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    if any(s > 1 for s in stride):
+        size = [n + 2 * p - r for n, p, r in zip(x.shape[2:], padding, reach, strict=True)]
+        spread = grad.new_zeros((*grad.shape[:2], *size))
+        spread[:, :, :: stride[0], :: stride[1], :: stride[2]] = grad
+        grad = spread
+    around = tuple(r - p for r, p in zip(reach, padding, strict=True))
+    return _convolve(grad, weight.flip(2, 3, 4), (1, 1, 1), around, dilation)
+
+
+def _grad_weight(grad: Tensor, x: Tensor, weight: Tensor, stride: Size, padding: Size, dilation: Size) -> Tensor:
+    """Sum over pieces of what each slice of the kernel along the first axis has seen."""
+    total = torch.zeros_like(weight, dtype=torch.float32)
+    for sample, channels in _pieces(x):
+        # Planes as a batch of images with the channels last: (D, C, H, W).
+        planes, seen = (
+            t[sample, channels].permute(0, 2, 3, 4, 1).contiguous().squeeze(0).permute(0, 3, 1, 2) for t in (x, grad)
+        )
+        kernel = weight[channels, :, 0]
+        for tap in range(weight.shape[2]):
+            start = tap * dilation[0] - padding[0]  # plane under this tap for output plane 0
+            first = max(0, -(start // stride[0]))
+            last = min(len(seen), (len(planes) - 1 - start) // stride[0] + 1)
+            if last <= first:
+                continue
+            under = planes[start + first * stride[0] : start + (last - 1) * stride[0] + 1 : stride[0]]
+            _, of_kernel, _ = torch.ops.aten.convolution_backward(
+                seen[first:last],
+                under,
+                kernel,
+                None,
+                stride[1:],
+                padding[1:],
+                dilation[1:],
+                False,
+                (0, 0),
+                len(kernel),
+                (False, True, False),
+            )
+            total[channels, :, tap] += of_kernel
+    return total.to(weight.dtype)
