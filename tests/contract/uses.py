@@ -44,6 +44,8 @@ class Row:
         Inputs of which only the size counts.
     constant : bool
         Whether the output does not depend on the input at any stride.
+    undone : tuple of str
+        Ends of the names of parameters that a later norm undoes, as in the published block.
     """
 
     channels: tuple[Channels, ...] = (((6,), None),)
@@ -54,6 +56,7 @@ class Row:
     vector: bool = False
     unread: tuple[int, ...] = ()
     constant: bool = False
+    undone: tuple[str, ...] = ()
 
 
 BLOCK = Row(channels=ANY, kernels=True, strides=True)
@@ -91,6 +94,7 @@ USES: dict[str, Row] = {
     "dilated": block({"dilation": 3}),
     "excite": Row(options=({}, {"reduction": 16})),
     "factorised": block({"matched": True}),
+    "fire": block({"bypass": False, "squeeze": 0.5}),
     "ghost": block({"ratio": 3}),
     "global_pool": Row(),
     "identity": Row(),
@@ -100,6 +104,9 @@ USES: dict[str, Row] = {
     "max_pool": Row(strides=True),
     "normalize": Row(),
     "pointwise_head": Row(channels=(((6,), 3),)),
+    "shift": block({"diagonals": True}),
+    "shufflenet": block({"groups": 2}, undone=("depthwise.1.bias",)),
+    "shufflenet2": block(undone=("first.0.1.bias", "second.1.1.bias")),
     "time_attention": Row(channels=(((6,), None), ((8,), None)), options=({}, {"heads": 1})),
     "time_conv": Row(
         channels=(((4,), 6), ((8,), 8)), options=({}, {"time_kernel": 5, "time_stride": 2}, {"causal": True})
@@ -112,6 +119,7 @@ USES: dict[str, Row] = {
     "time_tcn": Row(channels=(((4,), 6), ((5,), 5)), options=({"levels": 1}, {"time_kernel": 2, "levels": 2})),
     "transposed": Row(channels=(((6,), 4),), strides=True),
     "upsample": Row(options=({}, {"mode": "nearest"}), strides=True),
+    "window_attention": block({"shifted": True, "window": 3}),
     "window_average": Row(kernels=True, strides=True),
     "window_max": Row(kernels=True, strides=True),
     "zero": replace(BLOCK, constant=True),

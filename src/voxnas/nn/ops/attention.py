@@ -1,0 +1,134 @@
+"""Modules of :mod:`voxnas.core.primitives.attention`, without that on neighbourhoods: windows and axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from voxnas.core.graph import Node
+from voxnas.core.layers import Size
+from voxnas.core.primitives.attention import heads_of, window_padding
+from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_norm, make_shortcut, pointwise
+
+
+def to_windows(x: Tensor, window: int) -> Tensor:
+    """Cut (B, C, *S), S divisible by the window, into (B, windows, C, voxels of a window)."""
+    dims = x.ndim - 2
+    for axis in range(dims):
+        x = x.unflatten(2 + 2 * axis, (-1, window))
+    grid, inside = range(2, 2 + 2 * dims, 2), range(3, 3 + 2 * dims, 2)
+    return x.permute(0, *grid, 1, *inside).flatten(2 + dims).flatten(1, dims)
+
+
+def from_windows(x: Tensor, window: int, size: Size) -> Tensor:
+    """Put (B, windows, C, voxels of a window) together to (B, C, *size)."""
+    dims = len(size)
+    x = x.unflatten(1, tuple(n // window for n in size)).unflatten(-1, (window,) * dims)
+    pairs = chain.from_iterable((1 + axis, 2 + dims + axis) for axis in range(dims))
+    x = x.permute(0, 1 + dims, *pairs)
+    for axis in range(dims):
+        x = x.flatten(2 + axis, 3 + axis)
+    return x
+
+
+def relative_places(window: int, dims: int) -> Tensor:
+    """Number of the offset between each two voxels of a window, (voxels, voxels), among (2 window - 1)^dims."""
+    places = torch.cartesian_prod(*[torch.arange(window)] * dims).reshape(-1, dims)
+    apart = places[:, None] - places[None] + window - 1
+    scale = torch.tensor([(2 * window - 1) ** (dims - 1 - axis) for axis in range(dims)])
+    return (apart * scale).sum(-1)
+
+
+@MODULES.register("window_attention")
+class WindowAttentionBlock(nn.Module):
+    """Attention within windows and a perceptron, each behind a norm and with a skip (Liu et al. 2021)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        width, dims = node.channels, len(node.stride)
+        hidden, conv = int(node.option("widening")) * width, CONV[dims]
+        self.window, self.shifted, self.heads = (
+            int(node.option("window")),
+            bool(node.option("shifted")),
+            heads_of(width),
+        )
+        self.enter = make_shortcut(node, channels[0])
+        self.norm = make_norm(node.norm, width, dims)
+        self.project = conv(width, 3 * width, 1, bias=False)
+        self.position = nn.Parameter(torch.zeros(self.heads, (2 * self.window - 1) ** dims))
+        self.register_buffer("places", relative_places(self.window, dims), persistent=False)
+        self.merge = conv(width, width, 1)
+        self.perceptron = nn.Sequential(
+            make_norm(node.norm, width, dims),
+            conv(width, hidden, 1),
+            make_activation(node.activation),
+            conv(hidden, width, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block to x (B, C, *S)."""
+        x = self.enter(x)
+        x = x + self.merge(self.attend(self.project(self.norm(x))))
+        return x + self.perceptron(x)
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Attend within windows; x (B, 3 C, *S) has queries, keys and values."""
+        size = tuple(x.shape[2:])
+        around = window_padding(size, self.window, self.shifted)
+        flat = tuple(chain.from_iterable(reversed(around)))  # F.pad begins with the last axis
+        bias = self.position[:, self.places]  # (heads, voxels, voxels)
+        if any(flat):
+            real = to_windows(F.pad(x.new_ones(1, 1, *size), flat), self.window) > 0  # (1, windows, 1, voxels)
+            bias = bias + torch.where(real, 0.0, -torch.inf).unsqueeze(2)
+            x = F.pad(x, flat)
+        parts = to_windows(x, self.window).unflatten(2, (3, self.heads, -1))
+        query, key, value = parts.unbind(2)  # (B, windows, heads, C / heads, voxels)
+        scores = query.transpose(-1, -2) @ key * query.shape[-2] ** -0.5 + bias
+        y = value @ scores.softmax(-1).transpose(-1, -2)
+        y = from_windows(y.flatten(2, 3), self.window, tuple(x.shape[2:]))
+        return y[(..., *(slice(before, before + n) for n, (before, _) in zip(size, around, strict=True)))]
+
+
+class _AlongAxis(nn.Module):
+    """Attention along one axis, and a norm."""
+
+    def __init__(self, node: Node, axis: int) -> None:
+        super().__init__()
+        self.axis, self.heads = 2 + axis, heads_of(node.channels)
+        self.project = CONV[len(node.stride)](node.channels, 3 * node.channels, 1, bias=False)
+        self.merge = pointwise(node.channels, node.channels, node, activation=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        lines = self.project(x).movedim(self.axis, -1)  # (B, 3 C, *others, length)
+        others = lines.shape[2:-1]
+        # (B x others, heads, length, C / heads) each
+        lines = lines.flatten(2, -2) if others else lines.unsqueeze(2)
+        query, key, value = (
+            part.permute(0, 3, 1, 4, 2).flatten(0, 1) for part in lines.unflatten(1, (3, self.heads, -1)).unbind(1)
+        )
+        y = F.scaled_dot_product_attention(query, key, value)
+        y = y.unflatten(0, (x.shape[0], -1)).permute(0, 2, 4, 1, 3).flatten(1, 2)
+        y = y.unflatten(2, others) if others else y.squeeze(2)
+        return self.merge(y.movedim(-1, self.axis))
+
+
+@MODULES.register("axial_attention")
+class AxialAttentionBlock(nn.Module):
+    """Attention along each axis in turn, each with a skip (Ho et al. 2019; Wang et al. 2020)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.enter = make_shortcut(node, channels[0])
+        self.axes = nn.ModuleList(_AlongAxis(node, axis) for axis in range(len(node.stride)))
+        self.activation = make_activation(node.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block to x (B, C, *S)."""
+        x = self.enter(x)
+        for attend in self.axes:
+            x = x + attend(x)
+        return self.activation(x)

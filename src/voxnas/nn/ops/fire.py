@@ -1,0 +1,33 @@
+"""Module of :mod:`voxnas.core.primitives.fire`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.core.layers import ones
+from voxnas.core.primitives.fire import squeezed_channels
+from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
+
+
+@MODULES.register("fire")
+class FireModule(nn.Module):
+    """Squeeze, then two expansions side by side (Iandola et al. 2016)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        squeezed, half = squeezed_channels(node), node.channels // 2
+        self.squeeze = pointwise(channels[0], squeezed, node)
+        self.narrow = pointwise(squeezed, half, node, stride=node.stride)
+        self.wide = ConvNorm(squeezed, node.channels - half, node.kernel, node.stride, node.norm, node.activation)
+        same = channels[0] == node.channels and node.stride == ones(len(node.stride))
+        self.bypass = bool(node.option("bypass")) and same
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the module to x (B, C, *S)."""
+        squeezed = self.squeeze(x)
+        y = torch.cat((self.narrow(squeezed), self.wide(squeezed)), 1)
+        return x + y if self.bypass else y

@@ -1,0 +1,50 @@
+"""Module of :mod:`voxnas.core.primitives.shufflenet`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.core.layers import ones
+from voxnas.core.primitives.shufflenet import branch_channels, shared_groups
+from voxnas.nn.ops.base import AVERAGE_POOL, MODULES, ConvNorm, make_activation
+
+
+def shuffle(x: torch.Tensor, groups: int) -> torch.Tensor:
+    """Reorder the channels of x (B, C, *S) so that each group afterwards has some of each group before."""
+    return x if groups == 1 else x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+
+
+@MODULES.register("shufflenet")
+class ShuffleNetUnit(nn.Module):
+    """Grouped pointwise convolutions around a depthwise one, and a shortcut (Zhang et al. 2018)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        given, one = channels[0], ones(len(node.stride))
+        hidden, last = branch_channels(given, node)
+        self.groups = shared_groups(given, hidden, node)
+        groups = shared_groups(hidden, last, node)
+        self.squeeze = ConvNorm(given, hidden, one, one, node.norm, node.activation, self.groups)
+        self.depthwise = ConvNorm(hidden, hidden, node.kernel, node.stride, node.norm, None, hidden)
+        self.expand = ConvNorm(hidden, last, one, one, node.norm, None, groups)
+        self.added, self.joined = node.channels == given, node.channels > given
+        wide = tuple(3 if s > 1 else 1 for s in node.stride)
+        self.pool = (
+            nn.Identity()
+            if node.stride == one
+            else AVERAGE_POOL[len(one)](wide, node.stride, tuple(k // 2 for k in wide), count_include_pad=False)
+        )
+        self.activation = make_activation(node.activation)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the unit to x (B, C, *S)."""
+        y = self.expand(self.depthwise(shuffle(self.squeeze(x), self.groups)))
+        if self.added:
+            y = y + self.pool(x)
+        elif self.joined:
+            y = torch.cat((self.pool(x), y), 1)
+        return self.activation(y)

@@ -1,0 +1,45 @@
+"""Module of :mod:`voxnas.core.primitives.shufflenet2`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from voxnas.core.graph import Node
+from voxnas.core.layers import ones
+from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
+
+
+def interleave(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Channels of two tensors (B, C, *S) in turn; what the second has more of comes last."""
+    shared = first.shape[1]
+    both = torch.stack((first, second[:, :shared]), 2).flatten(1, 2)
+    return both if second.shape[1] == shared else torch.cat((both, second[:, shared:]), 1)
+
+
+@MODULES.register("shufflenet2")
+class ShuffleNet2Unit(nn.Module):
+    """A branch on one half of the channels, or two branches on all of them (Ma et al. 2018)."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        given = channels[0]
+        self.half, second = node.channels // 2, node.channels - node.channels // 2
+        self.split = given == node.channels and node.stride == ones(len(node.stride))
+
+        def depthwise(count: int) -> nn.Module:
+            return ConvNorm(count, count, node.kernel, node.stride, node.norm, None, groups=count)
+
+        self.first = nn.Identity() if self.split else nn.Sequential(depthwise(given), pointwise(given, self.half, node))
+        self.second = nn.Sequential(
+            pointwise(second if self.split else given, second, node),
+            depthwise(second),
+            pointwise(second, second, node),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the unit to x (B, C, *S)."""
+        left, right = (x[:, : self.half], x[:, self.half :]) if self.split else (x, x)
+        return interleave(self.first(left), self.second(right))
