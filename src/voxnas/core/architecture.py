@@ -78,24 +78,26 @@ class _Staged(Record):
 
 
 def _spread(data: dict[str, Any], stages: int) -> dict[str, Any]:
-    """The data with one entry for each stage where one stands for all, and 1 for an expansion without effect."""
+    """The data with one entry for each stage where one stands for all, and neutral ones where none has an effect."""
     data = dict(data)
     for name, usual in (("block", "plain"), ("expansion", 1), ("excite", False)):
         given = data.get(name, usual)
         data[name] = list(given) if isinstance(given, list | tuple) else [given] * stages
-    sides = [data["block"]]
+    decoder: list[str] = []
     if "decoder_blocks" in data:
-        decoder = data.get("decoder_block") or data["block"][:-1]
-        data["decoder_block"] = [decoder] * (stages - 1) if isinstance(decoder, str) else list(decoder)
-        sides.append(data["decoder_block"])
-    if list(data.get("blocks", ()))[:1] == [1] and data["block"] and data["block"][0] in PRIMITIVES:
-        # A network's first block is the stem; a stage of one block has no other.
-        data["block"] = [PRIMITIVES[data["block"][0]].stem, *data["block"][1:]]
-        sides[0] = data["block"]
-    for stage in range(min(stages, len(data["expansion"]))):
-        names = [side[stage] for side in sides if stage < len(side)]
-        if not any("expansion" in PRIMITIVES[name].options for name in names if name in PRIMITIVES):
-            data["expansion"][stage] = 1
+        given = data.get("decoder_block") or data["block"][:-1]
+        decoder = data["decoder_block"] = [given] * (stages - 1) if isinstance(given, str) else list(given)
+    first = PRIMITIVES[data["block"][0]].stem if data["block"] and data["block"][0] in PRIMITIVES else "plain"
+    if list(data.get("blocks", ()))[:1] == [1]:
+        data["block"][:1] = [first]  # a network's first block is the stem; a stage of one block has no other
+    data["kernels"] = list(data.get("kernels", ()))
+    for stage in range(stages):
+        names = {*data["block"][stage : stage + 1], *decoder[stage : stage + 1], *([first] if stage == 0 else [])}
+        used = [PRIMITIVES[name] for name in names if name in PRIMITIVES]
+        if not any("expansion" in primitive.options for primitive in used):
+            data["expansion"][stage : stage + 1] = [1]
+        if not any(primitive.sized for primitive in used):
+            data["kernels"][stage : stage + 1] = [[min(k, 3) for k in kernel] for kernel in data["kernels"][stage:][:1]]
     return data
 
 

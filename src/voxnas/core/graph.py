@@ -175,7 +175,7 @@ class GraphBuilder:
             op=op,
             inputs=inputs,
             channels=primitive.channels(given, channels),
-            kernel=self._spread(kernel),
+            kernel=self._spread(kernel) if primitive.sized else tuple(min(k, 3) for k in self._spread(kernel)),
             stride=self._spread(stride),
             norm=norm or self._template.norm,
             activation=activation or self._template.activation,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from voxnas.core.architecture import Architecture, Recipe, network_key
+from voxnas.core.architecture import AnyArchitecture, Recipe, network_key
 from voxnas.core.baselines import BASELINES, vector_loss
 from voxnas.core.conditions import Config, configs, count, in_order
 from voxnas.core.errors import UserError
@@ -236,7 +236,7 @@ class SearchSpace:
         """
         return list(itertools.chain.from_iterable(p.encode(config.get(p.name)) for p in self._varying))
 
-    def decode(self, config: Config, plan: Mapping[str, Any]) -> tuple[Architecture, Recipe]:
+    def decode(self, config: Config, plan: Mapping[str, Any]) -> tuple[AnyArchitecture, Recipe]:
         """Build the records that a configuration stands for, on the data of a plan.
 
         Choices that have no effect there are dropped (stages beyond those that the plan's patch
@@ -269,7 +269,7 @@ class SearchSpace:
     def _by_target(self, config: Mapping[str, Value]) -> dict[str, Any]:
         return {self._by_name[name].target: value for name, value in config.items()}
 
-    def nearest(self, recipe: Recipe, architecture: Architecture | None = None) -> Config:
+    def nearest(self, recipe: Recipe, architecture: AnyArchitecture | None = None) -> Config:
         """The configuration of given records if they are in the space, else one near them."""
         wanted: dict[str, Any] = recipe.plain()
         if architecture is not None:

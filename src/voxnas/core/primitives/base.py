@@ -84,6 +84,8 @@ class Primitive:
         Whether the order of its inputs has no effect.
     block : bool
         Whether it takes any channels to any channels at any stride, as the blocks of a stage do.
+    sized : bool
+        Whether kernels above 3 differ from one of 3.
     temporal : bool
         Whether it works on the time axis of a clip, (B, T, C, D, H, W). The others see one frame at a time.
     ends_time : bool
@@ -99,6 +101,7 @@ class Primitive:
     arity: ClassVar[int | None] = 1
     commutative: ClassVar[bool] = False
     block: ClassVar[bool] = True
+    sized: ClassVar[bool] = True
     temporal: ClassVar[bool] = False
     ends_time: ClassVar[bool] = False
     options: ClassVar[dict[str, Value]] = {}

@@ -34,6 +34,8 @@ class Skip(Primitive):
     The activation that DARTS has before it is left out: what comes in has been activated.
     """
 
+    sized = False
+
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """None, or pointwise convolutions and their norm."""
         if is_same(node, inputs):

@@ -12,6 +12,8 @@ from voxnas.core.primitives.base import Node, Primitive, Shape, primitive
 class Zero(Primitive):
     """Zeros, whatever comes in; no gradient goes back."""
 
+    sized = False
+
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """The zeros, which take memory."""
         yield Layer("move", node.channels, node.channels, ones(len(node.stride)), self.shape(node, inputs).size)

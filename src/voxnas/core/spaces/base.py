@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
-from voxnas.core.architecture import Architecture
+from voxnas.core.architecture import AnyArchitecture
 from voxnas.core.parameters import Domain
 from voxnas.core.registry import Registry
 
@@ -83,7 +83,7 @@ class Family:
         """
         return dict.fromkeys(self.domains(structure), ALWAYS)
 
-    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> Architecture:
+    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> AnyArchitecture:
         """The architecture of a configuration on the data of a plan.
 
         Choices that have no effect there (a stage that the patch does not allow) must give equal architectures.
@@ -98,7 +98,7 @@ class Family:
         """
         raise NotImplementedError
 
-    def values(self, structure: Structure, architecture: Architecture) -> Mapping[str, Any]:
+    def values(self, structure: Structure, architecture: AnyArchitecture) -> Mapping[str, Any]:
         """The inverse of :meth:`decode`, as far as there is one: the values that come near an architecture.
 
         Values need not be allowed, for the space takes the nearest; a target without one takes the middle of

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, get_args
 
-from voxnas.core.architecture import CNN, Activation, Architecture, Downsample, Norm, UNet
+from voxnas.core.architecture import CNN, Activation, AnyArchitecture, Downsample, Norm, UNet
 from voxnas.core.baselines import usable_stages
 from voxnas.core.parameters import Domain, integers, numbers, odd
 from voxnas.core.primitives.base import PRIMITIVES, blocks
@@ -87,7 +87,7 @@ class _Macro(Family):
             "downsample": values["downsample"],
         }
 
-    def values(self, structure: Structure, architecture: Architecture) -> Mapping[str, Any]:
+    def values(self, structure: Structure, architecture: AnyArchitecture) -> Mapping[str, Any]:
         """The choices of a U-Net or CNN; of another architecture nothing is known."""
         if not isinstance(architecture, UNet | CNN):
             return {}
@@ -139,7 +139,7 @@ class UNetFamily(_Macro):
             deep_supervision=values["deep_supervision"],
         )
 
-    def values(self, structure: Structure, architecture: Architecture) -> Mapping[str, Any]:
+    def values(self, structure: Structure, architecture: AnyArchitecture) -> Mapping[str, Any]:
         """The encoder's and the decoder's choices."""
         wanted = dict(super().values(structure, architecture))
         if isinstance(architecture, UNet):
