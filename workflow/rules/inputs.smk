@@ -10,14 +10,17 @@ def data_folder(wildcards):
 
 
 def data_files(wildcards):
-    """What tells that the data set changed: the phantom, or the tables at the root of the user's folder."""
+    """What tells that the data set changed: the phantom, or the tables (or archives) at the root of the user's folder."""
     settings = settings_of(wildcards)
     if not settings.data_root:
         return [f"results/{wildcards.study}/data"]
     root = Path(settings.data_root)
     inside = root / settings.data.folder
-    root = inside if inside.is_dir() else root
-    return [str(root / name) for name in ("dataset.json", "participants.tsv") if (root / name).exists()]
+    root = inside if inside.exists() else root
+    if root.is_file():
+        return [str(root)]
+    tables = [root / name for name in ("dataset.json", "participants.tsv") if (root / name).exists()]
+    return list(map(str, tables or sorted(root.glob("*.npz"))))
 
 
 def arrays(wildcards):

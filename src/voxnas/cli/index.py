@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     data = DataSettings.model_validate(spec["data"])
     if not spec["data_root"] and not data.target:
         data = data.model_copy(update={"target": PHANTOM_TARGETS.get(spec["task"], "")})
-    index = index_dataset(arguments.data, spec["task"], data)
+    index = index_dataset(arguments.data, spec["task"], data, spec["seed"])
     for row in index.excluded.itertuples():
         print(f"excluded {row.scan} ({row.file}): {row.reason}", file=sys.stderr)
     write_table(arguments.output / "scans.tsv", index.scans)

@@ -24,12 +24,16 @@ TASKS = ("segmentation", "classification", "regression")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "path", type=Path, metavar="PATH", help="folder of a data set (MSD, nnU-Net, BIDS), or an image"
+        "path", type=Path, metavar="PATH", help="folder of a data set (MSD, nnU-Net, BIDS, MedMNIST), or an image"
     )
     parser.add_argument("--task", choices=TASKS, help="default: classification or regression with --target, "
                         "segmentation where there are label maps, else the images alone")  # fmt: skip
     parser.add_argument("--suffix", default="T1w", help="BIDS: suffix of the images (default: T1w)")
-    parser.add_argument("--target", default="", help="BIDS: column of participants.tsv to predict")
+    parser.add_argument(
+        "--target",
+        default="",
+        help="what to predict: column of participants.tsv (BIDS), or array <split>_TARGET (MedMNIST)",
+    )
     parser.add_argument("--derivatives", default="", help="BIDS: folder under derivatives/ with the label maps")
     parser.add_argument("--label-suffix", default="dseg", help="BIDS: suffix of the label maps (default: dseg)")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
@@ -41,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from voxnas.core.settings import DataSettings
     from voxnas.data.bids import is_bids
     from voxnas.data.index import index_files, index_layout, is_image, read_layout
+    from voxnas.data.medmnist import is_medmnist
     from voxnas.data.msd import is_msd
 
     path = arguments.path.expanduser().absolute()
@@ -53,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.task in ("classification", "regression") and not settings.target:
         raise UserError(f"--task {arguments.task} needs --target", "name a column of participants.tsv")
-    if path.is_dir() and (is_msd(path) or is_bids(path)):
+    if is_msd(path) or is_bids(path) or is_medmnist(path):
         task = arguments.task or infer_task(path, settings)
         index = index_layout(read_layout(path, task, settings), task, settings)
         print(f"{index.dataset['name']} ({index.dataset['layout'].upper()}), {_purpose(index, path, settings)}")
@@ -79,12 +84,16 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
     """The task that a data set can be for, None for its images alone."""
     from voxnas.core.errors import UserError
     from voxnas.data.bids import find_derivative, read_participants
+    from voxnas.data.medmnist import is_medmnist, read_medmnist
     from voxnas.data.msd import is_msd
 
     if is_msd(root):
         return "segmentation"
     if settings.target:
-        texts = [v for row in read_participants(root).values() if (v := row.get(settings.target)) is not None]
+        if is_medmnist(root):
+            texts = [c.target for c in read_medmnist(root, settings).candidates if c.target is not None]
+        else:
+            texts = [v for row in read_participants(root).values() if (v := row.get(settings.target)) is not None]
         numbers = [float(v) for v in texts if v.replace(".", "", 1).removeprefix("-").isdigit()]
         # A few whole numbers are codes of classes; fractions, and many different numbers, are measured.
         measured = any(n % 1 for n in numbers) or len(set(numbers)) > 10

@@ -48,19 +48,27 @@ class PhantomSettings(Settings):
 class DataSettings(Settings):
     """Where the scans are and how to read them."""
 
-    layout: Literal["auto", "msd", "bids"] = Field(
+    layout: Literal["auto", "msd", "bids", "npz"] = Field(
         "auto",
-        description="`msd` (dataset.json with image and label folders; also nnU-Net's), `bids`, or `auto`.",
+        description="`msd` (dataset.json with image and label folders; also nnU-Net's), `bids`, `npz` (an archive of "
+        "volumes as MedMNIST's, whose own splits are pooled), or `auto`.",
     )
     folder: str = Field(
-        "", description="Folder inside `data_root` that holds the data set, used where it exists there."
+        "", description="Folder (or archive) inside `data_root` that holds the data set, used where it exists there."
     )
     suffix: str = Field("T1w", description="BIDS suffix of the image to read.")
     derivatives: str = Field(
         "", description="BIDS: name of the folder under derivatives/ with the label maps; empty: the only one."
     )
     label_suffix: str = Field("dseg", description="BIDS: suffix of the label maps.")
-    target: str = Field("", description="Column of participants.tsv to predict (classification, regression).")
+    target: str = Field(
+        "",
+        description="What to predict (classification, regression): a column of participants.tsv, or for `npz` the end "
+        "of the arrays' names, such as `labels` of train_labels.",
+    )
+    limit: Annotated[int, Field(ge=0)] = Field(
+        0, description="Most scans to use, drawn by the seed and by class (classification); 0: all."
+    )
     strict: bool = Field(False, description="Stop at the first scan that cannot be used, instead of leaving it out.")
     phantom: PhantomSettings = Field(PhantomSettings(), description="The generated data set.")
 
@@ -223,7 +231,7 @@ class StudySettings(Settings):
                 "give --config data_root=PATH, the folder itself or the one that holds it"
             )
         if self.task != "segmentation" and self.data_root and not self.data.target:
-            raise ValueError(f"data.target is empty; {self.task} needs a column of participants.tsv")
+            raise ValueError(f"data.target is empty; {self.task} needs what to predict (a column of participants.tsv)")
         return self
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from voxnas.core.errors import ScanError, UserError
 from voxnas.core.settings import DataSettings
 from voxnas.data.bids import is_bids, read_bids
 from voxnas.data.layout import Candidate, Layout, stem
+from voxnas.data.limit import limit_scans
+from voxnas.data.medmnist import is_medmnist, read_medmnist
 from voxnas.data.msd import is_msd, read_msd
 from voxnas.data.quality import check_bold, check_volumes, check_voxels
 from voxnas.io.nifti import (
@@ -30,6 +32,7 @@ from voxnas.io.nifti import (
     read_voxels,
     shift_in_voxels,
 )
+from voxnas.io.npz import is_volume, read_volume
 
 SCHEMA_VERSION = 1
 COLUMNS = [
@@ -64,39 +67,46 @@ class Index:
 def dataset_root(root: str | Path, settings: DataSettings) -> Path:
     """The data set's folder: ``data.folder`` inside the data root where it exists, else the root itself."""
     root = Path(root).expanduser().absolute()
-    if settings.folder and (root / settings.folder).is_dir():
+    if settings.folder and (root / settings.folder).exists():
         return root / settings.folder
-    if not root.is_dir():
+    if not root.is_dir() and not is_medmnist(root):
         raise UserError(f"data_root {root} is not a folder", "set data_root to the folder of the data set")
     return root
 
 
 def find_layout(root: Path, layout: str = "auto") -> str:
-    """``msd`` or ``bids``, by what lies in the folder; UserError if neither does."""
-    kinds = {"msd": is_msd, "bids": is_bids}
+    """``msd``, ``bids`` or ``npz``, by what lies in the folder; UserError if nothing of them does."""
+    kinds = {"msd": is_msd, "bids": is_bids, "npz": is_medmnist}
     fitting = [kind for kind, check in kinds.items() if layout in ("auto", kind) and check(root)]
     if fitting:
         return fitting[0]
     wanted = {
         "msd": "a dataset.json (MSD, nnU-Net)",
         "bids": "folders sub-* (BIDS)",
-        "auto": "a dataset.json (MSD, nnU-Net) or folders sub-* (BIDS)",
+        "npz": "an .npz archive with volumes (MedMNIST)",
+        "auto": "a dataset.json (MSD, nnU-Net), folders sub-* (BIDS) or an .npz archive with volumes (MedMNIST)",
     }
-    inside = [p.name for p in sorted(root.iterdir()) if p.is_dir() and (is_msd(p) or is_bids(p))]
+    folders = [p for p in sorted(root.iterdir()) if p.is_dir()] if root.is_dir() else []
+    inside = [p.name for p in folders if any(check(p) for check in kinds.values())]
     hint = f"these folders in it are data sets: {', '.join(inside)}" if inside else "check data_root and data.layout"
-    raise UserError(f"{root} has no {wanted[layout].removeprefix('a ')}", hint)
+    raise UserError(f"{root} has no {wanted[layout].removeprefix('an ').removeprefix('a ')}", hint)
 
 
 def read_layout(root: Path, task: str | None, settings: DataSettings) -> Layout:
-    """Read a data set of either layout, without opening a scan."""
-    if find_layout(root, settings.layout) == "bids":
+    """Read a data set of any layout, without opening a scan."""
+    kind = find_layout(root, settings.layout)
+    if kind == "bids":
         return read_bids(root, task, settings)
+    if kind == "npz":
+        if task == "segmentation":
+            raise UserError(f"{root} is an archive of volumes, which has no label maps", "set task: classification")
+        return read_medmnist(root, settings)
     if task in ("classification", "regression"):
         raise UserError(f"{root} has the MSD layout, which has no targets for {task}", "bring the data set into BIDS")
     return read_msd(root)
 
 
-def index_dataset(root: str | Path, task: str, data_settings: DataSettings) -> Index:
+def index_dataset(root: str | Path, task: str, data_settings: DataSettings, seed: int = 0) -> Index:
     """Index a data set for a study.
 
     Every file is read to its end once, so that a scan in the index can be relied upon.
@@ -109,6 +119,8 @@ def index_dataset(root: str | Path, task: str, data_settings: DataSettings) -> I
         Task.
     data_settings : DataSettings
         How to read it.
+    seed : int
+        The study's seed, by which scans are drawn where `data_settings.limit` leaves some out.
 
     Raises
     ------
@@ -118,7 +130,11 @@ def index_dataset(root: str | Path, task: str, data_settings: DataSettings) -> I
         With `data_settings.strict`, at the first scan that cannot be used.
     """
     folder = dataset_root(root, data_settings)
-    index = index_layout(read_layout(folder, task, data_settings), task, data_settings)
+    layout = read_layout(folder, task, data_settings)
+    if data_settings.limit:
+        kept = limit_scans(layout.candidates, data_settings.limit, task == "classification", seed)
+        layout = replace(layout, candidates=kept)
+    index = index_layout(layout, task, data_settings)
     if index.scans.empty:
         scan, file, reason = index.excluded.iloc[0]
         raise UserError(
@@ -295,6 +311,9 @@ def _times(shape: Collection[int]) -> str:
 def _digest(paths: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
+        if is_volume(path):
+            digest.update(read_volume(path).tobytes())
+            continue
         with path.open("rb") as file:
             while piece := file.read(1 << 20):
                 digest.update(piece)

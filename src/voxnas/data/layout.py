@@ -55,7 +55,7 @@ class Layout:
     Attributes
     ----------
     kind : str
-        ``msd``, ``bids`` or ``files``.
+        ``msd``, ``bids``, ``npz`` or ``files``.
     name : str
         Name of the data set.
     candidates : list of Candidate

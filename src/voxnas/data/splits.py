@@ -60,7 +60,7 @@ def make_splits(scans: pd.DataFrame, task: str, test: float, folds: int, seed: i
     test_set: list[str] = []
     fold_sets: list[list[str]] = [[] for _ in range(folds)]
     dealt = 0
-    for stratum, count in _apportion({s: len(m) for s, m in members.items()}, tested).items():
+    for stratum, count in apportion({s: len(m) for s, m in members.items()}, tested).items():
         rng = np.random.default_rng(derive_seed(seed, "splits", stratum))
         order = [members[stratum][i] for i in rng.permutation(len(members[stratum]))]
         test_set += order[:count]
@@ -96,7 +96,7 @@ def _check_counts(members: dict[str, list[str]], left: int, tested: int, folds: 
         )
 
 
-def _apportion(sizes: dict[str, int], seats: int) -> dict[str, int]:
+def apportion(sizes: dict[str, int], seats: int) -> dict[str, int]:
     """Share out `seats` in proportion to the sizes, by largest remainder."""
     total = sum(sizes.values())
     exact = {name: seats * size / total for name, size in sizes.items()}

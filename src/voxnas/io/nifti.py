@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from voxnas.core.errors import ScanError
+from voxnas.io import npz
 from voxnas.io.nifti_header import GZIP_ERRORS, damaged_gzip, first_bytes, in_bytes, stored_header
 
 SUFFIXES = (".nii.gz", ".nii", ".mnc", ".mgz", ".mgh")
@@ -59,7 +60,8 @@ class HeaderFacts:
 def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
     """Open an image lazily: the header is read and checked, no voxel is.
 
-    Of two transforms the sform is used, and the qform where the sform is not usable.
+    Of two transforms the sform is used, and the qform where the sform is not usable. A path
+    ``FILE.npz#SPLIT_ROW`` opens a volume of an archive (:mod:`voxnas.io.npz`).
 
     Raises
     ------
@@ -67,6 +69,10 @@ def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
         If the file is missing, is not an image, or its header claims what cannot be.
     """
     path = Path(path)
+    if npz.is_volume(path):
+        image = npz.open_volume(path)
+        image.extra |= {WARNINGS: ["no voxel size and orientation in the archive, read as 1 mm and RAS"], SPACING: None}
+        return image
     head = first_bytes(path)
     warnings: list[str] = []
     nifti = path.name.endswith((".nii", ".nii.gz"))

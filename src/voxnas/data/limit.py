@@ -1,0 +1,41 @@
+"""Fewer scans than a data set has, for a study that is to be quick."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from voxnas.core.seeds import derive_seed
+from voxnas.data.layout import Candidate
+from voxnas.data.splits import apportion
+
+
+def limit_scans(candidates: list[Candidate], limit: int, stratify: bool, seed: int) -> list[Candidate]:
+    """Draw participants until `limit` scans are reached; what is drawn does not depend on the order.
+
+    Parameters
+    ----------
+    candidates : list of Candidate
+        All scans.
+    limit : int
+        Largest number of scans; all scans of a drawn participant are taken, while they fit.
+    stratify : bool
+        Draw from each class (target) in proportion to its scans.
+    seed : int
+        The study's seed.
+    """
+    if len(candidates) <= limit:
+        return candidates
+    strata: dict[str, dict[str, list[Candidate]]] = {}
+    classes: dict[str, str] = {}
+    for candidate in sorted(candidates, key=lambda c: c.scan):
+        stratum = classes.setdefault(candidate.participant, str(candidate.target) if stratify else "")
+        strata.setdefault(stratum, {}).setdefault(candidate.participant, []).append(candidate)
+    sizes = {name: sum(map(len, members.values())) for name, members in strata.items()}
+    chosen: list[Candidate] = []
+    for stratum, seats in apportion(sizes, limit).items():
+        groups = list(strata[stratum].values())
+        for place in np.random.default_rng(derive_seed(seed, "limit", stratum)).permutation(len(groups)):
+            if len(groups[place]) <= seats:
+                chosen += groups[place]
+                seats -= len(groups[place])
+    return chosen
