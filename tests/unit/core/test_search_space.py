@@ -1,16 +1,13 @@
 """Search spaces: every configuration is valid, canonical and reproducible; a bad file is named."""
 
 import copy
-import json
 import math
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import network_key
 from voxnas.core.baselines import BASELINES
 from voxnas.core.errors import UserError
@@ -56,24 +53,6 @@ def space(family):
     return SearchSpace.from_dict(raw(family))
 
 
-def test_samples_and_mutants_belong_to_the_space(space, family):
-    rng = np.random.default_rng(0)
-    config = space.sample(rng)
-    lengths = set()
-    for _ in range(300):
-        space.validate(config)
-        architecture, recipe = space.decode(config, PLANS[family])
-        network_key(architecture, recipe)
-        code = space.encode(config)
-        lengths.add(len(code))
-        assert all(0 <= x <= 1 for x in code)
-        assert json.loads(json.dumps(config)) == config
-        other = space.mutate(config, rng)
-        assert other != config
-        config = other if rng.random() < 0.8 else space.sample(rng)
-    assert len(lengths) == 1
-
-
 def test_mutants_change_at_most_two_parameters_and_what_depends_on_them(space):
     rng = np.random.default_rng(1)
     dependent = {"expansion", "adamw_learning_rate", "muon_learning_rate", "sgd_learning_rate"}
@@ -82,14 +61,6 @@ def test_mutants_change_at_most_two_parameters_and_what_depends_on_them(space):
         other = space.mutate(config, rng)
         changed = {k for k in config.keys() | other.keys() if config.get(k) != other.get(k)}
         assert 1 <= len(changed - dependent) <= 2 or changed <= dependent
-
-
-def test_equal_seeds_give_equal_samples_whatever_the_order_of_the_file(family):
-    shuffled = raw(family)
-    shuffled["parameters"] = dict(reversed(shuffled["parameters"].items()))
-    spaces = [SearchSpace.from_dict(raw(family)), SearchSpace.from_dict(shuffled)]
-    configs = [[s.sample(np.random.default_rng(7)) for _ in range(3)] for s in spaces]
-    assert configs[0] == configs[1]
 
 
 def test_the_corners_of_the_unit_cube_are_the_ends_of_the_space(space):
@@ -183,13 +154,112 @@ def test_widths_grow_to_a_multiple_of_the_base_and_are_even():
     assert space.decode(space.from_unit([]), plan)[0].widths == (6, 12, 24, 48, 60, 60)
 
 
-def test_ten_thousand_proposals_take_seconds(space, family):
-    rng, begun = np.random.default_rng(0), time.process_time()
-    for _ in range(500):
-        architecture, recipe = space.decode(space.sample(rng), PLANS[family])
-        analyze(architecture, PLANS[family]["patch"])
-        network_key(architecture, recipe)
-    assert (time.process_time() - begun) * 20 < 30
+def test_a_stage_has_what_is_its_own():
+    entries = {
+        "stages": 4,
+        "base_width": 8,
+        "growth": 2,
+        "widest": 10,
+        "block": "residual",
+        "block.1": "inverted",
+        "expansion.1": 3,
+        "excite.2": True,
+        "kernel.2": 5,
+        "blocks": 1,
+        "blocks.3": 3,
+        "width.1": 0.75,
+        "decoder_block": "plain",
+        "decoder_block.1": "separable",
+        "decoder_blocks": 1,
+        "decoder_blocks.2": 2,
+        "top_blocks": 2,
+    }
+    space = SearchSpace.from_dict(narrowed(**entries))
+    network, _ = space.decode(space.from_unit([]), PLANS["unet"])
+    assert network.block == ("residual", "inverted", "residual", "residual")
+    assert network.expansion == (1, 3, 1, 1)
+    assert network.excite == (False, False, True, False)
+    assert network.kernels[1:] == ((3, 3, 3), (5, 5, 5), (3, 3, 3))
+    assert network.blocks == (2, 1, 1, 3)
+    assert network.widths == (8, 12, 32, 64)
+    assert network.decoder_block == ("plain", "separable", "plain")
+    assert network.decoder_blocks == (2, 1, 2)
+
+
+def test_a_target_of_all_stages_can_be_left_out_where_each_has_its_own():
+    entries = {f"kernel.{i}": [3, 5] for i in range(3)}
+    file = narrowed(stages=[3, 4], **entries)
+    del file["parameters"]["kernel"]
+    with pytest.raises(UserError, match=r"kernel.3 is missing where stages = 4"):
+        SearchSpace.from_dict(file)
+    file["parameters"]["kernel.3"] = {"choices": [3, 5], "when": {"stages": 4}}
+    assert SearchSpace.from_dict(file).size() == 2**3 + 2**4
+
+
+def test_an_expansion_is_asked_for_where_a_block_takes_one():
+    file = narrowed(**{"block.1": ["plain", "inverted"], "stages": [3, 4]})
+    with pytest.raises(UserError, match=r"expansion is missing where .*block.1 = inverted"):
+        SearchSpace.from_dict(file)
+    file["parameters"]["expansion"] = {"choices": [2, 3], "when": {"block.1": "inverted"}}
+    assert SearchSpace.from_dict(file).size() == 2 * (1 + 2)
+
+
+def test_a_condition_can_have_alternatives():
+    when = [{"block": "inverted"}, {"decoder_block": "inverted", "stages": [4]}]
+    entries = {
+        "stages": [3, 4],
+        "block": ["plain", "inverted"],
+        "decoder_block": ["plain", "inverted"],
+        "expansion": {"choices": [2, 3, 4], "when": when},
+    }
+    with pytest.raises(UserError, match=r"expansion is missing where .*decoder_block = inverted, stages = 3"):
+        SearchSpace.from_dict(narrowed(**entries))
+    entries["expansion"]["when"] = [{"block": "inverted"}, {"decoder_block": "inverted"}]
+    space = SearchSpace.from_dict(narrowed(**entries))
+    assert space.size() == len(list(space.enumerate())) == 2 * (1 + 3 * 3)
+
+
+def test_counting_is_fast_where_every_stage_has_conditions():
+    raw_space = yaml.safe_load((FOLDER / "unet-stages.yaml").read_text())
+    for name, entry in raw_space["parameters"].items():
+        if isinstance(entry, dict) and "low" in entry:
+            raw_space["parameters"][name] = {"choices": [entry["low"]], **{k: entry[k] for k in entry if k == "when"}}
+            raw_space["parameters"][name] |= {k: entry[k] for k in entry if k == "sets"}
+    assert 1e23 < SearchSpace.from_dict(raw_space).size() < math.inf
+
+
+def test_children_take_each_value_from_a_parent_and_draw_what_neither_has():
+    entries = {
+        "block": ["plain", "inverted"],
+        "stages": [3, 4],
+        "activation": ["relu", "silu"],
+        "expansion": {"choices": [2, 3, 4], "when": {"block": "inverted"}},
+        "width.3": {"choices": [0.75, 1.25], "when": {"block": "inverted", "stages": 4}},
+    }
+    space = SearchSpace.from_dict(narrowed(**entries))
+    a = {**space.from_unit([0.0] * space.dim), "stages": 4}
+    b = {**space.from_unit([0.0] * space.dim), "block": "inverted", "expansion": 3, "activation": "silu"}
+    rng, seen = np.random.default_rng(0), set()
+    for _ in range(100):
+        child = space.cross(a, b, rng)
+        space.validate(child)
+        assert child.get("expansion", 3) == 3
+        seen.add((child["block"], child["stages"], child["activation"], child.get("width.3")))
+    assert len(seen) == 2 * 2 * 2 + 2  # with the two widths that neither parent has
+
+
+def test_choices_without_effect_do_not_change_the_key():
+    plan = PLANS["unet"]
+    for entries in (
+        {"block.0": ["plain", "separable"], "top_blocks": 1, "decoder_block": "plain"},  # the first block is the stem
+        {"block.2": "shift", "kernel.2": [3, 5], "decoder_block.2": "shift"},  # it moves by one voxel
+        {"stages": [4, 5]},
+        {"width.5": [0.75, 1.25]},
+    ):
+        space = SearchSpace.from_dict(narrowed(**entries))
+        configs = list(space.enumerate())
+        assert len(configs) == 2
+        assert len({space.key(config, plan) for config in configs}) == 1, entries
 
 
 def test_a_space_of_one_task_refuses_the_other():
@@ -231,7 +301,7 @@ def test_a_missing_parameter_is_named():
     del space["parameters"]["norm"]
     with pytest.raises(UserError, match="norm is missing"):
         SearchSpace.from_dict(space)
-    with pytest.raises(UserError, match=r"family = 'transformer'\. allowed: cnn, unet"):
+    with pytest.raises(UserError, match=r"family = 'transformer'\. allowed: .*cnn, .*unet"):
         SearchSpace.from_dict({"family": "transformer", "parameters": {}})
 
 
