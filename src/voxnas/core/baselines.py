@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from voxnas.core.architecture import CNN, AnyArchitecture, Linear, Named, Recipe, UNet
 from voxnas.core.networks import list_layers
 from voxnas.core.networks.named import NETWORKS
 from voxnas.core.registry import Registry
+from voxnas.core.swaps import PREFIX, swapped, swapped_blocks
 
 Pair = tuple[AnyArchitecture, Recipe]
 Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
@@ -25,12 +27,14 @@ SMALLEST_BOTTLENECK = 4  # voxels along each axis, as in nnU-Net
 class Baseline:
     """A registered baseline; call it with the plan and the limits.
 
-    ``scaled`` says whether it keeps to the limits; one that does not has its published size.
+    ``scaled`` says whether it keeps to the limits; one that does not has its published size. One that is no
+    ``reference`` takes part only where a study names it.
     """
 
     build: Build
     tasks: tuple[str, ...]
     scaled: bool
+    reference: bool = True
 
     def __call__(self, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
         """Return architecture and recipe for the data of `plan` under `limits` (LimitSettings as plain data)."""
@@ -50,8 +54,8 @@ def baseline(name: str, *tasks: str, scaled: bool = True) -> Callable[[Build], B
 
 
 def baselines_for(task: str) -> list[str]:
-    """Names of the baselines of a task, sorted."""
-    return [name for name in BASELINES if task in BASELINES[name].tasks]
+    """Names of the reference baselines of a task, sorted."""
+    return [name for name in BASELINES if task in BASELINES[name].tasks and BASELINES[name].reference]
 
 
 def usable_stages(plan: Mapping[str, Any], bottleneck: int = SMALLEST_BOTTLENECK) -> int:

@@ -22,9 +22,11 @@ def check_window(node: Node) -> None:
 
 @primitive("conv")
 class Conv(Primitive):
-    """One convolution with or without a bias, groups, a norm and an activation; a norm without `scale` learns a shift only.
+    """One convolution with or without a bias, groups, a norm and an activation.
 
-    A bias before a norm has no effect; some published networks have and count it. A kernel may also be the stride, and so even; the border is then padded at the far end.
+    A norm without `scale` learns a shift only. A bias before a norm has no effect, but some published
+    networks have and count it. A kernel may also be the stride, and so even; the border is then
+    padded at the far end.
     """
 
     block = False

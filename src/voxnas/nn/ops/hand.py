@@ -34,37 +34,45 @@ class Shift(nn.Module):
         return x + self.shift
 
 
-class PadToStride(nn.Module):
-    """Zeros at the far end of each axis, up to a multiple of the stride."""
+class Pad(nn.Module):
+    """A margin with which windows give ceil(size / stride): at both ends, under an even kernel at the far one.
 
-    def __init__(self, stride: Size) -> None:
+    Parameters
+    ----------
+    kernel, stride : tuple of int
+        Of the windows; an even kernel is the stride.
+    value : float
+        Of the margin.
+    """
+
+    def __init__(self, kernel: Size, stride: Size, value: float = 0.0) -> None:
         super().__init__()
-        self.stride = stride
+        self.windows = tuple(zip(kernel, stride, strict=True))
+        self.value = value
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Pad x (B, C, *S)."""
-        missing = [(0, -n % s) for n, s in zip(x.shape[2:], self.stride, strict=True)]
-        return F.pad(x, [width for pair in reversed(missing) for width in pair])
+        ends = [(k // 2, k // 2) if k % 2 else (0, -n % s) for n, (k, s) in zip(x.shape[2:], self.windows, strict=True)]
+        margins = [width for pair in reversed(ends) for width in pair]
+        return F.pad(x, margins, value=self.value) if any(margins) else x
 
 
 @MODULES.register("conv")
 def conv(node: Node, channels: Sequence[int]) -> nn.Module:
     """A convolution with the norm and the activation that its options ask for."""
-    dims = len(node.stride)
-    padding = tuple(k // 2 if k % 2 else 0 for k in node.kernel)
+    dims, even = len(node.stride), any(k % 2 == 0 for k in node.kernel)
     layer = CONV[dims](
         channels[0],
         node.channels,
         node.kernel,
         node.stride,
-        padding,
+        (0,) * dims if even else tuple(k // 2 for k in node.kernel),
         groups=int(node.option("groups")),
         bias=bool(node.option("bias")),
     )
     parts: list[nn.Module] = [layer]
-    if any(k % 2 == 0 for k in node.kernel):
-        even = tuple(1 if k % 2 else s for k, s in zip(node.kernel, node.stride, strict=True))
-        parts.insert(0, PadToStride(even))
+    if even:
+        parts.insert(0, Pad(node.kernel, node.stride))
     if node.option("norm"):
         scale = bool(node.option("scale"))
         parts.append(make_norm(node.norm, node.channels, dims, affine=scale))
@@ -96,26 +104,33 @@ class Activate(nn.Module):
         return self.activation(x)
 
 
-def window(node: Node) -> dict[str, object]:
-    """Arguments of a pooling layer whose output has the size ceil(size / stride)."""
-    return {
-        "kernel_size": node.kernel,
-        "stride": node.stride,
-        "padding": tuple(k // 2 if k % 2 else 0 for k in node.kernel),
-        "ceil_mode": any(k % 2 == 0 for k in node.kernel),
-    }
-
-
 @MODULES.register("window_max")
 def window_max(node: Node, channels: Sequence[int]) -> nn.Module:
     """Largest value of each window."""
-    return MAX_POOL[len(node.stride)](**window(node))
+    pool = MAX_POOL[len(node.stride)]
+    if all(k % 2 for k in node.kernel):
+        return pool(node.kernel, node.stride, tuple(k // 2 for k in node.kernel))
+    return nn.Sequential(Pad(node.kernel, node.stride, -torch.inf), pool(node.kernel, node.stride))
 
 
 @MODULES.register("window_average")
-def window_average(node: Node, channels: Sequence[int]) -> nn.Module:
-    """Mean of each window's own values."""
-    return AVERAGE_POOL[len(node.stride)](**window(node), count_include_pad=False)
+class WindowAverage(nn.Module):
+    """Mean of each window's own values.
+
+    Padded here, for torch's pooling refuses an input that is smaller than the window before padding.
+    """
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.pad = Pad(node.kernel, node.stride)
+        self.pool = AVERAGE_POOL[len(node.stride)](node.kernel, node.stride)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Average x (B, C, *S)."""
+        padded = self.pad(x)
+        if padded.shape == x.shape:
+            return self.pool(x)
+        return self.pool(padded) / self.pool(self.pad(torch.ones_like(x[:1, :1])))
 
 
 @MODULES.register("upsample")
