@@ -44,7 +44,8 @@ def measure_calibration(
     plan : mapping
         The study's plan.
     spec : mapping
-        ``batch_size``, ``precision``, ``threads`` and ``seed`` of the calibrate spec.
+        ``batch_size``, ``precision``, ``threads``, ``seed`` and ``swaps`` (baselines to time although they
+        are no references) of the calibrate spec.
     limits : mapping or None
         Limits of the search; the random networks keep those on parameters and MACs.
     seconds : float
@@ -61,7 +62,8 @@ def measure_calibration(
     begun = time.monotonic()
     limits = limits or {}
     patch, shape = plan["patch"], (spec["batch_size"], plan["channels"], *plan["patch"])
-    chosen = _baselines(plan, limits)
+    chosen = swaps = _named(spec.get("swaps", []), plan, limits)
+    chosen = swaps | _named(baselines_for(plan["task"]), plan, limits)
     least = len(FEATURES) + 2
     chosen |= _random(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
     table: dict[str, dict[str, Any]] = {}

@@ -52,15 +52,21 @@ def measure_latency(
     return {"median_ms": round(median, 4), "iqr_ms": round(high - low, 4), "repeats": repeats}
 
 
-def training_step(network: nn.Module, shape: tuple[int, ...], precision: str) -> Callable[[], None]:
+def training_step(
+    network: nn.Module, shape: tuple[int, ...], precision: str, settled: bool = False
+) -> Callable[[], None]:
     """A function that does one training step on a random batch: forward, loss, backward, AdamW.
 
     The loss is a cross-entropy with a softmax term at each output, which costs what Dice with
-    cross-entropy does.
+    cross-entropy does. With `settled` the optimizer's state is there already, as from the second step on.
     """
     device = compute_device()
     network.to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
+    if settled:
+        for parameter in network.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device)
 
     def step() -> None:

@@ -1,0 +1,301 @@
+"""Predicted peak memory of a training step, from shapes alone and without torch.
+
+The step is replayed on the layers of the graph: what the forward pass keeps for the backward pass,
+what the backward pass frees as it goes, and what each operation needs only while it runs. The peak
+is the largest sum at any moment. Nothing in it is fitted but a constant and a factor near 1 for a
+device (:func:`fit_correction`); the rules below are those of PyTorch:
+
+- A convolution, a norm, a pool and an attention keep their input. A tensor is kept once, however
+  many operations keep it. An activation in place (ReLU, leaky ReLU) keeps its output, which is
+  the next layer's input; SiLU and GELU keep their input beside it.
+- Under bfloat16 autocast convolutions give bfloat16; pooling on a CPU runs in float32, on a copy
+  that it keeps, and max pooling keeps the int64 place of each maximum.
+- oneDNN reorders plain tensors into blocks of 16 channels and back, so that a convolution holds
+  padded copies of its input and output for as long as it runs.
+- The loss holds float32 copies of the logits, their softmax and their gradient.
+- Weights have a float32 gradient and, with Adam, two moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+from voxnas.core.architecture import AnyArchitecture
+from voxnas.core.graph import Graph, Placed, place
+from voxnas.core.layers import WEIGHTED, Layer
+from voxnas.core.networks import expand
+from voxnas.core.primitives.attention import heads_of
+
+MIB = 2**20
+BLOCK = 16  # channels of a block of oneDNN
+PLAIN_INPUT = 3  # a convolution reads up to so many channels without reordering them
+IN_PLACE = ("relu", "leaky_relu")
+WHOLE_SCORES = ("window_attention", "local_attention")  # the others use a kernel that never holds all weights
+FLOAT32 = ("local_attention",)  # whatever the precision
+LINEAR_SUMS = ("inverted",)  # no activation follows their sum
+NEUTRAL = {"factor": 1.0, "constant_mib": 0.0}
+
+
+@dataclass
+class _Tensor:
+    """A value of the network: elements for the whole batch, and bytes of one."""
+
+    channels: int
+    size: tuple[int, ...]
+    elements: int
+    width: int
+    kept: bool = False
+
+    @property
+    def bytes(self) -> int:
+        return self.elements * self.width
+
+
+@dataclass
+class _Step:
+    """One operation: what it holds while it runs forward and backward, and what it keeps between."""
+
+    forward: float = 0.0
+    kept: float = 0.0
+    gradient: float = 0.0  # of its input
+    backward: float = 0.0
+    weights: int = 0
+
+
+@dataclass
+class _Chain:
+    """The steps of one node, and the gradients that its inputs receive."""
+
+    steps: list[_Step] = field(default_factory=list)
+    residual: bool = False
+
+
+class _Replay:
+    """Tensors and steps of a graph, node by node."""
+
+    def __init__(self, graph: Graph, size: Sequence[int], batch: int, bf16: bool, cuda: bool, frames: int) -> None:
+        self.graph, self.batch, self.bf16, self.cuda = graph, batch, bf16, cuda
+        self.compute = 2 if bf16 else 4
+        shape = tuple(size)
+        channels = graph.nodes[0].channels
+        count = channels * prod(shape) * (frames if graph.clip else 1) * batch
+        self.values: dict[int, _Tensor] = {0: _Tensor(channels, shape, count, 4)}
+        self.chains: dict[int, _Chain] = {}
+        needed = set(graph.needed(training=True))
+        for placed in place(graph, shape, frames):
+            if placed.number in needed:
+                self.chains[placed.number] = self._node(placed)
+
+    def _node(self, placed: Placed) -> _Chain:
+        """Replay one node forward."""
+        node, chain = placed.node, _Chain()
+        inputs = [self.values[i] for i in node.inputs]
+        if len(inputs) > 1:  # a merge: a new tensor, and nothing is kept
+            width = max(x.width for x in inputs)
+            output = self._tensor(placed.output.channels, placed.output.size, placed.output.frames, width)
+            chain.steps.append(_Step(forward=output.bytes))
+            self.values[placed.number] = output
+            return chain
+        seen, layers = [inputs[0]], placed.layers
+        for i, layer in enumerate(layers):
+            if layer.kind == "parameter":
+                chain.steps.append(_Step(weights=layer.parameters))
+                continue
+            x = self._input_of(layer, seen)
+            y = self._tensor(layer.out_channels, layer.size, layer.frames, self.compute)
+            step = _Step(gradient=x.bytes, weights=layer.parameters)
+            last = i == len(layers) - 1
+            activated = False
+            if layer.kind in WEIGHTED:
+                self._convolve(step, layer, x, y)
+            elif layer.kind == "norm":
+                y.width = x.width
+                step.kept, step.forward = self._keep(x), y.bytes
+                # A norm that ends a branch is summed as it is: what follows is the sum, or the other branch.
+                activated = last or not self._ends_branch(layers[i + 1], [*seen, y])
+            elif layer.kind == "pool":
+                self._pool(step, node.op, x, y)
+            elif layer.kind == "move":
+                y.width = x.width
+                step.forward = y.bytes
+                summed = y.channels == seen[-1].channels
+                chain.residual = last and summed
+                activated = chain.residual and any(m.kind == "norm" for m in layers) and node.op not in LINEAR_SUMS
+            else:  # attention and recurrence keep what they multiply
+                scores = self._scores(layer, node.op, y)
+                y.width = 4 if node.op in FLOAT32 else y.width
+                step.kept = self._keep(x) + 3 * y.bytes + scores * (6 if self.bf16 else 4)
+                step.forward, step.backward = 2 * y.bytes + 8 * scores, 3 * y.bytes + 8 * scores
+            if activated:
+                step.kept += self._keep(y)
+                if node.activation not in IN_PLACE:
+                    y = replace(y, kept=False)
+                elif layer.kind == "norm" and node.norm == "instance":
+                    step.backward += 2 * y.bytes  # autograd copies the gradient of a view changed in place
+            chain.steps.append(step)
+            seen.append(y)
+        output = placed.output
+        if seen[-1].channels != output.channels:  # joined from branches without a layer of its own
+            seen.append(self._tensor(output.channels, output.size, output.frames, seen[-1].width))
+        self.values[placed.number] = seen[-1]
+        return chain
+
+    def _tensor(self, channels: int, size: tuple[int, ...], frames: int, width: int) -> _Tensor:
+        return _Tensor(channels, size, channels * prod(size) * frames * self.batch, width)
+
+    def _ends_branch(self, following: Layer, seen: list[_Tensor]) -> bool:
+        """Whether the layer after a norm sums its output, or starts again at the node's input."""
+        if following.kind == "move":
+            return following.out_channels == seen[-1].channels
+        return self._input_of(following, seen) is seen[0]
+
+    def _scores(self, layer: Layer, op: str, y: _Tensor) -> int:
+        """Attention weights that are held as a whole, one for each pair of places and head."""
+        if op not in WHOLE_SCORES:
+            return 0
+        return heads_of(y.channels) * (y.elements // y.channels) * prod(layer.kernel)
+
+    def _input_of(self, layer: Layer, seen: list[_Tensor]) -> _Tensor:
+        """The node's latest tensor that has the layer's input channels; else the latest, widened as if by its like."""
+        for x in reversed(seen):
+            if x.channels == layer.in_channels:
+                return x
+        x = seen[-1]
+        return _Tensor(layer.in_channels, x.size, x.elements // x.channels * layer.in_channels, x.width)
+
+    def _keep(self, x: _Tensor) -> int:
+        """Bytes that keeping a tensor adds."""
+        if x.kept:
+            return 0
+        x.kept = True
+        return x.bytes
+
+    def _convolve(self, step: _Step, layer: Layer, x: _Tensor, y: _Tensor) -> None:
+        cast = self.bf16 and x.width == 4
+        step.kept = x.elements * 2 if cast else self._keep(x)
+        source, target = x.elements * self.compute, y.bytes
+        if self.cuda or layer.kind == "linear":
+            step.forward = target
+            step.backward = source if cast else 0
+        elif layer.depthwise:
+            step.forward = max(3 * target, source + 2 * target)
+            step.backward = max(source, target)
+        elif layer.kind == "conv" and prod(layer.kernel) == 1 and not self.bf16:
+            step.forward = target
+            step.backward = max(source, target)
+        else:
+            blocked_in = 0 if layer.in_channels <= PLAIN_INPUT else source * _padding(layer.in_channels)
+            blocked_out = target * _padding(layer.out_channels)
+            step.forward = max(blocked_in + blocked_out, blocked_out + target)
+            step.backward = blocked_in + blocked_out
+            if layer.kind == "transposed":
+                step.backward += target  # its gradient is a part of the concatenation's, and copied out
+
+    def _pool(self, step: _Step, op: str, x: _Tensor, y: _Tensor) -> None:
+        if prod(y.size) == 1:  # a mean keeps nothing
+            y.width = x.width
+        elif x.width == 2 and not self.cuda:
+            step.kept, y.width = 4 * x.elements, 4
+        else:
+            step.kept, y.width = self._keep(x), x.width
+        if "max" in op:
+            step.kept += 8 * y.elements
+        step.forward = y.bytes
+        step.backward = x.elements * (y.width - x.width)
+
+    def peak(self, moments: int) -> float:
+        """The largest sum of bytes at any moment of a step."""
+        parameters = sum(step.weights for chain in self.chains.values() for step in chain.steps)
+        live = parameters * (4 + 4 * moments + (2 if self.bf16 else 0)) + self.values[0].bytes
+        highest = live
+        for chain in self.chains.values():
+            for step in chain.steps:
+                highest = max(highest, live + step.forward)
+                live += step.kept
+        loss, released, during = self._loss()
+        live += loss
+        highest = max(highest, live + during)
+        live -= released
+        gradients = {number: float(self.values[number].bytes) for number in self.graph.outputs}
+        for number in reversed(self.chains):
+            chain, node = self.chains[number], self.graph.nodes[number]
+            flowing = gradients.pop(number, 0.0)
+            pending = sum(gradients.values())
+            held = flowing if chain.residual else 0.0
+            for step in reversed(chain.steps):
+                gradient = step.gradient if len(node.inputs) == 1 else flowing
+                highest = max(highest, live + pending + held + flowing + gradient + step.backward)
+                live += 4 * step.weights - step.kept
+                flowing = gradient
+            for place_, i in enumerate(i for i in node.inputs if i):
+                # The parts of a concatenation's gradient are views: the whole lives on with the first.
+                add = flowing if place_ == 0 else 0.0
+                if i in gradients:
+                    highest = max(highest, live + sum(gradients.values()) + add + self.values[i].bytes)
+                    add = self.values[i].bytes - gradients.pop(i)
+                    gradients[i] = float(self.values[i].bytes)
+                else:
+                    gradients[i] = add
+        return highest
+
+    def _loss(self) -> tuple[float, float, float]:
+        """Bytes that the loss adds, those that its backward pass frees, and those that only it needs."""
+        kept = during = released = 0.0
+        for number in self.graph.outputs:
+            logits = self.values[number]
+            places = logits.elements // logits.channels
+            kept += 12 * logits.elements + 8 * places + logits.bytes
+            released += 12 * logits.elements
+            during = max(during, 16.0 * logits.elements)
+        return kept, released, during
+
+
+def _padding(channels: int) -> float:
+    return -(-channels // BLOCK) * BLOCK / channels
+
+
+def training_mib(
+    architecture: AnyArchitecture,
+    patch: Sequence[int],
+    batch: int,
+    bf16: bool,
+    cuda: bool = False,
+    moments: int = 2,
+    frames: int = 1,
+    correction: Mapping[str, float] = NEUTRAL,
+) -> float:
+    """Predicted peak of a training step over the memory of the idle process, in MiB.
+
+    Parameters
+    ----------
+    architecture : AnyArchitecture
+        A network (not the linear baseline).
+    patch : sequence of int, (D, H, W)
+        Voxels of one sample.
+    batch : int
+        Samples of a step.
+    bf16 : bool
+        Whether autocast is on.
+    cuda : bool
+        Peak of a GPU's allocator, where nothing is reordered; else of the process's resident set.
+    moments : int
+        Values that the optimizer keeps for each parameter: 2 for Adam, 1 for SGD with momentum.
+    frames : int
+        Frames of a clip.
+    correction : mapping
+        ``factor`` and ``constant_mib`` of the device, from a calibration.
+    """
+    replay = _Replay(expand(architecture), patch, batch, bf16, cuda, frames)
+    return correction["constant_mib"] + correction["factor"] * replay.peak(moments) / MIB
+
+
+def predict_training_mib(
+    calibration: Mapping[str, Any] | None, architecture: AnyArchitecture, patch: Sequence[int], batch: int, bf16: bool
+) -> float:
+    """:func:`training_mib` as the device's calibration corrects it, where there is one."""
+    memory = (calibration or {}).get("memory") or {}
+    correction = memory.get("correction", NEUTRAL)
+    return training_mib(architecture, patch, batch, bf16, bool(memory.get("cuda")), correction=correction)
