@@ -153,7 +153,7 @@ def only(parameters, kept):
     for name, entry in parameters.items():
         values = entry["choices"][:1] if "choices" in entry else [entry["high"]]
         fixed[name] = {"choices": values} | {k: entry[k] for k in entry if k == "sets"}
-    del fixed["sgd_learning_rate"]
+    del fixed["muon_learning_rate"], fixed["sgd_learning_rate"]
     return fixed | kept
 
 

@@ -302,7 +302,7 @@ def _open(raw: Any, source: str) -> tuple[Family, dict[str, Any], Mapping[str, A
     if not isinstance(raw, Mapping):
         raise UserError(f"{source}: {raw!r} is not a mapping", "it needs the keys family and parameters")
     name, entries = raw.get("family"), raw.get("parameters")
-    if name not in FAMILIES:
+    if not isinstance(name, str) or name not in FAMILIES:
         raise UserError(f"{source}: family = {name!r}", f"allowed: {', '.join(FAMILIES)}")
     family = FAMILIES[name]
     keys = ("family", "parameters", *family.keys)
