@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
-
 from voxnas.core.graph import Graph, GraphBuilder
-from voxnas.core.layers import Size
 from voxnas.core.networks.named.parts import Kernel, conv
 from voxnas.core.networks.named.registry import SEGMENTATION, Published, network
 
 STRIDES = (1, 2, 2, 2, 2, 2)
 KERNELS = (3, 3, 3, 3, 3, 3)
 RESIDUAL_BLOCKS = (1, 3, 4, 6, 6, 6)
-Stages = tuple[int, ...] | tuple[Size, ...]
+Stages = tuple[Kernel, ...]
 
 
 def stage_width(width: int, stage: int) -> int:
@@ -94,9 +91,8 @@ def nnunet_resenc(
     """The residual encoder: a stem, 1, 3, 4, 6, 6, 6 residual blocks, one convolution a stage of the decoder."""
     graph = GraphBuilder(in_channels, dims)
     at, ends = conv(graph, graph.input, width, kernels[0], bias=True), []
-    blocks = zip_longest(RESIDUAL_BLOCKS[: len(strides)], strides, kernels, fillvalue=RESIDUAL_BLOCKS[-1])
-    for stage, (count, stride, kernel) in enumerate(blocks):
-        for number in range(count):
+    for stage, (stride, kernel) in enumerate(zip(strides, kernels, strict=True)):
+        for number in range(RESIDUAL_BLOCKS[min(stage, len(RESIDUAL_BLOCKS) - 1)]):
             at = _residual(graph, at, stage_width(width, stage), kernel, 1 if number else stride)
         ends.append(at)
     return _decode(graph, ends, out_channels, 1, strides, kernels)
