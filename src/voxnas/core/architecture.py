@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_serializer, field_validator, model_validator
 
@@ -21,6 +21,8 @@ Size = tuple[Positive, ...]
 Norm = Literal["instance", "group"]
 Activation = Literal["relu", "leaky_relu", "silu"]
 Downsample = Literal["stride", "max", "average"]
+TimeOperator = Literal["none", "conv", "shift", "attention"]
+TimeHead = Literal["mean", "max", "gru", "tcn"]
 
 
 class Record(BaseModel):
@@ -52,6 +54,8 @@ class _Staged(Record):
     activation: Activation = "leaky_relu"
     downsample: Downsample = "stride"
 
+    temporal_blocks: ClassVar[bool] = False
+
     @model_validator(mode="before")
     @classmethod
     def _spread_over_stages(cls, data: Any) -> Any:
@@ -71,7 +75,7 @@ class _Staged(Record):
         for name in ("blocks", "strides", "kernels", "block", "expansion", "excite"):
             if len(getattr(self, name)) != stages:
                 raise ValueError(f"{name} has {len(getattr(self, name))} entries for {stages} stages")
-        _check_blocks(self.block)
+        _check_blocks(self.block, self.temporal_blocks)
         if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
             raise ValueError("kernels must be odd")
         return self
@@ -101,10 +105,10 @@ def _spread(data: dict[str, Any], stages: int) -> dict[str, Any]:
     return data
 
 
-def _check_blocks(names: tuple[str, ...]) -> None:
+def _check_blocks(names: tuple[str, ...], temporal: bool = False) -> None:
     for name in names:
-        if name not in PRIMITIVES or not PRIMITIVES[name].block:
-            raise ValueError(f"block {name!r} is not one of {', '.join(blocks())}")
+        if name not in blocks(temporal):
+            raise ValueError(f"block {name!r} is not one of {', '.join(blocks(temporal))}")
 
 
 class UNet(_Staged):
@@ -150,6 +154,70 @@ class CNN(_Staged):
         0, description="Channels of a pointwise layer before pooling; 0: none."
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Clip(_Staged):
+    """Encoder of each frame, operators along time, and a head over time, for classification and regression of clips.
+
+    The input is (B, T, C, D, H, W). A convolution along time behind each block is (3+1)D (Tran et al. 2018), a shift
+    before each is TSM (Lin et al. 2019), attention behind each is TimeSformer's (Bertasius et al. 2021). The
+    primitive `time_difference` among the blocks computes only what changed between frames.
+    """
+
+    family: Literal["clip"] = "clip"
+    temporal: tuple[TimeOperator, ...] = Field(
+        (), description="What joins the frames at each block of a stage; one name stands for all stages."
+    )
+    time_kernel: Positive = Field(3, description="Frames that a convolution along time sees, odd.")
+    time_strides: tuple[Positive, ...] = Field(
+        (), description="Stride in time of each stage's first convolution along time; 1 where there is none."
+    )
+    threshold: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Change below which the blocks `time_difference` hold a voxel, in units of their input."
+    )
+    head_width: Annotated[int, Field(ge=0)] = Field(
+        0, description="Channels of a pointwise layer before pooling; 0: none."
+    )
+    time_head: TimeHead = Field("mean", description="What makes one vector of the vectors of all frames.")
+    time_width: Annotated[int, Field(ge=0)] = Field(0, description="Channels of a gru or tcn head; 0 for the others.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    temporal_blocks: ClassVar[bool] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _neutral_time(cls, data: Any) -> Any:
+        # A choice without effect is set to its neutral value.
+        if not isinstance(data, dict):
+            return data
+        stages = len(data.get("widths", ()))
+        temporal, strides = data.get("temporal", "none"), data.get("time_strides", 1)
+        temporal = [temporal] * stages if isinstance(temporal, str) else list(temporal)
+        strides = [strides] * stages if isinstance(strides, int) else list(strides)
+        if temporal[:1] == ["shift"] and list(data.get("blocks", ()))[:1] == [1]:
+            temporal[0] = "none"  # a shift comes before a block, and the input's channels are not shifted
+        if len(temporal) == len(strides):
+            strides = [s if name == "conv" else 1 for s, name in zip(strides, temporal, strict=True)]
+        data = {**data, "temporal": temporal, "time_strides": strides}
+        block = data.get("block", ())
+        if "conv" not in temporal:
+            data.pop("time_kernel", None)
+        if "time_difference" not in ((block,) if isinstance(block, str) else block):
+            data.pop("threshold", None)
+        if data.get("time_head", "mean") in ("mean", "max"):
+            data.pop("time_width", None)
+        return data
+
+    @model_validator(mode="after")
+    def _time_agrees(self) -> Clip:
+        for name in ("temporal", "time_strides"):
+            if len(getattr(self, name)) != len(self.widths):
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {len(self.widths)} stages")
+        if self.time_kernel % 2 == 0:
+            raise ValueError("time_kernel must be odd")
+        if self.time_head in ("gru", "tcn") and not self.time_width:
+            raise ValueError(f"time_head {self.time_head} needs a time_width")
+        return self
 
 
 class Linear(Record):
@@ -205,7 +273,7 @@ class Named(Record):
         return dict(options)
 
 
-AnyArchitecture = UNet | CNN | Linear | Named
+AnyArchitecture = UNet | CNN | Clip | Linear | Named
 """One record of any family; this is the one place that lists them."""
 Architecture = Annotated[AnyArchitecture, Field(discriminator="family")]
 _architecture = TypeAdapter(Architecture)

@@ -6,9 +6,10 @@ import functools
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from voxnas.core.architecture import CNN, AnyArchitecture, Linear, Named, UNet
+from voxnas.core.architecture import CNN, AnyArchitecture, Clip, Linear, Named, UNet
 from voxnas.core.graph import Graph, place
 from voxnas.core.layers import Layer, ones
+from voxnas.core.networks.clip import clip_graph
 from voxnas.core.networks.cnn import cnn_graph
 from voxnas.core.networks.named import NETWORKS
 from voxnas.core.networks.unet import unet_graph
@@ -27,6 +28,8 @@ def expand(architecture: AnyArchitecture) -> Graph:
         return unet_graph(architecture)
     if isinstance(architecture, CNN):
         return cnn_graph(architecture)
+    if isinstance(architecture, Clip):
+        return clip_graph(architecture)
     if isinstance(architecture, Named):
         return NETWORKS[architecture.name](
             architecture.in_channels, architecture.out_channels, architecture.dims, **dict(architecture.options)

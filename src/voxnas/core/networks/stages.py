@@ -1,23 +1,31 @@
-"""The encoder that both macro families share: stages of blocks, each with its down-sampling."""
+"""The encoder that the macro families share: stages of blocks, each with its down-sampling."""
 
 from __future__ import annotations
 
-from voxnas.core.architecture import CNN, UNet
+from voxnas.core.architecture import CNN, Clip, UNet
 from voxnas.core.graph import GraphBuilder
 from voxnas.core.layers import Size
 from voxnas.core.primitives.base import PRIMITIVES, Value
 
 
-def begin(architecture: UNet | CNN) -> GraphBuilder:
+def begin(architecture: UNet | CNN | Clip, clip: bool = False) -> GraphBuilder:
     """An empty graph with the norm and the activation of an architecture."""
     return GraphBuilder(
-        architecture.in_channels, len(architecture.strides[0]), architecture.norm, architecture.activation
+        architecture.in_channels, len(architecture.strides[0]), architecture.norm, architecture.activation, clip
     )
+
+
+def pool_first(graph: GraphBuilder, architecture: UNet | CNN | Clip, stage: int, at: int) -> tuple[int, Size]:
+    """The pooling on entering a stage, if it is pooling that samples down; and the stride left to the blocks."""
+    stride = architecture.strides[stage]
+    if architecture.downsample == "stride" or all(s == 1 for s in stride):
+        return at, stride
+    return graph.add(f"{architecture.downsample}_pool", at, stride=stride), (1,) * len(stride)
 
 
 def add_chain(
     graph: GraphBuilder,
-    architecture: UNet | CNN,
+    architecture: UNet | CNN | Clip,
     stage: int,
     at: int,
     name: str,
@@ -36,6 +44,8 @@ def add_chain(
         options: dict[str, Value] = {}
         if "expansion" in PRIMITIVES[op].options:
             options["expansion"] = architecture.expansion[stage]
+        if "threshold" in PRIMITIVES[op].options and isinstance(architecture, Clip):
+            options["threshold"] = architecture.threshold
         at = graph.add(op, at, width, kernel, stride if number == 0 else None, options=options)
         if architecture.excite[stage]:
             at = graph.add("excite", at)
@@ -45,11 +55,8 @@ def add_chain(
 def add_encoder(graph: GraphBuilder, architecture: UNet | CNN) -> list[int]:
     """All stages; returns the last node of each."""
     ends, at = [], graph.input
-    for stage, (blocks, stride) in enumerate(zip(architecture.blocks, architecture.strides, strict=True)):
-        pooled = architecture.downsample != "stride" and any(s > 1 for s in stride)
-        if pooled:
-            at = graph.add(f"{architecture.downsample}_pool", at, stride=stride)
-        within = (1,) * len(stride) if pooled else stride
-        at = add_chain(graph, architecture, stage, at, architecture.block[stage], blocks, within, stem=stage == 0)
+    for stage, blocks in enumerate(architecture.blocks):
+        at, stride = pool_first(graph, architecture, stage, at)
+        at = add_chain(graph, architecture, stage, at, architecture.block[stage], blocks, stride, stem=stage == 0)
         ends.append(at)
     return ends

@@ -157,9 +157,9 @@ def primitive(name: str) -> Callable[[type[Primitive]], type[Primitive]]:
     return enter
 
 
-def blocks() -> list[str]:
-    """Names of the primitives that can be the blocks of a stage, sorted."""
-    return [name for name in PRIMITIVES if PRIMITIVES[name].block and not PRIMITIVES[name].temporal]
+def blocks(temporal: bool = False) -> list[str]:
+    """Names of the primitives that can be the blocks of a stage, sorted; on clips also of those that are temporal."""
+    return [name for name in PRIMITIVES if PRIMITIVES[name].block and (temporal or not PRIMITIVES[name].temporal)]
 
 
 def conv_norm(inputs: int, outputs: int, kernel: Size, size: Size, groups: int = 1, frames: int = 1) -> Iterator[Layer]:

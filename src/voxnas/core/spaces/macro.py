@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, get_args
 
-from voxnas.core.architecture import CNN, Activation, AnyArchitecture, Downsample, Norm, UNet
+from voxnas.core.architecture import CNN, Activation, AnyArchitecture, Clip, Downsample, Norm, UNet
 from voxnas.core.baselines import usable_stages
 from voxnas.core.parameters import Domain, integers, numbers, odd
 from voxnas.core.primitives.base import PRIMITIVES, blocks
@@ -89,7 +89,7 @@ class _Macro(Family):
 
     def values(self, structure: Structure, architecture: AnyArchitecture) -> Mapping[str, Any]:
         """The choices of a U-Net or CNN; of another architecture nothing is known."""
-        if not isinstance(architecture, UNet | CNN):
+        if not isinstance(architecture, UNet | CNN | Clip):
             return {}
         widths = architecture.widths
         growth = widths[1] / widths[0] if len(widths) > 1 else 2.0
