@@ -67,12 +67,18 @@ def baseline_names(settings):
 
 
 def searches_of(settings):
-    """Steps of each search of a study: the methods, and the recipes of each trained baseline."""
+    """Steps of each search of a study: the methods, and the recipes of each baseline that has several."""
     searches = dict.fromkeys(settings.search.methods, settings.search.steps)
+    direct = direct_baselines(settings)
     for name in baseline_names(settings):
-        if name != "linear":
+        if name not in direct:
             searches[f"baseline-{name}"] = settings.baselines.steps
     return searches
+
+
+def direct_baselines(settings):
+    """Baselines that are trained with their own recipe alone."""
+    return [name for name in baseline_names(settings) if name == "linear" or not settings.baselines.steps]
 
 
 def search_space(settings):

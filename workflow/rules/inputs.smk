@@ -39,7 +39,8 @@ def calibration(wildcards):
 
 
 def calibration_space(wildcards):
-    method = settings_of(wildcards).search.methods[0]
+    # Without a search the space says nothing but which further networks are timed.
+    method = next(iter(settings_of(wildcards).search.methods), "random")
     return f"results/{wildcards.study}/spec/search-{method}.json"
 
 
@@ -103,7 +104,9 @@ def study_outputs(study):
 STAGES = {
     "index": [f"results/{STUDY.study}/index/scans.tsv"],
     "preprocess": [f"results/{STUDY.study}/preprocess/shards/{i}.json" for i in range(STUDY.preprocess.shards)],
-    "search": [f"results/{STUDY.study}/search/{name}/trials.tsv" for name in searches_of(STUDY)],
+    # A study without a search has nothing to do between its data and its trainings.
+    "search": [f"results/{STUDY.study}/search/{name}/trials.tsv" for name in searches_of(STUDY)]
+    or [f"results/{STUDY.study}/preprocess/shards/{i}.json" for i in range(STUDY.preprocess.shards)],
     "train": [f"results/{STUDY.study}/networks.tsv"],
     "benchmark": [f"results/{STUDY.study}/leaderboard.tsv"],
     "report": [f"results/{STUDY.study}/report.html"],
@@ -118,4 +121,6 @@ def goals(wildcards):
     """
     stages = workflow.dag.untilrules & set(STAGES)
     workflow.dag.untilrules -= stages
-    return [file for stage in sorted(stages) for file in STAGES[stage]] or study_outputs(STUDY.study)
+    if not stages:
+        return study_outputs(STUDY.study)
+    return [file for stage in sorted(stages) for file in STAGES[stage]]

@@ -18,10 +18,10 @@ checkpoint select:
         ENVIRONMENT
     params:
         searches=lambda w: ",".join(f"{n}={k}" for n, k in searches_of(settings_of(w)).items()),
-        linear=lambda w: "--linear" if "linear" in baseline_names(settings_of(w)) else "",
+        direct=lambda w: ",".join(direct_baselines(settings_of(w))),
     shell:
-        "python -m voxnas --log {log} select --study results/{wildcards.study} --searches {params.searches}"
-        " {params.linear} --output {output}"
+        "python -m voxnas --log {log} select --study results/{wildcards.study} --searches {params.searches:q}"
+        " --direct {params.direct:q} --output {output}"
 
 
 rule network:

@@ -13,11 +13,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--searches",
         type=_searches,
-        required=True,
+        default={},
         metavar="A=12,B",
         help="searches with their number of steps; without one, all steps that have a result",
     )
-    parser.add_argument("--linear", action="store_true", help="also enter the linear baseline")
+    parser.add_argument(
+        "--direct",
+        type=lambda text: [name for name in text.split(",") if name],
+        default=[],
+        metavar="NAME,NAME",
+        help="baselines that enter with their own recipe, without a search",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="finalists.json to write")
 
 
@@ -44,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         read_json(paths.plan),
         read_json(paths.calibration) if paths.calibration.exists() else None,
         chains,
-        arguments.linear,
+        arguments.direct,
     )
     for line in left_out:
         print(f"voxnas select: {line}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ NETWORKS = 12  # random networks of the space
 CANDIDATES = 100  # drawn to choose them from
 DEAREST = 0.6  # quantile of the activations up to which they are chosen
 REPEATS = 3
+SWAP_REPEATS = 10  # of networks that a study compares at equal time
 
 
 def measure_calibration(
@@ -49,7 +50,7 @@ def measure_calibration(
     limits : mapping or None
         Limits of the search; the random networks keep those on parameters and MACs.
     seconds : float
-        No further network is begun after so long, once there are more than coefficients.
+        No further network is begun after so long, once there are more than coefficients; swaps are all timed.
 
     Returns
     -------
@@ -62,7 +63,7 @@ def measure_calibration(
     begun = time.monotonic()
     limits = limits or {}
     patch, shape = plan["patch"], (spec["batch_size"], plan["channels"], *plan["patch"])
-    chosen = swaps = _named(spec.get("swaps", []), plan, limits)
+    swaps = _named(spec["swaps"], plan, limits)
     chosen = swaps | _named(baselines_for(plan["task"]), plan, limits)
     least = len(FEATURES) + 2
     chosen |= _random(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
@@ -71,11 +72,12 @@ def measure_calibration(
     for name, architecture in chosen.items():
         if identity(architecture) in table:
             continue
-        if len(rows) >= least and time.monotonic() - begun > seconds:
+        if name not in swaps and len(rows) >= least and time.monotonic() - begun > seconds:
             break
         network = build_network(architecture)
-        step = measure_training(network, shape, REPEATS, precision=spec["precision"])
-        latency = measure_latency(network, (1, *shape[1:]), REPEATS, 1, spec["precision"])
+        repeats = SWAP_REPEATS if name in swaps else REPEATS
+        step = measure_training(network, shape, repeats, precision=spec["precision"])
+        latency = measure_latency(network, (1, *shape[1:]), repeats, 1, spec["precision"])
         table[identity(architecture)] = {
             "name": name,
             "architecture": architecture.plain(),
@@ -106,9 +108,9 @@ def measure_calibration(
     }
 
 
-def _baselines(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, AnyArchitecture]:
-    """The hand-made networks that are of the searched families, the cheapest first."""
-    built = {name: BASELINES[name](plan, limits)[0] for name in baselines_for(plan["task"])}
+def _named(names: Iterable[str], plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, AnyArchitecture]:
+    """The baselines of these names that are of the searched families, the cheapest first."""
+    built = {name: BASELINES[name](plan, limits)[0] for name in names}
     networks = {name: a for name, a in built.items() if not isinstance(a, Linear | Named)}
     return dict(sorted(networks.items(), key=lambda item: analyze(item[1], plan["patch"]).macs))
 

@@ -261,6 +261,23 @@ for _name, (_network, _width) in WIDTHS.items():
     _register_named(_name, _network, {"width": _width})
 
 
+def _swap(block: str, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """A network with one block in every place, of the same widths whatever the limits."""
+    loss = "dice_ce" if plan["task"] == "segmentation" else vector_loss(plan["task"])
+    return swapped(block, plan, usable_stages(plan), loss)
+
+
+def _swaps() -> dict[str, Baseline]:
+    tasks = ("segmentation", "classification", "regression")
+    return {
+        f"{PREFIX}{block}": Baseline(partial(_swap, block), tasks, scaled=False, reference=False)
+        for block in swapped_blocks()
+    }
+
+
+BASELINES.add_later(_swaps)
+
+
 @baseline("linear", "classification", "regression")
 def linear(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """Ridge or logistic regression on voxels of 8 mm: what no network should lose to."""

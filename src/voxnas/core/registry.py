@@ -1,7 +1,7 @@
 """Names to things, with an error that says which names there are."""
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
@@ -25,6 +25,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self._group = group
         self._things: dict[str, T] = {}
+        self._later: list[Callable[[], Mapping[str, T]]] = []
 
     def _complete(self) -> dict[str, T]:
         """The table with what other packages add, looked for once."""
@@ -32,7 +33,14 @@ class Registry(Generic[T]):
             found, self._group = entry_points(group=self._group), ""
             for entry in found:
                 self.register(entry.name)(entry.load())
+        while self._later:
+            for name, thing in self._later.pop()().items():
+                self.register(name)(thing)
         return self._things
+
+    def add_later(self, make: Callable[[], Mapping[str, T]]) -> None:
+        """Enter what `make` returns when the table is first read: things that are made from another table."""
+        self._later.append(make)
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator: enter a thing under `name`; a second thing of that name is a ValueError."""

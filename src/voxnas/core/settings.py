@@ -124,7 +124,8 @@ class SearchSettings(Settings):
     """The architecture search."""
 
     methods: tuple[Literal["bayesian", "random"], ...] = Field(
-        ("bayesian", "random"), min_length=1, description="Proposers to run, each with the same number of steps."
+        ("bayesian", "random"),
+        description="Proposers to run, each with the same number of steps; none: the hand-made networks are compared.",
     )
     space: str = Field(
         "auto",
@@ -152,9 +153,12 @@ class BaselineSettings(Settings):
 
     names: tuple[str, ...] = Field(
         ("auto",),
-        description="Registered baselines; `auto`: those of the task that are scaled to the limits; empty: none.",
+        description="Registered baselines; `auto`: those of the task that are scaled to the limits; empty: none. "
+        "`block-<name>` is a fixed small network with that block in every place.",
     )
-    steps: Positive = Field(2, description="Recipes tried for each baseline; its own recipe is the first.")
+    steps: Annotated[int, Field(ge=0)] = Field(
+        2, description="Recipes tried for each baseline; its own recipe is the first. 0: its own, without any trial."
+    )
 
 
 class TrainingSettings(Settings):
@@ -224,12 +228,14 @@ class StudySettings(Settings):
     )
 
     @model_validator(mode="after")
-    def _data_can_be_found(self) -> StudySettings:
+    def _has_what_it_needs(self) -> StudySettings:
         if self.data.folder and not self.data_root:
             raise ValueError(
                 f"data_root is empty, but the study reads the folder {self.data.folder!r}; "
                 "give --config data_root=PATH, the folder itself or the one that holds it"
             )
+        if not self.search.methods and not self.baselines.names:
+            raise ValueError("search.methods and baselines.names are both empty; there is nothing to train")
         if self.task != "segmentation" and self.data_root and not self.data.target:
             raise ValueError(f"data.target is empty; {self.task} needs what to predict (a column of participants.tsv)")
         return self

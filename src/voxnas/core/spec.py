@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from voxnas.core.settings import StudySettings
+from voxnas.core.swaps import PREFIX
 
 # Raise a stage's number when its code changes what it computes (tests/golden says when).
 STEP_VERSIONS = {
@@ -51,6 +52,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
             "precision": training["precision"],
             "threads": training["threads"],
             "seed": s["seed"],
+            "swaps": [name for name in s["baselines"]["names"] if name.startswith(PREFIX)],
         },
         "search": {
             "task": s["task"],
@@ -63,6 +65,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
             "seed": s["seed"],
             "finalists": s["search"]["finalists"],
             "budget": s["training"]["budget"],
+            "limits": s["search"]["limits"],
         },
         "evaluate": {
             "task": s["task"],

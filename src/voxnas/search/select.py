@@ -6,10 +6,11 @@ the finals retrains nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from voxnas.complexity.calibration import samples_of
-from voxnas.core.architecture import network_key
+from voxnas.core.architecture import Linear, network_key
 from voxnas.core.baselines import BASELINES
 from voxnas.core.errors import UserError
 from voxnas.core.trial import Network, Proposal, Result
@@ -46,21 +47,21 @@ def select_finalists(
     plan: dict[str, Any],
     calibration: dict[str, Any] | None,
     chains: dict[str, Chain],
-    linear: bool = False,
+    direct: Sequence[str] = (),
 ) -> tuple[list[Network], list[str]]:
     """The best networks of each search.
 
     Parameters
     ----------
     spec : dict
-        Spec of the stage ``select``: ``finalists`` (of each method) and the full ``budget``.
+        Spec of the stage ``select``: ``finalists`` (of each method), the full ``budget`` and the ``limits``.
     plan, calibration : dict
         The study's plan, and its calibration or None.
     chains : dict of search name to Chain
         All records of each search. Of a search named ``baseline-<name>`` only the best recipe
         goes on, under the name ``<name>``.
-    linear : bool
-        Also enter the linear baseline, which has no recipe to search.
+    direct : sequence of str
+        Baselines that enter with their own recipe, without a search.
 
     Returns
     -------
@@ -101,13 +102,18 @@ def select_finalists(
                     samples=samples_of(spec["budget"], calibration, proposal.architecture, plan["patch"]),
                 )
             )
-    if linear:
-        networks.append(_linear(plan))
-    return networks, left_out
+    return networks + [_own(name, spec, plan, calibration) for name in direct], left_out
 
 
-def _linear(plan: dict[str, Any]) -> Network:
-    """The linear baseline; it is fitted once to all scans, so its budget is a formality."""
-    architecture, recipe = BASELINES["linear"](plan, {})
-    key = network_key(architecture, recipe)
-    return Network(key=key, name="linear", source="linear", architecture=architecture, recipe=recipe, samples=1)
+def _own(name: str, spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None) -> Network:
+    """A baseline with its own recipe. The linear one is fitted once to all scans, so its budget is a formality."""
+    architecture, recipe = BASELINES[name](plan, spec["limits"])
+    linear = isinstance(architecture, Linear)
+    return Network(
+        key=network_key(architecture, recipe),
+        name=name,
+        source=name if linear else f"{BASELINE}{name}",
+        architecture=architecture,
+        recipe=recipe,
+        samples=1 if linear else samples_of(spec["budget"], calibration, architecture, plan["patch"]),
+    )

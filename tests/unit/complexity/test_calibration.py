@@ -97,12 +97,16 @@ def test_measuring_gives_a_record_that_predicts():
         "channels": 1,
         "outputs": 1,
     }
-    spec = {"batch_size": 1, "precision": "float32", "threads": 1, "seed": 0}
+    spec = {"batch_size": 1, "precision": "float32", "threads": 1, "seed": 0, "swaps": ["block-shift", "block-ghost"]}
     record = measure_calibration(space, plan, spec, {"parameters": 50_000}, seconds=0.0)
     assert len(record["table"]) == len(FEATURES) + 2
-    assert {"resnet", "sfcn"} < {row["name"] for row in record["table"].values()}
+    assert {"block-shift", "block-ghost", "resnet", "sfcn"} < {row["name"] for row in record["table"].values()}
     for row in record["table"].values():
-        assert row["train_seconds"] > 0 and row["latency_ms"] > 0 and row["parameters"] <= 50_000
+        assert (
+            row["train_seconds"] > 0
+            and row["latency_ms"] > 0
+            and (row["parameters"] <= 50_000 or row["name"].startswith("block-"))
+        )
     assert predict_train_seconds(record, cnn(32), PATCH) > 0
     assert record["bf16"]["train_speedup"] > 0 and record["device"]["precision"] == "float32"
 

@@ -40,3 +40,9 @@ def test_calibration_is_needed_for_times_only() -> None:
     timed = {"training": {"budget": {"amount": 10, "unit": "cpu_seconds"}}}
     assert needs_calibration(parse_settings(timed))
     assert needs_calibration(parse_settings({"search": {"limits": {"latency_ms": 5}}}))
+
+
+def test_a_study_needs_something_to_train():
+    assert parse_settings({"search": {"methods": []}}).search.methods == ()
+    with pytest.raises(UserError, match="nothing to train"):
+        parse_settings({"search": {"methods": []}, "baselines": {"names": []}})

@@ -50,7 +50,13 @@ class Study:
         write_json(self.paths.plan, PLAN)
         write_json(
             self.paths.spec("select"),
-            {"finalists": 2, "budget": {"amount": 600, "unit": "samples"}, "task": "segmentation", "seed": 5},
+            {
+                "finalists": 2,
+                "budget": {"amount": 600, "unit": "samples"},
+                "limits": {},
+                "task": "segmentation",
+                "seed": 5,
+            },
         )
 
     def add_search(self, name, method, baseline=None, **changes):

@@ -106,9 +106,20 @@ def test_trials_that_were_trained_longest_go_first_and_each_counts_once(finished
 def test_linear_baseline_has_no_search(finished):
     plan = {**read_json(finished.paths.plan), "task": "classification", "outputs": 2}
     spec = read_json(finished.paths.spec("select"))
-    networks, _ = select_finalists(spec, plan, None, chains(finished, "random"), linear=True)
+    networks, _ = select_finalists(spec, plan, None, chains(finished, "random"), direct=["linear"])
     linear = networks[-1]
     assert (linear.name, linear.source, linear.samples, linear.search_score) == ("linear", "linear", 1, None)
     assert linear.architecture.family == "linear"
     assert linear.architecture.out_channels == 2
     assert linear.recipe.loss == "ce"
+
+
+def test_a_baseline_without_trials_enters_with_its_own_recipe(finished):
+    spec, plan = read_json(finished.paths.spec("select")), read_json(finished.paths.plan)
+    networks, left_out = select_finalists(spec, plan, None, {}, direct=["block-shift", "unet"])
+    assert [(n.name, n.source, n.samples) for n in networks] == [
+        ("block-shift", "baseline-block-shift", 600),
+        ("unet", "baseline-unet", 600),
+    ]
+    assert networks[1].recipe.learning_rate == 2e-3 and networks[1].search_score is None
+    assert left_out == []
