@@ -1,6 +1,7 @@
 # make run and make test are all that most people need; each first installs what it lacks.
 PYTHON ?= python3
 VENV ?= .venv
+STUDY ?= config/studies/phantom.yaml
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
 BIN := $(abspath $(VENV))/bin
@@ -14,7 +15,7 @@ export PATH := $(BIN):$(PATH)
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "variables: CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV)"
+	@echo "variables: STUDY=$(STUDY) CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV)"
 
 env: $(DEV)  ## install the environment and the developers' tools into .venv
 
@@ -26,9 +27,9 @@ $(DEV): $(ENV) envs/requirements-dev.txt
 	envs/install.sh --dev $(VENV)
 	@touch $@
 
-run: $(ENV)  ## run the default study on the embedded data set
-	snakemake --cores $(CORES)
-	@echo "Done. Open results/phantom/report.html"
+run: $(ENV)  ## run a study; without STUDY=FILE the default one, on the embedded data set
+	snakemake --configfile $(STUDY) --cores $(CORES)
+	@echo "Done. Open results/$(basename $(notdir $(STUDY)))/report.html"
 
 test: $(DEV)  ## run the tests; those on real data need VOXNAS_TEST_DATA
 	OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --maxprocesses 4 --dist worksteal
