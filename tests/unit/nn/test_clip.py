@@ -32,7 +32,7 @@ FRAMES = 5
 
 def test_cost_is_that_of_the_built_network():
     space, rng = SearchSpace.from_dict(yaml.safe_load(SPACE.read_text())), np.random.default_rng(0)
-    for _ in range(12):
+    for _ in range(8):
         architecture, _ = space.decode(space.sample(rng), PLAN)
         network = build_network(architecture).eval()
         cost = analyze(architecture, (8, 16, 8), FRAMES)
@@ -71,20 +71,20 @@ def moving_blobs(count, frames=6, side=8):
 
 
 def accuracy_after_training(**changes):
-    """On new clips, after 50 steps."""
+    """On new clips, after 60 steps."""
     torch.manual_seed(0)
     record = {
         "in_channels": 1,
         "out_channels": 2,
-        "widths": [6, 12],
+        "widths": [8, 16],
         "blocks": [1, 1],
         "strides": [[1, 1, 1], [2, 2, 2]],
         "kernels": [[3, 3, 3]] * 2,
     }
     network = build_network(Clip(**{**record, **changes}))
     optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
-    for _ in range(50):
-        clips, sign = moving_blobs(24)
+    for _ in range(60):
+        clips, sign = moving_blobs(32)
         optimizer.zero_grad()
         F.cross_entropy(network(clips), sign).backward()
         optimizer.step()
@@ -93,7 +93,7 @@ def accuracy_after_training(**changes):
         return float((network.eval()(clips).argmax(1) == sign).float().mean())
 
 
-@pytest.mark.parametrize("temporal", [["conv", "conv"], ["none", "shift"], ["none", "attention"]], ids="-".join)
+@pytest.mark.parametrize("temporal", [["none", "conv"], ["none", "shift"], ["none", "attention"]], ids="-".join)
 def test_operators_along_time_learn_a_direction(temporal):
     assert accuracy_after_training(temporal=temporal) > 0.9
 

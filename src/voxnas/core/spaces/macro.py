@@ -162,7 +162,7 @@ class CNNFamily(_Macro):
         """The encoder's, and the head."""
         return {**super().required(structure, given), "head_width": ALWAYS, "dropout": ALWAYS}
 
-    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> CNN:
+    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> AnyArchitecture:
         """The record."""
         return CNN(**self._encoder(values, plan), head_width=values["head_width"], dropout=values["dropout"])
 
