@@ -43,6 +43,18 @@ def relative_places(window: int, dims: int) -> Tensor:
     return (apart * scale).sum(-1)
 
 
+def products(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Attention of tokens (.., C, tokens) with a bias (.., tokens, tokens), in the precision of the query.
+
+    Written out, for with few channels and many short sequences it is several times faster on a
+    processor than PyTorch's fused attention, most of all in training with bfloat16.
+    """
+    scores = (query * query.shape[-2] ** -0.5).transpose(-1, -2) @ key
+    if bias is not None:
+        scores = scores.add_(bias.to(scores.dtype))
+    return value @ scores.softmax(-1, dtype=scores.dtype).transpose(-1, -2)
+
+
 @MODULES.register("window_attention")
 class WindowAttentionBlock(nn.Module):
     """Attention within windows and a perceptron, each behind a norm and with a skip (Liu et al. 2021)."""
@@ -86,10 +98,8 @@ class WindowAttentionBlock(nn.Module):
             bias = bias + torch.where(real, 0.0, -torch.inf).unsqueeze(2)
             x = F.pad(x, flat)
         parts = to_windows(x, self.window).unflatten(2, (3, self.heads, -1))
-        query, key, value = parts.unbind(2)  # (B, windows, heads, C / heads, voxels)
-        scores = query.transpose(-1, -2) @ key * query.shape[-2] ** -0.5 + bias
-        y = value @ scores.softmax(-1).transpose(-1, -2)
-        y = from_windows(y.flatten(2, 3), self.window, tuple(x.shape[2:]))
+        y = products(*parts.unbind(2), bias).flatten(2, 3)
+        y = from_windows(y, self.window, tuple(x.shape[2:]))
         return y[(..., *(slice(before, before + n) for n, (before, _) in zip(size, around, strict=True)))]
 
 
@@ -105,13 +115,9 @@ class _AlongAxis(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         lines = self.project(x).movedim(self.axis, -1)  # (B, 3 C, *others, length)
         others = lines.shape[2:-1]
-        # (B x others, heads, length, C / heads) each
         lines = lines.flatten(2, -2) if others else lines.unsqueeze(2)
-        query, key, value = (
-            part.permute(0, 3, 1, 4, 2).flatten(0, 1) for part in lines.unflatten(1, (3, self.heads, -1)).unbind(1)
-        )
-        y = F.scaled_dot_product_attention(query, key, value)
-        y = y.unflatten(0, (x.shape[0], -1)).permute(0, 2, 4, 1, 3).flatten(1, 2)
+        parts = lines.movedim(2, 1).unflatten(2, (3, self.heads, -1))
+        y = products(*parts.unbind(2)).flatten(2, 3).movedim(1, 2)
         y = y.unflatten(2, others) if others else y.squeeze(2)
         return self.merge(y.movedim(-1, self.axis))
 

@@ -14,6 +14,7 @@ Other devices, and exported networks, use PyTorch's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from torch.autograd.function import once_differentiable
 from voxnas.core.layers import Size
 
 PIECE = 16  # channels of one sample that are worked on at a time; measured
+TILE = 3  # largest kernel of oneDNN's depthwise backward pass
 
 
 class DepthwiseConv3d(nn.Conv3d):
@@ -110,7 +112,6 @@ def _grad_weight(grad: Tensor, x: Tensor, weight: Tensor, stride: Size, padding:
         planes, seen = (
             t[sample, channels].permute(0, 2, 3, 4, 1).contiguous().squeeze(0).permute(0, 3, 1, 2) for t in (x, grad)
         )
-        kernel = weight[channels, :, 0]
         for tap in range(weight.shape[2]):
             start = tap * dilation[0] - padding[0]  # plane under this tap for output plane 0
             first = max(0, -(start // stride[0]))
@@ -118,18 +119,31 @@ def _grad_weight(grad: Tensor, x: Tensor, weight: Tensor, stride: Size, padding:
             if last <= first:
                 continue
             under = planes[start + first * stride[0] : start + (last - 1) * stride[0] + 1 : stride[0]]
-            _, of_kernel, _ = torch.ops.aten.convolution_backward(
-                seen[first:last],
-                under,
-                kernel,
-                None,
-                stride[1:],
-                padding[1:],
-                dilation[1:],
-                False,
-                (0, 0),
-                len(kernel),
-                (False, True, False),
-            )
-            total[channels, :, tap] += of_kernel
+            found = total[channels, :, tap]
+            if weight.dtype is torch.bfloat16 and max(found.shape[2:]) > TILE:
+                _add_in_tiles(found, seen[first:last], under, stride[1:], padding[1:], dilation[1:])
+            else:
+                found += _grad_plane(seen[first:last], under, found, stride[1:], padding[1:], dilation[1:])
     return total.to(weight.dtype)
+
+
+def _grad_plane(seen: Tensor, under: Tensor, like: Tensor, stride: Size, padding: Size, dilation: Size) -> Tensor:
+    """Gradient of the weights, shaped like `like`, of a depthwise convolution of images."""
+    kernel = like.to(under.dtype)  # only its shape and type count
+    return torch.ops.aten.convolution_backward(
+        seen, under, kernel, None, stride, padding, dilation, False, (0, 0), len(kernel), (False, True, False)
+    )[1]
+
+
+def _add_in_tiles(total: Tensor, seen: Tensor, under: Tensor, stride: Size, padding: Size, dilation: Size) -> None:
+    """Add the same to `total`, a part of the kernel at a time: oneDNN's bfloat16 kernel ends at a size of 3."""
+    under = F.pad(under, (padding[1], padding[1], padding[0], padding[0]))
+    for places in product(*(range(0, k, TILE) for k in total.shape[2:])):
+        tile, window = [], []
+        for place, k, n, s, d in zip(places, total.shape[2:], seen.shape[2:], stride, dilation, strict=True):
+            taps = min(TILE, k - place)
+            tile.append(slice(place, place + taps))
+            window.append(slice(place * d, place * d + (n - 1) * s + (taps - 1) * d + 1))
+        part = total[(..., *tile)]
+        image = under[(..., *window)].contiguous(memory_format=torch.channels_last)
+        part += _grad_plane(seen, image, part, stride, (0, 0), dilation)
