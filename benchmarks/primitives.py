@@ -198,7 +198,7 @@ def measure(case: Case, repeats: int) -> dict[str, object]:
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="8 channels and fewer repeats: two minutes; else about twenty")
+    parser.add_argument("--quick", action="store_true", help="8 channels, fewer repeats: two minutes, not twenty")
     parser.add_argument("--parts", nargs="*", default=["block", "shift", "convolution", "norm"], help="which parts")
     parser.add_argument("--output", type=Path, help="TSV file for the table")
     arguments = parser.parse_args()
