@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from voxnas.core.graph import Node
@@ -20,9 +21,33 @@ MODULES: Registry[Build] = Registry("module", "voxnas.modules")
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 INSTANCE_NORM = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
-BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 AVERAGE_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+
+
+class _SingleValue:
+    """Batch norm that takes its running statistics where there is one value a channel, which torch refuses."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize x (B, C, *S)."""
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class BatchNorm1d(_SingleValue, nn.BatchNorm1d):
+    """For (B, C, W)."""
+
+
+class BatchNorm2d(_SingleValue, nn.BatchNorm2d):
+    """For (B, C, H, W)."""
+
+
+class BatchNorm3d(_SingleValue, nn.BatchNorm3d):
+    """For (B, C, D, H, W)."""
+
+
+BATCH_NORM = {1: BatchNorm1d, 2: BatchNorm2d, 3: BatchNorm3d}
 
 
 def make_norm(kind: str, channels: int, dims: int, affine: bool = True) -> nn.Module:
