@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxnas.complexity.calibration import samples_of
-from voxnas.core.architecture import CNN, Linear, Recipe, UNet
+from voxnas.core.architecture import AnyArchitecture, Recipe
 from voxnas.core.baselines import BASELINES
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
@@ -169,7 +169,7 @@ def _start(domain: Domain) -> Candidate | None:
     return candidate if domain.admits(candidate) else None
 
 
-def _own(domain: Domain, architecture: UNet | CNN | Linear, recipe: Recipe) -> Candidate:
+def _own(domain: Domain, architecture: AnyArchitecture, recipe: Recipe) -> Candidate:
     """A baseline as published; without a configuration where its recipe is not a point of the space."""
     candidate = domain.candidate(domain.space.nearest(recipe))
     return candidate if candidate.recipe == recipe else Candidate({}, architecture, recipe)
