@@ -1,8 +1,8 @@
 """Muon: momentum whose matrices are made orthogonal before each step (Jordan et al. 2024).
 
 ``torch.optim.Muon`` takes matrices alone, and a network also has vectors and ends; this optimizer
-has both kinds of groups, so that it saves, loads and is distributed as one. On small 3D networks and small
-budgets it needs about half the samples of AdamW for the same score (docs/explanation/optimizers.md).
+has both kinds of groups, so that it saves, loads and is distributed as one. What it
+brings on a study is measured by ``benchmarks/recipes.py``.
 """
 
 from __future__ import annotations
