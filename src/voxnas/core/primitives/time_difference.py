@@ -21,7 +21,7 @@ class TimeDifference(Primitive):
     up, and a threshold of 0 gives the convolution of the frames themselves. Inference computes the first frame in
     full and of later ones only the tiles (`tile` voxels of the output along each axis) that see a voxel that
     changed; the tiles have no effect on the result. Training computes all of it, and the gradient passes the hold
-    unchanged.
+    unchanged; so does inference on a GPU.
 
     The published methods propagate differences, whose rounding errors add up; here a tile is computed anew. They fold
     batch norm into the convolution; here the norm takes all frames of a clip together, so that what

@@ -65,8 +65,12 @@ class TimeDifference(nn.Module):
         self.threshold, self.tile = float(node.option("threshold")), int(node.option("tile"))
 
     def forward(self, clip: torch.Tensor) -> torch.Tensor:
-        """Apply to a clip (B, T, C, *S): in full where a gradient or a fixed program is wanted, else by tiles."""
-        whole = torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing()
+        """Apply to a clip (B, T, C, *S): in full where a gradient or a fixed program is wanted, else by tiles.
+
+        On a GPU in full too, where to launch a copy for each tile costs more than the tiles.
+        """
+        fixed = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        whole = fixed or torch.is_grad_enabled() or clip.device.type != "cpu"
         return self.activation(self.norm(self.convolve(clip) if whole else self.convolve_changes(clip)))
 
     def convolve(self, clip: torch.Tensor) -> torch.Tensor:
@@ -101,7 +105,7 @@ class TimeDifference(nn.Module):
     def _update(self, held: torch.Tensor, frame: torch.Tensor, changed: torch.Tensor) -> None:
         """Take over, in place, the voxels that changed: (B, C, *S), twice, and bool (B, *S)."""
         if self.threshold:
-            held.copy_(torch.where(changed.unsqueeze(1), frame, held))
+            torch.where(changed.unsqueeze(1), frame, held, out=held)
 
     def _renew(
         self,
@@ -114,17 +118,21 @@ class TimeDifference(nn.Module):
     ) -> None:
         """Compute the tiles at `places` (sample, place in the grid) anew, in place."""
         dims = len(tiling.tile)
+        inside = tuple(slice(0, n) for n in tiling.window)
         windows = torch.empty(
             (len(places), held.shape[1], *tiling.window),
             dtype=held.dtype,
             device=held.device,
             memory_format=_CHANNELS_LAST[dims],
-        ).zero_()
+        )
         for window, (sample, *place) in zip(windows, places, strict=True):
             source, target = tiling.seen(place)
             here = (slice(sample, sample + 1), ..., *source)
-            self._update(held[here], frame[here], changed[here])
-            window[(..., *target)] = held[here][0]
+            part = held[here]
+            self._update(part, frame[here], changed[here])
+            if target != inside:
+                window.zero_()  # what lies beyond the border
+            window[(..., *target)] = part[0]
         tiles = _CONVOLVE[dims](windows, self.conv.weight, None, self.conv.stride)
         for tile, (sample, *place) in zip(tiles, places, strict=True):
             output[(sample, ..., *tiling.tile_at(place))] = tile
