@@ -20,8 +20,8 @@ checkpoint select:
         searches=lambda w: ",".join(f"{n}={k}" for n, k in searches_of(settings_of(w)).items()),
         direct=lambda w: ",".join(direct_baselines(settings_of(w))),
     shell:
-        "python -m voxnas --log {log} select --study results/{wildcards.study} --searches {params.searches:q}"
-        " --direct {params.direct:q} --output {output}"
+        "python -m voxnas --log {log} select --study results/{wildcards.study} --searches={params.searches:q}"
+        " --direct={params.direct:q} --output {output}"
 
 
 rule network:

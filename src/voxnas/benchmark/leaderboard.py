@@ -38,7 +38,8 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
         predicted CPU seconds. Scores are in natural units (an error is positive).
     comparisons : DataFrame
         The winner against each other row, and the best network of the first search method against
-        the best of each other: comparison, first, second, measure, difference (positive: the
+        the best of each other (in a study without a search, each network against the first that the
+        study names): comparison, first, second, measure, difference (positive: the
         first is better), low, high, not_better (share of the bootstrap samples in which the first
         is not better), scans, participants.
 
@@ -96,6 +97,8 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     pairs = [("winner", winner.name, name) for name in leaderboard.name if name != winner.name]
     best = best_of_methods(found, {name: mean for name, (mean, _) in validations.items()}, measure.sign)
     pairs += [("methods", best[0], other) for other in best[1:]]
+    if not results.searches(paths):
+        pairs += [("reference", n.name, found[0].name) for n in found[1:]]
     comparisons = []
     for kind, first, second in pairs:
         statistic_pair = (statistics[first], statistics[second])[:: measure.sign]

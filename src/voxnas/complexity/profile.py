@@ -9,11 +9,16 @@ import numpy as np
 import torch
 
 from voxnas.complexity.analytic import analyze
-from voxnas.complexity.measured import device_record, measure_latency
+from voxnas.complexity.energy import measure_energy, nvml_counter, rapl_counter
+from voxnas.complexity.measured import device_record, measure_latency, measure_step, training_step
 from voxnas.complexity.memory import measure_peak_memory
 from voxnas.core.architecture import AnyArchitecture, Linear
 from voxnas.core.baselines import linear_size
 from voxnas.nn.build import build_network
+from voxnas.nn.device import compute_device, synchronize
+from voxnas.nn.precision import autocast
+
+STEPS = 5  # timed training steps, which take several times as long as a prediction
 
 
 def profile_network(
@@ -36,13 +41,16 @@ def profile_network(
     -------
     dict
         Plain data: ``parameters``, ``macs`` and ``activations`` (for the linear baseline on its
-        down-sampled voxels), ``latency`` of one patch (``median_ms``, ``iqr_ms``, ``repeats``),
+        down-sampled voxels), ``latency`` of one patch (``median_ms``, ``iqr_ms``, ``repeats``), ``training_step`` (the
+        same of one batch; None for the linear baseline),
         ``inference_memory_mib`` and ``training_memory_mib`` (peak of one patch, and of one batch;
-        None where not measured), ``device``, ``patch``.
+        None where not measured), ``energy`` in joules (``inference`` of one patch, ``training`` of one
+        sample; None where the machine has no counter), ``device``, ``patch``.
     """
     torch.set_num_threads(training["threads"])
     patch, channels = tuple(plan["patch"]), plan["channels"]
     memory: dict[str, float | None] = {"inference": None, "training": None}
+    step = None
     if isinstance(architecture, Linear):
         size = linear_size(architecture, plan)
         network: torch.nn.Module = _linear_network(architecture, size)
@@ -54,17 +62,46 @@ def profile_network(
                 architecture, (batch, channels, *patch), name == "training", training["threads"], precision
             )
             memory[name] = None if peak is None else round(peak, 1)
+        step = measure_step(network, (training["batch_size"], channels, *patch), STEPS, precision=precision)
     return {
         "schema_version": 1,
         "family": architecture.family,
         **analyze(architecture, size)._asdict(),
         "latency": measure_latency(network, (1, channels, *patch), repeats, precision=precision),
+        "training_step": step,
         "inference_memory_mib": memory["inference"],
         "training_memory_mib": memory["training"],
+        "energy": _energy(architecture, channels, patch, training, precision),
         "patch": list(patch),
         "batch_size": training["batch_size"],
         "device": device_record(training["threads"], precision),
     }
+
+
+def _energy(
+    architecture: AnyArchitecture, channels: int, patch: tuple[int, ...], training: Mapping[str, Any], precision: str
+) -> dict[str, float | None]:
+    """Joules of predicting a patch and of training on a sample, on the GPU where there is one, else the processor."""
+    device = compute_device()
+    counter = nvml_counter() if device.type == "cuda" else rapl_counter()
+    if counter is None or isinstance(architecture, Linear):
+        return {"inference": None, "training": None}
+    network, batch = build_network(architecture).to(device).eval(), training["batch_size"]
+    x = torch.zeros((1, channels, *patch), device=device)
+
+    def predict() -> None:
+        with torch.inference_mode(), autocast(precision, device):
+            network(x)
+        synchronize(device)
+
+    step = training_step(build_network(architecture), (batch, channels, *patch), precision)
+
+    def train() -> None:
+        step()
+        synchronize(device)
+
+    used = measure_energy(train, counter)
+    return {"inference": measure_energy(predict, counter), "training": None if used is None else used / batch}
 
 
 def _linear_network(architecture: Linear, size: tuple[int, int, int]) -> torch.nn.Module:

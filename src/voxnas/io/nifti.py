@@ -70,9 +70,10 @@ def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
     """
     path = Path(path)
     if npz.is_volume(path):
-        image = npz.open_volume(path)
-        image.extra |= {WARNINGS: ["no voxel size and orientation in the archive, read as 1 mm and RAS"], SPACING: None}
-        return image
+        volume = npz.open_volume(path)
+        doubt = "no voxel size and orientation in the archive, read as 1 mm and RAS"
+        volume.extra |= {WARNINGS: [doubt], SPACING: None}
+        return volume
     head = first_bytes(path)
     warnings: list[str] = []
     nifti = path.name.endswith((".nii", ".nii.gz"))

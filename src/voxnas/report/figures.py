@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from voxnas.benchmark import results
+from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import MEASURES
 from voxnas.core.paths import StudyPaths
@@ -25,11 +28,13 @@ COSTS = {"parameters": "parameters", "macs": "MACs of one patch", "latency_ms": 
 def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
     """Draw all figures of a study into a folder; returns their names."""
     from voxnas.report.drawing import winner
+    from voxnas.report.efficiency import equal_cost, score_against_cost
     from voxnas.report.scans import scans
 
-    figures = {
-        "best_so_far": best_so_far,
-        "front": front,
+    searched = {"best_so_far": best_so_far, "front": front}
+    compared = {"efficiency": score_against_cost, "equal_cost": equal_cost}
+    figures: dict[str, Callable[[StudyPaths], Drawn]] = {
+        **(compared if is_comparison(paths) else searched),
         "learning_curves": learning_curves,
         "leaderboard": forest,
         "winner": winner,
@@ -50,12 +55,9 @@ def best_so_far(paths: StudyPaths) -> Drawn:
         table.insert(0, "search", search)
         table[["score", "best"]] *= measure.sign
         tables.append(table)
-    history = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    history = pd.concat(tables, ignore_index=True)
     figure = new_figure(8.6, 3.7)
     axes = figure.subplots()
-    if history.empty:
-        axes.text(0.5, 0.5, "no search in this study", ha="center", transform=axes.transAxes)
-        return figure, pd.DataFrame(columns=["search", "step", "cost", "score", "best"])
     timed = history.cpu_seconds.notna().all()
     history["cost"] = history.groupby("search")["cpu_seconds" if timed else "samples"].cumsum()
     history["cost"] /= 60 if timed else 1
@@ -101,35 +103,56 @@ def front(paths: StudyPaths) -> Drawn:
     board = read_leaderboard(paths)
     figure = new_figure(8.6, 4.2)
     panels = figure.subplots(1, len(COSTS), sharey=True)
-    shown = {name: i for i, name in enumerate(_singles(board))}
     for axes, (cost, title) in zip(panels, COSTS.items(), strict=True):
-        best = pareto(board[cost].to_numpy(), board.test_score.to_numpy(), measure.sign)
-        board[f"front_{cost}"] = best
-        line = board[best].sort_values(cost)
-        axes.step(line[cost], line.test_score, where="post", color="#9aa5b1", linewidth=1.2, linestyle="--", zorder=1)
-        for row in board.itertuples():
-            single = row.name.removesuffix(" (ensemble)")
-            colour, marker = identity(shown[single])
-            axes.errorbar(
-                getattr(row, cost),
-                row.test_score,
-                yerr=[[max(0, row.test_score - row.low)], [max(0, row.high - row.test_score)]],
-                fmt=marker,
-                color=colour,
-                mfc=colour if row.name == single else "white",
-                elinewidth=0.8,
-                label=f"{row.name} ★" if row.winner else row.name,
-            )
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=_ticks(board[cost])))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(title)
+        board[f"front_{cost}"] = cost_panel(axes, board, cost, title, measure.sign)
     panels[0].set_ylabel(f"test {measure.title}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
     columns = ["name", "winner", "test_score", "low", "high", *COSTS, *(f"front_{c}" for c in COSTS)]
     return figure, board[columns]
+
+
+def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int) -> np.ndarray:
+    """Draw test score with its interval against one cost, and a line through the networks that nothing dominates.
+
+    Parameters
+    ----------
+    axes : Axes
+    board : DataFrame
+        name, winner, test_score, low, high and the cost; a network without the cost is left out.
+    cost, title : str
+        Column, and what it is called.
+    sign : int
+        1 where a larger score is better, else -1.
+
+    Returns
+    -------
+    ndarray of bool, (N,)
+        Which rows nothing dominates.
+    """
+    best = pareto(board[cost].to_numpy(), board.test_score.to_numpy(), sign) & board[cost].notna().to_numpy()
+    shown = {name: i for i, name in enumerate(_singles(board))}
+    line = board[best].sort_values(cost)
+    axes.step(line[cost], line.test_score, where="post", color="#9aa5b1", linewidth=1.2, linestyle="--", zorder=1)
+    for row in board.itertuples():
+        single = row.name.removesuffix(" (ensemble)")
+        colour, marker = identity(shown[single])
+        axes.errorbar(
+            getattr(row, cost),
+            row.test_score,
+            yerr=[[max(0, row.test_score - row.low)], [max(0, row.high - row.test_score)]],
+            fmt=marker,
+            color=colour,
+            mfc=colour if row.name == single else "white",
+            elinewidth=0.8,
+            label=f"{row.name} ★" if row.winner else row.name,
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=_ticks(board[cost])))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(title)
+    return best
 
 
 def _ticks(values: pd.Series) -> tuple[float, ...]:
@@ -182,10 +205,12 @@ def learning_curves(paths: StudyPaths) -> Drawn:
 
 
 def forest(paths: StudyPaths) -> Drawn:
-    """The winner minus each other network on the same test scans, with its interval."""
+    """The winner minus each other network, or each network minus the reference, on the same scans with intervals."""
     measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
     confidence = read_json(paths.spec("benchmark"))["confidence"]
     table = read_comparisons(paths)
+    if (table.comparison == "reference").any():
+        table = table[table.comparison == "reference"].reset_index(drop=True)
     figure = new_figure(8.6, 1.1 + 0.34 * max(2, len(table)))
     axes = figure.subplots()
     axes.axvline(0, color=INK, linewidth=1)
@@ -198,11 +223,11 @@ def forest(paths: StudyPaths) -> Drawn:
         d = measure.digits
         text = f"{row.difference:+.{d}f}  [{row.low:+.{d}f}, {row.high:+.{d}f}]"
         axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
-    labels = [f"{r.first} - {r.second}" if r.comparison == "methods" else r.second for r in table.itertuples()]
+    labels = [r.second if r.comparison == "winner" else f"{r.first} - {r.second}" for r in table.itertuples()]
     axes.set_yticks(places, labels)
     axes.set_ylim(-0.7, len(table) - 0.3)
     axes.grid(axis="y", color=GRID, alpha=0.5)
-    first = table["first"].iloc[0] if len(table) else ""
-    axes.set_title(f"{first} minus ...")
+    if "winner" in set(table.comparison):
+        axes.set_title(f"{table['first'].iloc[0]} minus ...")
     axes.set_xlabel(f"difference in test {measure.title}, {confidence:.0%} interval (right of 0: the first is better)")
     return figure, table

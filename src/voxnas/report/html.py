@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from voxnas import __version__
 from voxnas.benchmark import results
+from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import MEASURES, Measure
 from voxnas.core.paths import StudyPaths
@@ -20,6 +21,7 @@ from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 from voxnas.report import tables
 from voxnas.report.drawing import winning_network
+from voxnas.report.efficiency import read_efficiency
 from voxnas.report.sentence import hand_made, headline, is_hand_made
 
 
@@ -55,6 +57,8 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "board_costs": tables.costs_table(board),
         "comparisons": tables.comparisons_table(comparisons, measure, confidence),
         "figures": {p.stem: inline_svg(p.read_text(encoding="utf-8"), p.stem) for p in paths.figures.glob("*.svg")},
+        "searched": not is_comparison(paths),
+        "efficiency": tables.efficiency_table(read_efficiency(paths), measure) if is_comparison(paths) else None,
         "searches": _searches(paths, measure),
         "spaces": _spaces(paths),
         "record": json.dumps(network.plain(), indent=1, sort_keys=True),
@@ -166,13 +170,19 @@ def _parameters(space: dict[str, Any]) -> tables.Table:
             allowed = ", ".join(json.dumps(c) if isinstance(c, list) else str(c) for c in entry["choices"])
         else:
             allowed = f"{entry['low']} to {entry['high']}{', logarithmic' if entry.get('log') else ''}"
-        conditions = [
-            f"{other} is {' or '.join(map(str, value)) if isinstance(value, list) else value}"
-            for other, value in (entry.get("when") or {}).items()
-        ]
-        rows.append({"name": name, "allowed": allowed, "when": "; ".join(conditions) or "always"})
+        when = entry.get("when") or []
+        alternatives = [_condition(one) for one in ([when] if isinstance(when, dict) else when)]
+        rows.append({"name": name, "allowed": allowed, "when": "; or ".join(alternatives) or "always"})
     titles = {"name": "parameter", "allowed": "allowed", "when": "active when"}
     return tables.plain_table(pd.DataFrame(rows, columns=list(titles)), titles)
+
+
+def _condition(needed: dict[str, Any]) -> str:
+    """The other parameters on which one depends, with the values that make it active."""
+    return " and ".join(
+        f"{other} is {' or '.join(map(str, value)) if isinstance(value, list) else value}"
+        for other, value in needed.items()
+    )
 
 
 def _warnings(paths: StudyPaths) -> list[tuple[str, int]]:

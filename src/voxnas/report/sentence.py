@@ -32,7 +32,9 @@ def headline(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, c
         f"with {quantity(winner.parameters)} parameters."
     )
     if is_hand_made(winner.source):
-        return f"{reached} No search found a network in this study, so the best hand-made one is shown."
+        return f"{reached} It is the best by validation of the networks of this study, which has no search. " + (
+            against_baselines(board, comparisons)
+        )
     return " ".join([reached, against_baselines(board, comparisons), against_random(board, comparisons, measure)])
 
 
@@ -47,8 +49,8 @@ def hand_made(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
-    """The winner against each hand-made network (without ensembles)."""
-    single = hand_made(board)
+    """The winner against each (other) hand-made network, without ensembles."""
+    single = hand_made(board[~board.winner])
     if single.empty:
         return "The study has no hand-made network to compare with."
     rows = comparisons[(comparisons.comparison == "winner") & comparisons.second.isin(single.name)]

@@ -138,6 +138,47 @@ def costs_table(board: pd.DataFrame) -> Table:
     return Table(columns, rows, frozenset(int(i) for i in board.index[board.winner]))
 
 
+def efficiency_table(table: pd.DataFrame, measure: Measure) -> Table:
+    """Cost and scores of the networks of a comparison (see :func:`voxnas.benchmark.efficiency.efficiency`)."""
+    d, first = measure.digits, table["name"].iloc[0]
+    columns = [
+        Column("network", numeric=False),
+        Column("parameters"),
+        Column("MACs", "multiply-adds of one patch"),
+        Column("latency ms", "of one patch, median, measured on this device"),
+        Column("prediction MiB", "peak memory of predicting one patch"),
+        Column("training MiB", "peak memory of a training step"),
+        Column("training ms", "CPU time of training on one sample, as calibrated: forward, backward and optimizer"),
+        Column("whole ms", "CPU time of one sample of the whole training, with its data, validations and start"),
+        Column("energy J", "of predicting one patch; empty where the machine has no counter"),
+        Column(f"test {measure.title}", "each network trained for the same CPU time"),
+        Column(f"minus {first}", "with its interval, on the same test scans"),
+        Column("at equal samples", f"validation score at {table.equal_samples.iloc[0]:.0f} samples, over seeds"),
+        Column("at equal time", f"validation score at {table.equal_cpu_seconds.iloc[0]:.0f} CPU seconds, over seeds"),
+    ]
+    rows = []
+    for row in table.itertuples():
+        between = f"[{signed(row.difference_low, d)}, {signed(row.difference_high, d)}]"
+        rows.append(
+            [
+                (row.name, row.name),
+                (quantity(row.parameters), row.parameters),
+                (quantity(row.macs), row.macs),
+                (number(row.latency_ms, 1), row.latency_ms),
+                (number(row.peak_memory_mib, 0), row.peak_memory_mib),
+                (number(row.train_memory_mib, 0), row.train_memory_mib),
+                (number(row.train_ms_per_sample, 1), row.train_ms_per_sample),
+                (number(row.whole_ms_per_sample, 1), row.whole_ms_per_sample),
+                (number(row.energy_inference_j, 2), row.energy_inference_j),
+                (f"{number(row.test_score, d)} [{number(row.low, d)}, {number(row.high, d)}]", row.test_score),
+                (DASH if math.isnan(row.difference) else f"{signed(row.difference, d)} {between}", row.difference),
+                (f"{number(row.score_equal_samples, d)} ± {number(row.sd_equal_samples, d)}", row.score_equal_samples),
+                (f"{number(row.score_equal_time, d)} ± {number(row.sd_equal_time, d)}", row.score_equal_time),
+            ]
+        )
+    return Table(columns, rows)
+
+
 def cost(cpu_seconds: float, samples: float) -> str:
     """Calibrated CPU time where there is one, else samples; a dash where nothing was trained."""
     if not samples:

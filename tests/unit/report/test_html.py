@@ -112,3 +112,8 @@ def test_every_parameter_of_the_shipped_spaces_is_shown(space):
     raw = yaml.safe_load(space.read_text())
     shown = str(_parameters(raw))
     assert all(name in shown for name in raw["parameters"])
+
+
+def test_alternative_conditions_are_shown():
+    space = {"parameters": {"b": {"choices": [1], "when": [{"a": 1}, {"a": [2, 3], "c": 4}]}}}
+    assert _parameters(space).rows[0][2][0] == "a is 1; or a is 2 or 3 and c is 4"

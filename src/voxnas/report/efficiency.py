@@ -1,0 +1,77 @@
+"""Figures of a comparison of networks: score against every cost, and at equal samples and equal time."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from voxnas.benchmark.efficiency import efficiency
+from voxnas.benchmark.metrics import MEASURES, Measure
+from voxnas.core.paths import StudyPaths
+from voxnas.io.records import read_json
+from voxnas.report.figures import COSTS, Drawn, cost_panel
+from voxnas.report.style import identity, new_figure
+
+FURTHER_COSTS = {
+    "peak_memory_mib": "peak memory of a prediction (MiB)",
+    "train_memory_mib": "peak memory of a training step (MiB)",
+    "train_ms_per_sample": "training time of one sample (CPU ms)",
+    "energy_inference_j": "energy of a prediction (J)",
+}
+
+
+def score_against_cost(paths: StudyPaths) -> Drawn:
+    """Test score of each network against its costs, those that no machine counter gives left out."""
+    measure = _measure(paths)
+    table, _ = efficiency(paths)
+    costs = {name: title for name, title in (COSTS | FURTHER_COSTS).items() if table[name].notna().any()}
+    rows = -(-len(costs) // 3)
+    figure = new_figure(8.6, 1.0 + 2.9 * rows)
+    panels = figure.subplots(rows, 3, sharey=True, squeeze=False)
+    for axes, (cost, title) in zip(panels.flat, costs.items(), strict=False):
+        cost_panel(axes, table.assign(winner=False), cost, title, measure.sign)
+    for axes in list(panels.flat)[len(costs) :]:
+        axes.set_axis_off()
+    for row in panels:
+        row[0].set_ylabel(f"test {measure.title}")
+    _legend(figure, panels[0][0])
+    return figure, table
+
+
+def equal_cost(paths: StudyPaths) -> Drawn:
+    """Validation score over samples and over CPU time, with the two places at which all networks are compared."""
+    measure = _measure(paths)
+    table, curves = efficiency(paths)
+    figure = new_figure(8.6, 4.9)
+    panels = figure.subplots(1, 2, sharey=True)
+    places = {"samples": table.equal_samples.iloc[0], "cpu_seconds": table.equal_cpu_seconds.iloc[0]}
+    titles = {"samples": "samples seen", "cpu_seconds": "CPU seconds, as calibrated"}
+    for axes, axis in zip(panels, titles, strict=True):
+        for position, name in enumerate(table.name):
+            colour, marker = identity(position)
+            marks = curves[curves.name == name].groupby("samples")
+            mean, spread = marks[["cpu_seconds", "score"]].mean().reset_index(), marks.score.std().fillna(0).to_numpy()
+            axes.plot(mean[axis], mean.score, marker=marker, markersize=4, linewidth=1.2, color=colour, label=name)
+            axes.fill_between(mean[axis], mean.score - spread, mean.score + spread, color=colour, alpha=0.08, lw=0)
+        axes.axvline(places[axis], color="#52606d", linewidth=1, linestyle="--")
+        axes.set_xlabel(titles[axis])
+    panels[0].set_xscale("log")
+    panels[0].set_ylabel(f"validation {measure.title}")
+    _legend(figure, panels[0])
+    return figure, curves
+
+
+def _measure(paths: StudyPaths) -> Measure:
+    return MEASURES[read_json(paths.spec("benchmark"))["task"]]
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, max(1, len(labels))))
+
+
+def read_efficiency(paths: StudyPaths) -> pd.DataFrame:
+    """The table of the figure as it was drawn."""
+    table = pd.read_csv(paths.figures / "efficiency.tsv", sep="\t", na_values=["n/a"])
+    return table.astype({column: float for column in table.columns if column != "name"})
