@@ -5,7 +5,7 @@
 - ``block``: every registered block against the plain 3x3x3 convolution of equal channels (with norm and activation);
 - ``shift``: the same for Shift with 7 and with 27 directions, and with more channels;
 - ``convolution``: dense, grouped and depthwise 3x3x3 convolutions in the memory formats and the types, against
-  PyTorch's on contiguous float32; ``ours`` is :class:`voxnas.nn.ops.depthwise.DepthwiseConv3d`;
+  PyTorch's on contiguous float32; ``ours`` is what blocks use (:func:`voxnas.nn.ops.base.make_conv`);
 - ``norm``: instance norm against group norm with as many groups as channels, which computes the same.
 
 A case and its reference take turns, and the ratio is that of neighbouring turns: the median of it is given, and
@@ -32,9 +32,9 @@ from voxnas.core.primitives.base import blocks
 from voxnas.io.tables import write_table
 from voxnas.nn.build import initialize
 from voxnas.nn.network import Network
-from voxnas.nn.ops.depthwise import DepthwiseConv3d
+from voxnas.nn.ops.base import make_conv
 
-SIZE, BATCH = (40, 56, 40), 1
+SIZE, BATCH = (40, 56, 40), 2
 TYPES = {"float32": None, "bf16": torch.bfloat16}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last_3d": torch.channels_last_3d}
 Make = Callable[[], tuple[nn.Module, int]]
@@ -73,7 +73,7 @@ def convolution(channels: int, groups: int, ours: bool = False) -> Make:
     def make() -> tuple[nn.Module, int]:
         macs = 27 * channels * channels // groups * SIZE[0] * SIZE[1] * SIZE[2]
         if ours:
-            return DepthwiseConv3d(channels, three, one, one), macs
+            return make_conv(channels, channels, three, one, groups), macs
         return nn.Conv3d(channels, channels, three, one, one, groups=groups, bias=False), macs
 
     return make
@@ -95,7 +95,7 @@ def cases(channels: tuple[int, ...]) -> Iterator[Case]:
             label = {1: "dense", count: "depthwise"}.get(groups, f"{groups} groups")
             for kind in TYPES:
                 for layout in FORMATS:
-                    for ours in (False, True) if groups == count else (False,):
+                    for ours in (False, True) if groups in (1, count) and layout == "contiguous" else (False,):
                         name = f"{label}, ours" if ours else label
                         made = convolution(count, groups, ours)
                         yield Case("convolution", name, count, made, convolution(count, groups), kind, layout)
@@ -207,7 +207,7 @@ def main() -> None:
     for case in cases((8,) if arguments.quick else (8, 16, 32)):
         if case.part not in arguments.parts:
             continue
-        row = measure(case, repeats=2 if arguments.quick else 4)
+        row = measure(case, repeats=2 if arguments.quick else 3)
         rows.append(row)
         title = f"{row['part']:<12}{row['case']:<38}{row['channels']:>4} {row['type']:<8}{row['format']:<17}"
         numbers = f"inference {row['infer_ratio']:7.2f}  training {row['train_ratio']:7.2f}"

@@ -11,6 +11,7 @@ from torch import nn
 from voxnas.core.graph import Node
 from voxnas.core.layers import Size, norm_groups, ones
 from voxnas.core.registry import Registry
+from voxnas.nn.ops.channels_last import ChannelsLastConv3d, is_faster_last
 from voxnas.nn.ops.depthwise import DepthwiseConv3d
 
 Build = Callable[[Node, Sequence[int]], nn.Module]
@@ -90,7 +91,9 @@ def make_conv(
     padding = tuple(dilation * (k // 2) for k in kernel)
     if dims == 3 and 1 < groups == in_channels == out_channels:
         return DepthwiseConv3d(in_channels, kernel, stride, padding, dilation)
-    return CONV[dims](in_channels, out_channels, kernel, stride, padding, groups=groups, dilation=dilation, bias=False)
+    narrow = dims == 3 and groups == 1 and max(kernel) > 1 and is_faster_last(in_channels, out_channels)
+    kind = ChannelsLastConv3d if narrow else CONV[dims]
+    return kind(in_channels, out_channels, kernel, stride, padding, groups=groups, dilation=dilation, bias=False)
 
 
 class ConvNorm(nn.Sequential):

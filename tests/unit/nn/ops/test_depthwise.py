@@ -69,7 +69,7 @@ def test_it_stands_for_depthwise_convolutions_alone():
     assert isinstance(make_conv(4, 4, (3, 3, 3), (1, 1, 1), groups=4), DepthwiseConv3d)
     assert isinstance(ConvNorm(4, 4, (3, 3, 3), (1, 1, 1), "instance", None, groups=4)[0], DepthwiseConv3d)
     for groups, out_channels in ((1, 4), (2, 4), (4, 8)):
-        assert type(make_conv(4, out_channels, (3, 3, 3), (1, 1, 1), groups=groups)) is nn.Conv3d
+        assert not isinstance(make_conv(4, out_channels, (3, 3, 3), (1, 1, 1), groups=groups), DepthwiseConv3d)
     assert type(make_conv(4, 4, (3, 3), (1, 1), groups=4)) is nn.Conv2d
 
 

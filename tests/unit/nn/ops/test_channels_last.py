@@ -1,0 +1,42 @@
+"""A convolution that computes with the channels last gives what PyTorch's gives."""
+
+import pytest
+import torch
+from torch import nn
+
+from voxnas.nn.ops.base import make_conv
+from voxnas.nn.ops.channels_last import ChannelsLastConv3d
+
+torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_results_and_gradients_are_those_of_torch(stride):
+    torch.manual_seed(0)
+    ours = ChannelsLastConv3d(6, 8, 3, stride, 1, bias=False)
+    torchs = nn.Conv3d(6, 8, 3, stride, 1, bias=False)
+    torchs.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 6, 5, 7, 6, requires_grad=True)
+    a, b = ours(x), torchs(x)
+    assert a.is_contiguous()
+    torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    weight = torch.randn_like(a)
+    of_ours = torch.autograd.grad(a, (x, ours.weight), weight)
+    of_torch = torch.autograd.grad(b, (x, torchs.weight), weight)
+    for one, other in zip(of_ours, of_torch, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "kernel", "groups", "kind"),
+    [
+        (8, 8, 3, 1, ChannelsLastConv3d),
+        (16, 24, 3, 1, ChannelsLastConv3d),
+        (16, 32, 3, 1, nn.Conv3d),
+        (1, 8, 3, 1, nn.Conv3d),
+        (8, 8, 1, 1, nn.Conv3d),
+        (8, 8, 3, 2, nn.Conv3d),
+    ],
+)
+def test_it_stands_where_it_is_faster(given, asked, kernel, groups, kind):
+    assert type(make_conv(given, asked, (kernel,) * 3, (1, 1, 1), groups)) is kind
