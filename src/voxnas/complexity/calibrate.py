@@ -1,19 +1,23 @@
-"""Measures the networks from which :mod:`voxnas.complexity.calibration` predicts."""
+"""Measures the networks and nodes from which :mod:`voxnas.complexity.calibration` predicts."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import nnls
 
 from voxnas.complexity.analytic import analyze
-from voxnas.complexity.calibration import FEATURES, features, identity
+from voxnas.complexity.blocks import time_nodes
+from voxnas.complexity.calibration import identity
+from voxnas.complexity.features import features, node_features
+from voxnas.complexity.fit import fit_times, left_out_errors
 from voxnas.complexity.measured import device_record, measure_latency, measure_training
+from voxnas.complexity.memory import measure_peaks, memory_request
+from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import AnyArchitecture, Linear, Named
 from voxnas.core.baselines import BASELINES, baselines_for, within
 from voxnas.core.search_space import SearchSpace
@@ -27,6 +31,10 @@ CANDIDATES = 100  # drawn to choose them from
 DEAREST = 0.6  # quantile of the activations up to which they are chosen
 REPEATS = 3
 SWAP_REPEATS = 10  # of networks that a study compares at equal time
+LEAST = 4  # networks that are timed however long it takes
+SECONDS, LATENCY_SECONDS = 35.0, 180.0  # without and with a limit on the latency, which needs to be better known
+NODE_SHARE = 0.4  # of the seconds, for single nodes
+MEMORY_NETWORKS = 4
 
 
 def measure_calibration(
@@ -34,9 +42,9 @@ def measure_calibration(
     plan: Mapping[str, Any],
     spec: Mapping[str, Any],
     limits: Mapping[str, Any] | None = None,
-    seconds: float = 35.0,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
-    """Time the baselines and random networks of a space, and fit the prediction.
+    """Time the baselines, random networks of a space and their nodes, and fit the prediction.
 
     Parameters
     ----------
@@ -45,34 +53,39 @@ def measure_calibration(
     plan : mapping
         The study's plan.
     spec : mapping
-        ``batch_size``, ``precision``, ``threads``, ``seed`` and ``swaps`` (baselines to time although they
-        are no references) of the calibrate spec.
+        ``batch_size``, ``precision``, ``threads``, ``seed`` and ``swaps`` of the calibrate spec.
     limits : mapping or None
-        Limits of the search; the random networks keep those on parameters and MACs.
-    seconds : float
-        No further network is begun after so long, once there are more than coefficients; swaps are all timed.
+        Limits of the search; the random networks keep those on parameters and MACs. With one on the
+        latency more is timed; with one on the memory a few peaks are measured too.
+    seconds : float or None
+        No further network or node is begun after so long, but for the swaps and the first few; None: 35, or
+        180 where the latency is limited.
 
     Returns
     -------
     dict
-        The record ``calibration.json``: ``table`` of measured networks by identity,
-        ``coefficients``, ``error`` (median and largest relative error of each network predicted
-        from the others), ``bf16`` (how many times faster than float32), ``device``.
+        The record ``calibration.json``: ``table`` of measured networks by identity, ``model`` (of
+        :mod:`voxnas.complexity.fit`), ``nodes`` (how many were timed), ``error`` (median and largest relative
+        error of each network predicted from the others), ``memory`` (factor of the memory model, and what it was
+        fitted on), ``bf16`` (how many times faster than float32), ``device``.
     """
     torch.set_num_threads(spec["threads"])
     begun = time.monotonic()
     limits = limits or {}
+    if seconds is None:
+        seconds = SECONDS if limits.get("latency_ms") is None else LATENCY_SECONDS
     patch, shape = plan["patch"], (spec["batch_size"], plan["channels"], *plan["patch"])
     swaps = _named(spec["swaps"], plan, limits)
     chosen = swaps | _named(baselines_for(plan["task"]), plan, limits)
-    least = len(FEATURES) + 2
-    chosen |= _random(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
+    candidates = _candidates(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
+    chosen |= _spread(candidates, patch)
+    nodes = list(time_nodes(candidates, patch, spec["batch_size"], spec["precision"], NODE_SHARE * seconds))
     table: dict[str, dict[str, Any]] = {}
-    rows: list[list[float]] = []
+    timed: list[AnyArchitecture] = []
     for name, architecture in chosen.items():
         if identity(architecture) in table:
             continue
-        if name not in swaps and len(rows) >= least and time.monotonic() - begun > seconds:
+        if name not in swaps and len(timed) >= LEAST and time.monotonic() - begun > seconds:
             break
         network = build_network(architecture)
         repeats = SWAP_REPEATS if name in swaps else REPEATS
@@ -85,23 +98,25 @@ def measure_calibration(
             "latency_ms": latency["median_ms"],
             **analyze(architecture, patch)._asdict(),
         }
-        facts = features(architecture, patch)
-        rows.append([facts[feature] for feature in FEATURES])
-    matrix = np.array(rows)
-    coefficients, errors = {}, {}
+        timed.append(architecture)
+    models, errors = {}, {}
+    of_nodes = [{node.placed.node.op: node_features(node.placed)} for node in nodes]
     for what in ("train_seconds", "latency_ms"):
-        times = np.array([row[what] for row in table.values()])
-        coefficients[what] = dict(zip(FEATURES, map(float, _fit(matrix, times)), strict=True))
-        error = _left_out_errors(matrix, times)
+        of_networks = [features(architecture, patch, what == "train_seconds") for architecture in timed]
+        data = (of_networks, [row[what] for row in table.values()], of_nodes, [getattr(node, what) for node in nodes])
+        models[what] = fit_times(*data)._asdict()
+        error = left_out_errors(*data)
         errors[what] = {"median": float(np.median(error)), "largest": float(error.max())}
     first = next(iter(chosen.values()))
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "patch": list(patch),
         "batch_size": spec["batch_size"],
         "table": table,
-        "coefficients": coefficients,
+        "model": models,
+        "nodes": len(nodes),
         "error": errors,
+        "memory": _memory(timed if limits.get("memory_mib") is not None else [], shape, spec),
         "bf16": _bf16(first, shape),
         "device": device_record(spec["threads"], spec["precision"]),
         "seconds": round(time.monotonic() - begun, 1),
@@ -115,23 +130,27 @@ def _named(names: Iterable[str], plan: Mapping[str, Any], limits: Mapping[str, A
     return dict(sorted(networks.items(), key=lambda item: analyze(item[1], plan["patch"]).macs))
 
 
-def _random(
+def _candidates(
     space: SearchSpace, plan: Mapping[str, Any], limits: Mapping[str, Any], seed: int
-) -> dict[str, AnyArchitecture]:
-    """Random networks within the limits: every block type in turn, from cheap to dear.
-
-    Of each type the dearer networks, by activations, are left to the prediction: they would take
-    most of the time.
-    """
+) -> list[AnyArchitecture]:
+    """Random networks within the limits, from cheap to dear by their activations."""
     rng = np.random.default_rng(seed)
     found: dict[str, AnyArchitecture] = {}
     for _ in range(CANDIDATES):
         architecture, _ = space.decode(space.sample(rng), plan)
         if within(architecture, limits, plan["patch"]):
             found[identity(architecture)] = architecture
+    return sorted(found.values(), key=lambda a: analyze(a, plan["patch"]).activations)
+
+
+def _spread(candidates: Sequence[AnyArchitecture], patch: Sequence[int]) -> dict[str, AnyArchitecture]:
+    """Some of the candidates: every kind of block in turn, from cheap to dear.
+
+    Of each kind the dearer networks are left to the prediction: they would take most of the time.
+    """
     by_block: dict[str, list[AnyArchitecture]] = {}
-    for architecture in sorted(found.values(), key=lambda a: analyze(a, plan["patch"]).activations):
-        by_block.setdefault(architecture.block, []).append(architecture)
+    for architecture in candidates:
+        by_block.setdefault(str(getattr(architecture, "block", "")), []).append(architecture)
     share = -(-NETWORKS // max(len(by_block), 1))
     spread = [
         [networks[int(place)] for place in np.linspace(0, DEAREST * (len(networks) - 1), min(share, len(networks)))]
@@ -141,21 +160,20 @@ def _random(
     return {f"random-{i}": architecture for i, architecture in enumerate(chosen)}
 
 
-def _fit(matrix: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Non-negative coefficients with the least relative squared error."""
-    scale = matrix.max(axis=0)
-    scale[scale == 0] = 1
-    solution, _ = nnls(matrix / scale / times[:, None], np.ones(len(times)))
-    return solution / scale
-
-
-def _left_out_errors(matrix: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Relative error of each network, predicted from all others."""
-    errors = []
-    for i in range(len(times)):
-        others = np.arange(len(times)) != i
-        errors.append(abs(matrix[i] @ _fit(matrix[others], times[others]) / times[i] - 1))
-    return np.array(errors)
+def _memory(networks: Sequence[AnyArchitecture], shape: tuple[int, ...], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """How the memory model is corrected on this device, from the peaks of those networks that need most."""
+    device, batch = compute_device(), spec["batch_size"]
+    bf16, cuda = resolve_precision(spec["precision"], device) is not None, device.type == "cuda"
+    predicted = sorted(((training_mib(a, shape[2:], batch, bf16, cuda), a) for a in networks), key=lambda p: p[0])
+    asked = predicted[-MEMORY_NETWORKS:]
+    requests = [memory_request(a, shape, True, spec["threads"], spec["precision"]) for _, a in asked]
+    rows = [
+        {"predicted_mib": mib, "measured_mib": answer["mib"]}
+        for (mib, _), answer in zip(asked, measure_peaks(requests) if requests else [], strict=True)
+        if answer.get("mib")
+    ]
+    factor = float(np.median([row["measured_mib"] / row["predicted_mib"] for row in rows])) if rows else 1.0
+    return {"cuda": cuda, "bf16": bf16, "factor": factor, "table": rows}
 
 
 def _bf16(architecture: AnyArchitecture, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -1,54 +1,21 @@
 """Predicted time of any network on this device, from a record of measured ones.
 
 This module only predicts and imports no torch; :mod:`voxnas.complexity.calibrate` measures. A
-network that was measured has its measured time. For any other the time is a sum of non-negative
-coefficients times facts of its layers, which keeps its place among the measured ones where a
-single count (MACs) would not: a depthwise convolution can need fifty times as long for a MAC.
+network that was measured has its measured time. For any other the time is a sum over its nodes of non-negative
+coefficients times facts of their layers, times a factor of the primitive. That keeps networks in order where a
+single count (MACs) would not: a depthwise convolution can need many times as long for a MAC.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Any
 
+from voxnas.complexity.features import features
+from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import AnyArchitecture
 from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
-from voxnas.core.networks import list_layers
-
-LANES = 16  # a convolution computes its channels in blocks of so many, full or not
-FEATURES = ("dense", "depthwise", "activations", "voxels", "layers", "parameters")
-
-
-def features(architecture: AnyArchitecture, patch: Sequence[int]) -> dict[str, float]:
-    """What the time of one sample is made of, in billions (MACs) and millions (the rest).
-
-    ``dense`` counts the multiply-adds of ordinary convolutions with the channels rounded up to
-    the vector width, ``depthwise`` those of depthwise ones; ``activations`` counts the elements
-    that layers write, ``voxels`` their voxels whatever the channels, ``layers`` and
-    ``parameters`` what does not grow with the input.
-    """
-    found = dict.fromkeys(FEATURES, 0.0)
-    for layer in list_layers(architecture, patch):
-        if not layer.frames:  # computed in training only
-            found["parameters"] += layer.parameters / 1e6
-            continue
-        voxels = layer.frames * prod(layer.size)
-        found["activations"] += layer.out_channels * voxels / 1e6
-        found["voxels"] += voxels / 1e6
-        found["layers"] += 1e-6
-        found["parameters"] += layer.parameters / 1e6
-        if layer.depthwise:
-            found["depthwise"] += layer.macs / 1e9
-        else:
-            padding = _padded(layer.in_channels) * _padded(layer.out_channels)
-            found["dense"] += layer.macs / 1e9 * padding / (layer.in_channels * layer.out_channels)
-    return found
-
-
-def _padded(channels: int) -> int:
-    return -(-channels // LANES) * LANES
 
 
 def identity(architecture: AnyArchitecture) -> str:
@@ -61,9 +28,11 @@ def _predict(calibration: Mapping[str, Any], architecture: AnyArchitecture, patc
         row = calibration["table"].get(identity(architecture))
         if row is not None:
             return row[what]
-    coefficients = calibration["coefficients"][what]
-    facts = features(architecture, patch)
-    return sum(coefficients[name] * facts[name] for name in FEATURES)
+    model, facts = calibration["model"][what], features(architecture, patch, training=what == "train_seconds")
+    return sum(
+        model["factors"].get(op, 1.0) * sum(model["coefficients"][name] * value for name, value in row.items())
+        for op, row in facts.items()
+    )
 
 
 def predict_train_seconds(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]) -> float:
@@ -84,6 +53,13 @@ def predict_train_seconds(calibration: Mapping[str, Any], architecture: AnyArchi
 def predict_latency_ms(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]) -> float:
     """Wall time, in ms, of a forward pass of one sample (see :func:`predict_train_seconds`)."""
     return _predict(calibration, architecture, patch, "latency_ms")
+
+
+def predict_training_mib(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]) -> float:
+    """Peak of a training step, in MiB: :mod:`voxnas.complexity.memory_model`, corrected for the device."""
+    memory = calibration["memory"]
+    mib = training_mib(architecture, patch, calibration["batch_size"], memory["bf16"], memory["cuda"])
+    return memory["factor"] * mib
 
 
 def samples_of(

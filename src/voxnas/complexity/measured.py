@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,26 @@ from voxnas.nn.device import compute_device, device_name, synchronize
 from voxnas.nn.precision import autocast, resolve_precision
 
 
+def cpu_clock(device: torch.device) -> Callable[[], float]:
+    """A clock of this process's processor time; beside a GPU, for which the processor only waits, of wall time.
+
+    Processor time, summed over the threads, depends less than wall time on what else the machine does.
+    """
+    return time.perf_counter if device.type == "cuda" else time.process_time
+
+
+def spread_of(seconds: Sequence[float]) -> dict[str, float]:
+    """``median_ms``, ``iqr_ms`` (third minus first quartile) and ``repeats`` of some times."""
+    low, median, high = map(float, np.percentile(1e3 * np.array(seconds), [25, 50, 75]))
+    return {"median_ms": round(median, 4), "iqr_ms": round(high - low, 4), "repeats": len(seconds)}
+
+
 def measure_latency(
     network: nn.Module, shape: tuple[int, ...], repeats: int, warmup: int = 2, precision: str = "auto"
 ) -> dict[str, float]:
     """Wall time of a forward pass on this device, the input being there.
+
+    With one thread on a processor it is the process's own time: the wall time of a machine that does nothing else.
 
     Parameters
     ----------
@@ -41,15 +57,15 @@ def measure_latency(
     device = compute_device()
     network.to(device).eval()
     x = torch.zeros(shape, device=device)
+    clock = cpu_clock(device) if torch.get_num_threads() == 1 else time.perf_counter
     times = []
     with torch.inference_mode(), autocast(precision, device):
         for _ in range(warmup + repeats):
-            begun = time.perf_counter()
+            begun = clock()
             network(x)
             synchronize(device)
-            times.append(1e3 * (time.perf_counter() - begun))
-    low, median, high = map(float, np.percentile(times[warmup:], [25, 50, 75]))
-    return {"median_ms": round(median, 4), "iqr_ms": round(high - low, 4), "repeats": repeats}
+            times.append(clock() - begun)
+    return spread_of(times[warmup:])
 
 
 def training_step(
@@ -84,16 +100,15 @@ def training_step(
     return step
 
 
-def measure_training(
+def measure_step(
     network: nn.Module, shape: tuple[int, ...], repeats: int, warmup: int = 1, precision: str = "auto"
-) -> float:
-    """CPU seconds of one training step, the median over `repeats`; on a GPU wall seconds.
+) -> dict[str, float]:
+    """Time of one training step: CPU time summed over the threads, or wall time on a GPU.
 
-    CPU time, summed over the threads, depends less than wall time on what else the machine does;
-    beside a GPU the processor only waits.
+    Takes and returns what :func:`measure_latency` does.
     """
     device = compute_device()
-    clock = time.perf_counter if device.type == "cuda" else time.process_time
+    clock = cpu_clock(device)
     step = training_step(network, shape, precision)
     times = []
     for _ in range(warmup + repeats):
@@ -101,7 +116,14 @@ def measure_training(
         step()
         synchronize(device)
         times.append(clock() - begun)
-    return float(np.median(times[warmup:]))
+    return spread_of(times[warmup:])
+
+
+def measure_training(
+    network: nn.Module, shape: tuple[int, ...], repeats: int, warmup: int = 1, precision: str = "auto"
+) -> float:
+    """Median seconds of :func:`measure_step`."""
+    return measure_step(network, shape, repeats, warmup, precision)["median_ms"] / 1e3
 
 
 def device_record(threads: int, precision: str) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 The step is replayed on the layers of the graph: what the forward pass keeps for the backward pass,
 what the backward pass frees as it goes, and what each operation needs only while it runs. The peak
-is the largest sum at any moment. Nothing in it is fitted but a constant and a factor near 1 for a
-device (:func:`fit_correction`); the rules below are those of PyTorch:
+is the largest sum at any moment. Nothing in it is fitted; a calibration corrects it by one factor for
+its device, which is near 1. The rules are those of PyTorch:
 
 - A convolution, a norm, a pool and an attention keep their input. A tensor is kept once, however
   many operations keep it. An activation in place (ReLU, leaky ReLU) keeps its output, which is
@@ -18,10 +18,9 @@ device (:func:`fit_correction`); the rules below are those of PyTorch:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
 
 from voxnas.core.architecture import AnyArchitecture
 from voxnas.core.graph import Graph, Placed, place
@@ -36,7 +35,6 @@ IN_PLACE = ("relu", "leaky_relu")
 WHOLE_SCORES = ("window_attention", "local_attention")  # the others use a kernel that never holds all weights
 FLOAT32 = ("local_attention",)  # whatever the precision
 LINEAR_SUMS = ("inverted",)  # no activation follows their sum
-NEUTRAL = {"factor": 1.0, "constant_mib": 0.0}
 
 
 @dataclass
@@ -181,8 +179,9 @@ class _Replay:
             step.forward = target
             step.backward = source if cast else 0
         elif layer.depthwise:
-            step.forward = max(3 * target, source + 2 * target)
-            step.backward = max(source, target)
+            # Computed in pieces (voxnas.nn.ops.depthwise); with a stride the gradient is spread out first.
+            step.forward = target + 2 * target * _piece(layer, self.batch)
+            step.backward = 2 * source * _piece(layer, self.batch) + (source if source > target else 0)
         elif layer.kind == "conv" and prod(layer.kernel) == 1 and not self.bf16:
             step.forward = target
             step.backward = max(source, target)
@@ -253,6 +252,11 @@ class _Replay:
         return kept, released, during
 
 
+def _piece(layer: Layer, batch: int) -> float:
+    """Share of a tensor that a depthwise convolution works on at a time."""
+    return min(1.0, BLOCK / (layer.out_channels * batch))
+
+
 def _padding(channels: int) -> float:
     return -(-channels // BLOCK) * BLOCK / channels
 
@@ -265,7 +269,6 @@ def training_mib(
     cuda: bool = False,
     moments: int = 2,
     frames: int = 1,
-    correction: Mapping[str, float] = NEUTRAL,
 ) -> float:
     """Predicted peak of a training step over the memory of the idle process, in MiB.
 
@@ -285,17 +288,6 @@ def training_mib(
         Values that the optimizer keeps for each parameter: 2 for Adam, 1 for SGD with momentum.
     frames : int
         Frames of a clip.
-    correction : mapping
-        ``factor`` and ``constant_mib`` of the device, from a calibration.
     """
     replay = _Replay(expand(architecture), patch, batch, bf16, cuda, frames)
-    return correction["constant_mib"] + correction["factor"] * replay.peak(moments) / MIB
-
-
-def predict_training_mib(
-    calibration: Mapping[str, Any] | None, architecture: AnyArchitecture, patch: Sequence[int], batch: int, bf16: bool
-) -> float:
-    """:func:`training_mib` as the device's calibration corrects it, where there is one."""
-    memory = (calibration or {}).get("memory") or {}
-    correction = memory.get("correction", NEUTRAL)
-    return training_mib(architecture, patch, batch, bf16, bool(memory.get("cuda")), correction=correction)
+    return replay.peak(moments) / MIB

@@ -107,6 +107,11 @@ class LimitSettings(Settings):
     latency_ms: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Largest latency of one patch in ms, as predicted by the study's calibration."
     )
+    memory_mib: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Largest peak memory of a training step in MiB, over that of the idle process (about 400), as "
+        "predicted from the shapes.",
+    )
 
 
 class PromotionSettings(Settings):
@@ -244,7 +249,9 @@ class StudySettings(Settings):
 def needs_calibration(settings: StudySettings) -> bool:
     """Whether any decision of the study needs measured times of this device."""
     budgets = (settings.search.budget, settings.training.budget)
-    return any(b.unit == "cpu_seconds" for b in budgets) or settings.search.limits.latency_ms is not None
+    limits = settings.search.limits
+    limited = limits.latency_ms is not None or limits.memory_mib is not None
+    return limited or any(b.unit == "cpu_seconds" for b in budgets)
 
 
 def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxnas.complexity.analytic import analyze
-from voxnas.complexity.calibration import predict_latency_ms
+from voxnas.complexity.calibration import predict_latency_ms, predict_training_mib
 from voxnas.core.architecture import AnyArchitecture, Recipe, network_key
 from voxnas.core.errors import UserError
 from voxnas.core.search_space import Config, SearchSpace
+
+PREDICTED = {"latency_ms": predict_latency_ms, "memory_mib": predict_training_mib}
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class Domain:
     plan : dict
         The study's plan; gives the patch whose cost is limited.
     limits : dict
-        ``parameters``, ``macs`` and ``latency_ms``, each a number or None.
+        ``parameters``, ``macs``, ``latency_ms`` and ``memory_mib``, each a number or None.
     calibration : dict or None
-        The device's calibration; needed to limit the latency.
+        The device's calibration; needed to limit the latency or the memory.
     architecture : architecture or None
         Where given, every candidate is this architecture, and the limits do not apply (a
         hand-made network is what it is).
@@ -48,7 +50,7 @@ class Domain:
     Raises
     ------
     UserError
-        If the latency is limited and there is no calibration.
+        If the latency or the memory is limited and there is no calibration.
     """
 
     def __init__(
@@ -59,11 +61,12 @@ class Domain:
         calibration: dict[str, Any] | None = None,
         architecture: AnyArchitecture | None = None,
     ) -> None:
-        if limits.get("latency_ms") is not None and calibration is None and architecture is None:
-            raise UserError(
-                f"search.limits.latency_ms = {limits['latency_ms']} needs a calibration and there is none",
-                "run the stage calibrate, or remove the limit",
-            )
+        for name in PREDICTED:
+            if limits.get(name) is not None and calibration is None and architecture is None:
+                raise UserError(
+                    f"search.limits.{name} = {limits[name]} needs a calibration and there is none",
+                    "run the stage calibrate, or remove the limit",
+                )
         self.space = space
         self.plan = plan
         self.limits = limits
@@ -88,12 +91,11 @@ class Domain:
             limit = self.limits.get(name)
             if limit is not None and getattr(cost, name) > limit:
                 return False
-        latency = self.limits.get("latency_ms")
-        if latency is None:
-            return True
-        if self.calibration is None:
-            raise UserError(f"the limit latency_ms = {latency} needs a calibration", "run the stage calibrate")
-        return predict_latency_ms(self.calibration, candidate.architecture, patch) <= latency
+        for name, predict in PREDICTED.items():
+            limit = self.limits.get(name)
+            if limit is not None and predict(self.calibration, candidate.architecture, patch) > limit:
+                return False
+        return True
 
     def features(self, candidate: Candidate) -> list[float]:
         """Features of a candidate for a surrogate: its choices, and what they cost.

@@ -9,17 +9,25 @@ import pytest
 import yaml
 
 from voxnas.complexity.calibration import (
-    FEATURES,
-    features,
     identity,
     predict_latency_ms,
     predict_train_seconds,
+    predict_training_mib,
     samples_of,
 )
+from voxnas.complexity.features import FEATURES
+from voxnas.complexity.features import features as features_by_primitive
+from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import CNN
 from voxnas.core.errors import UserError
 
 PATCH = [16, 16, 16]
+
+
+def features(architecture, patch, training):
+    """Summed over the primitives."""
+    rows = features_by_primitive(architecture, patch, training).values()
+    return {name: sum(row[name] for row in rows) for name in FEATURES}
 
 
 def cnn(width, **changes):
@@ -40,7 +48,10 @@ def calibration(**coefficients):
         "patch": PATCH,
         "batch_size": 2,
         "table": {identity(cnn(8)): {"train_seconds": 0.25, "latency_ms": 3.0}},
-        "coefficients": {"train_seconds": {**zero, **coefficients}, "latency_ms": {**zero, "voxels": 10.0}},
+        "model": {
+            "train_seconds": {"coefficients": {**zero, **coefficients}, "factors": {"plain": 1.0}},
+            "latency_ms": {"coefficients": {**zero, "voxels": 10.0}, "factors": {}},
+        },
     }
 
 
@@ -53,15 +64,28 @@ def test_a_measured_network_has_its_measured_time():
 
 def test_other_networks_have_the_sum_of_their_layers():
     record = calibration(parameters=2.0, layers=1e6)
-    facts = features(cnn(16), PATCH)
+    facts = features(cnn(16), PATCH, training=True)
     assert facts["parameters"] == pytest.approx((27 * 16 + 27 * 16 * 32 + 2 * 16 + 2 * 32 + 32 * 2 + 2) / 1e6)
-    assert predict_train_seconds(record, cnn(16), PATCH) == pytest.approx(2 * facts["parameters"] + 6)
+    assert predict_train_seconds(record, cnn(16), PATCH) == pytest.approx(
+        2 * facts["parameters"] + 1e6 * facts["layers"]
+    )
 
 
-def test_features_count_full_vectors_and_tell_depthwise_convolutions():
-    plain, inverted = features(cnn(16), PATCH), features(cnn(16, block="inverted", expansion=2), PATCH)
+def test_features_count_full_vectors_and_tell_kinds_of_convolutions():
+    plain, inverted = (
+        features(cnn(16, block=block, expansion=2), PATCH, training=False) for block in ("plain", "inverted")
+    )
     assert plain["depthwise"] == 0 and inverted["depthwise"] == pytest.approx(27 * 32 * 8**3 / 1e9)
-    assert features(cnn(12), PATCH)["dense"] == pytest.approx(features(cnn(16), PATCH)["dense"], rel=1e-3)
+    assert inverted["pointwise"] == pytest.approx((16 * 32 * 16**3 + 32 * 32 * 8**3) / 1e9, rel=1e-3)
+    assert features(cnn(12), PATCH, False)["dense"] == pytest.approx(plain["dense"], rel=1e-3)
+    assert features(cnn(16, kernels=[[5, 5, 5]] * 2), PATCH, False)["dense"] == 0
+    assert plain["norm_instance"] == pytest.approx((16 * 16**3 + 32 * 8**3) / 1e6) and plain["norm_group"] == 0
+    assert plain["curved"] == 0 < features(cnn(16, activation="silu"), PATCH, False)["curved"]
+
+
+def test_memory_is_the_models_times_the_devices_factor():
+    record = calibration() | {"memory": {"factor": 1.5, "bf16": True, "cuda": False}}
+    assert predict_training_mib(record, cnn(8), PATCH) == pytest.approx(1.5 * training_mib(cnn(8), PATCH, 2, True))
 
 
 def test_a_budget_in_seconds_buys_whole_batches():
@@ -73,14 +97,47 @@ def test_a_budget_in_seconds_buys_whole_batches():
         samples_of({"amount": 10, "unit": "cpu_seconds"}, None, cnn(8), PATCH)
 
 
-def test_the_fit_finds_the_coefficients_of_exact_times():
-    from voxnas.complexity.calibrate import _fit, _left_out_errors
+def test_a_primitives_factor_multiplies_its_nodes_alone():
+    record = calibration(dense=1.0, pointwise=2.0)
+    without = predict_train_seconds(record, cnn(16, head_width=4), PATCH)
+    record["model"]["train_seconds"]["factors"]["linear_head"] = 3.0
+    rows = features_by_primitive(cnn(16, head_width=4), PATCH, True)
+    assert predict_train_seconds(record, cnn(16, head_width=4), PATCH) == pytest.approx(
+        without + 2 * 2.0 * rows["linear_head"]["pointwise"]
+    )
+
+
+def test_the_fit_finds_exact_times_and_a_primitive_that_takes_twice_as_long():
+    from voxnas.complexity.fit import fit_times, left_out_errors
 
     rng = np.random.default_rng(0)
-    matrix, truth = rng.random((9, 4)), np.array([3.0, 0.0, 2e-3, 5.0])
-    assert _fit(matrix, matrix @ truth) == pytest.approx(truth, abs=1e-8)
-    assert _left_out_errors(matrix, matrix @ truth).max() < 1e-6
-    assert (_fit(matrix, rng.random(9)) >= 0).all()
+    truth = dict.fromkeys(FEATURES, 0.0) | {"dense": 3.0, "layers": 2e-3}
+
+    def rows(*ops):
+        return {op: {name: rng.random() for name in FEATURES} for op in ops}
+
+    def times(found, slow):
+        return [
+            sum((slow if op == "b" else 1) * sum(truth[k] * v for k, v in row.items()) for op, row in rows.items())
+            for rows in found
+        ]
+
+    networks, nodes = [rows("a", "b") for _ in range(30)], [rows(op) for op in "ab" * 20]
+    exact = fit_times(networks, times(networks, 1), nodes, times(nodes, 1))
+    assert exact.factors == pytest.approx({"a": 1, "b": 1}) and exact.coefficients["dense"] == pytest.approx(3)
+    assert exact.coefficients["voxels"] == pytest.approx(0, abs=1e-6)
+    slow = fit_times(networks, times(networks, 2), nodes, times(nodes, 2))
+    assert slow.factors["b"] / slow.factors["a"] == pytest.approx(2, rel=0.1)
+    assert left_out_errors(networks, times(networks, 2), nodes, times(nodes, 2)).max() < 0.1
+
+
+def test_nodes_are_timed_one_of_each_primitive_first():
+    from voxnas.complexity.blocks import _halving, _in_turn
+
+    turn = list(_in_turn([cnn(8), cnn(16, block="residual"), cnn(24)], PATCH))
+    assert len({placed.node.op for placed in turn[:4]}) == 4  # plain, residual, pool and head
+    assert sum(placed.node.op == "plain" for placed in turn) == 4
+    assert _halving(list(range(6))) == [0, 4, 2, 1, 5, 3]
 
 
 def test_measuring_gives_a_record_that_predicts():
@@ -98,9 +155,10 @@ def test_measuring_gives_a_record_that_predicts():
         "outputs": 1,
     }
     spec = {"batch_size": 1, "precision": "float32", "threads": 1, "seed": 0, "swaps": ["block-shift", "block-ghost"]}
-    record = measure_calibration(space, plan, spec, {"parameters": 50_000}, seconds=0.0)
-    assert len(record["table"]) == len(FEATURES) + 2
-    assert {"block-shift", "block-ghost", "resnet", "sfcn"} < {row["name"] for row in record["table"].values()}
+    record = measure_calibration(space, plan, spec, {"parameters": 50_000}, seconds=1.0)
+    assert len(record["table"]) >= 4 and record["nodes"] > 0
+    assert record["memory"] == {"cuda": False, "bf16": False, "factor": 1.0, "table": []}
+    assert {"block-shift", "block-ghost", "resnet", "sfcn"} <= {row["name"] for row in record["table"].values()}
     for row in record["table"].values():
         assert (
             row["train_seconds"] > 0

@@ -5,8 +5,9 @@ import sys
 import pytest
 import torch
 
-from voxnas.complexity.measured import device_record, measure_latency, measure_training
-from voxnas.complexity.memory import measure_peak_memory
+from voxnas.complexity.measured import device_record, measure_latency, measure_step, measure_training
+from voxnas.complexity.memory import measure_peak_memory, measure_peaks, memory_request
+from voxnas.complexity.memory_model import training_mib
 from voxnas.complexity.profile import profile_network
 from voxnas.core.architecture import Linear, UNet
 from voxnas.nn.build import build_network
@@ -41,18 +42,26 @@ def test_a_training_step_trains():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_training_needs_the_activations_that_inference_frees():
-    shape = (1, 1, 32, 32, 32)
-    inference = measure_peak_memory(unet(16), shape, training=False, precision="float32")
-    training = measure_peak_memory(unet(16), shape, training=True, precision="float32")
-    mib_of_one_activation = 16 * 32**3 * 4 / 2**20
-    assert 2 * mib_of_one_activation < inference < training
+def test_peaks_come_from_one_process_and_agree_with_the_model():
+    shape = (2, 1, 32, 48, 48)
+    asked = [memory_request(unet(16), shape, training, precision="float32") for training in (False, True)]
+    asked.insert(1, {**asked[0], "architecture": {"family": "none"}})
+    inference, refused, training = measure_peaks(asked)
+    assert "ValidationError" in refused["error"]  # and the next is still answered
+    mib_of_one_activation = 2 * 16 * 32 * 48 * 48 * 4 / 2**20
+    assert 2 * mib_of_one_activation < inference["mib"] < training["mib"]
+    assert training_mib(unet(16), shape[2:], 2, bf16=False) == pytest.approx(training["mib"], rel=0.15)
 
 
 def test_a_failed_measurement_says_so(monkeypatch):
     monkeypatch.setattr(sys, "executable", "false")
     with pytest.raises(RuntimeError, match="status 1"):
         measure_peak_memory(unet(4), (1, 1, 8, 8, 8), training=False)
+
+
+def test_a_training_step_is_timed_with_its_spread():
+    found = measure_step(build_network(unet(4)), (1, 1, 8, 8, 8), repeats=3, precision="float32")
+    assert found["median_ms"] > 0 and found["iqr_ms"] >= 0 and found["repeats"] == 3
 
 
 def test_device_record_names_the_device():

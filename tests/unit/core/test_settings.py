@@ -40,6 +40,7 @@ def test_calibration_is_needed_for_times_only() -> None:
     timed = {"training": {"budget": {"amount": 10, "unit": "cpu_seconds"}}}
     assert needs_calibration(parse_settings(timed))
     assert needs_calibration(parse_settings({"search": {"limits": {"latency_ms": 5}}}))
+    assert needs_calibration(parse_settings({"search": {"limits": {"memory_mib": 2000}}}))
 
 
 def test_a_study_needs_something_to_train():

@@ -6,9 +6,12 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from voxnas.complexity.calibration import predict_training_mib
 from voxnas.core.errors import UserError
+from voxnas.core.search_space import SearchSpace
 from voxnas.core.trial import Proposal
 from voxnas.io.records import read_record, write_json
 from voxnas.search.chain import finished_steps, make_proposal
@@ -178,6 +181,23 @@ def test_latency_limit_needs_a_calibration(study):
     s.add_search("random", "random")
     with pytest.raises(UserError, match=r"latency_ms = 5.0 needs a calibration"):
         make_proposal(s.paths, "random", 0)
+
+
+def test_a_network_that_would_need_too_much_memory_is_not_proposed(study):
+    s = study(limits={"parameters": None, "macs": None, "latency_ms": None, "memory_mib": 60.0})
+    s.add_search("random", "random")
+    with pytest.raises(UserError, match=r"memory_mib = 60.0 needs a calibration"):
+        make_proposal(s.paths, "random", 0)
+    record = {"batch_size": 2, "memory": {"factor": 1.1, "bf16": True, "cuda": False}}
+    write_json(s.paths.calibration, record)
+    s.run("random", 4)
+    plan = json.loads(s.paths.plan.read_text())
+    needed = [predict_training_mib(record, p.architecture, plan["patch"]) for p in records(s, "random", 4)]
+    assert max(needed) <= 60.0
+    space = SearchSpace.from_dict(s.space)
+    rng = np.random.default_rng(0)
+    drawn = [space.decode(space.sample(rng), plan)[0] for _ in range(20)]
+    assert max(predict_training_mib(record, a, plan["patch"]) for a in drawn) > 60.0
 
 
 def test_finished_steps_stops_at_the_first_gap(study):

@@ -1,0 +1,88 @@
+"""Predicted peaks: against what autograd keeps, and against a measured step."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from voxnas.complexity.memory_model import _Replay, training_mib
+from voxnas.core.architecture import CNN, UNet
+from voxnas.core.networks import expand
+from voxnas.nn.build import build_network
+from voxnas.nn.precision import autocast
+
+SIZE = (16, 16, 16)
+
+
+def unet(**changes):
+    record = {
+        "in_channels": 1,
+        "out_channels": 2,
+        "widths": [8, 16],
+        "blocks": [2, 2],
+        "decoder_blocks": [2],
+        "strides": [[1, 1, 1], [2, 2, 2]],
+        "kernels": [[3, 3, 3]] * 2,
+    }
+    return UNet(**{**record, **changes})
+
+
+def kept_by_autograd(architecture, batch, bf16):
+    """Bytes of the tensors that a forward pass saves, each once, without the weights."""
+    network = build_network(architecture).train()
+    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    found, alive = {}, []
+
+    def pack(x):
+        storage = x.untyped_storage()
+        if storage.data_ptr() not in weights:
+            found[storage.data_ptr()] = storage.nbytes()
+            alive.append(x)  # so that no address is used twice
+        return x
+
+    with (
+        autocast("bf16" if bf16 else "float32"),
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x),
+    ):
+        network(torch.randn(batch, 1, *SIZE))
+    casts = 2 * sum(p.numel() for p in network.parameters()) if bf16 else 0
+    return sum(found.values()) - casts
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("downsample", ["stride", "max", "average"])
+@pytest.mark.parametrize("activation", ["leaky_relu", "silu"])
+@pytest.mark.parametrize("block", ["plain", "residual"])
+def test_what_is_kept_is_what_autograd_keeps(block, activation, downsample, bf16):
+    architecture = unet(block=block, activation=activation, downsample=downsample)
+    replay = _Replay(expand(architecture), SIZE, 2, bf16, False, 1)
+    kept = sum(step.kept for chain in replay.chains.values() for step in chain.steps)
+    assert kept == pytest.approx(kept_by_autograd(architecture, 2, bf16), rel=0.02)
+
+
+@pytest.mark.parametrize("block", ["separable", "fire", "ghost", "shift", "bottleneck", "factorised"])
+def test_the_rules_hold_for_blocks_with_branches(block):
+    replay = _Replay(expand(unet(block=block)), SIZE, 2, True, False, 1)
+    kept = sum(step.kept for chain in replay.chains.values() for step in chain.steps)
+    assert kept == pytest.approx(kept_by_autograd(unet(block=block), 2, True), rel=0.1)
+
+
+def test_the_peak_grows_with_what_needs_memory():
+    small = training_mib(unet(), SIZE, 2, bf16=True)
+    assert small < training_mib(unet(), SIZE, 4, bf16=True)
+    assert small < training_mib(unet(), SIZE, 2, bf16=False)
+    assert small < training_mib(unet(widths=[16, 32]), SIZE, 2, bf16=True)
+    assert training_mib(unet(), SIZE, 2, bf16=True, cuda=True) < small  # nothing is reordered
+    assert training_mib(unet(), SIZE, 2, True, moments=1) < small
+
+
+def test_networks_for_vectors_have_a_prediction():
+    names = set(CNN.model_fields) - {"family", "head_width"}
+    record = {k: v for k, v in unet(downsample="max").plain().items() if k in names}
+    assert training_mib(CNN(**record, head_width=8), SIZE, 2, True) > 0
+
+
+def test_predicting_imports_no_torch():
+    code = "import voxnas.complexity.memory_model, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
