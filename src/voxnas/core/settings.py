@@ -228,7 +228,7 @@ class StudySettings(Settings):
     benchmark: BenchmarkSettings = Field(BenchmarkSettings(), description="Benchmark.")
     report: ReportSettings = Field(ReportSettings(), description="Report.")
     paper: tuple[str, ...] = Field(
-        ("phantom", "hippocampus"),
+        ("phantom", "hippocampus", "efficiency", "efficiency-class"),
         description="`snakemake paper`: the studies (config/studies/<name>.yaml) that are published.",
     )
 
