@@ -2,8 +2,9 @@
 
     python benchmarks/primitives.py --output primitives.tsv
 
-- ``block``: every registered block against the plain 3x3x3 convolution of equal channels (with norm and activation);
-- ``shift``: the same for Shift with 7 and with 27 directions, and with more channels;
+- ``block``: every registered block against the plain 3x3x3 convolution of equal channels (with norm and
+  activation), in the type in which networks are trained on this processor;
+- ``shift``: the same for Shift with 7 and with 27 directions, in both types, and with more channels;
 - ``convolution``: dense, grouped and depthwise 3x3x3 convolutions in the memory formats and the types, against
   PyTorch's on contiguous float32; ``ours`` is what blocks use (:func:`voxnas.nn.ops.base.make_conv`);
 - ``norm``: instance norm against group norm with as many groups as channels, which computes the same.
@@ -33,8 +34,10 @@ from voxnas.io.tables import write_table
 from voxnas.nn.build import initialize
 from voxnas.nn.network import Network
 from voxnas.nn.ops.base import make_conv
+from voxnas.nn.precision import resolve_precision
 
 SIZE, BATCH = (40, 56, 40), 2
+SECONDS = 3  # after which no case is repeated more than twice
 TYPES = {"float32": None, "bf16": torch.bfloat16}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last_3d": torch.channels_last_3d}
 Make = Callable[[], tuple[nn.Module, int]]
@@ -81,10 +84,10 @@ def convolution(channels: int, groups: int, ours: bool = False) -> Make:
 
 def cases(channels: tuple[int, ...]) -> Iterator[Case]:
     """All cases."""
+    usual = "float32" if resolve_precision("auto") is None else "bf16"
     for count in channels:
-        for kind in TYPES:
-            for op in blocks():
-                yield Case("block", op, count, block(op, count), block("plain", count), kind, reference_type=kind)
+        for op in blocks():
+            yield Case("block", op, count, block(op, count), block("plain", count), usual, reference_type=usual)
     for count in (*channels, 2 * channels[-1]):
         for kind in TYPES:
             for name, diagonals in (("shift, 7 directions", False), ("shift, 27 directions", True)):
@@ -186,7 +189,10 @@ def measure(case: Case, repeats: int) -> dict[str, object]:
         "memory_ratio": subject.kept() / reference.kept(),
     }
     for what in ("infer", "train"):
-        pairs = [(getattr(subject, what)(), getattr(reference, what)()) for _ in range(repeats + 1)][1:]
+        pairs = []
+        getattr(subject, what)(), getattr(reference, what)()  # warm up
+        while len(pairs) < 2 or (len(pairs) < repeats and sum(map(sum, pairs)) < SECONDS):
+            pairs.append((getattr(subject, what)(), getattr(reference, what)()))
         ratios = [a / b for a, b in pairs]
         quarters = statistics.quantiles(ratios, n=4)
         row[f"{what}_ratio"] = statistics.median(ratios)
@@ -198,7 +204,7 @@ def measure(case: Case, repeats: int) -> dict[str, object]:
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="8 channels, fewer repeats: two minutes, not twenty")
+    parser.add_argument("--quick", action="store_true", help="8 channels, fewer repeats: a minute or two, not twenty")
     parser.add_argument("--parts", nargs="*", default=["block", "shift", "convolution", "norm"], help="which parts")
     parser.add_argument("--output", type=Path, help="TSV file for the table")
     arguments = parser.parse_args()
@@ -207,7 +213,7 @@ def main() -> None:
     for case in cases((8,) if arguments.quick else (8, 16, 32)):
         if case.part not in arguments.parts:
             continue
-        row = measure(case, repeats=2 if arguments.quick else 3)
+        row = measure(case, repeats=2 if arguments.quick else 7)
         rows.append(row)
         title = f"{row['part']:<12}{row['case']:<38}{row['channels']:>4} {row['type']:<8}{row['format']:<17}"
         numbers = f"inference {row['infer_ratio']:7.2f}  training {row['train_ratio']:7.2f}"

@@ -91,9 +91,9 @@ def make_conv(
     padding = tuple(dilation * (k // 2) for k in kernel)
     if dims == 3 and 1 < groups == in_channels == out_channels:
         return DepthwiseConv3d(in_channels, kernel, stride, padding, dilation)
-    narrow = dims == 3 and groups == 1 and max(kernel) > 1 and is_faster_last(in_channels, out_channels)
-    kind = ChannelsLastConv3d if narrow else CONV[dims]
-    return kind(in_channels, out_channels, kernel, stride, padding, groups=groups, dilation=dilation, bias=False)
+    if dims == 3 and groups == 1 and max(kernel) > 1 and is_faster_last(in_channels, out_channels):
+        return ChannelsLastConv3d(in_channels, out_channels, kernel, stride, padding, dilation)
+    return CONV[dims](in_channels, out_channels, kernel, stride, padding, groups=groups, dilation=dilation, bias=False)
 
 
 class ConvNorm(nn.Sequential):

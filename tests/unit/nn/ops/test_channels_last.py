@@ -11,10 +11,12 @@ torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_results_and_gradients_are_those_of_torch(stride):
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_results_and_gradients_are_those_of_torch(stride, dilation):
     torch.manual_seed(0)
-    ours = ChannelsLastConv3d(6, 8, 3, stride, 1, bias=False)
-    torchs = nn.Conv3d(6, 8, 3, stride, 1, bias=False)
+    padding = (dilation,) * 3
+    ours = ChannelsLastConv3d(6, 8, (3, 3, 3), (stride,) * 3, padding, dilation)
+    torchs = nn.Conv3d(6, 8, 3, stride, padding, dilation, bias=False)
     torchs.load_state_dict(ours.state_dict())
     x = torch.randn(2, 6, 5, 7, 6, requires_grad=True)
     a, b = ours(x), torchs(x)
@@ -25,6 +27,25 @@ def test_results_and_gradients_are_those_of_torch(stride):
     of_torch = torch.autograd.grad(b, (x, torchs.weight), weight)
     for one, other in zip(of_ours, of_torch, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_it_keeps_its_input_itself_for_the_backward_pass():
+    conv = ChannelsLastConv3d(6, 8, (3, 3, 3), (1, 1, 1), (1, 1, 1))
+    x, kept = torch.randn(1, 6, 5, 5, 5, requires_grad=True), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()), lambda t: t):
+        conv(x)
+    assert sorted(kept) == sorted([x.data_ptr(), conv.weight.data_ptr()])
+
+
+def test_bfloat16_is_close_to_float32():
+    torch.manual_seed(0)
+    conv = ChannelsLastConv3d(6, 8, (3, 3, 3), (1, 1, 1), (1, 1, 1))
+    x = torch.randn(2, 6, 5, 7, 6, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = conv(x)
+    y.float().sum().backward()
+    assert y.dtype is torch.bfloat16 and conv.weight.grad.dtype is torch.float32
+    torch.testing.assert_close(y.float(), conv(x), rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize(
