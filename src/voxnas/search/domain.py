@@ -93,7 +93,10 @@ class Domain:
                 return False
         for name, predict in PREDICTED.items():
             limit = self.limits.get(name)
-            if limit is not None and predict(self.calibration, candidate.architecture, patch) > limit:
+            if limit is None:
+                continue
+            assert self.calibration is not None  # the domain would not have been made
+            if predict(self.calibration, candidate.architecture, patch) > limit:
                 return False
         return True
 
