@@ -97,10 +97,12 @@ def walk(space, rng, rounds=ROUNDS):
 
 def narrowed(raw, rng, kept=8):
     """The file with two values of some parameters and one of all others."""
-    names = [name for name, entry in raw["parameters"].items() if isinstance(entry, dict) and "choices" in entry]
+    family = search_space.FAMILIES[raw["family"]]
+    written = {**family.entries({k: raw[k] for k in family.keys if k in raw}), **raw["parameters"]}
+    names = [name for name, entry in written.items() if isinstance(entry, dict) and "choices" in entry]
     wide = set(rng.permutation(sorted(names))[:kept])
     entries = {}
-    for name, entry in raw["parameters"].items():
+    for name, entry in written.items():
         entry = dict(entry) if isinstance(entry, dict) else {"choices": entry if isinstance(entry, list) else [entry]}
         values = entry.pop("choices", None) or [entry.pop("low")]
         entries[name] = {

@@ -10,29 +10,16 @@ from collections.abc import Mapping
 from math import prod
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_serializer, field_validator, model_validator
+from pydantic import Field, TypeAdapter, field_serializer, field_validator, model_validator
 
 from voxnas.core.canonical import digest
+from voxnas.core.cell_records import Cells, Hierarchical
 from voxnas.core.primitives.base import PRIMITIVES, blocks
+from voxnas.core.record import Activation, Norm, Positive, Record, Size, Triple
 
-Positive = Annotated[int, Field(gt=0)]
-Triple = tuple[Positive, Positive, Positive]
-Size = tuple[Positive, ...]
-Norm = Literal["instance", "group"]
-Activation = Literal["relu", "leaky_relu", "silu"]
 Downsample = Literal["stride", "max", "average"]
 TimeOperator = Literal["none", "conv", "shift", "attention"]
 TimeHead = Literal["mean", "max", "gru", "tcn"]
-
-
-class Record(BaseModel):
-    """Base of the records: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    def plain(self) -> dict[str, Any]:
-        """The record as plain JSON data."""
-        return self.model_dump(mode="json")
 
 
 class _Staged(Record):
@@ -273,7 +260,7 @@ class Named(Record):
         return dict(options)
 
 
-AnyArchitecture = UNet | CNN | Clip | Linear | Named
+AnyArchitecture = UNet | CNN | Clip | Cells | Hierarchical | Linear | Named
 """One record of any family; this is the one place that lists them."""
 Architecture = Annotated[AnyArchitecture, Field(discriminator="family")]
 _architecture = TypeAdapter(Architecture)

@@ -79,6 +79,7 @@ class SearchSpace:
         family, structure, entries = _open(raw, source)
         try:
             domains = {**family.domains(structure), **_recipe_domains(family)}
+            entries = {**family.entries(structure), **entries}
             parameters = [Parameter.parse(str(name), entry, domains, source) for name, entry in entries.items()]
             needs = family.required(structure, {p.target for p in parameters})
         except ValueError as error:

@@ -6,11 +6,13 @@ import functools
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from voxnas.core.architecture import CNN, AnyArchitecture, Clip, Linear, Named, UNet
+from voxnas.core.architecture import CNN, AnyArchitecture, Cells, Clip, Hierarchical, Linear, Named, UNet
 from voxnas.core.graph import Graph, place
 from voxnas.core.layers import Layer, ones
+from voxnas.core.networks.cells import cells_graph
 from voxnas.core.networks.clip import clip_graph
 from voxnas.core.networks.cnn import cnn_graph
+from voxnas.core.networks.hierarchical import hierarchical_graph
 from voxnas.core.networks.named import NETWORKS
 from voxnas.core.networks.unet import unet_graph
 
@@ -30,6 +32,10 @@ def expand(architecture: AnyArchitecture) -> Graph:
         return cnn_graph(architecture)
     if isinstance(architecture, Clip):
         return clip_graph(architecture)
+    if isinstance(architecture, Cells):
+        return cells_graph(architecture)
+    if isinstance(architecture, Hierarchical):
+        return hierarchical_graph(architecture)
     if isinstance(architecture, Named):
         return NETWORKS[architecture.name](
             architecture.in_channels, architecture.out_channels, architecture.dims, **dict(architecture.options)

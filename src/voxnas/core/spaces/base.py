@@ -66,6 +66,21 @@ class Family:
         """
         raise NotImplementedError
 
+    def entries(self, structure: Structure) -> Mapping[str, Any]:
+        """Parameters that a file has without writing them, such as the edges of a cell; its own have precedence.
+
+        Parameters
+        ----------
+        structure : mapping
+            One that :meth:`domains` accepts.
+
+        Returns
+        -------
+        mapping of name to entry
+            As in a file.
+        """
+        return {}
+
     def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
         """The targets that must be set, and when.
 
