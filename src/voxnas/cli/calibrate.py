@@ -24,10 +24,12 @@ def run(arguments: argparse.Namespace) -> None:
         search["space"], read_json(arguments.plan), read_json(arguments.spec), search["search"]["limits"]
     )
     write_json(arguments.output, record)
-    error, device = record["error"]["train_seconds"], record["device"]
+    device, step, latency = record["device"], record["error"]["train_seconds"], record["error"]["latency_ms"]
     print(
-        f"timed {len(record['table'])} networks in {record['seconds']:.0f} s on {device['processor']}, "
+        f"timed {len(record['table'])} networks and {record['nodes']} of their nodes in {record['seconds']:.0f} s "
+        f"on {device['processor']}, "
         f"{device['threads']} thread(s), {device['precision']}; "
-        f"predicted training time is off by {error['median']:.0%} (median), {error['largest']:.0%} at most; "
+        f"predicted training time is off by {step['median']:.0%} (median), {step['largest']:.0%} at most, "
+        f"predicted latency by {latency['median']:.0%} and {latency['largest']:.0%}; "
         f"bf16 is {record['bf16']['train_speedup']:.2f} times as fast as float32"
     )

@@ -26,7 +26,10 @@ def run(arguments: argparse.Namespace) -> None:
     repeats = read_json(paths.spec("profile"))["latency_repeats"]
     record = profile_network(network.architecture, read_json(paths.plan), training, repeats)
     write_json(arguments.output, {"key": network.key, **record})
+    step = record["training_step"]
     print(
         f"{network.name}: {record['parameters']:,} parameters, {record['macs']:,} MACs, "
-        f"{record['latency']['median_ms']:.1f} ms a patch on {record['device']['processor']}"
+        f"{record['latency']['median_ms']:.1f} ms a patch"
+        + (f", {step['median_ms']:.0f} ms a training step" if step else "")
+        + f" on {record['device']['processor']}"
     )

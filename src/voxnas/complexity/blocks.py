@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -47,11 +46,12 @@ def time_nodes(
     precision : str
         As in :func:`voxnas.nn.precision.resolve_precision`.
     seconds : float
-        No further node is begun after so long.
+        Processor time after which no further node is begun.
     """
-    begun = time.monotonic()
+    clock = cpu_clock(compute_device())
+    begun = clock()
     for placed in _in_turn(networks, patch):
-        if time.monotonic() - begun > seconds:
+        if clock() - begun > seconds:
             return
         yield _time(placed, batch, precision)
 

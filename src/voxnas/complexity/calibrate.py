@@ -15,7 +15,7 @@ from voxnas.complexity.blocks import time_nodes
 from voxnas.complexity.calibration import identity
 from voxnas.complexity.features import features, node_features
 from voxnas.complexity.fit import fit_times, left_out_errors
-from voxnas.complexity.measured import device_record, measure_latency, measure_training
+from voxnas.complexity.measured import cpu_clock, device_record, measure_latency, measure_training
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import AnyArchitecture, Linear, Named
@@ -58,8 +58,8 @@ def measure_calibration(
         Limits of the search; the random networks keep those on parameters and MACs. With one on the
         latency more is timed; with one on the memory a few peaks are measured too.
     seconds : float or None
-        No further network or node is begun after so long, but for the swaps and the first few; None: 35, or
-        180 where the latency is limited.
+        Processor time after which no further network or node is begun, but for the swaps and the first few; None: 35,
+        or 180 where the latency is limited.
 
     Returns
     -------
@@ -70,7 +70,8 @@ def measure_calibration(
         fitted on), ``bf16`` (how many times faster than float32), ``device``.
     """
     torch.set_num_threads(spec["threads"])
-    begun = time.monotonic()
+    begun, clock = time.monotonic(), cpu_clock(compute_device())
+    started = clock()
     limits = limits or {}
     if seconds is None:
         seconds = SECONDS if limits.get("latency_ms") is None else LATENCY_SECONDS
@@ -85,7 +86,7 @@ def measure_calibration(
     for name, architecture in chosen.items():
         if identity(architecture) in table:
             continue
-        if name not in swaps and len(timed) >= LEAST and time.monotonic() - begun > seconds:
+        if name not in swaps and len(timed) >= LEAST and clock() - started > seconds:
             break
         network = build_network(architecture)
         repeats = SWAP_REPEATS if name in swaps else REPEATS
@@ -161,7 +162,10 @@ def _spread(candidates: Sequence[AnyArchitecture], patch: Sequence[int]) -> dict
 
 
 def _memory(networks: Sequence[AnyArchitecture], shape: tuple[int, ...], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """How the memory model is corrected on this device, from the peaks of those networks that need most."""
+    """Factor of the memory model on this device: the largest among those networks that need most.
+
+    What the allocator keeps of freed memory is in it, and varies; a limit is kept on the safe side of that.
+    """
     device, batch = compute_device(), spec["batch_size"]
     bf16, cuda = resolve_precision(spec["precision"], device) is not None, device.type == "cuda"
     predicted = sorted(((training_mib(a, shape[2:], batch, bf16, cuda), a) for a in networks), key=lambda p: p[0])
@@ -169,10 +173,10 @@ def _memory(networks: Sequence[AnyArchitecture], shape: tuple[int, ...], spec: M
     requests = [memory_request(a, shape, True, spec["threads"], spec["precision"]) for _, a in asked]
     rows = [
         {"predicted_mib": mib, "measured_mib": answer["mib"]}
-        for (mib, _), answer in zip(asked, measure_peaks(requests) if requests else [], strict=True)
+        for (mib, _), answer in zip(asked, measure_peaks(requests, held=True) if requests else [], strict=True)
         if answer.get("mib")
     ]
-    factor = float(np.median([row["measured_mib"] / row["predicted_mib"] for row in rows])) if rows else 1.0
+    factor = max((row["measured_mib"] / row["predicted_mib"] for row in rows), default=1.0)
     return {"cuda": cuda, "bf16": bf16, "factor": factor, "table": rows}
 
 

@@ -2,8 +2,8 @@
 
 The step is replayed on the layers of the graph: what the forward pass keeps for the backward pass,
 what the backward pass frees as it goes, and what each operation needs only while it runs. The peak
-is the largest sum at any moment. Nothing in it is fitted; a calibration corrects it by one factor for
-its device, which is near 1. The rules are those of PyTorch:
+is the largest sum at any moment. Nothing in it is fitted; a calibration corrects it by one factor for its
+device, for what the allocator keeps of freed memory. The rules are those of PyTorch:
 
 - A convolution, a norm, a pool and an attention keep their input. A tensor is kept once, however
   many operations keep it. An activation in place (ReLU, leaky ReLU) keeps its output, which is
