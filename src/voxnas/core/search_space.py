@@ -248,13 +248,31 @@ class SearchSpace:
         UserError
             If the plan's task does not fit the family.
         """
+        self._check_task(plan)
+        values = {k: v for k, v in self._by_target(config).items() if k not in RECIPE_DOMAINS}
+        return self.family.decode(self.structure, values, plan), self.decode_recipe(config, plan)
+
+    def check_fits(self, plan: Mapping[str, Any]) -> None:
+        """Refuse data on which no network of the space can be trained.
+
+        Raises
+        ------
+        UserError
+            If the plan's task does not fit the family, or its scans are volumes and the family reads clips.
+        """
+        self._check_task(plan)
+        if self.family.clips and plan.get("frames", 1) == 1:
+            raise UserError(
+                f"{self.source}: family {self.family.name} reads clips, and the study has one volume a scan",
+                "take a space of the family cnn",
+            )
+
+    def _check_task(self, plan: Mapping[str, Any]) -> None:
         if plan["task"] not in self.family.tasks:
             raise UserError(
                 f"{self.source}: family {self.family.name} does not fit the task {plan['task']}",
                 f"{self.family.name} is for {' and '.join(self.family.tasks)}",
             )
-        values = {k: v for k, v in self._by_target(config).items() if k not in RECIPE_DOMAINS}
-        return self.family.decode(self.structure, values, plan), self.decode_recipe(config, plan)
 
     def decode_recipe(self, config: Config, plan: Mapping[str, Any]) -> Recipe:
         """The recipe alone; the loss of classification and regression follows from the plan's task."""

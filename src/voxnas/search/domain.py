@@ -50,7 +50,7 @@ class Domain:
     Raises
     ------
     UserError
-        If the latency or the memory is limited and there is no calibration.
+        If the latency or the memory is limited and there is no calibration, or the space does not fit the data.
     """
 
     def __init__(
@@ -67,6 +67,8 @@ class Domain:
                     f"search.limits.{name} = {limits[name]} needs a calibration and there is none",
                     "run the stage calibrate, or remove the limit",
                 )
+        if architecture is None:
+            space.check_fits(plan)
         self.space = space
         self.plan = plan
         self.limits = limits

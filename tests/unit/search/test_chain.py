@@ -235,3 +235,16 @@ def test_history_is_sorted_by_step_whatever_the_file_system_says(study):
         path = s.file("random", k, "result")
         write_json(path, json.loads(path.read_text()))
     assert make_proposal(s.paths, "random", 3) == before
+
+
+def test_a_space_of_networks_on_clips_needs_clips():
+    from pathlib import Path
+
+    import yaml
+
+    from voxnas.core.search_space import SearchSpace
+    from voxnas.search.domain import Domain
+
+    space = SearchSpace.from_dict(yaml.safe_load(Path("config/search_spaces/clip.yaml").read_text()), "clip.yaml")
+    with pytest.raises(UserError, match="family clip reads clips"):
+        Domain(space, {"task": "regression", "patch": [8, 8, 8]}, {})

@@ -35,11 +35,14 @@ class Family:
         Structural keys that a file may have besides ``family`` and ``parameters``.
     start : mapping of task to str
         The baseline at which a search begins (see :data:`voxnas.core.baselines.BASELINES`).
+    clips : bool
+        Whether its networks read clips, (T, C, D, H, W), instead of volumes.
     """
 
     name: ClassVar[str] = ""
     tasks: ClassVar[tuple[str, ...]] = ("segmentation", "classification", "regression")
     keys: ClassVar[tuple[str, ...]] = ()
+    clips: ClassVar[bool] = False
     start: ClassVar[Mapping[str, str]] = {
         "segmentation": "nnunet-small",
         "classification": "resnet",

@@ -23,6 +23,8 @@ class ClipFamily(CNNFamily):
     by one.
     """
 
+    clips = True
+
     def domains(self, structure: Structure) -> Mapping[str, Domain]:
         """The CNN's, with blocks that use the frames, and those of time."""
         found = dict(super().domains(structure))
