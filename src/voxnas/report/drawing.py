@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log2, prod
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,13 +13,14 @@ from matplotlib.patches import FancyBboxPatch
 
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_leaderboard
-from voxnas.core.architecture import CNN, AnyArchitecture, Linear, UNet
+from voxnas.core.architecture import CNN, AnyArchitecture, Cells, Hierarchical, Linear, UNet
 from voxnas.core.graph import place
 from voxnas.core.layers import WEIGHTED
 from voxnas.core.networks import expand
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json
+from voxnas.report.cell_drawing import cell_height, cells_of, draw_cell
 from voxnas.report.style import INK, new_figure
 
 ENCODER, DECODER, HEAD = "#d6e6f4", "#dcefe3", "#f6e3d3"
@@ -53,16 +56,21 @@ def draw_network(architecture: AnyArchitecture, patch: list[int], title: str) ->
     -------
     figure : Figure
     table : DataFrame
-        One row a drawn box: part, stage, channels, blocks, kernel, stride, size.
+        One row a drawn box: part, stage, channels, blocks, kernel, stride, size. The cells of a network that has
+        some are drawn below.
     """
     table = _boxes(architecture, patch)
-    figure = new_figure(8.6, 0.7 + 0.82 * (table.stage.max() + 2))
-    axes = figure.subplots()
+    cells = cells_of(architecture)
+    heights = [0.7 + 0.82 * (table.stage.max() + 2), *(cell_height(cell, len(names)) for cell, names in cells.values())]
+    figure = new_figure(8.6, sum(heights))
+    axes, *others = figure.subplots(len(heights), squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    for below, (name, (cell, inputs)) in zip(others, cells.items(), strict=True):
+        draw_cell(below, cell, inputs, name)
     axes.set_axis_off()
     axes.set_title(title)
     bottom = -(table.stage.max() + 1.35) * GAP
     axes.set(xlim=(-5, 5), ylim=(bottom, 0.75))
-    (_unet if isinstance(architecture, UNet) else _column)(axes, table)
+    (_unet if "decoder" in set(table.part) or isinstance(architecture, UNet) else _column)(axes, table)
     axes.text(0, bottom + 0.1, _summary(architecture), ha="center", fontsize=9)
     return figure, table
 
@@ -84,6 +92,8 @@ def _boxes(architecture: AnyArchitecture, patch: list[int]) -> pd.DataFrame:
                 }
             ]
         )
+    if isinstance(architecture, Cells | Hierarchical):
+        return _skeleton(architecture, patch)
     if not isinstance(architecture, UNet | CNN):
         return _sizes(architecture, patch)
     size, sizes = list(patch), []
@@ -105,21 +115,46 @@ def _boxes(architecture: AnyArchitecture, patch: list[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _sizes(architecture: AnyArchitecture, patch: list[int]) -> pd.DataFrame:
-    """A network of any other family: one row for each run of layers of one size."""
-    rows: list[dict[str, object]] = []
-    for placed in place(expand(architecture), tuple(patch)):
-        convolutions = sum(layer.kind in WEIGHTED for layer in placed.layers)
-        size = _times(placed.output.size)
-        if not rows or rows[-1]["size"] != size:
-            row = {"part": "graph", "stage": len(rows), "channels": 0, "blocks": 0}
-            rows.append({**row, "kernel": "", "stride": "", "size": size})
-        rows[-1]["channels"] = placed.output.channels
-        rows[-1]["blocks"] += convolutions
+def _skeleton(architecture: Cells | Hierarchical, patch: list[int]) -> pd.DataFrame:
+    """Stages of cells: one row for each of the encoder and of the decoder."""
+    size, rows = list(patch), []
+    for stage, (width, count, stride) in enumerate(
+        zip(architecture.widths, architecture.cells, architecture.strides, strict=True)
+    ):
+        size = [-(-n // s) for n, s in zip(size, stride, strict=True)]
+        row = {"part": "encoder", "stage": stage, "channels": width, "blocks": count}
+        rows.append({**row, "kernel": "cell", "stride": _times(stride), "size": _times(size)})
+    for row in rows[-2::-1] if architecture.decoder else []:
+        rows.append({**row, "part": "decoder", "blocks": 1, "stride": ""})
     return pd.DataFrame(rows)
 
 
-def _times(triple: list[int] | tuple[int, ...]) -> str:
+def _sizes(architecture: AnyArchitecture, patch: list[int]) -> pd.DataFrame:
+    """A network of any other family: one row for each run of layers of one size, down and, if it does, up again."""
+    rows: list[dict[str, Any]] = []
+    sizes: list[tuple[int, ...]] = []
+    graph = expand(architecture)
+    needed = set(graph.needed(training=False))
+    for placed in (placed for placed in place(graph, tuple(patch)) if placed.number in needed):
+        size = placed.output.size
+        if not sizes or sizes[-1] != size:
+            before = sizes[-1] if sizes else tuple(patch)
+            stride = [round(a / b) for a, b in zip(before, size, strict=True)] if prod(size) <= prod(before) else ()
+            row = {"part": "graph", "stage": len(rows), "channels": placed.output.channels, "blocks": 0}
+            rows.append({**row, "kernel": "", "stride": _times(stride), "size": _times(size)})
+            sizes.append(size)
+        rows[-1]["blocks"] += sum(layer.kind in WEIGHTED for layer in placed.layers)
+        if not placed.node.op.endswith("_head"):
+            rows[-1]["channels"] = placed.output.channels
+    half = len(sizes) // 2
+    if half and sizes == sizes[::-1]:
+        for number, row in enumerate(rows):
+            row["part"] = "encoder" if number <= half else "decoder"
+            row["stage"] = min(number, 2 * half - number)
+    return pd.DataFrame(rows)
+
+
+def _times(triple: Sequence[int]) -> str:
     return "x".join(map(str, triple))
 
 
@@ -127,6 +162,10 @@ def _summary(architecture: AnyArchitecture) -> str:
     """The choices that hold for all stages, in words."""
     if isinstance(architecture, Linear):
         return f"{architecture.in_channels} channel(s) in, {architecture.out_channels} out"
+    if isinstance(architecture, Cells | Hierarchical):
+        kind = f"{architecture.norm} norm, {architecture.activation.replace('_', ' ')}"
+        kind += ", deep supervision" if architecture.deep_supervision else ""
+        return f"{kind}; {architecture.in_channels} channel(s) in, {architecture.out_channels} out"
     if not isinstance(architecture, UNet | CNN):
         operations = dict.fromkeys(node.op.replace("_", " ") for node in expand(architecture).nodes[1:])
         return f"of {', '.join(operations)}"
@@ -158,7 +197,7 @@ def _box(axes: Axes, x: float, row: tuple, colour: str) -> float:
             linewidth=1,
         )
     )
-    blocks = f"{row.blocks} x {row.kernel}" if row.kernel else f"{row.blocks} layers" if row.part == "graph" else ""
+    blocks = f"{row.blocks} x {row.kernel}" if row.kernel else f"{row.blocks} layers" if row.part != "linear" else ""
     axes.text(x, y + 0.1, f"{row.channels} ch", ha="center", va="center", weight="bold", fontsize=9.5)
     axes.text(x, y - 0.14, blocks or row.size, ha="center", va="center", fontsize=8.5)
     return half
@@ -181,7 +220,7 @@ def _unet(axes: Axes, table: pd.DataFrame) -> None:
     last = table.stage.max()
 
     def place(stage: int) -> float:
-        return 2.6 * (1 - 0.12 * stage)
+        return 2.6 * (1 - 0.28 * stage / max(1, last))
 
     halves: dict[tuple[str, int], float] = {}
     for row in table.itertuples():

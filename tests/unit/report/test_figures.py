@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from voxnas.benchmark.leaderboard import benchmark
-from voxnas.core.architecture import CNN, Linear, UNet
+from voxnas.core.architecture import CNN, Cells, Hierarchical, Linear, Named, UNet
 from voxnas.io.tables import read_table, write_table
+from voxnas.report.cell_drawing import lay_out
 from voxnas.report.drawing import draw_network
 from voxnas.report.figures import draw_figures, pareto
 from voxnas.report.scans import chosen_scans
@@ -81,6 +82,39 @@ def test_small_and_linear_networks_are_drawn():
     one = {k: v[:1] if isinstance(v, list) else v for k, v in STAGED.items()}
     assert len(draw_network(UNet(**one, decoder_blocks=[]), [8, 8, 8], "x")[1]) == 1
     assert len(draw_network(Linear(in_channels=1, out_channels=2), [8, 8, 8], "x")[1]) == 1
+
+
+CELL = [[[0, "plain"], [1, "skip"]], [[2, "window_max"], [1, "plain"]]]
+STACKED = {k: STAGED[k] for k in ("in_channels", "out_channels", "widths", "strides")} | {
+    "kernels": [[3, 3, 3]] * 3, "cells": [2, 1, 1]}  # fmt: skip
+
+
+def test_networks_of_cells_are_drawn_with_their_cells():
+    network = Cells(**STACKED, decoder=True, normal=CELL, reduction=[], up=CELL[:1])
+    figure, table = draw_network(network, [8, 16, 16], "x")
+    assert table["part"].tolist() == ["encoder"] * 3 + ["decoder"] * 2
+    assert table.blocks.tolist() == [2, 1, 1, 1, 1]
+    drawn = {axes.get_title(): [text.get_text() for text in axes.texts] for axes in figure.axes}
+    assert drawn["normal cell"][:4] == ["plain", "skip", "plain", "window max"]
+    assert "plain" not in drawn["reduction cell"] and drawn["decoder cell"].count("+") == 1
+    figure, table = draw_network(Hierarchical(**STACKED, decoder=False, cell=[[[0, "plain"]]]), [8, 16, 16], "x")
+    assert len(table) == 3 and len(figure.axes) == 2
+
+
+def test_an_arrow_over_several_columns_has_a_place_in_each():
+    """No two things of a cell stand in one place."""
+    chain = (((0, "plain"),), ((1, "plain"),), ((0, "skip"), (2, "plain")))
+    layout = lay_out(chain, 1)
+    long = layout.ways[[edge[:2] for edge in layout.edges].index((0, 3))]
+    assert [x for x, _ in long] == [0, 1, 2, 3]
+    places = [*layout.values.values(), *(point for way in layout.ways for point in way[1:-1])]
+    assert len(set(places)) == len(places)
+
+
+def test_hand_made_networks_are_drawn_from_their_graphs():
+    for name in ("vnet", "resnet18"):
+        figure, table = draw_network(Named(name=name, in_channels=1, out_channels=2), [32, 32, 32], "x")
+        assert len(table) > 2 and len(figure.axes) == 1
 
 
 def test_no_two_networks_look_the_same():
