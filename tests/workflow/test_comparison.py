@@ -36,7 +36,7 @@ def test_every_network_has_its_cost_and_its_scores(compared: Path) -> None:
     finalists = json.loads((root / "finalists.json").read_text())
     assert [n["name"] for n in finalists["networks"]] == BLOCKS and finalists["searches"] == {}
     timed = [row["name"] for row in json.loads((root / "calibration.json").read_text())["table"].values()]
-    assert set(timed[: len(BLOCKS)]) == set(BLOCKS)
+    assert set(BLOCKS) <= set(timed)
     table = pd.read_csv(root / "figures" / "efficiency.tsv", sep="\t").set_index("name")
     assert list(table.index) == BLOCKS
     known = ["parameters", "macs", "latency_ms", "train_ms_per_sample", "whole_ms_per_sample", "test_score", "samples"]

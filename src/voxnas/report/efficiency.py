@@ -68,7 +68,7 @@ def _measure(paths: StudyPaths) -> Measure:
 
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(5, max(1, len(labels))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, max(1, len(labels))))
 
 
 def read_efficiency(paths: StudyPaths) -> pd.DataFrame:

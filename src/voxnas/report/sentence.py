@@ -58,7 +58,8 @@ def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     for row in rows.itertuples():
         said.setdefault(verdict(row.low, row.high), []).append(row.second)
     if set(said) == {"better"}:
-        return f"It beats every hand-made network ({join(said['better'])})."
+        kind = "other" if is_hand_made(board.source[board.winner].iloc[0]) else "hand-made"
+        return f"It beats every {kind} network ({join(said['better'])})."
     words = {
         "better": "It beats {}.",
         "not told apart": "This test cannot tell it from {}.",
