@@ -73,3 +73,9 @@ def test_there_is_nothing_to_search(stage: str, jobs: str, tmp_path: Path) -> No
     done = snakemake(tmp_path, "--configfile", str(comparison(tmp_path)), "--dry-run", "--until", stage)
     plan = planned_jobs(done.stdout + done.stderr)
     assert plan[jobs] == 2 and {"step", "propose", "select"}.isdisjoint(plan)
+
+
+def test_the_networks_wait_for_the_plan_of_the_data(tmp_path: Path) -> None:
+    done = snakemake(tmp_path, "--configfile", str(comparison(tmp_path)), "--dry-run", "--until", "train")
+    plan = planned_jobs(done.stdout + done.stderr)
+    assert plan["select"] == 1 and plan["plan"] == 1 and "calibrate" not in plan

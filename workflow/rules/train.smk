@@ -8,6 +8,7 @@
 checkpoint select:
     input:
         calibration,
+        plan="results/{study}/preprocess/plan.json",
         tables=searched_tables,
         spec=spec("select"),
     output:
