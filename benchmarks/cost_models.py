@@ -48,7 +48,7 @@ COMMON = {
 BATCH = 2  # of the timed training steps
 SLOW_MIB, LEAST_MIB = 1200, 180  # predicted peaks; only measured ones above 200 count
 LEAST_COUNTED_MIB = 200
-WORK = {"latency": 6e9, "memory": 15e9}  # multiply-adds of a network for one sample or one batch
+WORK = {"latency": 6e9, "memory": 8e9}  # multiply-adds of a network for one sample or one batch
 DEPTHWISE_WORK = 10  # a multiply-add of a depthwise convolution counts so much here
 IDLE = ("zero", "skip")  # blocks that compute next to nothing
 

@@ -32,7 +32,8 @@ MIB = 2**20
 BLOCK = 16  # channels of a block of oneDNN
 PLAIN_INPUT = 3  # a convolution reads up to so many channels without reordering them
 IN_PLACE = ("relu", "leaky_relu")
-WHOLE_SCORES = ("window_attention", "local_attention")  # the others use a kernel that never holds all weights
+# Bytes kept of each attention weight under bfloat16 autocast, where all weights are held at once.
+SCORE_BYTES = {"window_attention": 2, "local_attention": 4, "axial_attention": 2}
 FLOAT32 = ("local_attention",)  # whatever the precision
 LINEAR_SUMS = ("inverted",)  # no activation follows their sum
 
@@ -125,7 +126,7 @@ class _Replay:
             else:  # attention and recurrence keep what they multiply
                 scores = self._scores(layer, node.op, y)
                 y.width = 4 if node.op in FLOAT32 else y.width
-                step.kept = self._keep(x) + 3 * y.bytes + scores * (6 if self.bf16 else 4)
+                step.kept = self._keep(x) + 3 * y.bytes + scores * (SCORE_BYTES.get(node.op, 0) if self.bf16 else 4)
                 step.forward, step.backward = 2 * y.bytes + 8 * scores, 3 * y.bytes + 8 * scores
             if activated:
                 step.kept += self._keep(y)
@@ -152,7 +153,7 @@ class _Replay:
 
     def _scores(self, layer: Layer, op: str, y: _Tensor) -> int:
         """Attention weights that are held as a whole, one for each pair of places and head."""
-        if op not in WHOLE_SCORES:
+        if op not in SCORE_BYTES:
             return 0
         return heads_of(y.channels) * (y.elements // y.channels) * prod(layer.kernel)
 
@@ -182,6 +183,9 @@ class _Replay:
             # Computed in pieces (voxnas.nn.ops.depthwise); with a stride the gradient is spread out first.
             step.forward = target + 2 * target * _piece(layer, self.batch)
             step.backward = 2 * source * _piece(layer, self.batch) + (source if source > target else 0)
+        elif layer.kind == "conv" and layer.kernel[-1] == 1 and prod(layer.kernel) > 1 and not self.bf16:
+            columns = prod(layer.kernel) * source  # computed as a matrix product of all taps
+            step.forward, step.backward = target + columns, columns
         elif layer.kind == "conv" and prod(layer.kernel) == 1 and not self.bf16:
             step.forward = target
             step.backward = max(source, target)
