@@ -37,7 +37,7 @@ from voxnas.nn.ops.base import make_conv
 from voxnas.nn.precision import resolve_precision
 
 SIZE, BATCH = (40, 56, 40), 2
-SECONDS = 3  # after which no case is repeated more than twice
+SECONDS = 1  # after which a case is not repeated more than twice
 TYPES = {"float32": None, "bf16": torch.bfloat16}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last_3d": torch.channels_last_3d}
 Make = Callable[[], tuple[nn.Module, int]]
@@ -213,7 +213,7 @@ def main() -> None:
     for case in cases((8,) if arguments.quick else (8, 16, 32)):
         if case.part not in arguments.parts:
             continue
-        row = measure(case, repeats=2 if arguments.quick else 7)
+        row = measure(case, repeats=2 if arguments.quick else 5)
         rows.append(row)
         title = f"{row['part']:<12}{row['case']:<38}{row['channels']:>4} {row['type']:<8}{row['format']:<17}"
         numbers = f"inference {row['infer_ratio']:7.2f}  training {row['train_ratio']:7.2f}"

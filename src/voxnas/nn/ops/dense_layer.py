@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from voxnas.core.graph import Node
+from voxnas.core.layers import ones
 from voxnas.core.primitives.dense_layer import BOTTLENECK
-from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_norm
+from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_conv, make_norm
 
 
 @MODULES.register("dense_layer")
@@ -26,7 +27,7 @@ class DenseLayer(nn.Module):
             CONV[dims](channels[0], inner, 1, bias=False),
             make_norm(node.norm, inner, dims),
             make_activation(node.activation),
-            CONV[dims](inner, growth, node.kernel, padding=tuple(k // 2 for k in node.kernel), bias=False),
+            make_conv(inner, growth, node.kernel, ones(dims)),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from torch import nn
 
 from voxnas.core.graph import Node
 from voxnas.core.layers import Size
-from voxnas.nn.ops.base import AVERAGE_POOL, CONV, MAX_POOL, MODULES, make_activation, make_norm
+from voxnas.nn.ops.base import AVERAGE_POOL, CONV, MAX_POOL, MODULES, make_activation, make_conv, make_norm
 
 ADAPTIVE_POOL = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -61,15 +61,12 @@ class Pad(nn.Module):
 def conv(node: Node, channels: Sequence[int]) -> nn.Module:
     """A convolution with the norm and the activation that its options ask for."""
     dims, even = len(node.stride), any(k % 2 == 0 for k in node.kernel)
-    layer = CONV[dims](
-        channels[0],
-        node.channels,
-        node.kernel,
-        node.stride,
-        (0,) * dims if even else tuple(k // 2 for k in node.kernel),
-        groups=int(node.option("groups")),
-        bias=bool(node.option("bias")),
-    )
+    groups, bias = int(node.option("groups")), bool(node.option("bias"))
+    if even or bias:
+        padding = (0,) * dims if even else tuple(k // 2 for k in node.kernel)
+        layer = CONV[dims](channels[0], node.channels, node.kernel, node.stride, padding, groups=groups, bias=bias)
+    else:
+        layer = make_conv(channels[0], node.channels, node.kernel, node.stride, groups)
     parts: list[nn.Module] = [layer]
     if even:
         parts.insert(0, Pad(node.kernel, node.stride))

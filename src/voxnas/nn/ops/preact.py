@@ -9,7 +9,7 @@ from torch import nn
 
 from voxnas.core.graph import Node
 from voxnas.core.layers import Size, ones
-from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_norm
+from voxnas.nn.ops.base import MODULES, make_activation, make_conv, make_norm
 
 
 @MODULES.register("preact")
@@ -21,7 +21,7 @@ class PreActivationBlock(nn.Module):
         given, dims, one = channels[0], len(node.stride), ones(len(node.stride))
 
         def conv(inputs: int, kernel: Size, stride: Size) -> nn.Module:
-            return CONV[dims](inputs, node.channels, kernel, stride, tuple(k // 2 for k in kernel), bias=False)
+            return make_conv(inputs, node.channels, kernel, stride)
 
         self.before = nn.Sequential(make_norm(node.norm, given, dims), make_activation(node.activation))
         self.path = nn.Sequential(
