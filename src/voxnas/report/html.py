@@ -162,8 +162,13 @@ def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:
 
 
 def _parameters(space: dict[str, Any]) -> tables.Table:
-    """Parameters of a search space with what they may be."""
+    """Parameters of a search space with what they may be; before them what else its file says, such as its cells."""
     rows = []
+    for name, value in space.items():
+        if name not in ("family", "parameters"):
+            parts = value.items() if isinstance(value, dict) else [("", value)]
+            texts = [f"{key} {', '.join(map(str, v)) if isinstance(v, list) else v}".strip() for key, v in parts]
+            rows.append({"name": name, "allowed": "; ".join(texts), "when": "always"})
     for name, written in space.get("parameters", {}).items():
         entry = written if isinstance(written, dict) else {"choices": [written]}  # one value is written bare
         if "choices" in entry:

@@ -112,6 +112,7 @@ def test_every_parameter_of_the_shipped_spaces_is_shown(space):
     raw = yaml.safe_load(space.read_text())
     shown = str(_parameters(raw))
     assert all(name in shown for name in raw["parameters"])
+    assert all(operation in shown for operation in raw.get("operations", raw.get("cell", {}).get("operations", [])))
 
 
 def test_alternative_conditions_are_shown():
