@@ -24,7 +24,7 @@ def _write_model(folder, task, channels=1, labels=("background", "a", "b"), memb
     outputs = {"segmentation": 3, "classification": 2, "regression": 1}[task]
     staged = {**STAGED, "in_channels": channels, "out_channels": outputs}
     architecture = UNet(**staged, decoder_blocks=[1]) if task == "segmentation" else CNN(**staged)
-    recipe = Recipe(loss={"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[task])
+    recipe = Recipe(loss={"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[task], mirror="all")
     network = Network(
         key=network_key(architecture, recipe), name="best", source="random", architecture=architecture,
         recipe=recipe, samples=1,

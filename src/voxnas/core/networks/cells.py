@@ -12,7 +12,7 @@ from __future__ import annotations
 from voxnas.core.cell import Cell
 from voxnas.core.cell_records import Cells
 from voxnas.core.graph import Graph
-from voxnas.core.layers import ones
+from voxnas.core.layers import Size, ones
 from voxnas.core.networks.stacked import Stack
 
 
@@ -20,7 +20,8 @@ def cells_graph(architecture: Cells) -> Graph:
     """Spell out a network of stacked cells."""
     stack = Stack(architecture)
     one = ones(len(architecture.strides[0]))
-    before, late = stack.graph.input, architecture.strides[0]  # `late`: the stride by which `before` lags behind
+    before = stack.graph.input
+    late: Size = architecture.strides[0]  # the stride by which `before` lags behind
     last = stack.convolve(before, 0)
     ends = []
     for stage, count in enumerate(architecture.cells):

@@ -55,7 +55,7 @@ class _Hierarchical(Stacked):
 
     def required(self, structure: Structure, given: Any) -> Mapping[str, Any]:
         """The skeleton and all edges."""
-        return super().required(structure, given) | dict.fromkeys(self._edges(structure), ({},))
+        return {**super().required(structure, given), **dict.fromkeys(self._edges(structure), ({},))}
 
     def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> Hierarchical:
         """The record, whose cell is spelled out and brought into one form."""

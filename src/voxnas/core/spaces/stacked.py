@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from voxnas.core.architecture import CNN, Activation, AnyArchitecture, Cells, Clip, Hierarchical, Norm, UNet
 from voxnas.core.baselines import usable_stages
@@ -18,7 +18,7 @@ PREFERRED = ("plain", "residual", "separable", "inverted")  # where a search beg
 class Stacked(Family):
     """Stages of one cell; a subclass says what cell, and with :class:`Decoder` it has a decoder."""
 
-    tasks = ("classification", "regression")
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     decoder = False
 
     def skeleton(self) -> dict[str, Domain]:
