@@ -66,14 +66,15 @@ def test_another_block_trains_alone_at_equal_samples(tmp_path: Path, compared: P
     snakemake(folder, "--configfile", str(comparison(folder, training__budget=budget)), "--cores", "2")
 
     def trained() -> dict[Path, int]:
-        found = folder.glob("results/tiny/networks/*/seed-*/result.json")
-        return {path: path.stat().st_mtime_ns for path in found}
+        """Every training of the store and when it ended: a job that finds its result there leaves it alone."""
+        return {p: p.stat().st_mtime_ns for p in folder.glob("results/tiny/store/*/outcome.json")}
 
     before = trained()
     more = comparison(folder, training__budget=budget, baselines={"names": [*BLOCKS, "block-fire"], "steps": 0})
     snakemake(folder, "--configfile", str(more), "--cores", "2", "--until", "train")
     after = trained()
     assert len(after) == len(before) + 2 and before.items() <= after.items()
+    assert len(list(folder.glob("results/tiny/networks/*/seed-*/result.json"))) == 8
 
 
 @pytest.mark.parametrize(("stage", "jobs"), [("search", "preprocess"), ("preprocess", "preprocess")])
