@@ -48,23 +48,33 @@ class PhantomSettings(Settings):
 class DataSettings(Settings):
     """Where the scans are and how to read them."""
 
-    layout: Literal["auto", "msd", "bids", "npz"] = Field(
+    layout: Literal["auto", "msd", "bids", "npz", "timeseries"] = Field(
         "auto",
         description="`msd` (dataset.json with image and label folders; also nnU-Net's), `bids`, `npz` (an archive of "
-        "volumes as MedMNIST's, whose own splits are pooled), or `auto`.",
+        "volumes as MedMNIST's, whose own splits are pooled), `timeseries` (series of an atlas's regions, one array a "
+        "run, with participants.tsv), or `auto`.",
     )
     folder: str = Field(
         "", description="Folder (or archive) inside `data_root` that holds the data set, used where it exists there."
     )
-    suffix: str = Field("T1w", description="BIDS suffix of the image to read.")
+    suffix: str = Field("T1w", description="BIDS suffix of the image to read; `bold` makes a study of time series.")
+    filters: dict[str, tuple[str, ...] | str] = Field(
+        {},
+        description="BIDS: entities that an image must have, by their key in file names, such as "
+        "`{task: rest, run: [1, 2]}`; an empty value: the entity must be absent.",
+    )
+    images: str = Field(
+        "",
+        description="BIDS: folder under derivatives/ whose preprocessed images are read (fMRIPrep); empty: raw ones.",
+    )
     derivatives: str = Field(
         "", description="BIDS: name of the folder under derivatives/ with the label maps; empty: the only one."
     )
     label_suffix: str = Field("dseg", description="BIDS: suffix of the label maps.")
     target: str = Field(
         "",
-        description="What to predict (classification, regression): a column of participants.tsv, or for `npz` the end "
-        "of the arrays' names, such as `labels` of train_labels.",
+        description="What to predict (classification, regression): a column of participants.tsv (of the events, with "
+        "`clips.unit: volume`), or for `npz` the end of the arrays' names, such as `labels` of train_labels.",
     )
     limit: Annotated[int, Field(ge=0)] = Field(
         0, description="Most scans to use, drawn by the seed and by class (classification); 0: all."
@@ -88,14 +98,93 @@ class PreprocessSettings(Settings):
     shards: Positive = Field(2, description="Number of jobs that share the scans; raise it with the data set.")
 
 
+SpatialStep = Literal["steady", "slice_timing", "motion", "bias", "mask", "anatomical", "template"]
+Confound = Literal["motion", "wm_csf", "global_signal", "compcor", "ica_aroma", "high_pass"]
+
+
+class QualitySettings(Settings):
+    """When a run is good enough; one that is not is excluded with its reason."""
+
+    mean_fd_mm: Annotated[float, Field(gt=0)] | None = Field(
+        0.5, description="Largest mean framewise displacement, in mm."
+    )
+    tsnr: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Smallest median temporal signal-to-noise ratio within the brain mask."
+    )
+    mask_overlap: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        0.7, description="Smallest Dice overlap of the brain mask with the template's (where the run is in its space)."
+    )
+    seconds: Annotated[float, Field(ge=0)] = Field(
+        30.0, description="Shortest run, in seconds, after dropped and scrubbed volumes."
+    )
+
+
+class BoldSettings(Settings):
+    """From a run (BOLD) to clean time series."""
+
+    spatial: tuple[SpatialStep, ...] = Field(
+        ("steady", "slice_timing", "motion", "bias", "mask", "anatomical", "template"),
+        description="Steps for raw images, always in this order; preprocessed ones (`data.images`) need none of them.",
+    )
+    confounds: tuple[Confound, ...] = Field(
+        ("motion", "wm_csf", "high_pass"),
+        description="Groups of confounds that are regressed out, in the words of nilearn's load_confounds.",
+    )
+    motion: Literal["basic", "power2", "derivatives", "full"] = Field(
+        "full", description="Terms of the motion parameters: 6, with squares, with derivatives, or all 24."
+    )
+    scrub_mm: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Leave out volumes with a framewise displacement above this, in mm."
+    )
+    high_pass: Annotated[float, Field(gt=0)] | None = Field(0.008, description="Lowest frequency that stays, in Hz.")
+    low_pass: Annotated[float, Field(gt=0)] | None = Field(None, description="Highest frequency that stays, in Hz.")
+    smoothing_mm: Annotated[float, Field(ge=0)] = Field(0.0, description="Full width at half maximum, in mm; 0: none.")
+    standardize: Literal["zscore", "percent", "none"] = Field(
+        "zscore", description="Each voxel over its run: zero mean and unit variance, percent of its mean, or unchanged."
+    )
+    quality: QualitySettings = Field(QualitySettings(), description="When a run is good enough.")
+
+
+class ClipSettings(Settings):
+    """What of a run a network sees at once, and what it is asked."""
+
+    unit: Literal["volume", "run", "participant"] = Field(
+        "run",
+        description="What has a target and a score: each volume (by its event), each run, or each participant; "
+        "predictions of the clips of a run or participant are averaged.",
+    )
+    frames: Positive = Field(16, description="Volumes of a clip; with `unit: volume` it ends with the labelled one.")
+    step: Positive = Field(1, description="Every how manyth volume a clip takes.")
+    delay: Annotated[float, Field(ge=0)] = Field(
+        5.0, description="Seconds from an event to the peak of its response (`unit: volume`)."
+    )
+    per_run: Positive = Field(4, description="Clips of a run that are predicted and averaged.")
+    views: tuple[Literal["clips", "maps", "series", "connectivity"], ...] = Field(
+        ("clips",),
+        description="What is prepared of each run: clips of volumes (4D), maps of mean and deviation over time (3D), "
+        "series of an atlas's regions (1D), or their correlations (matrix).",
+    )
+    view: Literal["auto", "clips", "maps", "series", "connectivity"] = Field(
+        "auto", description="What the searched networks see; `auto`: the first of `views`."
+    )
+    atlas: str = Field("", description="Label image of regions (NIfTI), for series and connectivity.")
+
+
 class SplitSettings(Settings):
     """Who is trained on, who selects, and who is locked away."""
 
-    test: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.2, description="Share of the participants in the locked test split."
+    unit: Literal["participant", "site", "session", "run"] = Field(
+        "participant",
+        description="What is never split. `session` and `run` make a within-participant study, which the report says.",
     )
-    folds: Annotated[int, Field(ge=2)] = Field(
-        5, description="Folds of the rest. The search validates on fold 0; seed s of a finalist on fold s."
+    test: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="Share of the units in the locked test split.")
+    test_units: tuple[str, ...] = Field(
+        (), description="Names of the units in the locked test split, such as sites; empty: drawn by the seed."
+    )
+    folds: Annotated[int, Field(ge=2)] | Literal["leave_one_out"] = Field(
+        5,
+        description="Folds of the rest, or one for each unit. The search validates on fold 0; seed s of a finalist on "
+        "fold s.",
     )
 
 
@@ -195,6 +284,11 @@ class BenchmarkSettings(Settings):
         True,
         description="Average predictions over the mirrored copies that a network's recipe trained with (segmentation).",
     )
+    cross_validate: bool = Field(
+        False,
+        description="Also score each network on the scans outside the test split, each by the seeds that did not train "
+        "on it; wants `training.seeds` of at least `splits.folds`.",
+    )
     nsd_tolerance_mm: Annotated[float, Field(gt=0)] = Field(
         1.0, description="Tolerance of the normalised surface distance, in mm."
     )
@@ -221,6 +315,8 @@ class StudySettings(Settings):
     seed: Annotated[int, Field(ge=0)] = Field(0, description="The one seed from which everything random derives.")
     data: DataSettings = Field(DataSettings(), description="Reading the data.")
     preprocess: PreprocessSettings = Field(PreprocessSettings(), description="Preprocessing.")
+    bold: BoldSettings = Field(BoldSettings(), description="Preprocessing of time series.")
+    clips: ClipSettings = Field(ClipSettings(), description="Clips of time series.")
     splits: SplitSettings = Field(SplitSettings(), description="Splits.")
     search: SearchSettings = Field(SearchSettings(), description="Architecture search.")
     baselines: BaselineSettings = Field(BaselineSettings(), description="Hand-made networks.")
@@ -231,6 +327,11 @@ class StudySettings(Settings):
         ("phantom", "hippocampus", "efficiency", "efficiency-class"),
         description="`snakemake paper`: the studies (config/studies/<name>.yaml) that are published.",
     )
+
+    @property
+    def timed(self) -> bool:
+        """Whether the scans are runs: series of volumes, or of an atlas's regions."""
+        return self.data.suffix == "bold" or self.data.layout == "timeseries"
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> StudySettings:

@@ -14,6 +14,7 @@ from voxnas.core.swaps import PREFIX
 # Raise a stage's number when its code changes what it computes (tests/golden says when).
 STEP_VERSIONS = {
     "index": 1,
+    "spatial": 1,
     "preprocess": 1,
     "splits": 1,
     "calibrate": 3,
@@ -44,6 +45,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
     training = {k: v for k, v in s["training"].items() if k not in ("budget", "seeds")}
     parts: dict[str, dict[str, Any]] = {
         "index": {"task": s["task"], "data_root": s["data_root"], "data": s["data"], "seed": s["seed"]},
+        "spatial": {"steps": s["bold"]["spatial"]},
         "preprocess": {"task": s["task"], "preprocess": s["preprocess"], "patch": s["training"]["patch"]},
         "splits": {"task": s["task"], "splits": s["splits"], "seed": s["seed"]},
         "calibrate": {
@@ -83,4 +85,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
         "figures": {"task": s["task"], "scans": s["report"]["scans"]},
         "report": {"task": s["task"], "study": s["study"], "title": s["report"]["title"]},
     }
+    if settings.timed:
+        parts["index"] |= {"unit": s["clips"]["unit"]}
+        parts["preprocess"] |= {"bold": {k: v for k, v in s["bold"].items() if k != "spatial"}, "clips": s["clips"]}
     return {"stage": stage, "version": STEP_VERSIONS[stage], **parts[stage], **extra}
