@@ -78,7 +78,9 @@ def network(op: str, channels: int, frames: int, **options: Value) -> tuple[nn.M
     kernel = KERNEL if PRIMITIVES[op].block else ONE
     graph = builder.finish(builder.add(op, 0, channels, kernel, options=options))
     size = ONE if op in ("time_gru", "time_tcn") else SIZE
-    macs = sum(layer.macs for placed in place(graph, size, frames) for layer in placed.layers)
+    macs = sum(
+        layer.macs for placed in place(graph, (frames, *size) if graph.clip else size) for layer in placed.layers
+    )
     module = Network(graph).apply(initialize).eval()
     return module, torch.randn(1, frames, channels, *size), macs
 

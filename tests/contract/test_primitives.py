@@ -177,7 +177,7 @@ def test_on_a_clip_it_sees_each_frame_alone(use):
     builder = GraphBuilder(channels, use.dims, clip=True)
     graph = builder.finish(builder.add(use.op, 0, asked, use.kernel, use.stride, options=use.options))
     network = Network(graph).eval()
-    (placed,) = place(graph, use.size, FRAMES)
+    (placed,) = place(graph, (FRAMES, *use.size) if graph.clip else use.size)
     clip = torch.randn(BATCH, FRAMES, channels, *use.size)
     with torch.no_grad():
         output = network(clip)

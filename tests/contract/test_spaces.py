@@ -20,6 +20,7 @@ from voxnas.core.graph import graph_digest
 from voxnas.core.networks import expand
 from voxnas.core.registry import Registry
 from voxnas.core.search_space import SearchSpace
+from voxnas.core.views import input_size
 
 FOLDER = Path(__file__).parents[2] / "config" / "search_spaces"
 FILES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -80,6 +81,7 @@ def plan_for(space, side=32):
         "task": task,
         "spacing": [1.0, 1.0, 1.0],
         "patch": [side, side, side],
+        "frames": 4,
         "strides": [[1, 1, 1]] + [[2, 2, 2]] * 5,
         "kernels": [[1, 3, 3]] + [[3, 3, 3]] * 5,
         "channels": 2,
@@ -119,7 +121,7 @@ def test_samples_become_networks_of_known_cost(space, rng):
             space.validate(config)
             architecture, _ = space.decode(config, plan)
             assert expand(architecture).nodes[0].channels == plan["channels"]
-            cost = analyze(architecture, plan["patch"])
+            cost = analyze(architecture, input_size(architecture, plan))
             assert min(cost.parameters, cost.macs, cost.activations) > 0
 
 

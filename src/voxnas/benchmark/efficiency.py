@@ -19,6 +19,7 @@ from voxnas.complexity.calibration import predict_train_seconds
 from voxnas.core.architecture import Linear
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
+from voxnas.core.views import input_size
 from voxnas.io.records import read_json
 
 COSTS = ["parameters", "macs", "latency_ms", "peak_memory_mib", "train_memory_mib"]
@@ -91,7 +92,7 @@ def _train_seconds(paths: StudyPaths, network: Network) -> tuple[float, float]:
     if not paths.calibration.exists():
         return whole, whole
     plan, calibration = read_json(paths.plan), read_json(paths.calibration)
-    return predict_train_seconds(calibration, network.architecture, plan["patch"]), whole
+    return predict_train_seconds(calibration, network.architecture, input_size(network.architecture, plan)), whole
 
 
 def _curves(paths: StudyPaths, network: Network, seconds: float, sign: int) -> pd.DataFrame:

@@ -12,12 +12,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the data set."""
+    """Write the data set: with time if the study reads BOLD."""
     from voxnas.core.seeds import derive_seed
+    from voxnas.core.settings import DataSettings
     from voxnas.data.phantom import generate_phantom
+    from voxnas.data.phantom_bold import generate_bold_phantom
     from voxnas.io.records import read_json
 
     spec = read_json(arguments.spec)
-    settings = spec["data"]["phantom"]
+    data = DataSettings.model_validate(spec["data"])
+    phantom = data.phantom
     seed = derive_seed(spec["seed"], "phantom")
-    generate_phantom(arguments.output, spec["task"], settings["participants"], settings["spacing"], seed)
+    if data.suffix == "bold":
+        generate_bold_phantom(arguments.output, phantom.participants, phantom.spacing, seed)
+    else:
+        generate_phantom(arguments.output, spec["task"], phantom.participants, phantom.spacing, seed)

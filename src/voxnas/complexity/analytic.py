@@ -28,20 +28,18 @@ class Cost(NamedTuple):
     activations: int
 
 
-def analyze(architecture: AnyArchitecture, size: Sequence[int], frames: int = 1) -> Cost:
+def analyze(architecture: AnyArchitecture, size: Sequence[int]) -> Cost:
     """Count a network's parameters, multiply-adds and activations.
 
     Parameters
     ----------
     architecture : AnyArchitecture
         What is built.
-    size : sequence of int, (D, H, W)
-        Voxels of the input; of the down-sampled input for the linear baseline.
-    frames : int
-        Frames of a clip.
+    size : sequence of int, (D, H, W) or (T, D, H, W)
+        Voxels of the input, of a clip with its frames first; of the down-sampled input for the linear baseline.
     """
     parameters = macs = activations = 0
-    for layer in list_layers(architecture, size, frames):
+    for layer in list_layers(architecture, size):
         parameters += layer.parameters
         macs += layer.macs
         activations += layer.activations

@@ -13,6 +13,7 @@ from voxnas.complexity.measured import cpu_clock
 from voxnas.core.architecture import AnyArchitecture
 from voxnas.core.graph import Placed, place
 from voxnas.core.networks import expand
+from voxnas.core.primitives.base import PRIMITIVES
 from voxnas.nn.build import initialize
 from voxnas.nn.device import compute_device, synchronize
 from voxnas.nn.ops.base import MODULES
@@ -31,16 +32,14 @@ class TimedNode(NamedTuple):
 
 
 def time_nodes(
-    networks: Iterable[AnyArchitecture], patch: Sequence[int], batch: int, precision: str, seconds: float
+    networks: Iterable[tuple[AnyArchitecture, Sequence[int]]], batch: int, precision: str, seconds: float
 ) -> Iterator[TimedNode]:
     """Time the distinct nodes of networks, every primitive in turn, from all over its range of cost.
 
     Parameters
     ----------
-    networks : iterable of AnyArchitecture
-        Not on clips.
-    patch : sequence of int, (D, H, W)
-        Input of the networks.
+    networks : iterable of (AnyArchitecture, sequence of int)
+        Each with the size of its input, (D, H, W) or (T, D, H, W).
     batch : int
         Samples of a training step.
     precision : str
@@ -50,17 +49,17 @@ def time_nodes(
     """
     clock = cpu_clock(compute_device())
     begun = clock()
-    for placed in _in_turn(networks, patch):
+    for placed in _in_turn(networks):
         if clock() - begun > seconds:
             return
         yield _time(placed, batch, precision)
 
 
-def _in_turn(networks: Iterable[AnyArchitecture], patch: Sequence[int]) -> Iterator[Placed]:
+def _in_turn(networks: Iterable[tuple[AnyArchitecture, Sequence[int]]]) -> Iterator[Placed]:
     """One node of each primitive, then another of each .."""
     distinct: dict[tuple, Placed] = {}
-    for architecture in networks:
-        for placed in place(expand(architecture), tuple(patch)):
+    for architecture, size in networks:
+        for placed in place(expand(architecture), tuple(size)):
             node = placed.node
             what = (node.op, node.channels, node.kernel, node.stride, node.norm, node.activation, node.options)
             distinct.setdefault((*what, placed.inputs), placed)
@@ -89,8 +88,13 @@ def _time(placed: Placed, batch: int, precision: str) -> TimedNode:
     module = MODULES[placed.node.op](placed.node, [shape.channels for shape in placed.inputs])
     module.apply(initialize).to(device)
 
+    temporal = PRIMITIVES[placed.node.op].temporal
+
     def inputs(samples: int) -> list[torch.Tensor]:
-        return [torch.randn(samples, shape.channels, *shape.size, device=device).to(kind) for shape in placed.inputs]
+        # What does not join frames sees each of them as a sample.
+        leads = [(samples, s.frames) if temporal else (samples * s.frames,) for s in placed.inputs]
+        shapes = [(*lead, s.channels, *s.size) for lead, s in zip(leads, placed.inputs, strict=True)]
+        return [torch.randn(shape, device=device).to(kind) for shape in shapes]
 
     def infer() -> None:
         with torch.inference_mode(), autocast(precision, device):

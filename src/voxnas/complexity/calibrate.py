@@ -22,6 +22,7 @@ from voxnas.core.architecture import AnyArchitecture, Linear, Named
 from voxnas.core.baselines import BASELINES, baselines_for, within
 from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
+from voxnas.core.views import input_shape, input_size
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device
 from voxnas.nn.precision import resolve_precision
@@ -75,12 +76,13 @@ def measure_calibration(
     limits = limits or {}
     if seconds is None:
         seconds = SECONDS if limits.get("latency_ms") is None else LATENCY_SECONDS
-    patch, shape = plan["patch"], (spec["batch_size"], plan["channels"], *plan["patch"])
+    batch = spec["batch_size"]
     swaps = _named(spec["swaps"], plan, limits)
     chosen = swaps | _named(baselines_for(plan["task"]), plan, limits)
     candidates = _candidates(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
-    chosen |= _spread(candidates, patch)
-    nodes = list(time_nodes(candidates, patch, spec["batch_size"], spec["precision"], NODE_SHARE * seconds))
+    chosen |= _spread(candidates)
+    sized = [(architecture, input_size(architecture, plan)) for architecture in candidates]
+    nodes = list(time_nodes(sized, batch, spec["precision"], NODE_SHARE * seconds))
     table: dict[str, dict[str, Any]] = {}
     timed: list[AnyArchitecture] = []
     for name, architecture in chosen.items():
@@ -90,35 +92,36 @@ def measure_calibration(
             break
         network = build_network(architecture)
         repeats = SWAP_REPEATS if name in swaps else REPEATS
+        shape, size = input_shape(architecture, plan, batch), input_size(architecture, plan)
         step = measure_training(network, shape, repeats, precision=spec["precision"])
         latency = measure_latency(network, (1, *shape[1:]), repeats, 1, spec["precision"])
         table[identity(architecture)] = {
             "name": name,
             "architecture": architecture.plain(),
-            "train_seconds": step / spec["batch_size"],
+            "patch": list(size),
+            "train_seconds": step / batch,
             "latency_ms": latency["median_ms"],
-            **analyze(architecture, patch)._asdict(),
+            **analyze(architecture, size)._asdict(),
         }
         timed.append(architecture)
     models, errors = {}, {}
     of_nodes = [{node.placed.node.op: node_features(node.placed)} for node in nodes]
     for what in ("train_seconds", "latency_ms"):
-        of_networks = [features(architecture, patch, what == "train_seconds") for architecture in timed]
+        of_networks = [features(a, input_size(a, plan), what == "train_seconds") for a in timed]
         data = (of_networks, [row[what] for row in table.values()], of_nodes, [getattr(node, what) for node in nodes])
         models[what] = fit_times(*data)._asdict()
         error = left_out_errors(*data)
         errors[what] = {"median": float(np.median(error)), "largest": float(error.max())}
     first = next(iter(chosen.values()))
     return {
-        "schema_version": 2,
-        "patch": list(patch),
-        "batch_size": spec["batch_size"],
+        "schema_version": 3,
+        "batch_size": batch,
         "table": table,
         "model": models,
         "nodes": len(nodes),
         "error": errors,
-        "memory": _memory(timed if limits.get("memory_mib") is not None else [], shape, spec),
-        "bf16": _bf16(first, shape),
+        "memory": _memory(timed if limits.get("memory_mib") is not None else [], plan, spec),
+        "bf16": _bf16(first, input_shape(first, plan, batch)),
         "device": device_record(spec["threads"], spec["precision"]),
         "seconds": round(time.monotonic() - begun, 1),
     }
@@ -128,7 +131,7 @@ def _named(names: Iterable[str], plan: Mapping[str, Any], limits: Mapping[str, A
     """The baselines of these names that are of the searched families, the cheapest first."""
     built = {name: BASELINES[name](plan, limits)[0] for name in names}
     networks = {name: a for name, a in built.items() if not isinstance(a, Linear | Named)}
-    return dict(sorted(networks.items(), key=lambda item: analyze(item[1], plan["patch"]).macs))
+    return dict(sorted(networks.items(), key=lambda item: analyze(item[1], input_size(item[1], plan)).macs))
 
 
 def _candidates(
@@ -139,12 +142,12 @@ def _candidates(
     found: dict[str, AnyArchitecture] = {}
     for _ in range(CANDIDATES):
         architecture, _ = space.decode(space.sample(rng), plan)
-        if within(architecture, limits, plan["patch"]):
+        if within(architecture, limits, input_size(architecture, plan)):
             found[identity(architecture)] = architecture
-    return sorted(found.values(), key=lambda a: analyze(a, plan["patch"]).activations)
+    return sorted(found.values(), key=lambda a: analyze(a, input_size(a, plan)).activations)
 
 
-def _spread(candidates: Sequence[AnyArchitecture], patch: Sequence[int]) -> dict[str, AnyArchitecture]:
+def _spread(candidates: Sequence[AnyArchitecture]) -> dict[str, AnyArchitecture]:
     """Some of the candidates: every kind of block in turn, from cheap to dear.
 
     Of each kind the dearer networks are left to the prediction: they would take most of the time.
@@ -161,16 +164,20 @@ def _spread(candidates: Sequence[AnyArchitecture], patch: Sequence[int]) -> dict
     return {f"random-{i}": architecture for i, architecture in enumerate(chosen)}
 
 
-def _memory(networks: Sequence[AnyArchitecture], shape: tuple[int, ...], spec: Mapping[str, Any]) -> dict[str, Any]:
+def _memory(networks: Sequence[AnyArchitecture], plan: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
     """Factor of the memory model on this device: the largest among those networks that need most.
 
     What the allocator keeps of freed memory is in it, and varies; a limit is kept on the safe side of that.
     """
     device, batch = compute_device(), spec["batch_size"]
     bf16, cuda = resolve_precision(spec["precision"], device) is not None, device.type == "cuda"
-    predicted = sorted(((training_mib(a, shape[2:], batch, bf16, cuda), a) for a in networks), key=lambda p: p[0])
-    asked = predicted[-MEMORY_NETWORKS:]
-    requests = [memory_request(a, shape, True, spec["threads"], spec["precision"]) for _, a in asked]
+    pairs = ((training_mib(a, input_size(a, plan), batch, bf16, cuda), a) for a in networks)
+    asked = sorted(pairs, key=lambda pair: pair[0])[-MEMORY_NETWORKS:]
+    shapes = [input_shape(a, plan, batch) for _, a in asked]
+    requests = [
+        memory_request(a, shape, True, spec["threads"], spec["precision"])
+        for (_, a), shape in zip(asked, shapes, strict=True)
+    ]
     rows = [
         {"predicted_mib": mib, "measured_mib": answer["mib"]}
         for (mib, _), answer in zip(asked, measure_peaks(requests, held=True) if requests else [], strict=True)

@@ -24,10 +24,9 @@ def identity(architecture: AnyArchitecture) -> str:
 
 
 def _predict(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int], what: str) -> float:
-    if list(patch) == list(calibration["patch"]):
-        row = calibration["table"].get(identity(architecture))
-        if row is not None:
-            return row[what]
+    row = calibration["table"].get(identity(architecture))
+    if row is not None and list(patch) == row["patch"]:
+        return row[what]
     model, facts = calibration["model"][what], features(architecture, patch, training=what == "train_seconds")
     return sum(
         model["factors"].get(op, 1.0) * sum(model["coefficients"][name] * value for name, value in row.items())
@@ -44,7 +43,7 @@ def predict_train_seconds(calibration: Mapping[str, Any], architecture: AnyArchi
         The study's ``calibration.json``.
     architecture : AnyArchitecture
         What is trained.
-    patch : sequence of int, (D, H, W)
+    patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
     """
     return _predict(calibration, architecture, patch, "train_seconds")

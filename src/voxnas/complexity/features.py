@@ -84,26 +84,22 @@ def node_features(placed: Placed) -> dict[str, float]:
     return found
 
 
-def features(
-    architecture: AnyArchitecture, patch: Sequence[int], training: bool, frames: int = 1
-) -> dict[str, dict[str, float]]:
+def features(architecture: AnyArchitecture, patch: Sequence[int], training: bool) -> dict[str, dict[str, float]]:
     """Facts of a network for one sample, by primitive: sums of :func:`node_features` over what is computed.
 
     Parameters
     ----------
     architecture : AnyArchitecture
         A network (not the linear baseline).
-    patch : sequence of int, (D, H, W)
+    patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
     training : bool
         Whether what only training computes counts (heads of deep supervision).
-    frames : int
-        Frames of a clip.
     """
     graph = expand(architecture)
     needed = set(graph.needed(training))
     found: dict[str, dict[str, float]] = {}
-    for placed in place(graph, tuple(patch), frames):
+    for placed in place(graph, tuple(patch)):
         if placed.number in needed:
             row = found.setdefault(placed.node.op, dict.fromkeys(FEATURES, 0.0))
             for name, value in node_features(placed).items():

@@ -75,16 +75,15 @@ class _Chain:
 class _Replay:
     """Tensors and steps of a graph, node by node."""
 
-    def __init__(self, graph: Graph, size: Sequence[int], batch: int, bf16: bool, cuda: bool, frames: int) -> None:
+    def __init__(self, graph: Graph, size: Sequence[int], batch: int, bf16: bool, cuda: bool) -> None:
         self.graph, self.batch, self.bf16, self.cuda = graph, batch, bf16, cuda
         self.compute = 2 if bf16 else 4
-        shape = tuple(size)
         channels = graph.nodes[0].channels
-        count = channels * prod(shape) * (frames if graph.clip else 1) * batch
-        self.values: dict[int, _Tensor] = {0: _Tensor(channels, shape, count, 4)}
+        count = channels * prod(size) * batch
+        self.values: dict[int, _Tensor] = {0: _Tensor(channels, tuple(size)[graph.clip :], count, 4)}
         self.chains: dict[int, _Chain] = {}
         needed = set(graph.needed(training=True))
-        for placed in place(graph, shape, frames):
+        for placed in place(graph, tuple(size)):
             if placed.number in needed:
                 self.chains[placed.number] = self._node(placed)
 
@@ -272,7 +271,6 @@ def training_mib(
     bf16: bool,
     cuda: bool = False,
     moments: int = 2,
-    frames: int = 1,
 ) -> float:
     """Predicted peak of a training step over the memory of the idle process, in MiB.
 
@@ -280,7 +278,7 @@ def training_mib(
     ----------
     architecture : AnyArchitecture
         A network (not the linear baseline).
-    patch : sequence of int, (D, H, W)
+    patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
     batch : int
         Samples of a step.
@@ -290,8 +288,6 @@ def training_mib(
         Peak of a GPU's allocator, where nothing is reordered; else of the process's resident set.
     moments : int
         Values that the optimizer keeps for each parameter: 2 for Adam, 1 for SGD with momentum.
-    frames : int
-        Frames of a clip.
     """
-    replay = _Replay(expand(architecture), patch, batch, bf16, cuda, frames)
+    replay = _Replay(expand(architecture), patch, batch, bf16, cuda)
     return replay.peak(moments) / MIB

@@ -13,7 +13,7 @@ from voxnas.complexity.energy import measure_energy, nvml_counter, rapl_counter
 from voxnas.complexity.measured import device_record, measure_latency, measure_step, training_step
 from voxnas.complexity.memory import measure_peak_memory
 from voxnas.core.architecture import AnyArchitecture, Linear
-from voxnas.core.baselines import linear_size
+from voxnas.core.views import input_shape, input_size
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device, synchronize
 from voxnas.nn.precision import autocast
@@ -48,60 +48,62 @@ def profile_network(
         sample; None where the machine has no counter), ``device``, ``patch``.
     """
     torch.set_num_threads(training["threads"])
-    patch, channels = tuple(plan["patch"]), plan["channels"]
+    size, batch = input_size(architecture, plan), training["batch_size"]
+    one, several = input_shape(architecture, plan, 1), input_shape(architecture, plan, batch)
     memory: dict[str, float | None] = {"inference": None, "training": None}
     step = None
     if isinstance(architecture, Linear):
-        size = linear_size(architecture, plan)
         network: torch.nn.Module = _linear_network(architecture, size)
         precision = "float32"
     else:
-        size, network, precision = patch, build_network(architecture), training["precision"]
-        for name, batch in (("inference", 1), ("training", training["batch_size"])):
-            peak = measure_peak_memory(
-                architecture, (batch, channels, *patch), name == "training", training["threads"], precision
-            )
+        network, precision = build_network(architecture), training["precision"]
+        for name, shape in (("inference", one), ("training", several)):
+            peak = measure_peak_memory(architecture, shape, name == "training", training["threads"], precision)
             memory[name] = None if peak is None else round(peak, 1)
-        step = measure_step(network, (training["batch_size"], channels, *patch), STEPS, precision=precision)
+        step = measure_step(network, several, STEPS, precision=precision)
     return {
         "schema_version": 1,
         "family": architecture.family,
         **analyze(architecture, size)._asdict(),
-        "latency": measure_latency(network, (1, channels, *patch), repeats, precision=precision),
+        "latency": measure_latency(network, one, repeats, precision=precision),
         "training_step": step,
         "inference_memory_mib": memory["inference"],
         "training_memory_mib": memory["training"],
-        "energy": _energy(architecture, channels, patch, training, precision),
-        "patch": list(patch),
-        "batch_size": training["batch_size"],
+        "energy": _energy(architecture, one, several, training, precision),
+        "patch": list(size),
+        "batch_size": batch,
         "device": device_record(training["threads"], precision),
     }
 
 
 def _energy(
-    architecture: AnyArchitecture, channels: int, patch: tuple[int, ...], training: Mapping[str, Any], precision: str
+    architecture: AnyArchitecture,
+    one: tuple[int, ...],
+    several: tuple[int, ...],
+    training: Mapping[str, Any],
+    precision: str,
 ) -> dict[str, float | None]:
     """Joules of predicting a patch and of training on a sample, on the GPU where there is one, else the processor."""
     device = compute_device()
     counter = nvml_counter() if device.type == "cuda" else rapl_counter()
     if counter is None or isinstance(architecture, Linear):
         return {"inference": None, "training": None}
-    network, batch = build_network(architecture).to(device).eval(), training["batch_size"]
-    x = torch.zeros((1, channels, *patch), device=device)
+    network = build_network(architecture).to(device).eval()
+    x = torch.zeros(one, device=device)
 
     def predict() -> None:
         with torch.inference_mode(), autocast(precision, device):
             network(x)
         synchronize(device)
 
-    step = training_step(build_network(architecture), (batch, channels, *patch), precision)
+    step = training_step(build_network(architecture), several, precision)
 
     def train() -> None:
         step()
         synchronize(device)
 
     used = measure_energy(train, counter)
-    return {"inference": measure_energy(predict, counter), "training": None if used is None else used / batch}
+    return {"inference": measure_energy(predict, counter), "training": None if used is None else used / several[0]}
 
 
 def _linear_network(architecture: Linear, size: tuple[int, int, int]) -> torch.nn.Module:

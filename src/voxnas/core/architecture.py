@@ -15,14 +15,14 @@ from pydantic import Field, TypeAdapter, field_serializer, field_validator, mode
 from voxnas.core.canonical import digest
 from voxnas.core.cell_records import Cells, Hierarchical
 from voxnas.core.primitives.base import PRIMITIVES, blocks
-from voxnas.core.record import Activation, Norm, Positive, Record, Size, Triple
+from voxnas.core.record import Activation, Norm, Positive, Record, Seen, Size, Triple
 
 Downsample = Literal["stride", "max", "average"]
 TimeOperator = Literal["none", "conv", "shift", "attention"]
 TimeHead = Literal["mean", "max", "gru", "tcn"]
 
 
-class _Staged(Record):
+class _Staged(Seen):
     """What both families share: a chain of stages, each with its width, blocks and stride.
 
     All triples are in tensor order (D, H, W), that is (z, y, x).
@@ -170,6 +170,7 @@ class Clip(_Staged):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     temporal_blocks: ClassVar[bool] = True
+    clips: ClassVar[bool] = True
 
     @model_validator(mode="before")
     @classmethod
@@ -207,7 +208,7 @@ class Clip(_Staged):
         return self
 
 
-class Linear(Record):
+class Linear(Seen):
     """Ridge or logistic regression on the down-sampled voxels: the linear baseline."""
 
     family: Literal["linear"] = "linear"
@@ -219,7 +220,7 @@ class Linear(Record):
 OptionValue = bool | int | float | str | tuple[int, ...] | tuple[tuple[int, ...], ...]
 
 
-class Named(Record):
+class Named(Seen):
     """A hand-made network of the registry :data:`voxnas.core.networks.named.NETWORKS`.
 
     Options that have their default are left out, so that equal networks have equal keys and an

@@ -17,6 +17,7 @@ from voxnas.core.networks import list_layers
 from voxnas.core.networks.named import NETWORKS
 from voxnas.core.registry import Registry
 from voxnas.core.swaps import PREFIX, swapped, swapped_blocks
+from voxnas.core.views import volume_plan
 
 Pair = tuple[AnyArchitecture, Recipe]
 Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
@@ -35,10 +36,20 @@ class Baseline:
     tasks: tuple[str, ...]
     scaled: bool
     reference: bool = True
+    chooses_view: bool = False
 
     def __call__(self, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
-        """Return architecture and recipe for the data of `plan` under `limits` (LimitSettings as plain data)."""
-        return self.build(plan, limits)
+        """Return architecture and recipe for the data of `plan` under `limits` (LimitSettings as plain data).
+
+        One that does not choose its view of a run itself reads the first that is a volume.
+        """
+        if self.chooses_view:
+            return self.build(plan, limits)
+        seen = volume_plan(plan)
+        architecture, recipe = self.build(seen, limits)
+        if view := seen.get("view"):
+            architecture = architecture.model_copy(update={"view": view})
+        return architecture, recipe
 
 
 BASELINES: Registry[Baseline] = Registry("baseline")

@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from voxnas.core.cell import Cell, canonical, check_cell, root
-from voxnas.core.record import Activation, Norm, Positive, Record, Triple
+from voxnas.core.record import Activation, Norm, Positive, Seen, Triple
 
 
-class _Repeated(Record):
+class _Repeated(Seen):
     """The skeleton around the cells: stages, each with its width, stride and number of cells.
 
     All triples are in tensor order (D, H, W), that is (z, y, x).

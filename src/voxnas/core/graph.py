@@ -77,18 +77,17 @@ class Placed:
     layers: tuple[Layer, ...]
 
 
-def place(graph: Graph, size: Size, frames: int = 1) -> Iterator[Placed]:
+def place(graph: Graph, size: Size) -> Iterator[Placed]:
     """Walk through a graph with an input of a given size.
 
     Parameters
     ----------
     graph : Graph
     size : tuple of int
-        Spatial size of the input, (D, H, W) in three dimensions.
-    frames : int
-        Frames of a clip; no effect on a graph without a time axis.
+        Size of the input: (D, H, W) in three dimensions; of a graph with a time axis (T, D, H, W).
     """
-    shapes = [Shape(graph.nodes[0].channels, tuple(size), frames if graph.clip else 1)]
+    frames, space = (size[0], size[1:]) if graph.clip else (1, size)
+    shapes = [Shape(graph.nodes[0].channels, tuple(space), frames)]
     timed = graph.timed()
     for number, node in enumerate(graph.nodes[1:], start=1):
         primitive = PRIMITIVES[node.op]

@@ -250,7 +250,10 @@ class SearchSpace:
         """
         self._check_task(plan)
         values = {k: v for k, v in self._by_target(config).items() if k not in RECIPE_DOMAINS}
-        return self.family.decode(self.structure, values, plan), self.decode_recipe(config, plan)
+        architecture = self.family.decode(self.structure, values, plan)
+        if view := plan.get("view"):
+            architecture = architecture.model_copy(update={"view": view})
+        return architecture, self.decode_recipe(config, plan)
 
     def check_fits(self, plan: Mapping[str, Any]) -> None:
         """Refuse data on which no network of the space can be trained.
@@ -261,10 +264,12 @@ class SearchSpace:
             If the plan's task does not fit the family, or its scans are volumes and the family reads clips.
         """
         self._check_task(plan)
-        if self.family.clips and plan.get("frames", 1) == 1:
+        if self.family.clips != (plan.get("view") == "clips"):
+            reads, other = ("clips", "cnn") if self.family.clips else ("volumes", "clip")
             raise UserError(
-                f"{self.source}: family {self.family.name} reads clips, and the study has one volume a scan",
-                "take a space of the family cnn",
+                f"{self.source}: family {self.family.name} reads {reads}, and the study searches networks on "
+                f"{plan.get('view') or 'volumes'}",
+                f"take a space of the family {other}, or change clips.view",
             )
 
     def _check_task(self, plan: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from voxnas.core.errors import UserError
 Positive = Annotated[int, Field(gt=0)]
 Spacing = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 Patch = tuple[Positive, Positive, Positive]
+EntityValue = Annotated[str, Field(coerce_numbers_to_str=True)]  # YAML reads `run: 1` as a number
 Task = Literal["segmentation", "classification", "regression"]
 
 
@@ -58,7 +59,7 @@ class DataSettings(Settings):
         "", description="Folder (or archive) inside `data_root` that holds the data set, used where it exists there."
     )
     suffix: str = Field("T1w", description="BIDS suffix of the image to read; `bold` makes a study of time series.")
-    filters: dict[str, tuple[str, ...] | str] = Field(
+    filters: dict[str, tuple[EntityValue, ...] | EntityValue] = Field(
         {},
         description="BIDS: entities that an image must have, by their key in file names, such as "
         "`{task: rest, run: [1, 2]}`; an empty value: the entity must be absent.",

@@ -114,7 +114,8 @@ def load_template(spacing_mm: float) -> Template:
     return Template(maps.astype(np.float32), pull.astype(np.float32), image.affine)
 
 
-def _draw_people(participants: int, seed: int) -> list[Person]:
+def draw_people(participants: int, seed: int) -> list[Person]:
+    """The cohort: both groups equally often, ages spread evenly, sites at random."""
     rng = np.random.default_rng(derive_seed(seed, "people"))
     groups = rng.permutation([("control", "atrophy")[i % 2] for i in range(participants)])
     width = max(2, len(str(participants)))
@@ -129,13 +130,13 @@ def _draw_people(participants: int, seed: int) -> list[Person]:
     return people
 
 
-def _smooth_field(rng: np.random.Generator, shape: tuple[int, ...], knots: int) -> np.ndarray:
+def smooth_field(rng: np.random.Generator, shape: tuple[int, ...], knots: int) -> np.ndarray:
     """A smooth random field with unit variance at its knots."""
     coarse = rng.normal(size=(knots, knots, knots))
     return ndimage.zoom(coarse, np.array(shape) / knots, order=3, mode="nearest", grid_mode=True)
 
 
-def _rotation(angles: np.ndarray) -> np.ndarray:
+def rotation(angles: np.ndarray) -> np.ndarray:
     """Rotation about R, then A, then S, in radians."""
     turned = np.eye(3)
     for axis, angle in enumerate(angles):
@@ -145,6 +146,49 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
         turn[np.ix_(plane, plane)] = [[c, -s], [s, c]]
         turned = turn @ turned
     return turned
+
+
+class Head(NamedTuple):
+    """What is where in one participant's head, on a canonical grid of (X, Y, Z) voxels.
+
+    `csf`, `grey` and `white` are shares of a voxel, `texture` what the template's T1 adds to their
+    means; `at`, (3, X, Y, Z), is the place in the template in mm; `affine` leads from voxels to mm.
+    """
+
+    csf: np.ndarray
+    grey: np.ndarray
+    white: np.ndarray
+    texture: np.ndarray
+    at: np.ndarray
+    affine: np.ndarray
+
+
+def make_head(template: Template, person: Person, spacing_mm: float, rng: np.random.Generator) -> Head:
+    """Deform the template to one participant's head, sampled as the person's site does."""
+    spacing = spacing_mm * np.array(person.site.scale)
+    field_of_view = np.array(template.maps.shape[1:]) * TEMPLATE_MM
+    shape = tuple(int(n) for n in np.round(field_of_view / spacing) + rng.integers(-1, 2, size=3))
+    centre = template.affine[:3, :3] @ ((np.array(template.maps.shape[1:]) - 1) / 2) + template.affine[:3, 3]
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = centre - spacing * (np.array(shape) - 1) / 2
+
+    # Where each voxel looks in the template, in mm.
+    grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")).reshape(3, -1)
+    world = affine[:3, :3] @ grid + affine[:3, 3:] - centre[:, None]
+    world = rotation(rng.normal(0, np.radians(2), size=3)) @ world / rng.normal(1, 0.03, size=(3, 1))
+    world += centre[:, None] + rng.normal(0, 1.5, size=(3, 1))
+    world += np.stack([2 * smooth_field(rng, shape, 6).ravel() for _ in range(3)])
+    inverse = np.linalg.inv(template.affine)
+
+    def look(volume: np.ndarray, at: np.ndarray) -> np.ndarray:
+        return ndimage.map_coordinates(volume, inverse[:3, :3] @ at + inverse[:3, 3:], order=1)
+
+    # A voxel that looks nearer to the ventricle sees it larger.
+    pull = np.stack([look(p, world) for p in template.pull])
+    csf, grey, white, texture, surface = (look(m, world + 11 * person.atrophy * pull) for m in template.maps)
+    lost = 0.55 * person.atrophy * surface * grey
+    maps = (m.reshape(shape) for m in (csf + lost, grey - lost, white, texture))
+    return Head(*maps, world.reshape(3, *shape), affine)
 
 
 def make_scan(
@@ -161,61 +205,52 @@ def make_scan(
     affine : ndarray, (4, 4)
         Voxels to mm.
     """
-    spacing = spacing_mm * np.array(person.site.scale)
-    field_of_view = np.array(template.maps.shape[1:]) * TEMPLATE_MM
-    shape = tuple(int(n) for n in np.round(field_of_view / spacing) + rng.integers(-1, 2, size=3))
-    centre = template.affine[:3, :3] @ ((np.array(template.maps.shape[1:]) - 1) / 2) + template.affine[:3, 3]
-    affine = np.diag([*spacing, 1.0])
-    affine[:3, 3] = centre - spacing * (np.array(shape) - 1) / 2
+    head = make_head(template, person, spacing_mm, rng)
+    image, label = paint_t1(head, person.site, rng)
+    return image, label, head.affine
 
-    # Where each voxel looks in the template, in mm.
-    grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")).reshape(3, -1)
-    world = affine[:3, :3] @ grid + affine[:3, 3:] - centre[:, None]
-    world = _rotation(rng.normal(0, np.radians(2), size=3)) @ world / rng.normal(1, 0.03, size=(3, 1))
-    world += centre[:, None] + rng.normal(0, 1.5, size=(3, 1))
-    world += np.stack([2 * _smooth_field(rng, shape, 6).ravel() for _ in range(3)])
-    inverse = np.linalg.inv(template.affine)
 
-    def look(volume: np.ndarray, at: np.ndarray) -> np.ndarray:
-        return ndimage.map_coordinates(volume, inverse[:3, :3] @ at + inverse[:3, 3:], order=1)
-
-    # A voxel that looks nearer to the ventricle sees it larger.
-    pull = np.stack([look(p, world) for p in template.pull])
-    csf, grey, white, texture, surface = (look(m, world + 11 * person.atrophy * pull) for m in template.maps)
-    lost = 0.55 * person.atrophy * surface * grey
-    csf, grey = csf + lost, grey - lost
-
-    label = np.argmax([1 - csf - grey - white, csf, grey, white], axis=0).astype(np.uint8).reshape(shape)
+def paint_t1(head: Head, site: Site, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The T1-weighted image of a head, and its tissue labels: as :func:`make_scan` returns them."""
+    csf, grey, white = head.csf, head.grey, head.white
+    label = np.argmax([1 - csf - grey - white, csf, grey, white], axis=0).astype(np.uint8)
     means = rng.normal((0.28, 0.62, 0.88), (0.02, 0.02, 0.01))
-    signal = (means[0] * csf + means[1] * grey + means[2] * white + texture).reshape(shape)
-    signal = signal * np.exp(person.site.bias * _smooth_field(rng, shape, 3))
-    noise = rng.normal(0, person.site.noise, size=(2, *shape))
-    signal = person.site.gain * np.hypot(signal + noise[0], noise[1])
+    signal = means[0] * csf + means[1] * grey + means[2] * white + head.texture
+    signal = signal * np.exp(site.bias * smooth_field(rng, label.shape, 3))
+    noise = rng.normal(0, site.noise, size=(2, *label.shape))
+    signal = site.gain * np.hypot(signal + noise[0], noise[1])
     # Inside the brain no voxel is zero: zero means "stripped".
     image = np.where(label > 0, np.clip(np.round(signal), 1, 32767), 0).astype(np.int16)
-    return image, label, affine
+    return image, label
 
 
-def _save(path: Path, array: np.ndarray, affine: np.ndarray, orientation: str) -> None:
-    """Store a canonical array in the given orientation; equal data give equal bytes."""
+def save_canonical(path: Path, array: np.ndarray, affine: np.ndarray, orientation: str, step_s: float = 0) -> None:
+    """Store a canonical array, (X, Y, Z) or (X, Y, Z, T), in the given orientation; equal data give equal bytes.
+
+    `step_s` are the seconds from one volume to the next.
+    """
     image = nib.Nifti1Image(array, affine)
     codes = nib.orientations.axcodes2ornt
     image = image.as_reoriented(nib.orientations.ornt_transform(codes("RAS"), codes(orientation)))
-    image.header.set_xyzt_units("mm")
+    if step_s:
+        image.header.set_zooms((*image.header.get_zooms()[:3], step_s))
+        image.header.set_xyzt_units("mm", "sec")
+    else:
+        image.header.set_xyzt_units("mm")
     image.set_qform(image.affine, 1)
     image.set_sform(image.affine, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
 
 
-def _write_texts(output: Path, people: list[Person], task: str) -> None:
-    """Everything in the tree that is no image."""
+def write_texts(output: Path, people: list[Person], task: str, readme: str = "") -> None:
+    """What of the tree is no image and belongs to no single scan; the README is this module's text by default."""
     version = {"BIDSVersion": "1.9.0", "License": "as the ICBM 2009a template"}
     write_json(
         output / "dataset_description.json",
         {"Name": "Voxnas phantom", "DatasetType": "raw", "GeneratedBy": [{"Name": "voxnas phantom"}], **version},
     )
-    write_text(output / "README", (__doc__ or "").strip() + "\n")
+    write_text(output / "README", (readme or __doc__ or "").strip() + "\n")
     table = pd.DataFrame([p._asdict() for p in people]).drop(columns="atrophy")
     write_table(output / "participants.tsv", table.assign(site=[p.site.name for p in people]))
     write_json(
@@ -260,19 +295,19 @@ def generate_phantom(output: str | Path, task: str, participants: int, spacing_m
         Seed of everything random.
     """
     output = Path(output)
-    people = _draw_people(participants, seed)
+    people = draw_people(participants, seed)
     template = load_template(spacing_mm)
-    _write_texts(output, people, task)
+    write_texts(output, people, task)
     for person in people:
         name = person.participant_id
         rng = np.random.default_rng(derive_seed(seed, name))
         image, label, affine = make_scan(template, person, spacing_mm, rng)
         scan = output / name / "anat" / f"{name}_T1w.nii.gz"
-        _save(scan, image, affine, person.site.orientation)
+        save_canonical(scan, image, affine, person.site.orientation)
         write_json(
             scan.with_name(f"{name}_T1w.json"),
             {"Modality": "MR", "SkullStripped": True, "StationName": person.site.name},
         )
         if task == "segmentation":
             folder = output / "derivatives" / DERIVATIVES / name / "anat"
-            _save(folder / f"{name}_dseg.nii.gz", label, affine, person.site.orientation)
+            save_canonical(folder / f"{name}_dseg.nii.gz", label, affine, person.site.orientation)

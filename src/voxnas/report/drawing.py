@@ -19,6 +19,7 @@ from voxnas.core.layers import WEIGHTED
 from voxnas.core.networks import expand
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
+from voxnas.core.views import input_size
 from voxnas.io.records import read_json
 from voxnas.report.cell_drawing import cell_height, cells_of, draw_cell
 from voxnas.report.style import INK, new_figure
@@ -38,7 +39,9 @@ def winner(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
     """Stages as boxes (as wide as they have channels), with sizes, strides, kernels and skip connections."""
     network = winning_network(paths)
     plan = read_json(paths.plan)
-    return draw_network(network.architecture, plan["patch"], f"{network.name} ({network.key})")
+    return draw_network(
+        network.architecture, list(input_size(network.architecture, plan)), f"{network.name} ({network.key})"
+    )
 
 
 def draw_network(architecture: AnyArchitecture, patch: list[int], title: str) -> tuple[Figure, pd.DataFrame]:
@@ -47,8 +50,8 @@ def draw_network(architecture: AnyArchitecture, patch: list[int], title: str) ->
     Parameters
     ----------
     architecture : AnyArchitecture
-    patch : list of 3 ints
-        Input size (D, H, W) in voxels.
+    patch : list of int
+        Input size (D, H, W) in voxels, of a clip (T, D, H, W).
     title : str
         Shown above.
 
@@ -138,7 +141,7 @@ def _sizes(architecture: AnyArchitecture, patch: list[int]) -> pd.DataFrame:
     for placed in (placed for placed in place(graph, tuple(patch)) if placed.number in needed):
         size = placed.output.size
         if not sizes or sizes[-1] != size:
-            before = sizes[-1] if sizes else tuple(patch)
+            before = sizes[-1] if sizes else tuple(patch)[graph.clip :]
             stride = [round(a / b) for a, b in zip(before, size, strict=True)] if prod(size) <= prod(before) else ()
             row = {"part": "graph", "stage": len(rows), "channels": placed.output.channels, "blocks": 0}
             rows.append({**row, "kernel": "", "stride": _times(stride), "size": _times(size)})

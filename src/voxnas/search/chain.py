@@ -17,6 +17,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Proposal, Result
+from voxnas.core.views import input_size
 from voxnas.io.records import read_json, read_record
 from voxnas.search.base import Observation, Situation
 from voxnas.search.domain import Candidate, Domain
@@ -138,6 +139,7 @@ def propose(
         if pick is None:
             return Proposal(**identity, origin="idle")
         candidate, origin = pick
+    size = input_size(candidate.architecture, plan)
     return Proposal(
         **identity,
         origin=origin,
@@ -145,7 +147,7 @@ def propose(
         architecture=candidate.architecture,
         recipe=candidate.recipe,
         resumable=promotion["rungs"] > 1,
-        samples=samples_of(settings["budget"], calibration, candidate.architecture, plan["patch"]),
+        samples=samples_of(settings["budget"], calibration, candidate.architecture, size),
     )
 
 

@@ -12,6 +12,7 @@ from voxnas.complexity.calibration import predict_latency_ms, predict_training_m
 from voxnas.core.architecture import AnyArchitecture, Recipe, network_key
 from voxnas.core.errors import UserError
 from voxnas.core.search_space import Config, SearchSpace
+from voxnas.core.views import input_size
 
 PREDICTED = {"latency_ms": predict_latency_ms, "memory_mib": predict_training_mib}
 
@@ -75,7 +76,7 @@ class Domain:
         self.calibration = calibration
         self.architecture = architecture
         # Many candidates differ in their recipe alone, and counting takes longer than decoding.
-        self.cost = functools.cache(lambda network: analyze(network, plan["patch"]))
+        self.cost = functools.cache(lambda network: analyze(network, input_size(network, plan)))
 
     def candidate(self, config: Config) -> Candidate:
         """The network of a configuration."""
@@ -87,7 +88,7 @@ class Domain:
         """Whether a candidate keeps all limits."""
         if self.architecture is not None:
             return True
-        patch = self.plan["patch"]
+        size = input_size(candidate.architecture, self.plan)
         cost = self.cost(candidate.architecture)
         for name in ("parameters", "macs"):
             limit = self.limits.get(name)
@@ -98,7 +99,7 @@ class Domain:
             if limit is None:
                 continue
             assert self.calibration is not None  # the domain would not have been made
-            if predict(self.calibration, candidate.architecture, patch) > limit:
+            if predict(self.calibration, candidate.architecture, size) > limit:
                 return False
         return True
 

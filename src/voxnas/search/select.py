@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from voxnas.complexity.calibration import samples_of
-from voxnas.core.architecture import Linear, network_key
+from voxnas.core.architecture import AnyArchitecture, Linear, network_key
 from voxnas.core.baselines import BASELINES
 from voxnas.core.errors import UserError
 from voxnas.core.trial import Network, Proposal, Result
+from voxnas.core.views import input_size
 from voxnas.search.chain import Chain
 
 BASELINE = "baseline-"
@@ -99,7 +100,7 @@ def select_finalists(
                     search_score=result.score,
                     architecture=proposal.architecture,
                     recipe=proposal.recipe,
-                    samples=samples_of(spec["budget"], calibration, proposal.architecture, plan["patch"]),
+                    samples=_samples(spec, plan, calibration, proposal.architecture),
                 )
             )
     return networks + [_own(name, spec, plan, calibration) for name in direct], left_out
@@ -115,5 +116,12 @@ def _own(name: str, spec: dict[str, Any], plan: dict[str, Any], calibration: dic
         source=name if linear else f"{BASELINE}{name}",
         architecture=architecture,
         recipe=recipe,
-        samples=1 if linear else samples_of(spec["budget"], calibration, architecture, plan["patch"]),
+        samples=1 if linear else _samples(spec, plan, calibration, architecture),
     )
+
+
+def _samples(
+    spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None, architecture: AnyArchitecture
+) -> int:
+    """What the budget of a final training buys."""
+    return samples_of(spec["budget"], calibration, architecture, input_size(architecture, plan))

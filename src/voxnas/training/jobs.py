@@ -6,11 +6,11 @@ from typing import Any
 
 from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import Linear, network_key
-from voxnas.core.baselines import linear_size
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Network, Proposal, Result, TrainingJob
+from voxnas.core.views import input_size
 from voxnas.io.records import read_json, read_record
 
 SEARCH_FOLD = 0
@@ -71,14 +71,13 @@ def compose_result(paths: StudyPaths, job: TrainingJob, outcome: dict[str, Any],
         Digest of the training in the store; empty if it is not there.
     """
     plan = read_json(paths.plan)
-    linear = isinstance(job.architecture, Linear)
-    size = linear_size(job.architecture, plan) if isinstance(job.architecture, Linear) else plan["patch"]
+    size = input_size(job.architecture, plan)
     cost = analyze(job.architecture, size)
     seconds = None
-    if paths.calibration.exists() and not linear:
+    if paths.calibration.exists() and not isinstance(job.architecture, Linear):
         from voxnas.complexity.calibration import predict_train_seconds
 
-        rate = predict_train_seconds(read_json(paths.calibration), job.architecture, plan["patch"])
+        rate = predict_train_seconds(read_json(paths.calibration), job.architecture, size)
         seconds = rate * outcome.get("samples", 0)
     fields = {name: outcome[name] for name in ("state", "reason", "score", "metrics", "samples") if name in outcome}
     return Result(

@@ -45,9 +45,8 @@ def cnn(width, **changes):
 def calibration(**coefficients):
     zero = dict.fromkeys(FEATURES, 0.0)
     return {
-        "patch": PATCH,
         "batch_size": 2,
-        "table": {identity(cnn(8)): {"train_seconds": 0.25, "latency_ms": 3.0}},
+        "table": {identity(cnn(8)): {"patch": PATCH, "train_seconds": 0.25, "latency_ms": 3.0}},
         "model": {
             "train_seconds": {"coefficients": {**zero, **coefficients}, "factors": {"plain": 1.0}},
             "latency_ms": {"coefficients": {**zero, "voxels": 10.0}, "factors": {}},
@@ -134,7 +133,7 @@ def test_the_fit_finds_exact_times_and_a_primitive_that_takes_twice_as_long():
 def test_nodes_are_timed_one_of_each_primitive_first():
     from voxnas.complexity.blocks import _halving, _in_turn
 
-    turn = list(_in_turn([cnn(8), cnn(16, block="residual"), cnn(24)], PATCH))
+    turn = list(_in_turn((a, PATCH) for a in (cnn(8), cnn(16, block="residual"), cnn(24))))
     assert len({placed.node.op for placed in turn[:4]}) == 4  # plain, residual, pool and head
     assert sum(placed.node.op == "plain" for placed in turn) == 4
     assert _halving(list(range(6))) == [0, 4, 2, 1, 5, 3]

@@ -56,14 +56,14 @@ def kept_by_autograd(architecture, batch, bf16):
 @pytest.mark.parametrize("block", ["plain", "residual"])
 def test_what_is_kept_is_what_autograd_keeps(block, activation, downsample, bf16):
     architecture = unet(block=block, activation=activation, downsample=downsample)
-    replay = _Replay(expand(architecture), SIZE, 2, bf16, False, 1)
+    replay = _Replay(expand(architecture), SIZE, 2, bf16, False)
     kept = sum(step.kept for chain in replay.chains.values() for step in chain.steps)
     assert kept == pytest.approx(kept_by_autograd(architecture, 2, bf16), rel=0.02)
 
 
 @pytest.mark.parametrize("block", ["separable", "fire", "ghost", "shift", "bottleneck", "factorised"])
 def test_the_rules_hold_for_blocks_with_branches(block):
-    replay = _Replay(expand(unet(block=block)), SIZE, 2, True, False, 1)
+    replay = _Replay(expand(unet(block=block)), SIZE, 2, True, False)
     kept = sum(step.kept for chain in replay.chains.values() for step in chain.steps)
     assert kept == pytest.approx(kept_by_autograd(unet(block=block), 2, True), rel=0.1)
 

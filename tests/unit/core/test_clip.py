@@ -99,7 +99,7 @@ def test_operators_stand_where_their_papers_have_them():
 
 
 def test_frames_cost_and_strides_in_time_save():
-    one, six = (analyze(clip(), (8, 8, 8), frames) for frames in (1, 6))
+    one, six = (analyze(clip(), (frames, 8, 8, 8)) for frames in (1, 6))
     assert six.parameters == one.parameters
     assert six.macs - 12 == 6 * (one.macs - 12)  # the linear layer comes after time
     apart, strided = (clip(temporal="conv", time_strides=s) for s in ([1, 1], [2, 1]))

@@ -43,8 +43,10 @@ def expand(architecture: AnyArchitecture) -> Graph:
     raise ValueError(f"family {architecture.family!r} is not a network")
 
 
-def list_layers(architecture: AnyArchitecture, size: Sequence[int], frames: int = 1) -> Iterator[Layer]:
-    """All layers of an architecture on an input of the given size (D, H, W), in the order of computation.
+def list_layers(architecture: AnyArchitecture, size: Sequence[int]) -> Iterator[Layer]:
+    """All layers of an architecture on an input of the given size, in the order of computation.
+
+    The size is (D, H, W), of a network on clips (T, D, H, W).
 
     Those that only training computes (the heads of deep supervision) have no frames and so no cost but parameters.
     The linear baseline has one weight for each channel and voxel of the given size and output.
@@ -55,6 +57,6 @@ def list_layers(architecture: AnyArchitecture, size: Sequence[int], frames: int 
         return
     graph = expand(architecture)
     needed = set(graph.needed(training=False))
-    for placed in place(graph, tuple(size), frames):
+    for placed in place(graph, tuple(size)):
         for layer in placed.layers:
             yield layer if placed.number in needed else layer._replace(frames=0)

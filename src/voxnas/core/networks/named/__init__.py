@@ -5,6 +5,7 @@ do; at sizes that their total stride divides they are the published networks.
 """
 
 from voxnas.core.networks.named import (
+    brainnetcnn,
     densenet,
     googlenet,
     mobilenet,
@@ -24,6 +25,7 @@ __all__ = [
     "NETWORKS",
     "NamedNetwork",
     "Published",
+    "brainnetcnn",
     "densenet",
     "googlenet",
     "mobilenet",

@@ -1,0 +1,67 @@
+"""What a network sees of a scan: the scan itself, or one of the views of a run.
+
+The plan of a study of time series holds an entry for each view that is prepared: clips of volumes (T, D, H, W),
+maps over time (D, H, W), series of an atlas's regions and their correlations. The last two are volumes with axes of
+length 1, (1, 1, T) and (1, R, R), so that every network and cost model takes them as it takes a volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from voxnas.core.errors import UserError
+
+if TYPE_CHECKING:
+    from voxnas.core.architecture import AnyArchitecture
+
+Plan = dict[str, Any]
+
+
+def view_plan(plan: Mapping[str, Any], view: str) -> Plan:
+    """The plan as a network of a view sees it: patch, channels, strides, kernels and spacing are the view's.
+
+    Parameters
+    ----------
+    plan : mapping
+        The study's plan.json.
+    view : str
+        ``clips``, ``maps``, ``series`` or ``connectivity``; empty: the plan's own.
+
+    Raises
+    ------
+    UserError
+        If the study does not prepare the view.
+    """
+    if not view:
+        return dict(plan)
+    views = plan.get("views", {})
+    if view not in views:
+        raise UserError(
+            f"a network reads the view {view!r}, and the study prepares {', '.join(views) or 'volumes'}",
+            "add it to clips.views" if views else "views are for studies of time series (data.suffix: bold)",
+        )
+    return {**plan, **views[view], "view": view}
+
+
+def volume_plan(plan: Mapping[str, Any]) -> Plan:
+    """The plan for a network that reads volumes: the first view that is none of clips, or the scans themselves."""
+    return view_plan(plan, next((view for view in plan.get("views", {}) if view != "clips"), ""))
+
+
+def input_size(architecture: AnyArchitecture, plan: Mapping[str, Any]) -> tuple[int, ...]:
+    """Size of one input of a network: (D, H, W), of a clip (T, D, H, W), of the linear baseline its coarse voxels."""
+    seen = view_plan(plan, architecture.view)
+    if architecture.family == "linear":
+        from voxnas.core.baselines import linear_size  # it imports this module
+
+        return linear_size(architecture, seen)
+    lead = (int(seen["frames"]),) if architecture.clips else ()
+    return *lead, *map(int, seen["patch"])
+
+
+def input_shape(architecture: AnyArchitecture, plan: Mapping[str, Any], batch: int) -> tuple[int, ...]:
+    """Shape of a batch: (B, C, D, H, W), of clips (B, T, C, D, H, W); for the linear baseline before its averaging."""
+    seen = view_plan(plan, architecture.view)
+    lead = (int(seen["frames"]),) if architecture.clips else ()
+    return batch, *lead, architecture.in_channels, *map(int, seen["patch"])
