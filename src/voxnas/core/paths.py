@@ -39,6 +39,10 @@ class StudyPaths:
         """Preprocessed arrays of one shard (safetensors); its records lie beside it as .json."""
         return self.preprocess / "shards" / f"{number}.safetensors"
 
+    def runs(self, number: int) -> Path:
+        """Folder of one shard of a study of time series: a file a run, their small views, their records."""
+        return self.preprocess / "shards" / str(number)
+
     def step(self, search: str, step: int) -> Path:
         """Folder of one step of a search, with proposal.json, result.json and run.json."""
         return self.root / "search" / search / "steps" / str(step)

@@ -1,102 +1,189 @@
-"""The preprocessed scans of a study, read from the shards when they are asked for."""
+"""The preprocessed scans of a study, read from disk when they are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-from safetensors import safe_open
+import numpy as np
+import torch
 from torch import Tensor
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.views import view_plan
+from voxnas.data.arrays import Runs, Volumes
 from voxnas.data.digest import data_digest
+from voxnas.data.samples import Sample, run_samples, span
 from voxnas.io.records import read_json
+from voxnas.io.tables import read_table
 
 
 class StudyData:
     """Images, labels and targets of one study; the test split stays shut until it is unlocked.
 
-    Shards are memory-mapped: a scan is in memory only while its tensor is.
+    Runs that preprocessing found too poor are in no fold, though the splits name them.
 
     Parameters
     ----------
     paths : StudyPaths
         The study.
+    view : str
+        What of a run is read (:mod:`voxnas.core.views`); empty: the study's own, or the volume of each scan.
+
+    Attributes
+    ----------
+    plan : dict
+        The plan as a network of the view sees it.
+    timed : bool
+        Whether the scans are runs.
+    view : str
+        The view; empty for volumes.
     """
 
-    def __init__(self, paths: StudyPaths) -> None:
+    def __init__(self, paths: StudyPaths, view: str = "") -> None:
         self.paths = paths
-        self.plan: dict[str, Any] = read_json(paths.plan)
+        plan = read_json(paths.plan)
+        self.timed = bool(plan.get("timed"))
+        self.view: str = view or plan.get("view", "")
+        self.plan: dict[str, Any] = view_plan(plan, self.view)
         self._splits = read_json(paths.splits)
         self._locked = frozenset(self._splits["test"])
-        self._shard_of: dict[str, int] = {}
-        self._records: dict[str, dict[str, Any]] = {}
-        self._open: dict[int, Any] = {}
         expected = self._locked.union(*self._splits["folds"])
-        # A scan is in one shard. Files of an earlier, larger number of shards have higher numbers.
-        number = 0
-        while paths.shard(number).with_suffix(".json").exists() and not expected <= self._records.keys():
-            for scan, record in read_json(paths.shard(number).with_suffix(".json")).items():
-                if scan not in self._records:
-                    self._records[scan], self._shard_of[scan] = record, number
-            number += 1
-        if missing := sorted(expected - self._records.keys()):
+        self._arrays: Volumes | Runs = Runs(paths, expected) if self.timed else Volumes(paths, expected)
+        if missing := sorted(expected - self._arrays.records.keys()):
             raise UserError(
                 f"{paths.preprocess}: {len(missing)} scans of the splits are not preprocessed: {missing[0]!r}, ...",
                 "run the stage preprocess",
             )
 
+    def usable(self, scans: Iterable[str]) -> list[str]:
+        """Those of the scans that preprocessing did not exclude, sorted."""
+        return sorted(s for s in scans if not self._arrays.records[s].get("excluded"))
+
     def train_scans(self, fold: int) -> list[str]:
         """Scans of all folds but `fold`."""
         self.validation_scans(fold)
-        return sorted(s for i, scans in enumerate(self._splits["folds"]) if i != fold for s in scans)
+        return self.usable(s for i, scans in enumerate(self._splits["folds"]) if i != fold for s in scans)
 
     def validation_scans(self, fold: int) -> list[str]:
         """Scans of the fold; IndexError if there is none of that number."""
         if not 0 <= fold < len(self._splits["folds"]):
             raise IndexError(f"fold {fold} of {len(self._splits['folds'])}")
-        return sorted(self._splits["folds"][fold])
+        return self.usable(self._splits["folds"][fold])
 
     def development_scans(self) -> list[str]:
         """Scans of all folds: everything but the test split."""
-        return sorted(s for scans in self._splits["folds"] for s in scans)
+        return self.usable(s for scans in self._splits["folds"] for s in scans)
 
     def unlock(self, test_scans: Iterable[str]) -> None:
         """Allow reading of test scans that :func:`voxnas.data.splits.open_test` gave."""
         self._locked = self._locked - frozenset(test_scans)
 
     def image(self, scan: str) -> Tensor:
-        """Image, (C, D, H, W), float32; PermissionError for a locked test scan."""
-        return self._tensor(scan, "image")
+        """Image of a scan of one volume, (C, D, H, W), float32; PermissionError for a locked test scan."""
+        return self._volume(scan, "image")
 
     def label(self, scan: str) -> Tensor:
         """Class indices, (D, H, W); PermissionError for a locked test scan."""
-        return self._tensor(scan, "label")
+        return self._volume(scan, "label")
 
     def target(self, scan: str) -> str | None:
-        """Target as text; PermissionError for a locked test scan."""
+        """Target of a scan as text; PermissionError for a locked test scan."""
         self._check(scan)
-        return self._records[scan]["target"]
+        return self._arrays.records[scan]["target"]
 
     def geometry(self, scan: str) -> dict[str, Any]:
         """The way back to the scan's own grid, for :mod:`voxnas.data.preprocess`."""
-        return self._records[scan]["geometry"]
+        return self._arrays.records[scan]["geometry"]
+
+    def frames(self, scan: str) -> int:
+        """Volumes of a run."""
+        return int(self._arrays.records[scan]["frames"])
+
+    def samples(self, scans: Iterable[str]) -> list[Sample]:
+        """What is asked of the scans when they are validated or tested; PermissionError for a locked test scan."""
+        found = []
+        for scan in scans:
+            self._check(scan)
+            unit = self._unit(scan)
+            if isinstance(self._arrays, Runs):
+                record, person = self._arrays.records[scan], self._people[scan]
+                found += run_samples(scan, record, self.plan, self.view, person, unit)
+            else:
+                found.append(Sample(scan, None, self.target(scan), scan, unit))
+        return found
+
+    def input(self, sample: Sample) -> Tensor:
+        """What the network reads of a sample, float32.
+
+        Returns
+        -------
+        Tensor
+            (C, D, H, W); of the view ``clips`` (T, C, D, H, W), of ``series`` (R, 1, 1, T), of ``connectivity``
+            (1, 1, R, R). Volumes of a window that lie outside the run are 0.
+        """
+        if not isinstance(self._arrays, Runs):
+            return self.image(sample.scan)
+        self._check(sample.scan)
+        if self.view == "clips":
+            return torch.from_numpy(self._window(sample))
+        if self.view == "series":
+            return series_input(self._window(sample))
+        if self.view == "maps" and self.plan["unit"] == "volume":
+            clip = self._window(sample)[:, 0]
+            return torch.from_numpy(np.stack([clip.mean(0), clip.std(0)]))
+        array = torch.from_numpy(self._arrays.view(sample.scan, self.view))
+        return array[None, None] if self.view == "connectivity" else array
+
+    def series(self, scan: str) -> np.ndarray:
+        """Series of the atlas's regions of a whole run, (T, R); PermissionError for a locked test scan."""
+        self._check(scan)
+        assert isinstance(self._arrays, Runs)
+        return self._arrays.view(scan, "series")
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what training depends on: the scans' content, the plan and the splits."""
         return data_digest(self.paths)
 
+    @cached_property
+    def _people(self) -> dict[str, str]:
+        table = read_table(self.paths.scans, {"scan": str, "participant": str})
+        return dict(zip(table["scan"], table["participant"], strict=True))
+
+    def _unit(self, scan: str) -> str:
+        units = self._splits.get("units")
+        return units[scan] if units else scan
+
     def _check(self, scan: str) -> None:
         if scan in self._locked:
             raise PermissionError(f"{scan!r} is in the locked test split")
 
-    def _tensor(self, scan: str, kind: str) -> Tensor:
+    def _volume(self, scan: str, kind: str) -> Tensor:
         self._check(scan)
-        number = self._shard_of[scan]
-        if number not in self._open:
-            self._open[number] = safe_open(self.paths.shard(number), framework="pt")
-        # safetensors hands out its own memory, which a caller that works in place would change for all.
-        return self._open[number].get_tensor(f"{scan}/{kind}").clone()
+        assert isinstance(self._arrays, Volumes)
+        return self._arrays.tensor(scan, kind)
+
+    def _window(self, sample: Sample) -> np.ndarray:
+        """The volumes (T, C, D, H, W) or the series (T, R) of a window."""
+        assert isinstance(self._arrays, Runs) and sample.start is not None
+        clip = self.plan["clip"]
+        start, step, total = sample.start, int(clip["step"]), self.frames(sample.scan)
+        first = -(-max(-start, 0) // step)  # windows may begin before the run and end after it
+        positions = range(start + first * step, min(start + span(clip), total), step)
+        if self.view == "series":
+            found = self._arrays.view(sample.scan, "series")[positions.start : positions.stop : step]
+        else:
+            found = self._arrays.run(sample.scan).frames(positions.start, max(positions.stop, positions.start), step)
+        if len(found) == clip["frames"]:
+            return found
+        whole = np.zeros((int(clip["frames"]), *found.shape[1:]), np.float32)
+        whole[first : first + len(found)] = found
+        return whole
+
+
+def series_input(series: np.ndarray | Sequence[Any]) -> Tensor:
+    """Series (T, R) as a volume with a channel for each region, (R, 1, 1, T)."""
+    return torch.from_numpy(np.ascontiguousarray(np.asarray(series, dtype=np.float32).T))[:, None, None, :]
