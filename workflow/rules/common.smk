@@ -63,7 +63,8 @@ def baseline_names(settings):
     names = settings.baselines.names
     if names != ("auto",):
         return names
-    return [name for name in baselines_for(settings.task) if BASELINES[name].scaled]
+    seen = (settings.clips.views, settings.clips.unit) if settings.timed else ()
+    return [name for name in baselines_for(settings.task, *seen) if BASELINES[name].scaled]
 
 
 def searches_of(settings):
@@ -78,7 +79,7 @@ def searches_of(settings):
 
 def direct_baselines(settings):
     """Baselines that are trained with their own recipe alone."""
-    return [name for name in baseline_names(settings) if name == "linear" or not settings.baselines.steps]
+    return [name for name in baseline_names(settings) if BASELINES[name].fitted or not settings.baselines.steps]
 
 
 def search_space(settings):

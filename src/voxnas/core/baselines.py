@@ -7,17 +7,18 @@ learning rate in steps over many epochs, the schedule here decays over the budge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from voxnas.core.architecture import CNN, AnyArchitecture, Linear, Named, Recipe, UNet
+from voxnas.core.architecture import CNN, AnyArchitecture, Named, Recipe, UNet
+from voxnas.core.errors import UserError
 from voxnas.core.networks import list_layers
 from voxnas.core.networks.named import NETWORKS
 from voxnas.core.registry import Registry
 from voxnas.core.swaps import PREFIX, swapped, swapped_blocks
-from voxnas.core.views import volume_plan
+from voxnas.core.views import input_size, view_plan, volume_plan
 
 Pair = tuple[AnyArchitecture, Recipe]
 Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
@@ -29,23 +30,34 @@ class Baseline:
     """A registered baseline; call it with the plan and the limits.
 
     ``scaled`` says whether it keeps to the limits; one that does not has its published size. One that is no
-    ``reference`` takes part only where a study names it.
+    ``reference`` takes part only where a study names it. ``view`` is what of a run it reads, for the ``units`` that may
+    have a target; without one it reads scans, or the first view of a run that is a volume. ``fitted`` says that there
+    is nothing to train: it is fitted once, with its own choice of regularisation.
     """
 
     build: Build
     tasks: tuple[str, ...]
     scaled: bool
     reference: bool = True
-    chooses_view: bool = False
+    view: str = ""
+    units: tuple[str, ...] = ("volume", "run", "participant")
+    fitted: bool = False
 
     def __call__(self, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
         """Return architecture and recipe for the data of `plan` under `limits` (LimitSettings as plain data).
 
-        One that does not choose its view of a run itself reads the first that is a volume.
+        Raises
+        ------
+        UserError
+            If the study does not prepare the view, or asks for what the view cannot answer.
         """
-        if self.chooses_view:
-            return self.build(plan, limits)
-        seen = volume_plan(plan)
+        seen = view_plan(plan, self.view) if self.view else volume_plan(plan)
+        if plan.get("unit", "run") not in self.units:
+            raise UserError(
+                f"a baseline on the view {self.view!r} answers for a {' or '.join(self.units)}, and clips.unit is "
+                f"{plan['unit']!r}",
+                "take it out of baselines.names, or change clips.unit",
+            )
         architecture, recipe = self.build(seen, limits)
         if view := seen.get("view"):
             architecture = architecture.model_copy(update={"view": view})
@@ -64,9 +76,21 @@ def baseline(name: str, *tasks: str, scaled: bool = True) -> Callable[[Build], B
     return enter
 
 
-def baselines_for(task: str) -> list[str]:
-    """Names of the reference baselines of a task, sorted."""
-    return [name for name in BASELINES if task in BASELINES[name].tasks and BASELINES[name].reference]
+def baselines_for(task: str, views: Sequence[str] = ("",), unit: str = "run") -> list[str]:
+    """Names of the reference baselines of a task, sorted.
+
+    Parameters
+    ----------
+    task : str
+    views : sequence of str
+        What a study of time series prepares of each run (``clips.views``); the usual is the scan itself.
+    unit : str
+        What has a target in a study of time series (``clips.unit``).
+    """
+    every = ((name, BASELINES[name]) for name in BASELINES)
+    return [
+        name for name, one in every if one.reference and task in one.tasks and one.view in views and unit in one.units
+    ]
 
 
 def usable_stages(plan: Mapping[str, Any], bottleneck: int = SMALLEST_BOTTLENECK) -> int:
@@ -84,18 +108,18 @@ def usable_stages(plan: Mapping[str, Any], bottleneck: int = SMALLEST_BOTTLENECK
     return max(stages, 1)
 
 
-def within(architecture: AnyArchitecture, limits: Mapping[str, Any], patch: tuple[int, int, int]) -> bool:
-    """Whether the limits on parameters and multiply-adds hold on a patch (D, H, W)."""
-    layers = list(list_layers(architecture, patch))
+def within(architecture: AnyArchitecture, limits: Mapping[str, Any], size: Sequence[int]) -> bool:
+    """Whether the limits on parameters and multiply-adds hold on an input of a size, (D, H, W) or (T, D, H, W)."""
+    layers = list(list_layers(architecture, size))
     allowed = {name: limits.get(name) or float("inf") for name in ("parameters", "macs")}
     return all(sum(getattr(layer, name) for layer in layers) <= most for name, most in allowed.items())
 
 
-def _halved_to_fit(
+def halved_to_fit(
     build: Callable[[int], AnyArchitecture], base: int, plan: Mapping[str, Any], limits: Mapping[str, Any]
 ) -> AnyArchitecture:
     """`build(base)` with the base width halved until the limits hold, or to 2."""
-    while base > 2 and not within(build(base), limits, tuple(plan["patch"])):
+    while base > 2 and not within(narrow := build(base), limits, input_size(narrow, plan)):
         base //= 2
     return build(base)
 
@@ -143,7 +167,7 @@ def nnunet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
 def nnunet_small(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """The nnU-Net plan scaled to the limits by halving its width; 8, 16, 32 .. where there are none."""
     unlimited = not (limits.get("parameters") or limits.get("macs"))
-    return _halved_to_fit(lambda base: _nnunet(plan, base), 8 if unlimited else 32, plan, limits), NNUNET_RECIPE
+    return halved_to_fit(lambda base: _nnunet(plan, base), 8 if unlimited else 32, plan, limits), NNUNET_RECIPE
 
 
 @baseline("unet", "segmentation")
@@ -167,7 +191,7 @@ def unet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
             downsample="max",
         )
 
-    return _halved_to_fit(build, 16, plan, limits), UNET_RECIPE
+    return halved_to_fit(build, 16, plan, limits), UNET_RECIPE
 
 
 def vector_loss(task: str) -> str:
@@ -209,7 +233,7 @@ def resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
             activation="relu",
         )
 
-    return _halved_to_fit(build, 16, plan, limits), resnet_recipe(plan["task"])
+    return halved_to_fit(build, 16, plan, limits), resnet_recipe(plan["task"])
 
 
 @baseline("sfcn", "classification", "regression")
@@ -231,7 +255,7 @@ def sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
             dropout=0.5,
         )
 
-    return _halved_to_fit(build, 32, plan, limits), sfcn_recipe(plan["task"])
+    return halved_to_fit(build, 32, plan, limits), sfcn_recipe(plan["task"])
 
 
 # Width multipliers of the mobile networks, by the names that torchvision gives them.
@@ -289,14 +313,11 @@ def _swaps() -> dict[str, Baseline]:
 BASELINES.add_later(_swaps)
 
 
-@baseline("linear", "classification", "regression")
-def linear(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
-    """Ridge or logistic regression on voxels of 8 mm: what no network should lose to."""
-    architecture = Linear(in_channels=plan["channels"], out_channels=plan["outputs"])
-    return architecture, Recipe(loss=vector_loss(plan["task"]), augmentation=0.0)
+def _further() -> Mapping[str, Baseline]:
+    from voxnas.core.linear_baselines import LINEAR_BASELINES  # both import this module
+    from voxnas.core.run_baselines import RUN_BASELINES
+
+    return {**LINEAR_BASELINES, **RUN_BASELINES}
 
 
-def linear_size(architecture: Linear, plan: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Size (D, H, W) of the plan's patch after down-sampling to the linear baseline's voxels."""
-    spacing = plan["spacing"][::-1]  # (x, y, z) to (D, H, W)
-    return tuple(max(1, round(n * mm / architecture.voxel_mm)) for n, mm in zip(plan["patch"], spacing, strict=True))
+BASELINES.add_later(_further)

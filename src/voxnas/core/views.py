@@ -53,7 +53,7 @@ def input_size(architecture: AnyArchitecture, plan: Mapping[str, Any]) -> tuple[
     """Size of one input of a network: (D, H, W), of a clip (T, D, H, W), of the linear baseline its coarse voxels."""
     seen = view_plan(plan, architecture.view)
     if architecture.family == "linear":
-        from voxnas.core.baselines import linear_size  # it imports this module
+        from voxnas.core.linear_baselines import linear_size  # it imports this module
 
         return linear_size(architecture, seen)
     lead = (int(seen["frames"]),) if architecture.clips else ()
@@ -63,5 +63,5 @@ def input_size(architecture: AnyArchitecture, plan: Mapping[str, Any]) -> tuple[
 def input_shape(architecture: AnyArchitecture, plan: Mapping[str, Any], batch: int) -> tuple[int, ...]:
     """Shape of a batch: (B, C, D, H, W), of clips (B, T, C, D, H, W); for the linear baseline before its averaging."""
     seen = view_plan(plan, architecture.view)
-    lead = (int(seen["frames"]),) if architecture.clips else ()
+    lead = (int(seen["frames"]),) if architecture.clips or architecture.view == "clips" else ()
     return batch, *lead, architecture.in_channels, *map(int, seen["patch"])

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voxnas.core.architecture import Linear
-from voxnas.core.baselines import linear_size
+from voxnas.core.linear_baselines import linear_size
 from voxnas.data.dataset import StudyData
 from voxnas.training.sampler import centred_start, crop_or_pad
 from voxnas.training.targets import Targets

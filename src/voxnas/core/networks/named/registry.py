@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -57,7 +57,7 @@ class NamedNetwork:
     paper: str
     tasks: tuple[str, ...]
     counts: tuple[Published, ...]
-    dims: tuple[int, ...] = field(default=(1, 2, 3))
+    dims: tuple[int, ...] = (1, 2, 3)
 
     def __call__(self, in_channels: int, out_channels: int, dims: int = 3, **options: Any) -> Graph:
         """The graph of the network."""
@@ -95,12 +95,12 @@ NETWORKS: Registry[NamedNetwork] = Registry("network")
 
 
 def network(
-    name: str, paper: str, tasks: tuple[str, ...], *counts: Published
+    name: str, paper: str, tasks: tuple[str, ...], *counts: Published, dims: tuple[int, ...] = (1, 2, 3)
 ) -> Callable[[Callable[..., Graph]], Callable[..., Graph]]:
     """Decorator: register a builder under `name`; a builder may have several names."""
 
     def enter(build: Callable[..., Graph]) -> Callable[..., Graph]:
-        NETWORKS.register(name)(NamedNetwork(build, paper, tasks, counts))
+        NETWORKS.register(name)(NamedNetwork(build, paper, tasks, counts, dims))
         return build
 
     return enter

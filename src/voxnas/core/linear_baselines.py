@@ -1,0 +1,99 @@
+"""Linear models as baselines: on coarse voxels, on brain volume, and on the views of a run.
+
+They discard what a deep network could use, and are hard to beat on small samples (Dadi et al. 2019, NeuroImage; Schulz
+et al. 2020, Nature Communications). Each is fitted to convergence, with its regularisation chosen inside the training
+folds, so that there is nothing to train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from math import prod
+from typing import Any
+
+from voxnas.core.architecture import Linear, Recipe
+from voxnas.core.baselines import Baseline, Pair, vector_loss
+from voxnas.core.errors import UserError
+
+VECTOR = ("classification", "regression")
+WHOLE = ("run", "participant")  # units of which a view of the whole run says something
+MOST_VOXELS = 30_000  # that are weighed one by one; of finer images averages are
+
+
+def _fitted(plan: Mapping[str, Any], **fields: Any) -> Pair:
+    architecture = Linear(in_channels=plan["channels"], out_channels=plan["outputs"], **fields)
+    return architecture, Recipe(loss=vector_loss(plan["task"]), augmentation=0.0)
+
+
+def linear(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """Ridge or logistic regression on voxels of 8 mm: what no network should lose to.
+
+    Raises
+    ------
+    UserError
+        If the study is one of time series, without maps.
+    """
+    if plan.get("timed") and plan.get("view") != "maps":
+        raise UserError(
+            "the baseline `linear` reads volumes", "name maps-ridge, connectivity-ridge or voxel-ridge in its place"
+        )
+    return _fitted(plan)
+
+
+def volume(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """Ridge or logistic regression on the number of non-zero voxels, which of scans without skull is brain volume.
+
+    What differs between groups in the size of the head alone, no network has to find.
+    """
+    return _fitted(plan, features="volume")
+
+
+def of_view(model: str, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """A linear model on the view of a run: each pair of regions, or the voxels of maps averaged to 8 mm."""
+    return _fitted(plan, view=plan["view"], model=model)
+
+
+def voxel_ridge(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """Ridge regression on all voxels of one volume, without any search for informative ones.
+
+    The decoder of events (Haxby et al. 2001, Science; Mitchell et al. 2004, Machine Learning). Voxels are averaged
+    only where there are more than :data:`MOST_VOXELS`.
+    """
+    excess = prod(plan["patch"]) / MOST_VOXELS
+    voxel_mm = round((excess * prod(plan["spacing"])) ** (1 / 3), 1) if excess > 1 else 0.0
+    return _fitted(plan, view=plan["view"], model="ridge", voxel_mm=voxel_mm)
+
+
+_baseline = partial(Baseline, scaled=True, fitted=True)
+LINEAR_BASELINES: dict[str, Baseline] = {
+    "linear": _baseline(linear, VECTOR),
+    "volume": _baseline(volume, VECTOR, reference=False),
+    "connectivity-ridge": _baseline(partial(of_view, "ridge"), VECTOR, view="connectivity", units=WHOLE),
+    "connectivity-logistic": _baseline(
+        partial(of_view, "logistic"), ("classification",), view="connectivity", units=WHOLE
+    ),
+    "connectivity-svm": _baseline(partial(of_view, "svm"), VECTOR, view="connectivity", units=WHOLE),
+    "maps-ridge": _baseline(partial(of_view, "ridge"), VECTOR, view="maps", units=WHOLE),
+    "voxel-ridge": _baseline(voxel_ridge, VECTOR, view="clips", units=("volume",)),
+}
+"""Baselines that are fitted, by name."""
+
+
+def linear_size(architecture: Linear, plan: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Size (D, H, W) of what a linear model weighs of each channel, on inputs of a plan.
+
+    The plan's patch down-sampled to the model's voxels; the pairs of regions; one value where it is the volume, or
+    the last frame of series.
+    """
+    d, h, w = map(int, plan["patch"])
+    if architecture.view == "connectivity":
+        return 1, 1, w * (w - 1) // 2
+    if architecture.view == "series" or architecture.features == "volume":
+        return 1, 1, 1
+    if not architecture.voxel_mm:
+        return d, h, w
+    spacing = plan["spacing"][::-1]  # (x, y, z) to (D, H, W)
+    sizes = zip((d, h, w), spacing, strict=True)
+    d, h, w = (min(n, max(1, round(n * mm / architecture.voxel_mm))) for n, mm in sizes)
+    return d, h, w

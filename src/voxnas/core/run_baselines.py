@@ -1,0 +1,92 @@
+"""Networks as baselines on the views of a run: hand-made ones that a searched 4D network has to beat.
+
+None flips its input: the two sides of a brain do not answer alike, and the axes of series and matrices are no axes of
+space, so that those are not distorted either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from voxnas.core.architecture import CNN, Clip, Named, Recipe
+from voxnas.core.baselines import BASELINES, Baseline, Pair, halved_to_fit, resnet_recipe, usable_stages
+from voxnas.core.linear_baselines import VECTOR, WHOLE
+
+
+def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:
+    return recipe.model_copy(update={"mirror": "none", "augmentation": augmentation})
+
+
+def maps_sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """SFCN (Peng et al. 2021) on the maps of mean and deviation over time."""
+    architecture, recipe = BASELINES["sfcn"].build(plan, limits)
+    return architecture, _unflipped(recipe, recipe.augmentation)
+
+
+def cnn_gru(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """A residual CNN of each volume, and over their vectors a GRU (after Donahue et al. 2015, CVPR, with an LSTM).
+
+    16, 32, 64, 128 channels and 64 units, halved until the limits hold.
+    """
+    stages = min(4, usable_stages(plan))
+
+    def build(base: int) -> Clip:
+        return Clip(
+            in_channels=plan["channels"],
+            out_channels=plan["outputs"],
+            widths=[base * 2**i for i in range(stages)],
+            blocks=[1] * stages,
+            strides=plan["strides"][:stages],
+            kernels=plan["kernels"][:stages],
+            block="residual",
+            activation="relu",
+            time_head="gru",
+            time_width=4 * base,
+        )
+
+    recipe = resnet_recipe(plan["task"])
+    return halved_to_fit(build, 16, plan, limits), _unflipped(recipe, recipe.augmentation)
+
+
+def series_resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """A ResNet along time (Wang et al. 2017, IJCNN) whose channels are the regions: 32, 64, 128, 256 wide."""
+    stages = min(4, usable_stages(plan))
+
+    def build(base: int) -> CNN:
+        return CNN(
+            in_channels=plan["channels"],
+            out_channels=plan["outputs"],
+            widths=[base * 2**i for i in range(stages)],
+            blocks=[1] * stages,
+            strides=plan["strides"][:stages],
+            kernels=plan["kernels"][:stages],
+            block="residual",
+            activation="relu",
+        )
+
+    return halved_to_fit(build, 32, plan, limits), _unflipped(resnet_recipe(plan["task"]), 0.0)
+
+
+def connectivity_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """BrainNetCNN (Kawahara et al. 2017) on the matrix of correlations."""
+
+    def build(base: int) -> Named:
+        options = {"regions": int(plan["patch"][2]), "width": base}
+        return Named(
+            name="brainnetcnn",
+            in_channels=plan["channels"],
+            out_channels=plan["outputs"],
+            options=tuple(options.items()),
+        )
+
+    return halved_to_fit(build, 32, plan, limits), _unflipped(resnet_recipe(plan["task"]), 0.0)
+
+
+RUN_BASELINES: dict[str, Baseline] = {
+    "connectivity-cnn": Baseline(connectivity_cnn, VECTOR, scaled=True, view="connectivity", units=WHOLE),
+    "maps-sfcn": Baseline(maps_sfcn, VECTOR, scaled=True, view="maps", units=WHOLE),
+    "series-resnet1d": Baseline(series_resnet, VECTOR, scaled=True, view="series"),
+    "cnn-gru": Baseline(cnn_gru, VECTOR, scaled=True, view="clips"),
+}
+"""Networks on views of runs, by name."""
