@@ -187,8 +187,8 @@ def make_head(template: Template, person: Person, spacing_mm: float, rng: np.ran
     pull = np.stack([look(p, world) for p in template.pull])
     csf, grey, white, texture, surface = (look(m, world + 11 * person.atrophy * pull) for m in template.maps)
     lost = 0.55 * person.atrophy * surface * grey
-    maps = (m.reshape(shape) for m in (csf + lost, grey - lost, white, texture))
-    return Head(*maps, world.reshape(3, *shape), affine)
+    csf, grey, white, texture = (m.reshape(shape) for m in (csf + lost, grey - lost, white, texture))
+    return Head(csf, grey, white, texture, world.reshape(3, *shape), affine)
 
 
 def make_scan(
