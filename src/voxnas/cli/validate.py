@@ -83,9 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
 def infer_task(root: Path, settings: DataSettings) -> str | None:
     """The task that a data set can be for, None for its images alone."""
     from voxnas.core.errors import UserError
-    from voxnas.data.bids import find_derivative, read_participants
+    from voxnas.data.label_maps import find_derivative
     from voxnas.data.medmnist import is_medmnist, read_medmnist
     from voxnas.data.msd import is_msd
+    from voxnas.data.participants import read_participants
 
     if is_msd(root):
         return "segmentation"
@@ -110,7 +111,7 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
 
 def _purpose(index: Index, root: Path, settings: DataSettings) -> str:
     """The task in words; where there is none, which label maps there would be."""
-    from voxnas.data.bids import label_suffixes
+    from voxnas.data.label_maps import label_suffixes
 
     task = index.dataset["task"]
     if task == "segmentation":

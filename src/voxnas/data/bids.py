@@ -1,55 +1,28 @@
-"""Reader of BIDS data sets: images by suffix, targets from participants.tsv, label maps from derivatives.
+"""Reader of BIDS data sets: raw images or those of a derivative, with what belongs to each of them.
 
-It reads names with pathlib. pybids would bring a database layer, a dozen packages and seconds of
-start-up for what is here a split at ``_`` and ``-``, and it refuses data sets that are not quite
-valid (a missing dataset_description.json), which people have.
-
-The standard: Gorgolewski et al. 2016, doi:10.1038/sdata.2016.44.
+The standard: Gorgolewski et al. 2016, doi:10.1038/sdata.2016.44; its derivatives: BIDS 1.4 and later.
+Folders are walked and names taken apart here, without pybids: docs/decisions/0008-bids.md has the
+figures, and tests hold entities and inherited metadata against it.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from voxnas.core.errors import UserError
 from voxnas.core.settings import DataSettings
-from voxnas.data.layout import Candidate, Layout, choose, read_description, stem
-from voxnas.io.tables import read_table
+from voxnas.data.bids_files import BidsFiles
+from voxnas.data.bids_names import TIME_SUFFIXES, parse_name
+from voxnas.data.filters import filter_images
+from voxnas.data.label_maps import find_derivative, label_maps, label_of, read_label_names
+from voxnas.data.layout import Candidate, Layout, Pick, choose, read_description
+from voxnas.data.participants import check_column, read_participants, site_of, target_of
 
-TIME_SUFFIXES = {"bold", "cbv", "asl", "pet"}
-# Entities that a derivative may add to the name of the image it was made from.
-ADDED_ENTITIES = {"space", "res", "den", "desc", "label", "seg", "atlas", "hemi"}
-OWN_SPACES = {"orig", "T1w", "T2w", "native", "individual"}
-MISSING = {"", "n/a", "N/A", "na", "NA", "nan", "NaN"}
-SITE_COLUMNS = ("site", "site_id")
-
-
-@dataclass(frozen=True)
-class BidsName:
-    """A file name taken apart: entities and suffix."""
-
-    entities: dict[str, str]
-    suffix: str
-
-    @property
-    def scan(self) -> str:
-        """The entities as text, such as ``sub-01_ses-a_run-1``."""
-        return "_".join(f"{key}-{value}" for key, value in self.entities.items())
-
-
-def parse_name(path: Path) -> BidsName:
-    """Take a BIDS file name apart; what follows the entities is the suffix (``T1w``, ``T1w_seg-manual``)."""
-    parts = stem(path).split("_")
-    entities = {}
-    while len(parts) > 1 and parts[0].count("-") == 1:
-        key, _, value = parts.pop(0).partition("-")
-        entities[key] = value
-    return BidsName(entities, "_".join(parts))
+REGULAR_S = 1e-3  # volumes are evenly spaced if their steps differ by less, in seconds
 
 
 def is_bids(root: Path) -> bool:
@@ -57,13 +30,9 @@ def is_bids(root: Path) -> bool:
     return any(p.is_dir() for p in root.glob("sub-*"))
 
 
-def _images(folder: Path, suffix: str) -> list[Path]:
-    """Image files of all participants whose names end with the suffix."""
-    found = [p for end in (".nii.gz", ".nii") for p in folder.glob(f"sub-*/**/*_{suffix}{end}")]
-    return sorted(p for p in found if not p.name.startswith("."))
-
-
-def read_bids(root: Path, task: str | None, settings: DataSettings) -> Layout:
+def read_bids(
+    root: Path, task: str | None, settings: DataSettings, unit: str = "run", pick: Pick | None = None
+) -> Layout:
     """Read the scans of a BIDS data set.
 
     Parameters
@@ -73,25 +42,31 @@ def read_bids(root: Path, task: str | None, settings: DataSettings) -> Layout:
     task : {"segmentation", "classification", "regression"} or None
         What the scans are for; None for the images alone.
     settings : DataSettings
-        Suffixes, derivative and target column.
+        Suffixes, filters, derivatives and target column.
+    unit : {"volume", "run", "participant"}
+        What has a target; those of volumes are in the events.
+    pick : callable, optional
+        Chooses among the candidates before their sidecars and companions are looked for.
 
     Raises
     ------
     UserError
-        If there are no images of the suffix, no label maps, or no such column.
+        If there are no images of the suffix or none that the filters leave, no label maps, no such
+        column, or images of several spaces.
     """
-    images = [p for p in _images(root, settings.suffix) if parse_name(p).suffix == settings.suffix]
-    if not images:
-        suffixes = {parse_name(p).suffix for p in _images(root, "*")}
-        raise UserError(f"{root}: no image has the suffix {settings.suffix!r}", choose(settings.suffix, suffixes))
-    people = read_participants(root)
-    if task in ("classification", "regression"):
-        _check_column(root, people, settings.target)
+    raw = BidsFiles(root)
+    tree = BidsFiles(_images_folder(root, settings.images)) if settings.images else raw
+    images = _find_images(tree, settings)
+    people = read_participants(root) or read_participants(tree.root)
+    by_person = task in ("classification", "regression") and unit != "volume"
+    if by_person:
+        check_column(root, people, settings.target)
     derivative = find_derivative(root, settings) if task == "segmentation" else None
-    found = _images(derivative, settings.label_suffix) if derivative else []
+    found = label_maps(derivative, settings.label_suffix) if derivative else []
     maps: dict[str, list[Path]] = {}
     for path in found:
-        maps.setdefault(path.relative_to(derivative).parts[0], []).append(path)
+        maps.setdefault(f"sub-{parse_name(path).entities.get('sub', '')}", []).append(path)
+    preprocessed = bool(settings.images) or _description(root).get("DatasetType") == "derivative"
     candidates = []
     for image in images:
         name = parse_name(image)
@@ -99,166 +74,101 @@ def read_bids(root: Path, task: str | None, settings: DataSettings) -> Layout:
         row = people.get(participant)
         label, target, problem = None, None, ""
         if task == "segmentation":
-            label, problem = _label_of(name, image, maps.get(participant, []), settings.label_suffix)
-        elif task is not None:
-            target, problem = _target_of(participant, row, settings.target, task == "regression")
-        sidecar = read_sidecar(root, image)
-        timed = name.suffix in TIME_SUFFIXES or "VolumeTiming" in sidecar or "FrameTimesStart" in sidecar
-        step = sidecar.get("RepetitionTime")
+            label, problem = label_of(name, image, maps.get(participant, []), settings.label_suffix)
+        elif by_person:
+            target, problem = target_of(participant, row, settings.target, task == "regression")
         candidates.append(
             Candidate(
                 scan=name.scan,
                 participant=participant,
                 session=name.entities.get("ses", ""),
-                site=next((v for c in SITE_COLUMNS if (v := (row or {}).get(c))), ""),
+                site=site_of(row),
                 images=(image,),
                 label=label,
                 target=target,
-                last_axis="time" if timed else "none",
-                repetition_time=float(step) if isinstance(step, (int, float)) and step > 0 else None,
                 problem=problem,
+                task=name.entities.get("task", ""),
+                run=name.entities.get("run", ""),
+                space=name.entities.get("space", ""),
+                preprocessed=preprocessed or name.entities.get("desc") == "preproc",
             )
         )
+    if pick is not None:
+        candidates = pick(candidates)
+    folders = [p for p in sorted((root / "derivatives").glob("*")) if p.is_dir()]
+    derivatives = list(map(BidsFiles, folders))  # where the brain mask of a raw run may lie
     return Layout(
         "bids",
-        _name(root),
-        candidates,
+        " ".join(str(_description(root).get("Name") or "").split()) or root.name,
+        [_complete(candidate, raw, tree, derivatives) for candidate in candidates],
         [settings.suffix],
         read_label_names(derivative, found, settings.label_suffix) if derivative else {},
     )
 
 
-def _name(root: Path) -> str:
+def _description(root: Path) -> dict[str, Any]:
     path = root / "dataset_description.json"
-    name = read_description(path).get("Name") if path.is_file() else ""
-    return " ".join(str(name or "").split()) or root.name
+    return read_description(path) if path.is_file() else {}
 
 
-def read_participants(root: Path) -> dict[str, dict[str, str | None]]:
-    """Rows of participants.tsv by participant id; missing values are None, all others texts as they stand."""
-    path = root / "participants.tsv"
-    if not path.is_file():
-        return {}
-    table = read_table(path, {"participant_id": str})
-    people: dict[str, dict[str, str | None]] = {}
-    for row in table.to_dict("records"):
-        values = {k: None if pd.isna(v) or str(v).strip() in MISSING else str(v).strip() for k, v in row.items()}
-        name = f"sub-{str(values.pop('participant_id')).removeprefix('sub-')}"
-        if people.setdefault(name, values) != values:
-            raise UserError(f"{path}: {name} has two rows that differ", "keep one row for each participant")
-    return people
+def _images_folder(root: Path, name: str) -> Path:
+    """The folder under derivatives/ with preprocessed images."""
+    folder = root / "derivatives" / name
+    if not is_bids(folder):
+        inside = [p.name for p in (root / "derivatives").glob("*") if is_bids(p)]
+        raise UserError(f"{folder} is no folder with folders sub-* (data.images = {name!r})", choose(name, inside))
+    return folder
 
 
-def _check_column(root: Path, people: dict[str, dict[str, str | None]], target: str) -> None:
-    path = root / "participants.tsv"
-    if not people:
-        raise UserError(f"{path} does not exist or is empty", "it must hold the target, one row for each participant")
-    columns = list(next(iter(people.values())))
-    if target not in columns:
-        raise UserError(f"{path} has no column {target!r} (data.target)", choose(target, columns))
+def _find_images(tree: BidsFiles, settings: DataSettings) -> list[Path]:
+    """The images of a tree that a study wants, one for each scan."""
+    end = f"_{settings.suffix}"
+    images = [p for p in tree.images(lambda n: n.endswith(end)) if parse_name(p).suffix == settings.suffix]
+    if not images:
+        suffixes = {parse_name(p).suffix for p in tree.images(lambda n: True)}
+        raise UserError(f"{tree.root}: no image has the suffix {settings.suffix!r}", choose(settings.suffix, suffixes))
+    if "desc" not in settings.filters:
+        # A derivative keeps steps on the way beside its last word, which fMRIPrep calls preproc.
+        images = [p for p in images if parse_name(p).entities.get("desc") == "preproc"] or images
+    images = filter_images(images, settings.filters)
+    spaces = {parse_name(p).entities.get("space", "") for p in images}
+    if len(spaces) > 1:
+        names = ", ".join(sorted(s or "'' (the image's own)" for s in spaces))
+        raise UserError(f"{tree.root}: the images are there in {len(spaces)} spaces: {names}",
+                        "set data.filters.space to one of them, for the same scan twice is no new scan")  # fmt: skip
+    return images
 
 
-def _target_of(
-    participant: str, row: dict[str, str | None] | None, column: str, numeric: bool
-) -> tuple[str | None, str]:
-    """Target text, or None and the reason."""
-    if row is None:
-        return None, f"participants.tsv has no row for {participant}"
-    value = row[column]
-    if value is None:
-        return None, f"{column} of {participant} is missing (n/a) in participants.tsv"
-    if numeric:
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            return None, f"{column} of {participant} is {value!r}, not a number"
-    return value, ""
+def _complete(candidate: Candidate, raw: BidsFiles, tree: BidsFiles, derivatives: list[BidsFiles]) -> Candidate:
+    """A candidate with its metadata, and as a run with the files that belong to it."""
+    image = candidate.images[0]
+    around = [tree] if candidate.preprocessed else [raw, *derivatives]
+    sidecar = tree.sidecar(image)
+    if tree is not raw:
+        sidecar = raw.timing(image) | sidecar
+    named = parse_name(image).suffix in TIME_SUFFIXES
+    if not (named or "VolumeTiming" in sidecar or "FrameTimesStart" in sidecar):
+        return candidate
+    return replace(
+        candidate,
+        last_axis="time",
+        repetition_time=repetition_time(sidecar),
+        events=raw.events(image),
+        confounds=tree.confounds(image),
+        masks=tuple(mask for files in around for mask in files.masks(image)),
+        anatomical=raw.anatomical(image),
+        sidecar=sidecar,
+    )
 
 
-def find_derivative(root: Path, settings: DataSettings) -> Path:
-    """The folder under derivatives/ that holds the label maps."""
-    folders = [p for p in sorted((root / "derivatives").glob("*")) if p.is_dir()]
-    suffix = settings.label_suffix
-    if settings.derivatives:
-        folder = root / "derivatives" / settings.derivatives
-        if not folder.is_dir():
-            raise UserError(
-                f"{folder} does not exist (data.derivatives)", choose(folder.name, [f.name for f in folders])
-            )
-        folders = [folder]
-    having = [f for f in folders if _images(f, suffix)]
-    if not having:
-        raise UserError(
-            f"{root / 'derivatives' / settings.derivatives}: no label map *_{suffix}.nii.gz (data.label_suffix)",
-            choose(suffix, label_suffixes(root)),
-        )
-    if len(having) > 1:
-        raise UserError(
-            f"{root}: {len(having)} derivatives have label maps *_{suffix}.nii.gz",
-            f"set data.derivatives to one of {', '.join(f.name for f in having)}",
-        )
-    return having[0]
-
-
-def label_suffixes(root: Path) -> list[str]:
-    """Suffixes of images under derivatives/ that may be label maps."""
-    suffixes = {parse_name(p).suffix for p in root.glob("derivatives/*/sub-*/**/*.nii*")}
-    return sorted({s.partition("_")[2] or s for s in suffixes} - TIME_SUFFIXES)
-
-
-def _label_of(name: BidsName, image: Path, maps: list[Path], suffix: str) -> tuple[Path | None, str]:
-    """The label map of an image, or None and the reason."""
-    fits = []
-    for path in maps:
-        other = parse_name(path)
-        if other.suffix == f"{name.suffix}_{suffix}":
-            same = other.entities == name.entities
-        else:
-            own = {k: v for k, v in other.entities.items() if k in name.entities or k not in ADDED_ENTITIES}
-            space = other.entities.get("space")
-            elsewhere = space is not None and space != name.entities.get("space") and space not in OWN_SPACES
-            same = other.suffix == suffix and own == name.entities and not elsewhere
-        if same:
-            fits.append(path)
-    if not fits:
-        return None, f"no label map *_{suffix}.nii.gz for it"
-    if len(fits) > 1:
-        return None, f"{len(fits)} label maps fit it ({', '.join(p.name for p in fits[:3])}), one must"
-    return fits[0], ""
-
-
-def read_label_names(derivative: Path, maps: list[Path], suffix: str) -> dict[int, str]:
-    """Names of label values by a ``*dseg.tsv`` (columns index and name), {} where there is none.
-
-    It stands at the root of the derivative or beside a label map.
-    """
-    folders = [derivative, *sorted({p.parent for p in maps})]
-    tables = [p for f in folders for p in sorted({*f.glob(f"*{suffix}.tsv"), *f.glob("*dseg.tsv")})]
-    labels: dict[int, str] = {}
-    for path in tables:
-        table = read_table(path, {"index": int, "name": str})
-        for index, label in zip(table["index"], table["name"], strict=True):
-            if labels.setdefault(int(index), str(label)) != str(label):
-                raise UserError(f"{path}: label {index} is {label!r} here and {labels[int(index)]!r} elsewhere")
-    return {0: "background"} | dict(sorted(labels.items())) if labels else {}
-
-
-def read_sidecar(root: Path, image: Path) -> dict[str, object]:
-    """Metadata of an image by the inheritance principle: files nearer to the image win."""
-    name = parse_name(image)
-    merged: dict[str, object] = {}
-    folders = [f for f in (image.parent, *image.parent.parents) if f == root or root in f.parents]
-    for folder in reversed(folders):
-        fitting = []
-        for path in folder.glob(f"*{name.suffix}.json"):
-            other = parse_name(path)
-            if other.suffix == name.suffix and other.entities.items() <= name.entities.items():
-                fitting.append((len(other.entities), path))
-        for _, path in sorted(fitting):
-            try:
-                merged.update(json.loads(path.read_text(encoding="utf-8-sig")))
-            except (OSError, ValueError, TypeError):
-                continue  # a damaged sidecar takes nothing from the image
-    return merged
+def repetition_time(sidecar: dict[str, Any]) -> float | None:
+    """Seconds from volume to volume by a sidecar: ``RepetitionTime``, or the steps of a regular ``VolumeTiming``."""
+    step = sidecar.get("RepetitionTime")
+    if isinstance(step, (int, float)) and step > 0:
+        return float(step)
+    onsets = sidecar.get("VolumeTiming")
+    if isinstance(onsets, list) and len(onsets) > 1 and all(isinstance(t, (int, float)) for t in onsets):
+        steps = np.diff(onsets)
+        if steps.min() > 0 and np.ptp(steps) < REGULAR_S:
+            return float(np.median(steps))
+    return None

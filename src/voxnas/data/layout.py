@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,16 @@ class Candidate:
         Seconds between volumes by the sidecar.
     problem : str
         Why the scan cannot be used, if that is known already.
+    task, run, space : str
+        Entities of a BIDS name, empty where there is none.
+    preprocessed : bool or None
+        Whether the image is a derivative; None where the layout does not say.
+    events, confounds, anatomical : path or None
+        Table of events, table of confounds, and raw T1w image that belong to a run.
+    masks : tuple of path
+        Brain masks that may be the run's, likeliest first; the index takes the first on the run's grid.
+    sidecar : dict
+        Merged metadata of a run.
     """
 
     scan: str
@@ -46,6 +56,19 @@ class Candidate:
     last_axis: LastAxis = "none"
     repetition_time: float | None = None
     problem: str = ""
+    task: str = ""
+    run: str = ""
+    space: str = ""
+    preprocessed: bool | None = None
+    events: Path | None = None
+    confounds: Path | None = None
+    masks: tuple[Path, ...] = ()
+    anatomical: Path | None = None
+    sidecar: dict[str, Any] = field(default_factory=dict)
+
+
+# Which of all candidates are looked at more closely: those that a limit draws, or that a job of several reads.
+Pick = Callable[[list[Candidate]], list[Candidate]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +78,7 @@ class Layout:
     Attributes
     ----------
     kind : str
-        ``msd``, ``bids``, ``npz`` or ``files``.
+        ``msd``, ``bids``, ``npz``, ``timeseries`` or ``files``.
     name : str
         Name of the data set.
     candidates : list of Candidate
@@ -64,6 +87,10 @@ class Layout:
         Names of the image channels.
     labels : dict of int to str
         Names of the label values; empty where the data set does not give them.
+    atlas : path or None
+        Label image of the regions whose series the scans are.
+    regions : list of int
+        Value in the atlas of each column of the series.
     """
 
     kind: str
@@ -71,6 +98,8 @@ class Layout:
     candidates: list[Candidate]
     channels: list[str]
     labels: dict[int, str] = field(default_factory=dict)
+    atlas: Path | None = None
+    regions: list[int] = field(default_factory=list)
 
 
 def read_description(path: Path) -> dict[str, Any]:

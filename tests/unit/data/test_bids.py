@@ -5,7 +5,11 @@ import pytest
 
 from voxnas.core.errors import UserError
 from voxnas.core.settings import DataSettings
-from voxnas.data.bids import parse_name, read_bids, read_label_names, read_participants, read_sidecar
+from voxnas.data.bids import read_bids
+from voxnas.data.bids_files import BidsFiles
+from voxnas.data.bids_names import parse_name
+from voxnas.data.label_maps import read_label_names
+from voxnas.data.participants import read_participants
 
 PEOPLE = (
     "participant_id\tcode\tage\tgroup\tsite\n"
@@ -155,7 +159,7 @@ def test_time_is_known_by_suffix_or_sidecar_and_metadata_is_inherited(tree):
     (tree / "task-rest_bold.json").write_text(json.dumps({"RepetitionTime": 3, "TaskName": "rest"}))
     (tree / "task-nback_bold.json").write_text(json.dumps({"RepetitionTime": 9}))
     (tree / "bold.json").write_text("{broken")
-    assert read_sidecar(tree, image) == {"RepetitionTime": 3, "TaskName": "rest"}
+    assert BidsFiles(tree).sidecar(image) == {"RepetitionTime": 3, "TaskName": "rest"}
     (image.parent / "sub-01_task-rest_bold.json").write_text(json.dumps({"RepetitionTime": 2.5}))
     bold = scans(read_bids(tree, None, DataSettings(suffix="bold")))["sub-01_task-rest"]
     assert (bold.last_axis, bold.repetition_time) == ("time", 2.5)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from voxnas.core.errors import ScanError
-from voxnas.data.quality import check_bold, check_volumes, check_voxels
+from voxnas.data.quality import VoxelChecks
 from voxnas.io.nifti import (
     check_integrity,
     header_facts,
@@ -218,7 +218,7 @@ def test_voxels_that_are_not_finite_become_zero(tmp_path):
     loaded, _ = load_array(path)
     assert np.isfinite(loaded).all()
     assert (loaded[0, 0, :3] == 0).all()
-    assert check_voxels(array) == ["2 of 210 voxels are not finite, read as 0"]
+    assert looked_at(array[..., None]).voxels() == ["2 of 210 voxels are not finite, read as 0"]
 
 
 def test_labels_are_rounded_not_cut(tmp_path):
@@ -289,18 +289,27 @@ def test_shift_is_measured_in_voxels_at_the_farthest_corner():
     assert shift_in_voxels(np.eye(4), np.diag([1.1, 1, 1, 1]), (11, 2, 2)) == pytest.approx(1.0)
 
 
+def looked_at(array):
+    """The checks of all volumes of an array (X, Y, Z) or (X, Y, Z, T)."""
+    checks = VoxelChecks()
+    for volume in np.moveaxis(array.reshape(*array.shape[:3], -1), -1, 0):
+        checks.add(volume)
+    return checks
+
+
 def test_faults_of_a_bold_series_are_named():
     series = np.random.default_rng(0).integers(1, 99, (4, 4, 4, 12)).astype(np.int16)
-    assert check_bold(series, 2.0, None) == []
+    assert looked_at(series).bold(2.0, None) == []
     series[..., 3] = 0
     series[..., 8:] = series[..., 7:8]
-    assert check_volumes(series) == [
+    checks = looked_at(series)
+    assert checks.volumes() == [
         "volume 3 all zero (dropped)",
         "volume 8-11 the same as the one before (frozen)",
     ]
-    assert "no repetition time" in check_bold(series, 0.0, None)[-1]
-    assert "2 s in the header and 2.5 s in the sidecar" in check_bold(series, 2.0, 2.5)[-1]
-    assert len(check_bold(series, 0.0, 2.5)) == 2
+    assert "no repetition time" in checks.bold(0.0, None)[-1]
+    assert "2 s in the header and 2.5 s in the sidecar" in checks.bold(2.0, 2.5)[-1]
+    assert len(checks.bold(0.0, 2.5)) == 2
 
 
 # What the manifest of nifti_robustness says of each file, as this module answers it: words of the
@@ -356,9 +365,10 @@ def test_every_file_of_the_manifest_is_handled_as_it_says(data_root):
         check_integrity(folder / name)
         image = open_image(folder / name)
         stored = np.asanyarray(image.dataobj)
-        warnings = [*header_facts(image).warnings, *check_voxels(stored)]
+        checks = looked_at(stored)
+        warnings = [*header_facts(image).warnings, *checks.voxels()]
         if "bold" in name:
-            warnings += check_bold(stored, float(image.header.get_zooms()[3]), None)
+            warnings += checks.bold(float(image.header.get_zooms()[3]), None)
         assert any(words in w for w in warnings), (name, warnings)
         assert np.isfinite(load_array(folder / name)[0]).all()
     for name, shape in RIGHT.items():

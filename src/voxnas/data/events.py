@@ -1,0 +1,106 @@
+"""Events of a run, and which of them each volume shows.
+
+A volume shows an event some seconds after it began: the haemodynamic response peaks after about 5 s
+(Glover 1999, NeuroImage 9). So the label of a volume is that of the event that was on `delay` seconds before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from voxnas.core.errors import ScanError, UserError
+from voxnas.data.layout import choose
+from voxnas.data.participants import MISSING
+from voxnas.io.tables import read_table
+
+DEFAULT_COLUMN = "trial_type"
+SLACK_S = 1e-6  # times in tables are rounded
+
+
+def read_events(path: str | Path) -> pd.DataFrame:
+    """Read a table of events.
+
+    Returns
+    -------
+    DataFrame
+        ``onset`` and ``duration`` in seconds, sorted by onset; all other columns are texts, None where missing.
+
+    Raises
+    ------
+    ScanError
+        If the table cannot be read, lacks a column, or an onset or duration is no number (a missing
+        duration is 0, a negative one an error).
+    """
+    try:
+        table = read_table(path, {"onset": str, "duration": str})
+    except UserError as error:
+        raise ScanError(error.what, error.remedy) from None
+    table = table.apply(lambda column: column.map(lambda v: None if pd.isna(v) or v.strip() in MISSING else v.strip()))
+    times = {}
+    for column in ("onset", "duration"):
+        texts = table[column].fillna("0") if column == "duration" else table[column]
+        times[column] = pd.to_numeric(texts, errors="coerce")
+        bad = ~np.isfinite(times[column].to_numpy(float))
+        if column == "duration":
+            bad |= times[column].to_numpy() < 0
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ScanError(f"{path}: row {row + 1}: {column} is {table[column].iloc[row]!r}",
+                            "onset and duration are seconds; a duration is 0 or more")  # fmt: skip
+    return table.assign(**times).sort_values("onset", kind="stable", ignore_index=True)
+
+
+def event_types(events: pd.DataFrame, column: str, path: str | Path) -> list[str]:
+    """Sorted kinds of events by a column; a ScanError names the columns that there are."""
+    if column not in events:
+        raise ScanError(
+            f"{path} has no column {column!r} (data.target)",
+            choose(column, set(map(str, events)) - {"onset", "duration"}),
+        )
+    return sorted(events[column].dropna().unique())
+
+
+def volume_labels(
+    events: pd.DataFrame, column: str, frames: int, repetition_time: float, dropped: int, delay: float
+) -> list[str | None]:
+    """The event that each volume shows.
+
+    Volume k, counted after the dropped ones, was begun at (k + dropped) x repetition_time. It shows the event
+    with onset <= time - delay < onset + duration; of several, the one that began last. An event too short
+    to meet any volume so is given the one nearest to its middle.
+
+    Parameters
+    ----------
+    events : DataFrame
+        From :func:`read_events`.
+    column : str
+        Column with the kind of event; rows without one count as no event.
+    frames : int
+        Number of volumes, without the dropped ones.
+    repetition_time : float
+        Seconds from volume to volume.
+    dropped : int
+        Volumes that were left out at the start (non-steady state).
+    delay : float
+        Seconds from an event to its response.
+
+    Returns
+    -------
+    list of str or None
+        One a volume; None where there was no event (rest).
+    """
+    times = (np.arange(frames) + dropped) * repetition_time - delay
+    labels: list[str | None] = [None] * frames
+    for event in events[events[column].notna()].to_dict("records"):
+        start, end = event["onset"], event["onset"] + event["duration"]
+        shown = np.flatnonzero((times >= start - SLACK_S) & (times < end - SLACK_S))
+        if not shown.size and frames:
+            middle = (start + end) / 2
+            nearest = int(np.argmin(np.abs(times - middle)))
+            shown = np.array([nearest] if abs(times[nearest] - middle) <= repetition_time / 2 + SLACK_S else [], int)
+        for k in shown:
+            labels[k] = event[column]
+    return labels

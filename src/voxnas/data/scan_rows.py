@@ -1,0 +1,272 @@
+"""One row of the index: a scan is opened, read to its end once, and its facts and doubts are written down."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from voxnas.core.errors import ScanError
+from voxnas.data.events import event_types, read_events
+from voxnas.data.layout import Candidate, Layout
+from voxnas.data.quality import VoxelChecks
+from voxnas.data.timeseries import read_series
+from voxnas.io.nifti import SHIFT_TOLERANCE, HeaderFacts, header_facts, load_label, open_image, shift_in_voxels
+from voxnas.io.nifti_stream import read_volumes
+from voxnas.io.npz import is_volume, read_volume
+
+COLUMNS = [
+    *("scan", "participant", "session", "site", "image", "label", "shape", "spacing", "orientation", "dtype"),
+    *("channels", "frames", "target", "sha256", "warnings"),
+    *("task", "run", "repetition_time", "events", "confounds", "mask", "anatomical", "space", "preprocessed"),
+    *("content", "anatomical_sha256"),
+]
+# Columns whose values are numbers.
+DTYPES: dict[str, type | str] = {"channels": int, "frames": int, "repetition_time": float}
+MAX_LABELS = 1000  # more values than this is an image, not a label map
+MIN_FRAMES = 2
+
+
+def read_scan(
+    candidate: Candidate, layout: Layout, task: str | None, events_column: str | None = None
+) -> tuple[dict[str, Any], list[Any]]:
+    """Row of one scan, and what can be told apart in it: label values (segmentation), kinds of events (volumes).
+
+    Parameters
+    ----------
+    candidate : Candidate
+        The scan.
+    layout : Layout
+        The data set that it is of.
+    task : str or None
+        What the scan is for.
+    events_column : str, optional
+        Column of the events with the target of each volume, where volumes have one.
+
+    Raises
+    ------
+    ScanError
+        If the scan cannot be used.
+    """
+    first = candidate.images[0]
+    if candidate.problem:
+        raise ScanError(f"{first}: {candidate.problem}")
+    if any(c in str(p) for p in candidate.images for c in ";\t\n"):
+        raise ScanError(f"{first}: the path holds a semicolon, tab or line break", "rename it")
+    reader = _read_series_scan if layout.kind == "timeseries" else _read_image_scan
+    row, found, warnings = reader(candidate, layout, task)
+    if events_column is not None:
+        found = _kinds_of_events(candidate, events_column)
+    names = {key: getattr(candidate, key) or None for key in ("session", "site", "task", "run", "space")}
+    paths = {key: getattr(candidate, key) for key in ("events", "confounds", "anatomical")}
+    files = {key: str(path) if path else None for key, path in paths.items()}
+    told = None if candidate.preprocessed is None else "yes" if candidate.preprocessed else "no"
+    row |= {"scan": candidate.scan, "participant": candidate.participant, "target": candidate.target}
+    row |= names | files | {"preprocessed": told, "anatomical_sha256": _file_digest(candidate.anatomical)}
+    row["warnings"] = ";".join(w.replace(";", ",") for w in dict.fromkeys(warnings)) or None
+    return row, found
+
+
+def _kinds_of_events(candidate: Candidate, column: str) -> list[str]:
+    if candidate.events is None:
+        raise ScanError(f"{candidate.images[0]}: no *_events.tsv applies to it, and clips.unit is volume")
+    return event_types(read_events(candidate.events), column, candidate.events)
+
+
+Facts = tuple[dict[str, Any], list[Any], list[str]]  # entries of the row, what can be told apart, doubts
+
+
+def _read_series_scan(candidate: Candidate, layout: Layout, task: str | None) -> Facts:
+    """Facts of the series of one scan."""
+    path = candidate.images[0]
+    series = read_series(path, candidate.scan)
+    frames, regions = series.shape
+    if layout.regions and regions != len(layout.regions):
+        raise ScanError(f"{path}: {candidate.scan} has {regions} regions, columns.json has {len(layout.regions)}")
+    if not np.isfinite(series).all():
+        raise ScanError(f"{path}: {candidate.scan} has values that are not finite")
+    still = int((np.ptp(series, axis=0) == 0).sum())
+    if frames < MIN_FRAMES or still == regions:
+        raise ScanError(f"{path}: {candidate.scan} has no change over time ({frames} volumes)")
+    warnings = [f"{still} of {regions} regions do not change over time"] if still else []
+    if candidate.repetition_time is None:
+        warnings.append("no repetition time in participants.tsv")
+    digest = hashlib.sha256(repr(series.shape).encode() + series.tobytes()).hexdigest()
+    row = {
+        "image": str(path),
+        "shape": str(regions),
+        "dtype": "float32",
+        "channels": 1,
+        "frames": frames,
+        "repetition_time": candidate.repetition_time,
+        "sha256": digest,
+        "content": digest,
+    }
+    return row, [], warnings
+
+
+def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> Facts:
+    """Facts of the images of one scan, and the label values in it."""
+    first, with_label = candidate.images[0], task == "segmentation"
+    image = open_image(first)
+    facts = header_facts(image)
+    warnings = list(facts.warnings)
+    channels, frames = _last_axis(candidate, facts, len(layout.channels))
+    if frames < MIN_FRAMES and layout.channels == ["bold"]:
+        raise ScanError(f"{first}: one volume, a run has several")
+    contents = []
+    for path in candidate.images:
+        other = open_image(path)
+        if other.shape[:3] != image.shape[:3]:
+            raise ScanError(f"{path}: shape {_times(other.shape[:3])}, but {first.name} has {_times(image.shape[:3])}")
+        _check_grid(path, first, other, image)
+        checks, doubts = _read_voxels(path, other, candidate)
+        contents.append(checks.content)
+        warnings += doubts
+    values: list[int] = []
+    if with_label and candidate.label is not None:
+        values = _check_label(candidate.label, first, image, layout.labels or None)
+        if values == [0]:
+            warnings.append("the label map is empty (no foreground)")
+    mask, doubts = _mask_of(candidate, first, image)
+    row: dict[str, Any] = {
+        "image": ";".join(map(str, candidate.images)),
+        "label": str(candidate.label) if with_label else None,
+        "shape": _times(facts.shape[:3]),
+        "spacing": "x".join(f"{s:.6g}" for s in facts.spacing) if facts.spacing else "?",
+        "orientation": facts.orientation,
+        "dtype": facts.dtype,
+        "channels": channels,
+        "frames": frames,
+        "sha256": _digest([*candidate.images, *([candidate.label] if with_label and candidate.label else [])]),
+        "content": contents[0] if len(contents) == 1 else _joined(contents),
+        "mask": str(mask) if mask else None,
+    }
+    if candidate.last_axis == "time":
+        row["repetition_time"] = candidate.repetition_time or header_step(image) or None
+    return row, values, warnings + doubts
+
+
+def _mask_of(candidate: Candidate, first: Path, image: nib.spatialimages.SpatialImage) -> tuple[Path | None, list[str]]:
+    """The likeliest brain mask on the run's grid; why there is none, where one was expected."""
+    doubts = []
+    for path in candidate.masks:
+        try:
+            mask = open_image(path)
+            if mask.shape[:3] != image.shape[:3]:
+                raise ScanError(
+                    f"{path}: shape {_times(mask.shape[:3])}, but {first.name} has {_times(image.shape[:3])}"
+                )
+            _check_grid(path, first, mask, image)
+        except ScanError as error:
+            doubts.append(f"mask not used: {error.what}")
+        else:
+            return path, []
+    if candidate.last_axis == "time" and candidate.preprocessed and not doubts:
+        doubts = ["no brain mask beside the preprocessed image"]
+    # Masks of other acquisitions of the same person are no reason to doubt a raw run.
+    return None, doubts if candidate.preprocessed else []
+
+
+def _last_axis(candidate: Candidate, facts: HeaderFacts, expected: int) -> tuple[int, int]:
+    """Numbers of channels and of frames; what the last axis means is never guessed from its length."""
+    first = candidate.images[0]
+    extent = facts.shape[3] if len(facts.shape) == 4 else 1
+    if len(candidate.images) > 1:
+        if extent > 1:
+            raise ScanError(f"{first}: a 4D image, but every channel has a file of its own")
+        return len(candidate.images), 1
+    if candidate.last_axis == "channel":
+        if extent != expected:
+            raise ScanError(f"{first}: {extent} channel(s) in the last axis, but dataset.json names {expected}")
+        return extent, 1
+    if candidate.last_axis == "time":
+        return 1, extent
+    if candidate.last_axis == "none" and extent > 1:
+        raise ScanError(f"{first}: 4D with {extent} volumes, but this kind of image has no time axis")
+    return 1, extent
+
+
+def header_step(image: nib.spatialimages.SpatialImage) -> float:
+    """Seconds from volume to volume by the header, 0 where it does not say."""
+    if len(image.shape) < 4:
+        return 0.0
+    zooms = image.header.get_zooms()
+    named = image.header.get_xyzt_units()[1] if isinstance(image.header, nib.Nifti1Header) else "sec"
+    return float(zooms[3]) * {"msec": 1e-3, "usec": 1e-6}.get(named, 1.0) if len(zooms) > 3 else 0.0
+
+
+def _read_voxels(
+    path: Path, image: nib.spatialimages.SpatialImage, candidate: Candidate
+) -> tuple[VoxelChecks, list[str]]:
+    """One pass over a file, volume by volume, and the doubts about it."""
+    checks, count = VoxelChecks(), 0
+    for volume in read_volumes(image, path):
+        checks.add(volume)
+        count += 1
+    warnings = checks.voxels()
+    if count == 1 or checks.constant:
+        return checks, warnings
+    if candidate.last_axis == "unknown":
+        warnings.append(f"4D with {count} volumes, channels or time is not known here")
+    if candidate.last_axis != "time":
+        return checks, warnings + checks.volumes()
+    return checks, warnings + checks.bold(header_step(image), candidate.repetition_time)
+
+
+def _check_label(
+    path: Path, first: Path, image: nib.spatialimages.SpatialImage, known: Collection[int] | None
+) -> list[int]:
+    """Values of a label map that fits its image; ScanError if it does not."""
+    label = open_image(path)
+    if label.shape[:3] != image.shape[:3]:
+        raise ScanError(
+            f"{path}: shape {_times(label.shape[:3])} differs from {_times(image.shape[:3])} of its image {first.name}"
+        )
+    _check_grid(path, first, label, image)
+    values = [int(v) for v in np.unique(load_label(path, known))]
+    if len(values) > MAX_LABELS:
+        raise ScanError(f"{path}: {len(values)} different values, this is not a label map")
+    return values
+
+
+def _check_grid(
+    path: Path, first: Path, other: nib.spatialimages.SpatialImage, image: nib.spatialimages.SpatialImage
+) -> None:
+    """Raise if two files of one shape lie in different places."""
+    shift = shift_in_voxels(image.affine, other.affine, image.shape[:3])
+    if shift > SHIFT_TOLERANCE:
+        raise ScanError(f"{path}: lies {shift:.3g} voxels away from {first.name} (their affines differ)")
+
+
+def _times(shape: Collection[int]) -> str:
+    return "x".join(str(int(n)) for n in shape)
+
+
+def _joined(contents: list[str | None]) -> str | None:
+    """One digest of the contents of several channels; None if one of them is constant."""
+    texts = [c for c in contents if c is not None]
+    return hashlib.sha256("".join(texts).encode()).hexdigest() if len(texts) == len(contents) else None
+
+
+@lru_cache(maxsize=64)
+def _file_digest(path: Path | None) -> str | None:
+    """SHA-256 of a file that several runs share; None where there is none."""
+    return _digest([path]) if path else None
+
+
+def _digest(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        if is_volume(path):
+            digest.update(read_volume(path).tobytes())
+            continue
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()
