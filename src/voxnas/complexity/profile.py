@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from voxnas.complexity.analytic import analyze
@@ -16,6 +15,7 @@ from voxnas.core.architecture import AnyArchitecture, Linear
 from voxnas.core.views import input_shape, input_size
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device, synchronize
+from voxnas.nn.linear import LinearModel
 from voxnas.nn.precision import autocast
 
 STEPS = 5  # timed training steps, which take several times as long as a prediction
@@ -53,7 +53,7 @@ def profile_network(
     memory: dict[str, float | None] = {"inference": None, "training": None}
     step = None
     if isinstance(architecture, Linear):
-        network: torch.nn.Module = _linear_network(architecture, size)
+        network: torch.nn.Module = LinearModel(architecture, size)
         precision = "float32"
     else:
         network, precision = build_network(architecture), training["precision"]
@@ -104,11 +104,3 @@ def _energy(
 
     used = measure_energy(train, counter)
     return {"inference": measure_energy(predict, counter), "training": None if used is None else used / several[0]}
-
-
-def _linear_network(architecture: Linear, size: tuple[int, int, int]) -> torch.nn.Module:
-    """What the linear baseline computes: averages of voxels, and one weighted sum of them an output."""
-    inputs = architecture.in_channels * int(np.prod(size))
-    return torch.nn.Sequential(
-        torch.nn.AdaptiveAvgPool3d(size), torch.nn.Flatten(), torch.nn.Linear(inputs, architecture.out_channels)
-    )

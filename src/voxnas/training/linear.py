@@ -1,116 +1,251 @@
-"""The linear baseline: ridge or logistic regression on voxels averaged to a coarse grid.
+"""Linear baselines: ridge regression, logistic regression and support vectors on what :class:`LinearModel` weighs.
 
-Fitted by scikit-learn in closed form or to convergence, with the regularisation chosen by
-cross-validation inside the training folds; kept and applied as a linear layer of torch, so that
-prediction needs no scikit-learn and no pickle.
+Fitted by scikit-learn, with the standardisation of the features and the strength of the regularisation inside the
+training folds: the inner folds keep apart what the study's splits keep apart (participants, sites, runs). Kept and
+applied as a linear layer of torch, so that prediction needs no scikit-learn and no pickle.
+
+All three penalise the squared length of the weights, so that a rotation of the features changes nothing. Where there
+are more features than samples (19,900 pairs of 200 regions, some hundred participants) they are fitted in the space
+that the samples span, which has as many dimensions as there are samples (Hastie & Tibshirani 2004, Biostatistics).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from voxnas.core.architecture import Linear
+from voxnas.core.errors import UserError
 from voxnas.core.linear_baselines import linear_size
 from voxnas.data.dataset import StudyData
+from voxnas.nn.linear import LinearModel
 from voxnas.training.sampler import centred_start, crop_or_pad
 from voxnas.training.targets import Targets
 
-RIDGE_ALPHAS = np.logspace(-1, 6, 15)
-LOGISTIC_CS = np.logspace(-6, 2, 9)
+STRENGTHS = {"ridge": np.logspace(-1, 6, 15), "logistic": np.logspace(-6, 2, 9), "svm": np.logspace(-7, 1, 9)}
 INNER_FOLDS = 5
+RANK = 1e-10  # of the largest eigenvalue: directions below hold rounding errors alone
+TEMPERATURES = (1e-2, 1e3)
+NEVER = 1e3  # how far the score of a class that was not seen lies below those of the others
+
+Folds = list[tuple[np.ndarray, np.ndarray]]
 
 
-class LinearModel(nn.Module):
-    """Average pooling to a grid, then a linear layer.
-
-    Parameters
-    ----------
-    channels, outputs : int
-        Of the image and of the prediction.
-    grid : 3 ints
-        Size (D, H, W) after pooling.
-    """
-
-    grid: Tensor
-
-    def __init__(self, channels: int, outputs: int, grid: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.register_buffer("grid", torch.tensor(grid))
-        self.linear = nn.Linear(channels * grid[0] * grid[1] * grid[2], outputs)
-
-    @classmethod
-    def empty(cls, architecture: Linear, tensors: Mapping[str, Tensor]) -> LinearModel:
-        """A model of the size that the saved tensors have."""
-        d, h, w = tensors["grid"].tolist()
-        return cls(architecture.in_channels, architecture.out_channels, (d, h, w))
-
-    def features(self, x: Tensor) -> Tensor:
-        """Averages over the coarse voxels, (B, C, D, H, W) to (B, F)."""
-        return F.adaptive_avg_pool3d(x, tuple(self.grid.tolist())).flatten(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits or values, (B, C, D, H, W) to (B, K); in float32 always, for it costs nothing."""
-        with torch.autocast(x.device.type, enabled=False):
-            return self.linear(self.features(x))
-
-
-def fit_linear(architecture: Linear, data: StudyData, scans: list[str], targets: Targets, seed: int) -> LinearModel:
-    """Fit the baseline on the training scans.
+def fit_linear(architecture: Linear, data: StudyData, scans: Sequence[str], targets: Targets, seed: int) -> LinearModel:
+    """Fit a linear baseline on the training scans.
 
     Parameters
     ----------
     architecture : Linear
-        Says the size of the coarse voxels.
+        Says what is weighed, and by which model.
     data : StudyData
-    scans : list of str
+        Of the architecture's view.
+    scans : sequence of str
         The training scans; the inner cross-validation stays within them.
     targets : Targets
         Classification, or regression (the model predicts standardised values).
     seed : int
         Of the inner folds.
-    """
-    from sklearn.linear_model import LogisticRegression, Ridge
-    from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    model = LinearModel(architecture.in_channels, architecture.out_channels, linear_size(architecture, data.plan))
+    Raises
+    ------
+    UserError
+        If all training samples are of one class.
+    """
+    model = LinearModel(architecture, linear_size(architecture, data.plan))
     patch = data.plan["patch"]
+    samples = data.samples(scans)
+    features = np.empty((len(samples), model.linear.in_features), np.float32)
     with torch.inference_mode():
-        rows = []
-        for scan in scans:
-            image = data.image(scan)
-            rows.append(model.features(crop_or_pad(image, centred_start(image.shape[1:], patch), patch)[None])[0])
-        features = torch.stack(rows).double().numpy()
-    truth = torch.stack([targets.encode(data.target(scan)) for scan in scans]).numpy()
-    if targets.task == "classification":
-        folds = min(INNER_FOLDS, int(np.bincount(truth, minlength=len(targets.classes))[np.unique(truth)].min()))
-        estimator, grid, score = (
-            LogisticRegression(max_iter=2000),
-            {"logisticregression__C": LOGISTIC_CS},
-            "neg_log_loss",
+        for row, sample in enumerate(samples):
+            x = data.input(sample)
+            x = crop_or_pad(x, centred_start(x.shape[-3:], patch), patch)
+            features[row] = model.features(x[None])[0].numpy()
+    truth = torch.stack([targets.encode(sample.target) for sample in samples]).double().numpy()
+    classes = len(targets.classes) if targets.task == "classification" else 0
+    if classes and len(np.unique(truth)) < 2:
+        raise UserError(
+            f"all {len(samples)} training samples have the target {samples[0].target!r}",
+            "give splits.folds scans of two classes outside every fold",
         )
-        inner = StratifiedKFold(folds, shuffle=True, random_state=seed) if folds > 1 else None
-    else:
-        estimator, grid, score = Ridge(), {"ridge__alpha": RIDGE_ALPHAS}, "neg_mean_squared_error"
-        inner = KFold(min(INNER_FOLDS, len(scans)), shuffle=True, random_state=seed)
-    pipeline = make_pipeline(StandardScaler(), estimator)
-    if inner is not None:
-        # A class with a single scan leaves nothing to choose the regularisation by.
-        pipeline = GridSearchCV(pipeline, grid, cv=inner, scoring=score).fit(features, truth).best_estimator_
-    else:
-        pipeline.fit(features, truth)
-    scaler, fitted = pipeline[0], pipeline[1]
-    weight = np.atleast_2d(fitted.coef_) / scaler.scale_
-    bias = np.atleast_1d(fitted.intercept_) - weight @ scaler.mean_
-    if targets.task == "classification" and len(weight) == 1:
-        weight, bias = np.vstack([0 * weight, weight]), np.concatenate([[0.0], bias])
+    name = architecture.model
+    if name == "auto":
+        name = "logistic" if classes else "ridge"
+    folds = inner_folds(truth, [sample.unit for sample in samples], classes, seed)
+    weight, bias = fit_weights(features, truth, name, classes, folds)
     with torch.no_grad():
         model.linear.weight.copy_(torch.from_numpy(weight))
         model.linear.bias.copy_(torch.from_numpy(bias))
     return model.eval()
+
+
+def inner_folds(truth: np.ndarray, units: Sequence[str], classes: int, seed: int) -> Folds:
+    """Folds of the training samples that keep units whole, for classes with equal shares of each as far as possible.
+
+    Parameters
+    ----------
+    truth : ndarray, (N,)
+        Numbers of the classes, or values.
+    units : sequence of str, (N,)
+        What must not be split.
+    classes : int
+        How many; 0 for values.
+    seed : int
+
+    Returns
+    -------
+    list of (training, left out)
+        Positions; no fold at all where a class has a single unit, which leaves nothing to choose by.
+    """
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    groups = np.unique(np.asarray(units), return_inverse=True)[1]
+    holders = [len(set(groups[truth == k])) for k in np.unique(truth)] if classes else [len(set(groups))]
+    count = min(INNER_FOLDS, *holders, len(set(groups)))
+    if count < 2:
+        return []
+    kind = StratifiedGroupKFold if classes else GroupKFold
+    splitter = kind(count, shuffle=True, random_state=seed)
+    return list(splitter.split(np.zeros(len(truth)), truth, groups))
+
+
+def fit_weights(
+    features: np.ndarray, truth: np.ndarray, name: str, classes: int, folds: Folds
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and biases of a model whose strength of regularisation the folds choose.
+
+    By the squared error of the values that are left out, or by the log loss of the classes. Scores of ridge and support
+    vectors are no probabilities: they are multiplied by the temperature of least log loss on what is left out (Guo
+    et al. 2017, ICML), which changes no order.
+
+    Parameters
+    ----------
+    features : ndarray, (N, F)
+    truth : ndarray, (N,)
+        Numbers of the classes, or values.
+    name : str
+        ``ridge``, ``logistic`` or ``svm``.
+    classes : int
+        How many; 0 for values.
+    folds : list of (training, left out)
+        Without any the strength is 1.
+
+    Returns
+    -------
+    weight : ndarray, (K, F)
+        Of logits, or of the value (K = 1).
+    bias : ndarray, (K,)
+    """
+    strengths = STRENGTHS[name]
+    scores = np.full((len(strengths), len(truth), max(classes, 1)), np.nan)
+    for training, left_out in folds:
+        part = _Space.of(features[training])
+        if classes:  # nothing can be learnt of a class that this fold leaves out as a whole
+            left_out = left_out[np.isin(truth[left_out], truth[training])]
+        away = part.project(features[left_out])
+        for row, strength in enumerate(strengths):
+            weight, bias = _solve(name, classes, strength, part.samples, truth[training])
+            scores[row, left_out] = away @ weight.T + bias
+    strength, temperature = 1.0, 1.0
+    if folds:
+        judged = [_judge(found, truth, classes, name != "logistic") for found in scores]
+        best = int(np.argmin([loss for loss, _ in judged]))
+        strength, temperature = strengths[best], judged[best][1]
+    space = _Space.of(features)
+    weight, bias = _solve(name, classes, strength, space.samples, truth)
+    weight, bias = space.back(temperature * weight, temperature * bias)
+    return weight, bias
+
+
+class _Space(NamedTuple):
+    """Standardised features, where there are more of them than samples in the space that the samples span."""
+
+    samples: np.ndarray  # (N, R)
+    mean: np.ndarray  # (F,)
+    scale: np.ndarray  # (F,)
+    axes: np.ndarray | None  # (F, R), orthonormal
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> _Space:
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler().fit(features)
+        standard = scaler.transform(features)
+        if features.shape[1] <= len(features):
+            return cls(standard.astype(np.float64), scaler.mean_, scaler.scale_, None)
+        values, vectors = np.linalg.eigh((standard @ standard.T).astype(np.float64))
+        kept = values > RANK * max(values[-1], np.finfo(float).tiny)
+        lengths = np.sqrt(values[kept])
+        axes = standard.T @ (vectors[:, kept] / lengths).astype(standard.dtype)
+        return cls(vectors[:, kept] * lengths, scaler.mean_, scaler.scale_, axes)
+
+    def project(self, features: np.ndarray) -> np.ndarray:
+        """Further samples in the same space, (M, F) to (M, R)."""
+        standard = ((features - self.mean) / self.scale).astype(features.dtype)
+        return (standard if self.axes is None else standard @ self.axes).astype(np.float64)
+
+    def back(self, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the features from those of the space."""
+        weight = (weight if self.axes is None else weight @ self.axes.T) / self.scale
+        return weight, bias - weight @ self.mean
+
+
+def _solve(
+    name: str, classes: int, strength: float, samples: np.ndarray, truth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (K, R) and biases (K,) of scikit-learn's model; a class without samples has the score of none."""
+    fitted = MODELS[name, bool(classes)](strength).fit(samples, truth)
+    weight, bias = np.atleast_2d(fitted.coef_), np.atleast_1d(fitted.intercept_)
+    if not classes:
+        return weight, bias
+    if len(weight) == 1:  # two classes have one score, that of the second
+        weight, bias = np.vstack([0 * weight, weight]), np.concatenate([[0.0], bias])
+    known = fitted.classes_.astype(int)
+    all_weights, all_biases = np.zeros((classes, samples.shape[1])), np.full(classes, bias.min() - NEVER)
+    all_weights[known], all_biases[known] = weight, bias
+    return all_weights, all_biases
+
+
+def _model(kind: str, **options: Any) -> Callable[[float], Any]:
+    """A constructor by the strength; ridge names it by its reciprocal."""
+
+    def make(strength: float) -> Any:
+        from sklearn import linear_model, svm
+
+        where = svm if kind.startswith("LinearSV") else linear_model
+        name = "alpha" if kind.startswith("Ridge") else "C"
+        return getattr(where, kind)(**{name: strength}, **options)
+
+    return make
+
+
+MODELS = {
+    ("ridge", True): _model("RidgeClassifier"),
+    ("ridge", False): _model("Ridge"),
+    ("logistic", True): _model("LogisticRegression", max_iter=2000),
+    ("svm", True): _model("LinearSVC", dual=False),
+    ("svm", False): _model("LinearSVR", dual=False, loss="squared_epsilon_insensitive"),
+}
+
+
+def _judge(scores: np.ndarray, truth: np.ndarray, classes: int, calibrate: bool) -> tuple[float, float]:
+    """Loss of scores (N, K) that were left out, and the temperature at which they have it; NaN is not judged."""
+    known = np.isfinite(scores).all(1)
+    scores, truth = scores[known], truth[known]
+    if not classes:
+        return float(np.mean((scores[:, 0] - truth) ** 2)), 1.0
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    rows = np.arange(len(truth))
+
+    def loss(log_temperature: float) -> float:
+        return float(-log_softmax(np.exp(log_temperature) * scores, axis=1)[rows, truth.astype(int)].mean())
+
+    if not calibrate:
+        return loss(0.0), 1.0
+    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
+    return float(found.fun), float(np.exp(found.x))
