@@ -73,7 +73,7 @@ class Model:
         from voxnas.data.preprocess import preprocess_scan
 
         prepared = preprocess_scan(files, None, self.plan)
-        members = self._predictor(torch.from_numpy(prepared.image))
+        members = self._predictor([torch.from_numpy(prepared.image)])
         return np.mean(members, axis=0), prepared.geometry
 
     def segment(self, files: Sequence[Path], output: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,10 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
+
+if TYPE_CHECKING:
+    from voxnas.benchmark.predictor import Predictor
+    from voxnas.data.dataset import StudyData
 
 ENSEMBLE = "ensemble"
 
@@ -56,7 +60,7 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     if missing:
         raise UserError(f"{missing[0]} does not exist", "train the network first")
 
-    data = StudyData(paths)
+    data = StudyData(paths, network.architecture.view)
     table = read_table(paths.scans, {"scan": str, "participant": str, "label": str})
     scans = {row["scan"]: row for row in table.to_dict("records")}
     predictor = Predictor(
@@ -64,42 +68,80 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     )
     test = open_test(paths, "evaluate", key)
     data.unlock(test)
+    test = data.usable(test)
     (paths.cases(key).parent / "predictions").mkdir(parents=True, exist_ok=True)
-
-    rows: list[dict[str, Any]] = []
+    score = _segmentations if data.plan["task"] == "segmentation" else _vectors
     began = time.monotonic()
-    for number, scan in enumerate(test, 1):
-        members = predictor(data.image(scan))
-        members.append(np.mean(members, axis=0))
-        scored = _scores(paths, spec, data, scans[scan], members, key)
-        for seed, scores in zip([*map(str, range(seeds)), ENSEMBLE], scored, strict=True):
-            rows.append({"key": key, "seed": seed, "scan": scan, "participant": scans[scan]["participant"], **scores})
-        left = (time.monotonic() - began) / number * (len(test) - number)
-        print(f"{key}: test scan {number}/{len(test)} {scan}, {left:.0f} s left", flush=True)
+    rows: list[dict[str, Any]] = []
+    for number, total, found in score(paths, spec, data, scans, test, predictor, key):
+        for seed, scores in zip([*map(str, range(seeds)), ENSEMBLE], found.scores, strict=True):
+            rows.append({"key": key, "seed": seed, "scan": found.case, "participant": found.unit, **scores})
+        left = (time.monotonic() - began) / number * (total - number)
+        print(f"{key}: test case {number}/{total} {found.case}, {left:.0f} s left", flush=True)
     return pd.DataFrame(rows)
 
 
-def _scores(
-    paths: StudyPaths, spec: dict[str, Any], data: Any, row: Mapping[Hashable, Any], members: list[np.ndarray], key: str
-) -> list[dict[str, Any]]:
-    """Scores of one scan for each member; the first member's label map is written."""
+class Scored(NamedTuple):
+    """A case with the scores of each member and of their ensemble; cases of one unit are not independent."""
+
+    case: str
+    unit: str
+    scores: list[dict[str, Any]]
+
+
+Scores = Iterator[tuple[int, int, Scored]]
+
+
+def _vectors(
+    paths: StudyPaths,
+    spec: dict[str, Any],
+    data: StudyData,
+    scans: Mapping[str, Mapping[Hashable, Any]],
+    test: Sequence[str],
+    predictor: Predictor,
+    key: str,
+) -> Scores:
+    """Class or value of each case: a scan, or a volume, run or participant of time series."""
+    from voxnas.benchmark.predictor import named_prediction
+    from voxnas.data.samples import by_case
+
+    samples = data.samples(test)
+    cases = by_case(samples)
+    for number, (case, positions) in enumerate(cases.items(), 1):
+        members = predictor([data.input(samples[p]) for p in positions])
+        first = samples[positions[0]]
+        rows = [
+            {"target": first.target, **named_prediction(v, data.plan)} for v in [*members, np.mean(members, axis=0)]
+        ]
+        if data.plan["task"] == "regression":
+            rows = [{**r, "absolute_error": abs(r["predicted"] - float(str(first.target)))} for r in rows]
+        unit = first.unit if data.timed else str(scans[first.scan]["participant"])
+        yield number, len(cases), Scored(case, unit, rows)
+
+
+def _segmentations(
+    paths: StudyPaths,
+    spec: dict[str, Any],
+    data: StudyData,
+    scans: Mapping[str, Mapping[Hashable, Any]],
+    test: Sequence[str],
+    predictor: Predictor,
+    key: str,
+) -> Scores:
+    """Overlap and surface distances of each scan; the first member's label map is written."""
     from voxnas.benchmark.metrics import segmentation_scores
-    from voxnas.benchmark.predictor import label_map, named_prediction
+    from voxnas.benchmark.predictor import label_map
     from voxnas.io.nifti import header_facts, load_label, open_image, save_like
 
-    plan = data.plan
-    if plan["task"] != "segmentation":
-        target = data.target(row["scan"])
-        rows = [{"target": target, **named_prediction(vector, plan)} for vector in members]
-        if plan["task"] == "regression":
-            rows = [{**r, "absolute_error": abs(r["predicted"] - float(target))} for r in rows]
-        return rows
-
-    labels = sorted(map(int, plan["labels"]))
-    truth = np.asarray(load_label(row["label"], labels))
-    reference = open_image(row["image"].split(";")[0])
-    # A file that does not say its voxel size is measured in voxels, as preprocessing read it.
-    spacing = header_facts(reference).spacing or (1.0, 1.0, 1.0)
-    maps = [label_map(p, data.geometry(row["scan"])) for p in members]
-    save_like(paths.cases(key).parent / "predictions" / f"{row['scan']}.nii.gz", maps[0], reference, maps[0].dtype)
-    return [segmentation_scores(m, truth, [k for k in labels if k], spacing, spec["nsd_tolerance_mm"]) for m in maps]
+    labels = sorted(map(int, data.plan["labels"]))
+    for number, scan in enumerate(test, 1):
+        members, row = predictor([data.image(scan)]), scans[scan]
+        truth = np.asarray(load_label(row["label"], labels))
+        reference = open_image(row["image"].split(";")[0])
+        # A file that does not say its voxel size is measured in voxels, as preprocessing read it.
+        spacing = header_facts(reference).spacing or (1.0, 1.0, 1.0)
+        maps = [label_map(p, data.geometry(scan)) for p in [*members, np.mean(members, axis=0)]]
+        save_like(paths.cases(key).parent / "predictions" / f"{scan}.nii.gz", maps[0], reference, maps[0].dtype)
+        foreground = [k for k in labels if k]
+        scored = [segmentation_scores(m, truth, foreground, spacing, spec["nsd_tolerance_mm"]) for m in maps]
+        yield number, len(test), Scored(scan, str(row["participant"]), scored)

@@ -46,12 +46,13 @@ class Predictor:
         self.plan, self.mirror, self.precision = plan, mirror, training["precision"]
         self.networks = [load_trained(architecture, path) for path in weights]
 
-    def __call__(self, image: Tensor) -> list[np.ndarray]:
-        """Predict one preprocessed scan with each network.
+    def __call__(self, inputs: Sequence[Tensor]) -> list[np.ndarray]:
+        """Predict one case with each network.
 
         Parameters
         ----------
-        image : Tensor, (C, D, H, W)
+        inputs : sequence of Tensor, (C, D, H, W) or (T, C, D, H, W)
+            The preprocessed scan (segmentation takes one), or the windows of a run, whose predictions are averaged.
 
         Returns
         -------
@@ -60,15 +61,16 @@ class Predictor:
             classification: class probabilities (K,); regression: the value (1,). Their mean over
             the list is the ensemble's prediction.
         """
-        from voxnas.training.inference import predict_probabilities, predict_vector
+        from voxnas.training.inference import predict_probabilities, predict_vectors
 
         patch, precision = self.plan["patch"], self.precision
         if self.plan["task"] == "segmentation":
+            (image,) = inputs
             return [predict_probabilities(n, image, patch, self.mirror, precision).numpy() for n in self.networks]
-        vectors = [predict_vector(n, image, patch, precision) for n in self.networks]
+        found = [predict_vectors(n, inputs, patch, precision) for n in self.networks]
         if self.plan["task"] == "classification":
-            vectors = [v.softmax(0) for v in vectors]
-        return [v.numpy() for v in vectors]
+            found = [rows.softmax(1) for rows in found]
+        return [rows.mean(0).numpy() for rows in found]
 
 
 def label_map(probabilities: np.ndarray, geometry: dict[str, Any]) -> np.ndarray:

@@ -27,7 +27,7 @@ def load_trained(architecture: AnyArchitecture, weights_path: str | Path) -> nn.
     """The network with its trained weights, ready for prediction on a GPU where there is one.
 
     For regression the attribute ``target_scale`` holds the mean and the deviation of the training
-    scans' values, with which :func:`predict_vector` gives values in the target's own units.
+    scans' values, with which :func:`predict_vectors` gives values in the target's own units.
 
     Raises
     ------
@@ -113,15 +113,17 @@ def _slide(forward: Callable[[Tensor], Tensor], x: Tensor, patch: Sequence[int])
 
 
 @torch.inference_mode()
-def predict_vector(network: nn.Module, image: Tensor, patch: Sequence[int], precision: str = "auto") -> Tensor:
-    """Logits of the classes, or the value in the target's units.
+def predict_vectors(
+    network: nn.Module, inputs: Sequence[Tensor], patch: Sequence[int], precision: str = "auto"
+) -> Tensor:
+    """Logits of the classes, or the values in the target's units (standardised while the network trains).
 
     Parameters
     ----------
     network : nn.Module
         In evaluation mode, on the device that is to predict.
-    image : Tensor, (C, D, H, W)
-        Preprocessed scan; cropped or padded about its middle to the patch.
+    inputs : sequence of Tensor, (C, D, H, W) or (T, C, D, H, W)
+        Cropped or padded about their middle to the patch.
     patch : 3 ints
         (D, H, W).
     precision : str
@@ -129,12 +131,12 @@ def predict_vector(network: nn.Module, image: Tensor, patch: Sequence[int], prec
 
     Returns
     -------
-    Tensor, (K,), float32
+    Tensor, (B, K), float32
         On the CPU.
     """
     device = device_of(network)
-    x = crop_or_pad(image, centred_start(image.shape[1:], patch), patch)[None].to(device)
+    x = torch.stack([crop_or_pad(x, centred_start(x.shape[-3:], patch), patch) for x in inputs]).to(device)
     with autocast(precision, device):
-        values = network(x)[0].float().cpu()
+        values = network(x).float().cpu()
     mean, sd = getattr(network, "target_scale", (0.0, 1.0))
     return values * sd + mean

@@ -20,7 +20,7 @@ from voxnas.training.distributed.base import Backend
 from voxnas.training.losses import LOSSES, supervised
 from voxnas.training.metrics import Validation
 from voxnas.training.optimizers import CLIP_NORM, build_optimizer, set_learning_rate
-from voxnas.training.sampler import PatchSampler
+from voxnas.training.prefetch import Prefetcher, Sampler
 from voxnas.training.schedules import learning_rate_factor
 from voxnas.training.state import Progress, StateRefused, load_state, save_state
 
@@ -75,7 +75,7 @@ def fit(
     network: nn.Module,
     job: TrainingJob,
     training: dict[str, Any],
-    sampler: PatchSampler,
+    sampler: Sampler,
     validate: Validation,
     backend: Backend,
     around: Surroundings,
@@ -112,12 +112,15 @@ def fit(
     over = _is_over(progress, goals, patience)
     started = saved = logged = time.monotonic()
     network.train()
+    batches = Prefetcher(sampler, ahead=device.type == "cuda")
     while not over:
         seen, total = progress.samples, goals[progress.rung]
         samples = range(seen, min(seen + batch_size, total))
         mine = backend.share(samples)
         # A process without a share still takes part in the exchange of gradients, with weight 0.
-        images, targets = (t.to(device, non_blocking=True) for t in sampler.batch(mine or samples[:1]))
+        after = range(samples.stop, min(samples.stop + batch_size, total))
+        batch = batches.batch(mine or samples[:1], backend.share(after) or after[:1])
+        images, targets = (t.to(device, non_blocking=True) for t in batch)
         rate = job.recipe.learning_rate * learning_rate_factor(job.recipe.schedule, seen / total)
         set_learning_rate(optimizer, rate)
         torch.manual_seed(derive_seed(job.seed, "step", seen, backend.rank))  # for dropout
@@ -140,12 +143,12 @@ def fit(
             if not math.isfinite(score):
                 return _diverged("score", score, progress, begun)
             _enter(progress, score, metrics, rate)
-            around.log(_line(progress, job.samples, len(sampler.scans), rate, started, begun))
+            around.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
             logged = time.monotonic()
         over = _is_over(progress, goals, patience)
         now = time.monotonic()
         if now - logged > LOG_SECONDS:
-            around.log(_line(progress, job.samples, len(sampler.scans), rate, started, begun))
+            around.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
             logged = now
         leaving = stops > 0 and not over
         if backend.rank == 0 and (leaving or (over and around.keep_state) or now - saved > around.checkpoint_seconds):
@@ -201,13 +204,13 @@ def _enter(progress: Progress, score: float, metrics: dict[str, float], rate: fl
     progress.best, progress.stale = (score, 0) if better else (progress.best, progress.stale + 1)
 
 
-def _line(progress: Progress, total: int, scans: int, rate: float, started: float, begun: int) -> str:
+def _line(progress: Progress, total: int, epoch: int, rate: float, started: float, begun: int) -> str:
     """Progress as a person reads it."""
     left = (time.monotonic() - started) / (progress.samples - begun) * (total - progress.samples)
     row = progress.curve[-1] if progress.curve else {}
     loss = progress.loss_sum / progress.loss_count if progress.loss_count else row["train_loss"]
     score = f"{row['val_score']:.4f}" if row else "-"
     return (
-        f"epoch {progress.samples / scans:6.1f}  samples {progress.samples}/{total}  loss {loss:.4f}  "
+        f"epoch {progress.samples / epoch:6.1f}  samples {progress.samples}/{total}  loss {loss:.4f}  "
         f"score {score}  learning rate {rate:.2e}  {left:.0f} s left"
     )

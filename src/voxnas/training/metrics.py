@@ -13,8 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from voxnas.data.dataset import StudyData
-from voxnas.training.inference import predict_probabilities, predict_vector
+from voxnas.data.samples import by_case
+from voxnas.training.inference import predict_probabilities, predict_vectors
 from voxnas.training.targets import Targets
+
+VALIDATION_BATCH = 16  # windows of runs that are predicted at once
 
 
 class Summing(Protocol):
@@ -78,8 +81,28 @@ def classification_scores(logits: np.ndarray, truth: np.ndarray) -> dict[str, fl
     return {"auc": area, "balanced_accuracy": float(np.mean(hits))}
 
 
+def mean_log_probabilities(logits: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
+    """Logarithm of the mean class probabilities of each group of samples.
+
+    Parameters
+    ----------
+    logits : ndarray, (N, K)
+    groups : sequence of sequence of int
+        Positions of the samples of each case.
+
+    Returns
+    -------
+    ndarray, (cases, K)
+    """
+    shifted = logits - logits.max(1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    return np.stack([np.logaddexp.reduce(logs[group], axis=0) - np.log(len(group)) for group in map(list, groups)])
+
+
 class Validation:
     """Scores a network on the scans of a fold, shared out among the processes.
+
+    Runs are predicted by their samples, whose predictions are averaged over each case.
 
     Parameters
     ----------
@@ -95,6 +118,8 @@ class Validation:
     def __init__(self, data: StudyData, scans: Sequence[str], targets: Targets, precision: str) -> None:
         self.data, self.scans, self.targets, self.precision = data, list(scans), targets, precision
         self.patch = [int(p) for p in data.plan["patch"]]
+        self.samples = [] if targets.task == "segmentation" else data.samples(scans)
+        self.batch = VALIDATION_BATCH if data.timed else 1
 
     def __call__(self, network: nn.Module, backend: Summing) -> tuple[float, dict[str, float]]:
         """Score the network.
@@ -109,19 +134,29 @@ class Validation:
         """
         training = network.training
         network.eval()
-        columns = {"segmentation": len(self.targets.labels) - 1, "classification": len(self.targets.classes)}
-        rows = torch.zeros(len(self.scans), columns.get(self.targets.task, 1), dtype=torch.float64)
-        for i in range(backend.rank, len(self.scans), backend.size):
-            rows[i] = torch.tensor(self._row(network, self.scans[i]), dtype=torch.float64)
+        segments = self.targets.task == "segmentation"
+        rows = self._maps(network, backend) if segments else self._vectors(network, backend)
         network.train(training)
         return self._summary(backend.sum(rows).numpy())
 
-    def _row(self, network: nn.Module, scan: str) -> list[float]:
-        image = self.data.image(scan)
-        if self.targets.task == "segmentation":
-            probabilities = predict_probabilities(network, image, self.patch, (), self.precision)
-            return dice_per_label(probabilities.argmax(0), self.data.label(scan), len(self.targets.labels))
-        return predict_vector(network, image, self.patch, self.precision).tolist()
+    def _maps(self, network: nn.Module, backend: Summing) -> Tensor:
+        """Dice of each scan and label; the rows of other processes are 0."""
+        rows = torch.zeros(len(self.scans), len(self.targets.labels) - 1, dtype=torch.float64)
+        for i in range(backend.rank, len(self.scans), backend.size):
+            probabilities = predict_probabilities(
+                network, self.data.image(self.scans[i]), self.patch, (), self.precision
+            )
+            found = dice_per_label(probabilities.argmax(0), self.data.label(self.scans[i]), len(self.targets.labels))
+            rows[i] = torch.tensor(found, dtype=torch.float64)
+        return rows
+
+    def _vectors(self, network: nn.Module, backend: Summing) -> Tensor:
+        """Logits or value of each sample; the rows of other processes are 0."""
+        rows = torch.zeros(len(self.samples), max(len(self.targets.classes), 1), dtype=torch.float64)
+        for first in range(backend.rank * self.batch, len(self.samples), backend.size * self.batch):
+            inputs = [self.data.input(sample) for sample in self.samples[first : first + self.batch]]
+            rows[first : first + len(inputs)] = predict_vectors(network, inputs, self.patch, self.precision).double()
+        return rows
 
     def _summary(self, rows: np.ndarray) -> tuple[float, dict[str, float]]:
         if self.targets.task == "segmentation":
@@ -133,11 +168,12 @@ class Validation:
                 if any_seen
             ]
             return float(means.mean()) if len(means) else 0.0, dict(zip(names, means.tolist(), strict=True))
-        truth = np.array([float(self.targets.encode(self.data.target(scan))) for scan in self.scans])
+        cases = list(by_case(self.samples).values())
+        truth = np.array([float(self.targets.encode(self.samples[case[0]].target)) for case in cases])
         if self.targets.task == "classification":
-            metrics = classification_scores(rows, truth)
+            metrics = classification_scores(mean_log_probabilities(rows, cases), truth)
             metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
             return metrics.get("auc", metrics["balanced_accuracy"]), metrics
-        values = rows[:, 0] * self.targets.sd + self.targets.mean
+        values = np.array([rows[case, 0].mean() for case in cases]) * self.targets.sd + self.targets.mean
         mae = float(np.abs(values - (truth * self.targets.sd + self.targets.mean)).mean())
         return -mae, {"mae": mae}

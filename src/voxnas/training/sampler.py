@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from voxnas.core.architecture import MIRROR_AXES, Recipe
-from voxnas.core.seeds import derive_seed
 from voxnas.data.dataset import StudyData
 from voxnas.data.transforms import Augmentation
+from voxnas.training.order import Order
 from voxnas.training.targets import Targets
 
 
@@ -65,6 +65,11 @@ class PatchSampler:
         Has the strength of the augmentation and the axes of mirroring.
     foreground : float
         Share of the patches that are centred on a labelled voxel (segmentation).
+
+    Attributes
+    ----------
+    epoch : int
+        Samples of an epoch.
     """
 
     def __init__(
@@ -82,15 +87,12 @@ class PatchSampler:
         self._labels = {scan: data.label(scan) for scan in self.scans} if self.segments else {}
         self._values = {} if self.segments else {scan: targets.encode(data.target(scan)) for scan in self.scans}
         self._labelled: dict[str, Tensor] = {}
-        self._order: tuple[int, np.ndarray] = (-1, np.empty(0))
+        self.epoch = len(self.scans)
+        self._order = Order(seed, self.epoch)
 
     def scan_of(self, sample: int) -> str:
         """Scan of sample j: each epoch is a permutation of the scans."""
-        epoch, position = divmod(sample, len(self.scans))
-        if self._order[0] != epoch:
-            rng = np.random.default_rng(derive_seed(self.seed, "epoch", epoch))
-            self._order = (epoch, rng.permutation(len(self.scans)))
-        return self.scans[self._order[1][position]]
+        return self.scans[self._order[sample]]
 
     def _start(self, scan: str, rng: np.random.Generator) -> list[int]:
         """First voxel of the patch: random, or about a labelled voxel; the middle where the patch is larger."""

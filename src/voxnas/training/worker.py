@@ -33,6 +33,8 @@ from voxnas.training.distributed.launch import LAUNCHERS, join_backend
 from voxnas.training.linear import fit_linear
 from voxnas.training.loop import Outcome, Surroundings, fit
 from voxnas.training.metrics import Validation
+from voxnas.training.prefetch import Sampler
+from voxnas.training.runs import RunSampler
 from voxnas.training.sampler import PatchSampler
 from voxnas.training.state import delete_state
 from voxnas.training.store import Entry, store_digest
@@ -66,7 +68,7 @@ def train_entry(
     spec: dict[str, Any] = read_json(paths.spec("train"))
     training = spec["training"]
     torch.set_num_threads(training["threads"])
-    data = StudyData(paths)
+    data = StudyData(paths, job.architecture.view)
     scans = data.train_scans(job.fold)
     targets = Targets.of(data, scans)
     earlier = paths.store / store_digest(job.parent, spec, data_digest(paths)) if job.parent else None
@@ -88,7 +90,11 @@ def train_entry(
 
         torch.manual_seed(job.seed)
         network = build_network(job.architecture)
-        sampler = PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
+        sampler: Sampler = (
+            RunSampler(data, scans, targets, job.seed, job.recipe)
+            if data.timed
+            else PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
+        )
         around = Surroundings(
             owner=entry.name,
             folder=entry.folder,

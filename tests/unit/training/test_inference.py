@@ -5,7 +5,7 @@ from torch import nn
 from voxnas.core.errors import UserError
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
-from voxnas.training.inference import load_trained, padded_size, predict_probabilities, predict_vector
+from voxnas.training.inference import load_trained, padded_size, predict_probabilities, predict_vectors
 
 PATCH = [8, 8, 8]
 
@@ -61,7 +61,11 @@ def test_trained_networks_come_back(new_job, tmp_path, task):
     save_weights(tmp_path / "w.safetensors", network.state_dict())
     again = load_trained(architecture, tmp_path / "w.safetensors")
     image = torch.randn(1, 7, 8, 9)
-    predict = predict_vector if task == "classification" else lambda n, i, p: predict_probabilities(n, i, p, ())
+    predict = (
+        (lambda n, i, p: predict_vectors(n, [i], p)[0])
+        if task == "classification"
+        else lambda n, i, p: predict_probabilities(n, i, p, ())
+    )
     assert not again.training
     assert torch.equal(predict(network, image, PATCH), predict(again, image, PATCH))
 
@@ -71,9 +75,9 @@ def test_values_are_in_the_targets_units(new_job, tmp_path):
     network = build_network(architecture).eval()
     save_weights(tmp_path / "w.safetensors", network.state_dict(), {"target_mean": "50.0", "target_sd": "4.0"})
     image = torch.randn(1, *PATCH)
-    standard = predict_vector(network, image, PATCH)
+    standard = predict_vectors(network, [image], PATCH)[0]
     assert torch.allclose(
-        predict_vector(load_trained(architecture, tmp_path / "w.safetensors"), image, PATCH), standard * 4 + 50
+        predict_vectors(load_trained(architecture, tmp_path / "w.safetensors"), [image], PATCH)[0], standard * 4 + 50
     )
 
 

@@ -11,7 +11,7 @@ from voxnas.io.records import read_json
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
 from voxnas.training.distributed.single import SingleBackend
-from voxnas.training.inference import load_trained, predict_probabilities, predict_vector
+from voxnas.training.inference import load_trained, predict_probabilities, predict_vectors
 from voxnas.training.loop import Surroundings, fit
 from voxnas.training.metrics import Validation
 from voxnas.training.sampler import PatchSampler
@@ -60,7 +60,7 @@ def test_trained_resumed_saved_and_applied(new_study, new_job, tmp_path, task, n
         found = predict_probabilities(loaded, image, [8, 8, 8], (), "float32")
         assert found.shape == (2, 7, 9, 8) and torch.allclose(found.sum(0), torch.ones(7, 9, 8), atol=1e-5)
     else:
-        found = predict_vector(loaded, image, [8, 8, 8], "float32")
+        found = predict_vectors(loaded, [image], [8, 8, 8], "float32")[0]
         assert torch.isfinite(found).all() and found.shape == (2,)
 
 
