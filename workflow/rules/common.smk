@@ -86,7 +86,8 @@ def search_space(settings):
     """The text of a study's search space is part of its spec, so that editing the file reruns the search."""
     name = settings.search.space
     if name == "auto":
-        name = "unet-small" if settings.task == "segmentation" else "cnn"
+        volumes = "unet-small" if settings.task == "segmentation" else "cnn"
+        name = "clip" if settings.view == "clips" else volumes
     path = Path(name) if name.endswith((".yaml", ".yml")) else SOURCE / "config" / "search_spaces" / f"{name}.yaml"
     try:
         return yaml.safe_load(path.read_text())

@@ -1,5 +1,8 @@
 # In:  a data set (MSD, nnU-Net or BIDS), or none
 # Out: index/ (scans and exclusions), splits.json, preprocess/ (plan, arrays by shard)
+#
+# Studies of time series have rules of their own for two steps: `spatial` brings raw runs to one space, and
+# `preprocess_runs` cleans what lies there. So another band-pass or clip length repeats the second alone.
 
 
 rule phantom:
@@ -49,9 +52,29 @@ rule split:
         " --output {output}"
 
 
+rule spatial:
+    input:
+        rules.index.output,
+        spec=spec("spatial"),
+    output:
+        directory("results/{study}/preprocess/spatial/{shard}"),
+    log:
+        "results/{study}/logs/spatial/{shard}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+    params:
+        shards=lambda w: settings_of(w).preprocess.shards,
+    shell:
+        "python -m voxnas --log {log} spatial --spec {input.spec} --index results/{wildcards.study}/index"
+        " --shard {wildcards.shard} --shards {params.shards} --output {output}"
+
+
 rule plan:
     input:
         rules.index.output,
+        spatial=spatial_folders,
         spec=spec("preprocess"),
         splits=rules.split.output,
     output:
@@ -60,9 +83,11 @@ rule plan:
         "results/{study}/logs/plan.log",
     conda:
         ENVIRONMENT
+    params:
+        spatial=spatial_option,
     shell:
         "python -m voxnas --log {log} plan --spec {input.spec} --index results/{wildcards.study}/index"
-        " --splits {input.splits} --output {output}"
+        " --splits {input.splits} {params.spatial} --output {output}"
 
 
 rule preprocess:
@@ -83,3 +108,24 @@ rule preprocess:
     shell:
         "python -m voxnas --log {log} preprocess --plan {input.plan} --index results/{wildcards.study}/index"
         " --shard {wildcards.shard} --shards {params.shards} --output {output.arrays}"
+
+
+rule preprocess_runs:
+    input:
+        rules.index.output,
+        plan=rules.plan.output,
+        spatial=spatial_folders,
+    output:
+        directory("results/{study}/preprocess/shards/{shard}"),
+    log:
+        "results/{study}/logs/preprocess/{shard}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+    params:
+        shards=lambda w: settings_of(w).preprocess.shards,
+        spatial=spatial_option,
+    shell:
+        "python -m voxnas --log {log} preprocess --plan {input.plan} --index results/{wildcards.study}/index"
+        " --shard {wildcards.shard} --shards {params.shards} {params.spatial} --output {output}"

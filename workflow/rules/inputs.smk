@@ -25,12 +25,30 @@ def data_files(wildcards):
 
 def arrays(wildcards):
     """Everything that a training reads: plan, splits and the arrays of all shards."""
-    shards = settings_of(wildcards).preprocess.shards
+    settings = settings_of(wildcards)
+    end = "" if settings.timed else ".safetensors"
     return [
         "results/{study}/preprocess/plan.json",
         "results/{study}/splits.json",
-        *(f"results/{{study}}/preprocess/shards/{i}.safetensors" for i in range(shards)),
+        *(f"results/{{study}}/preprocess/shards/{i}{end}" for i in range(settings.preprocess.shards)),
     ]
+
+
+def has_spatial_steps(settings):
+    """Whether there are raw runs that have to be brought to one space."""
+    raw = settings.data.layout != "timeseries" and not settings.data.images
+    return settings.timed and raw and bool(settings.bold.spatial)
+
+
+def spatial_folders(wildcards):
+    settings = settings_of(wildcards)
+    shards = range(settings.preprocess.shards) if has_spatial_steps(settings) else []
+    return [f"results/{wildcards.study}/preprocess/spatial/{i}" for i in shards]
+
+
+def spatial_option(wildcards):
+    folder = f"results/{wildcards.study}/preprocess/spatial"
+    return f"--spatial {folder}" if has_spatial_steps(settings_of(wildcards)) else ""
 
 
 def calibration(wildcards):
@@ -100,13 +118,16 @@ def study_outputs(study):
     return [f"results/{study}/report.html", f"results/{study}/model"]
 
 
+PREPROCESSED = [
+    f"results/{STUDY.study}/preprocess/shards/{i}{'' if STUDY.timed else '.json'}"
+    for i in range(STUDY.preprocess.shards)
+]
 # Named stages and what each leaves behind.
 STAGES = {
     "index": [f"results/{STUDY.study}/index/scans.tsv"],
-    "preprocess": [f"results/{STUDY.study}/preprocess/shards/{i}.json" for i in range(STUDY.preprocess.shards)],
+    "preprocess": PREPROCESSED,
     # A study without a search has nothing to do between its data and its trainings.
-    "search": [f"results/{STUDY.study}/search/{name}/trials.tsv" for name in searches_of(STUDY)]
-    or [f"results/{STUDY.study}/preprocess/shards/{i}.json" for i in range(STUDY.preprocess.shards)],
+    "search": [f"results/{STUDY.study}/search/{name}/trials.tsv" for name in searches_of(STUDY)] or PREPROCESSED,
     "train": [f"results/{STUDY.study}/networks.tsv"],
     "benchmark": [f"results/{STUDY.study}/leaderboard.tsv"],
     "report": [f"results/{STUDY.study}/report.html"],

@@ -162,6 +162,7 @@ class ClipSettings(Settings):
     per_run: Positive = Field(4, description="Clips of a run that are predicted and averaged.")
     views: tuple[Literal["clips", "maps", "series", "connectivity"], ...] = Field(
         ("clips",),
+        min_length=1,
         description="What is prepared of each run: clips of volumes (4D), maps of mean and deviation over time (3D), "
         "series of an atlas's regions (1D), or their correlations (matrix).",
     )
@@ -334,6 +335,13 @@ class StudySettings(Settings):
         """Whether the scans are runs: series of volumes, or of an atlas's regions."""
         return self.data.suffix == "bold" or self.data.layout == "timeseries"
 
+    @property
+    def view(self) -> str:
+        """What the searched networks see of a run; empty for volumes."""
+        if not self.timed:
+            return ""
+        return self.clips.views[0] if self.clips.view == "auto" else self.clips.view
+
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> StudySettings:
         if self.data.folder and not self.data_root:
@@ -341,9 +349,18 @@ class StudySettings(Settings):
                 f"data_root is empty, but the study reads the folder {self.data.folder!r}; "
                 "give --config data_root=PATH, the folder itself or the one that holds it"
             )
+        if self.timed and self.view not in self.clips.views:
+            raise ValueError(f"clips.view = {self.clips.view!r} is not in clips.views = {list(self.clips.views)}")
+        if self.timed and self.clips.unit == "volume":
+            if "clips" not in self.clips.views or "connectivity" in self.clips.views:
+                raise ValueError(
+                    "clips.unit = volume decodes single volumes: clips.views must have clips, and not connectivity, "
+                    "which is of a whole run"
+                )
         if not self.search.methods and not self.baselines.names:
             raise ValueError("search.methods and baselines.names are both empty; there is nothing to train")
-        if self.task != "segmentation" and self.data_root and not self.data.target:
+        events = self.timed and self.clips.unit == "volume"  # trial_type, unless the study says otherwise
+        if self.task != "segmentation" and self.data_root and not self.data.target and not events:
             raise ValueError(f"data.target is empty; {self.task} needs what to predict (a column of participants.tsv)")
         return self
 
