@@ -351,16 +351,16 @@ class StudySettings(Settings):
             )
         if self.timed and self.view not in self.clips.views:
             raise ValueError(f"clips.view = {self.clips.view!r} is not in clips.views = {list(self.clips.views)}")
-        if self.timed and self.clips.unit == "volume":
-            if "clips" not in self.clips.views or "connectivity" in self.clips.views:
-                raise ValueError(
-                    "clips.unit = volume decodes single volumes: clips.views must have clips, and not connectivity, "
-                    "which is of a whole run"
-                )
+        single = self.timed and self.clips.unit == "volume"
+        if single and ("clips" not in self.clips.views or "connectivity" in self.clips.views):
+            raise ValueError(
+                "clips.unit = volume decodes single volumes: clips.views must have clips, and not connectivity, "
+                "which is of a whole run"
+            )
         if not self.search.methods and not self.baselines.names:
             raise ValueError("search.methods and baselines.names are both empty; there is nothing to train")
-        events = self.timed and self.clips.unit == "volume"  # trial_type, unless the study says otherwise
-        if self.task != "segmentation" and self.data_root and not self.data.target and not events:
+        # Volumes have the events' trial_type, unless the study says otherwise.
+        if self.task != "segmentation" and self.data_root and not self.data.target and not single:
             raise ValueError(f"data.target is empty; {self.task} needs what to predict (a column of participants.tsv)")
         return self
 
