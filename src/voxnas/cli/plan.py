@@ -10,6 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", required=True, help="spec/preprocess.json of the study")
     parser.add_argument("--index", required=True, help="folder with scans.tsv and dataset.json")
     parser.add_argument("--splits", required=True, help="splits.json; its test scans are not looked at")
+    parser.add_argument("--spatial", help="folder preprocess/spatial, where runs went through the spatial steps")
     parser.add_argument("--output", required=True, help="plan.json to write")
 
 
@@ -26,4 +27,11 @@ def run(arguments: argparse.Namespace) -> None:
     scans = read_table(index / "scans.tsv", columns)
     development = {scan for fold in read_json(arguments.splits)["folds"] for scan in fold}
     scans = scans[scans["scan"].isin(development)]
-    write_json(arguments.output, make_plan(read_json(arguments.spec), scans, read_json(index / "dataset.json")))
+    spec, dataset = read_json(arguments.spec), read_json(index / "dataset.json")
+    if "clips" in spec:
+        from voxnas.data.fmri.plan import make_timed_plan
+
+        plan = make_timed_plan(spec, scans, dataset, arguments.spatial)
+    else:
+        plan = make_plan(spec, scans, dataset)
+    write_json(arguments.output, plan)

@@ -11,11 +11,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", required=True, help="folder with scans.tsv")
     parser.add_argument("--shard", required=True, type=int, help="number of this shard, from 0")
     parser.add_argument("--shards", required=True, type=int, help="number of shards")
-    parser.add_argument("--output", required=True, help="safetensors file to write; its records lie beside it as .json")
+    parser.add_argument("--spatial", help="runs: what the spatial steps wrote, for this shard or for all")
+    parser.add_argument(
+        "--output",
+        required=True,
+        help="safetensors file to write, its records lie beside it as .json; of runs the folder to write",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the arrays and records of the shard."""
     from voxnas.data.shards import write_shard
+    from voxnas.io.records import read_json
 
+    plan = read_json(arguments.plan)
+    if plan.get("timed"):
+        from voxnas.data.fmri.runs import write_timed_shard
+
+        where = (arguments.index, arguments.spatial, arguments.shard, arguments.shards, arguments.output)
+        write_timed_shard(plan, *where)
+        return
     write_shard(arguments.plan, arguments.index, arguments.shard, arguments.shards, arguments.output)

@@ -91,7 +91,8 @@ def pooling(patch: Sequence[int], spacing: Sequence[float]) -> tuple[list[list[i
     return strides, kernels
 
 
-def _divisor(strides: Sequence[Sequence[int]], stages: int | None = None) -> list[int]:
+def divisor_of(strides: Sequence[Sequence[int]], stages: int | None = None) -> list[int]:
+    """What a side must divide by, along D, H and W, for the first stages (all by default)."""
     return [int(n) for n in np.prod(np.array(strides[:stages]), axis=0)]
 
 
@@ -118,7 +119,8 @@ def choose_patch(shape: Sequence[int], spacing: Sequence[float]) -> list[int]:
     return [int(n) for n in np.clip(np.floor(low / voxel + 1e-6), 1, sides)]
 
 
-def _pad(patch: Sequence[int], divisor: Sequence[int]) -> list[int]:
+def pad(patch: Sequence[int], divisor: Sequence[int]) -> list[int]:
+    """The next larger sides that divide."""
     return [math.ceil(n / d) * d for n, d in zip(patch, divisor, strict=True)]
 
 
@@ -126,7 +128,7 @@ def _given_patch(patch_xyz: Sequence[int], spacing: Sequence[float]) -> tuple[li
     """The patch that the user gave, as D, H, W; UserError if its sides do not divide."""
     patch = list(patch_xyz)[::-1]
     strides, kernels = pooling(patch, spacing[::-1])
-    divisor = _divisor(strides)
+    divisor = divisor_of(strides)
     if any(n % d for n, d in zip(patch, divisor, strict=True)):
         near = [max(1, round(n / d)) * d for n, d in zip(patch, divisor, strict=True)][::-1]
         raise UserError(
@@ -166,7 +168,8 @@ def take_fingerprint(scans: pd.DataFrame, crop: bool) -> dict[str, np.ndarray]:
     return {"shapes": shapes, "spacings": spacings, "nonzero": nonzero}
 
 
-def _outputs(task: str, dataset: dict[str, Any], scans: pd.DataFrame) -> int:
+def count_outputs(task: str, dataset: dict[str, Any], scans: pd.DataFrame) -> int:
+    """How many numbers a network has for each voxel or scan; UserError if there is nothing to predict."""
     if task == "segmentation":
         if len(dataset["labels"]) < 2:
             raise UserError(f"the data set names no labels besides the background: {dataset['labels']}")
@@ -219,7 +222,7 @@ def make_plan(spec: dict[str, Any], scans: pd.DataFrame, dataset: dict[str, Any]
     if (scans["frames"].astype(int) > 1).any():
         odd = scans.loc[scans["frames"].astype(int) > 1, "scan"].iloc[0]
         raise UserError(f"scan {odd!r} is a time series, which is not supported", "choose a 3D data.suffix")
-    outputs = _outputs(task, dataset, scans)
+    outputs = count_outputs(task, dataset, scans)
 
     found = take_fingerprint(scans, settings["crop"])
     given = settings["spacing"]
@@ -232,7 +235,7 @@ def make_plan(spec: dict[str, Any], scans: pd.DataFrame, dataset: dict[str, Any]
         if task == "segmentation":
             patch = choose_patch(patch, spacing[::-1])
         strides, kernels = pooling(patch, spacing[::-1])
-        patch = _pad(patch, _divisor(strides, PADDED_STAGES))
+        patch = pad(patch, divisor_of(strides, PADDED_STAGES))
     else:
         patch, strides, kernels = _given_patch(spec["patch"], spacing)
     return {

@@ -1,0 +1,1 @@
+"""From a run (BOLD) to clean time series, their views and their quality."""

@@ -1,0 +1,62 @@
+"""The lighter views of a run: maps over time, and correlations of an atlas's regions."""
+
+from __future__ import annotations
+
+import numpy as np
+from nilearn.connectome import ConnectivityMeasure
+from numpy.typing import NDArray
+from sklearn.covariance import EmpiricalCovariance
+
+LARGEST = 0.999999  # correlation beyond which Fisher's z would not be finite
+
+
+def correlations(series: NDArray) -> NDArray[np.float32]:
+    """Fisher's z of the correlation of each pair of regions.
+
+    Parameters
+    ----------
+    series : ndarray, (T, R)
+        Cleaned series.
+
+    Returns
+    -------
+    ndarray, (R, R), float32
+        Symmetric, 0 on the diagonal and for regions that are constant.
+
+    Notes
+    -----
+    Correlations are :class:`nilearn.connectome.ConnectivityMeasure`'s, without its shrinkage, which would make short
+    runs less connected than long ones.
+    """
+    values = np.asarray(series, dtype=np.float64)
+    moving = values.std(axis=0) > 0
+    result = np.zeros((values.shape[1],) * 2)
+    if moving.sum() > 1:
+        measure = ConnectivityMeasure(EmpiricalCovariance(store_precision=False), kind="correlation", standardize=False)
+        found = measure.fit_transform([values[:, moving]])[0]
+        result[np.ix_(moving, moving)] = np.arctanh(np.clip(found, -LARGEST, LARGEST))
+    np.fill_diagonal(result, 0)
+    return result.astype(np.float32)
+
+
+def maps(mean: NDArray, deviation: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Maps of a run: its mean, and its standard deviation over time, each standardised over the brain.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray, (V,)
+        Of the voxels of the mask.
+    mask : ndarray of bool, (D, H, W)
+        The brain, with V voxels.
+
+    Returns
+    -------
+    ndarray, (2, D, H, W), float32
+        0 outside the brain.
+    """
+    result = np.zeros((2, *mask.shape), np.float32)
+    for channel, values in zip(result, (mean, deviation), strict=True):
+        spread = values.std()
+        if spread > 0:
+            channel[mask] = (values - values.mean()) / spread
+    return result
