@@ -18,9 +18,29 @@ rule phantom:
         "python -m voxnas --log {log} phantom --spec {input.spec} --output {output}"
 
 
-rule index:
+# Large data sets are read by as many jobs as there are shards: the DAG grows with these, not with the participants.
+rule index_shard:
     input:
         data_files,
+        spec=spec("index"),
+    output:
+        temp(directory("results/{study}/index/shards/{shard}")),
+    log:
+        "results/{study}/logs/index/{shard}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        data=data_folder,
+        shards=lambda w: settings_of(w).preprocess.shards,
+    shell:
+        "python -m voxnas --log {log} index --spec {input.spec} --data {params.data:q}"
+        " --shard {wildcards.shard} --shards {params.shards} --output {output}"
+
+
+# Of runs it also writes sidecars.json.
+rule index:
+    input:
+        parts=index_shards,
         spec=spec("index"),
     output:
         scans="results/{study}/index/scans.tsv",
@@ -33,7 +53,7 @@ rule index:
     params:
         data=data_folder,
     shell:
-        "python -m voxnas --log {log} index --spec {input.spec} --data {params.data:q}"
+        "python -m voxnas --log {log} index --spec {input.spec} --data {params.data:q} --parts {input.parts}"
         " --output results/{wildcards.study}/index"
 
 

@@ -23,6 +23,11 @@ def data_files(wildcards):
     return list(map(str, tables or sorted(root.glob("*.npz"))))
 
 
+def index_shards(wildcards):
+    """Parts of the index."""
+    return [f"results/{wildcards.study}/index/shards/{i}" for i in range(settings_of(wildcards).preprocess.shards)]
+
+
 def arrays(wildcards):
     """Everything that a training reads: plan, splits and the arrays of all shards."""
     settings = settings_of(wildcards)

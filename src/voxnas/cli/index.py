@@ -1,4 +1,4 @@
-"""``voxnas index``: index the scans of a data set for a study."""
+"""``voxnas index``: index the scans of a data set for a study, whole, by shards, or from its shards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-# Column of the phantom's participants.tsv for each task that needs one, unless the study names another.
+# What the phantom has for each task that needs a target, unless the study names another.
 PHANTOM_TARGETS = {"classification": "group", "regression": "age"}
 
 
@@ -15,23 +15,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", type=Path, required=True, help="spec of the stage (JSON)")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--output", type=Path, required=True, help="folder for scans.tsv, excluded.tsv, dataset.json")
+    parser.add_argument("--shard", type=int, help="index this shard alone")
+    parser.add_argument("--shards", type=int, default=1, help="number of shards")
+    parser.add_argument("--parts", type=Path, nargs="+", help="folders of all shards, to be made one index")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the index; what is excluded goes to stderr too."""
     from voxnas.core.settings import DataSettings
-    from voxnas.data.index import index_dataset
-    from voxnas.io.records import read_json, write_json
-    from voxnas.io.tables import write_table
+    from voxnas.data.index import dataset_root, index_shard, merge_shards
+    from voxnas.data.index_files import read_index, write_index
+    from voxnas.io.records import read_json
 
     spec = read_json(arguments.spec)
     data = DataSettings.model_validate(spec["data"])
-    if not spec["data_root"] and not data.target:
+    unit = spec.get("unit", "run")
+    if not spec["data_root"] and not data.target and unit != "volume":
         data = data.model_copy(update={"target": PHANTOM_TARGETS.get(spec["task"], "")})
-    index = index_dataset(arguments.data, spec["task"], data, spec["seed"])
-    for row in index.excluded.itertuples():
-        print(f"excluded {row.scan} ({row.file}): {row.reason}", file=sys.stderr)
-    write_table(arguments.output / "scans.tsv", index.scans)
-    write_table(arguments.output / "excluded.tsv", index.excluded)
-    write_json(arguments.output / "dataset.json", index.dataset)
+    if arguments.parts:
+        parts = [read_index(folder) for folder in arguments.parts]
+    else:
+        numbers = range(arguments.shards) if arguments.shard is None else [arguments.shard]
+        parts = [
+            index_shard(arguments.data, spec["task"], data, spec["seed"], unit, number, arguments.shards)
+            for number in numbers
+        ]
+    if arguments.shard is None:
+        index = merge_shards(parts, dataset_root(arguments.data, data))
+        for row in index.excluded.itertuples():
+            print(f"excluded {row.scan} ({row.file}): {row.reason}", file=sys.stderr)
+    else:
+        index = parts[0]
+    write_index(arguments.output, index)
     print(f"{len(index.scans)} scans indexed, {len(index.excluded)} excluded")

@@ -1,4 +1,4 @@
-"""``voxnas split``: split participants into the locked test set and the folds."""
+"""``voxnas split``: split participants, sites, sessions or runs into the locked test set and the folds."""
 
 from __future__ import annotations
 
@@ -13,15 +13,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the splits."""
+    """Write the splits, which leak nothing."""
     from pathlib import Path
 
+    from voxnas.data.leaks import check_splits
     from voxnas.data.splits import make_splits
+    from voxnas.data.units import twins_of
     from voxnas.io.records import read_json, write_json
     from voxnas.io.tables import read_table
 
     spec = read_json(arguments.spec)
     settings = spec["splits"]
-    scans = read_table(Path(arguments.index) / "scans.tsv", {"scan": str, "participant": str, "target": str})
-    splits = make_splits(scans, spec["task"], settings["test"], settings["folds"], spec["seed"])
+    index = Path(arguments.index)
+    scans = read_table(index / "scans.tsv", {"scan": str, "participant": str, "target": str})
+    splits = make_splits(
+        scans,
+        spec["task"],
+        settings["test"],
+        settings["folds"],
+        spec["seed"],
+        settings["unit"],
+        settings["test_units"],
+        per_volume=read_json(index / "dataset.json").get("unit") == "volume",
+    )
+    check_splits(scans, splits)
+    for names in twins_of(scans):
+        print(f"{' and '.join(names)} have the same voxels and are kept in one split")
     write_json(arguments.output, splits)

@@ -147,7 +147,7 @@ class BidsFiles:
         return max(found)[1] if found else None
 
     def masks(self, image: Path) -> list[Path]:
-        """Brain masks that may be an image's, likeliest first: of its participant, run and space, as far as they say."""
+        """Brain masks that may be an image's, likeliest first: of its participant, run and space, if they say."""
         name = parse_name(image)
         folder = f"sub-{name.entities.get('sub', '')}"
         space = name.entities.get("space", "")

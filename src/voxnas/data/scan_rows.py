@@ -26,7 +26,7 @@ COLUMNS = [
     *("task", "run", "repetition_time", "events", "confounds", "mask", "anatomical", "space", "preprocessed"),
     *("content", "anatomical_sha256"),
 ]
-# Columns whose values are numbers.
+# Columns of the table whose values are numbers.
 DTYPES: dict[str, type | str] = {"channels": int, "frames": int, "repetition_time": float}
 MAX_LABELS = 1000  # more values than this is an image, not a label map
 MIN_FRAMES = 2
