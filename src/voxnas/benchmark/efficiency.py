@@ -14,7 +14,7 @@ import pandas as pd
 
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
-from voxnas.benchmark.metrics import MEASURES
+from voxnas.benchmark.metrics import validation_measure
 from voxnas.complexity.calibration import predict_train_seconds
 from voxnas.core.architecture import Linear
 from voxnas.core.paths import StudyPaths
@@ -47,7 +47,7 @@ def efficiency(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     curves : DataFrame
         name, seed, samples, cpu_seconds (samples times train_ms_per_sample) and score (validation) of each mark.
     """
-    measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
+    measure = validation_measure(read_json(paths.spec("benchmark"))["task"])
     found = [n for n in results.networks(paths) if not isinstance(n.architecture, Linear)]
     board = read_leaderboard(paths).set_index("name")
     differences = read_comparisons(paths).query("comparison == 'reference'").set_index("first")

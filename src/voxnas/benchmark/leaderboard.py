@@ -13,12 +13,12 @@ import pandas as pd
 
 from voxnas.benchmark import results
 from voxnas.benchmark.evaluate import ENSEMBLE
-from voxnas.benchmark.metrics import MEASURES, classification_scores, regression_scores
-from voxnas.benchmark.statistics import Bootstrap, Statistic, auc_statistic, mean_statistic
+from voxnas.benchmark.metrics import classification_scores, ranking_measure, regression_scores, validation_measure
+from voxnas.benchmark.statistics import Bootstrap, Statistic, auc_statistic, correlation_statistic, mean_statistic
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
-from voxnas.core.trial import Network
+from voxnas.core.trial import LINEAR, PER_FRAME, Network
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 
@@ -49,13 +49,14 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
         If a network has no results, or two networks were scored on different scans.
     """
     spec = read_json(paths.spec("benchmark"))
-    task, measure = spec["task"], MEASURES[spec["task"]]
+    task, measure = spec["task"], ranking_measure(spec)
+    sign = validation_measure(task).sign
     found = results.networks(paths)
     if not found:
         raise UserError(f"{paths.finalists} names no network", "search something, or name a baseline")
     tables = {n.key: results.cases(paths, n.key, task) for n in found}
-    validations = {n.name: _validation(paths, n, measure.sign) for n in found}
-    winner = choose_winner(found, {name: mean for name, (mean, _) in validations.items()}, measure.sign)
+    validations = {n.name: _validation(paths, n, sign) for n in found}
+    winner = choose_winner(found, {name: mean for name, (mean, _) in validations.items()}, sign)
 
     scans = _common_scans(tables)
     bootstrap = Bootstrap(
@@ -70,7 +71,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
         if parts[single].seed.nunique() > 1:
             parts[f"{single} (ensemble)"] = table[table.seed == ENSEMBLE]
         for name, part in parts.items():
-            statistics[name] = case_statistic(part, task)
+            statistics[name] = case_statistic(part, measure.name)
             interval = bootstrap.score(statistics[name])
             rows.append(
                 {
@@ -84,7 +85,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "test_score": interval.estimate,
                     "low": interval.low,
                     "high": interval.high,
-                    **further_scores(part, task),
+                    **further_scores(part, task, measure.name),
                     **costs[network.source],
                     **_training_cost(paths, network),
                 }
@@ -95,7 +96,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     leaderboard.insert(0, "rank", range(1, len(leaderboard) + 1))
 
     pairs = [("winner", winner.name, name) for name in leaderboard.name if name != winner.name]
-    best = best_of_methods(found, {name: mean for name, (mean, _) in validations.items()}, measure.sign)
+    best = best_of_methods(found, {name: mean for name, (mean, _) in validations.items()}, sign)
     pairs += [("methods", best[0], other) for other in best[1:]]
     if not results.searches(paths):
         pairs += [("reference", n.name, found[0].name) for n in found[1:]]
@@ -145,8 +146,8 @@ def read_comparisons(paths: StudyPaths) -> pd.DataFrame:
 
 
 def is_searched(network: Network) -> bool:
-    """Whether a search method found the network (and no person)."""
-    return not network.source.startswith("baseline") and network.source != "linear"
+    """Whether a search method found the network (and no person), as it is."""
+    return not network.source.startswith("baseline") and network.source not in (LINEAR, PER_FRAME)
 
 
 def choose_winner(found: list[Network], validation: dict[str, float], sign: int) -> Network:
@@ -172,16 +173,23 @@ def best_of_methods(found: list[Network], validation: dict[str, float], sign: in
     return [choose_winner([n for n in found if n.source == s], validation, sign).name for s in sources]
 
 
-def case_statistic(table: pd.DataFrame, task: str) -> Statistic:
-    """The task's measure of a table of cases, as a function of the cases' weights."""
-    if task == "classification":
+def case_statistic(table: pd.DataFrame, measure: str) -> Statistic:
+    """A measure of a table of cases, as a function of the cases' weights."""
+    if measure == "auc":
         probabilities, targets = _probabilities(table)
         return auc_statistic(probabilities, targets)
-    column = {"segmentation": "dice", "regression": "absolute_error"}[task]
-    return mean_statistic(table.pivot(index="seed", columns="scan", values=column).to_numpy())
+
+    def by_seed(column: pd.Series) -> np.ndarray:
+        return table.assign(value=column).pivot(index="seed", columns="scan", values="value").to_numpy(float)
+
+    if measure == "r":
+        return correlation_statistic(by_seed(table.predicted), by_seed(table.target)[0])
+    if measure == "accuracy":
+        return mean_statistic(by_seed(table.predicted == table.target))
+    return mean_statistic(by_seed(table[{"dice": "dice", "mae": "absolute_error"}[measure]]))
 
 
-def further_scores(table: pd.DataFrame, task: str) -> dict[str, float]:
+def further_scores(table: pd.DataFrame, task: str, measure: str) -> dict[str, float]:
     """Test scores beside the ranking one: the means over seeds (and cases)."""
     if task == "segmentation":
         names = [c for c in table.columns if c.startswith(SEGMENTATION_SCORES) and c != "dice"]
@@ -194,7 +202,7 @@ def further_scores(table: pd.DataFrame, task: str) -> dict[str, float]:
         else:
             per_seed.append(regression_scores(part.target.to_numpy(), part.predicted.to_numpy()))
     means = pd.DataFrame(per_seed).mean()
-    return {str(name): float(value) for name, value in means.items() if name != MEASURES[task].name}
+    return {str(name): float(value) for name, value in means.items() if name != measure}
 
 
 def _probabilities(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +21,23 @@ class Measure:
 
 
 MEASURES = {
-    "segmentation": Measure("dice", "a", "mean Dice", 1, 4),
-    "classification": Measure("auc", "an", "AUC", 1, 3),
-    "regression": Measure("mae", "a", "mean absolute error", -1, 3),
+    "dice": Measure("dice", "a", "mean Dice", 1, 4),
+    "auc": Measure("auc", "an", "AUC", 1, 3),
+    "accuracy": Measure("accuracy", "an", "accuracy", 1, 3),
+    "mae": Measure("mae", "a", "mean absolute error", -1, 3),
+    "r": Measure("r", "a", "correlation with the target", 1, 3),
 }
+USUAL = {"segmentation": "dice", "classification": "auc", "regression": "mae"}
+
+
+def ranking_measure(spec: Mapping[str, Any]) -> Measure:
+    """By what the test ranks the networks, from the benchmark's spec (``task`` and ``measure``)."""
+    return MEASURES[USUAL[spec["task"]] if spec["measure"] == "auto" else spec["measure"]]
+
+
+def validation_measure(task: str) -> Measure:
+    """By what trainings of a task are validated."""
+    return MEASURES[USUAL[task]]
 
 
 def segmentation_scores(
@@ -117,7 +131,7 @@ def classification_scores(targets: np.ndarray, probabilities: np.ndarray) -> dic
 
 
 def regression_scores(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Mean absolute error ``mae``, root mean squared error ``rmse`` and coefficient of determination ``r2``.
+    """Mean absolute error ``mae``, root mean squared error ``rmse``, determination ``r2`` and correlation ``r``.
 
     Parameters
     ----------
@@ -126,8 +140,11 @@ def regression_scores(targets: np.ndarray, predicted: np.ndarray) -> dict[str, f
     """
     from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
+    from voxnas.benchmark.statistics import correlation_statistic
+
     return {
         "mae": float(mean_absolute_error(targets, predicted)),
         "rmse": float(root_mean_squared_error(targets, predicted)),
         "r2": float(r2_score(targets, predicted)) if len(targets) > 1 else float("nan"),
+        "r": float(correlation_statistic(predicted[None], targets)(np.ones((1, len(targets))))[0, 0]),
     }

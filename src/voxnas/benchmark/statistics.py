@@ -87,6 +87,31 @@ def auc_statistic(probabilities: np.ndarray, targets: np.ndarray) -> Statistic:
     return statistic
 
 
+def correlation_statistic(predicted: np.ndarray, targets: np.ndarray) -> Statistic:
+    """Pearson's correlation of prediction and target over cases; NaN where one of them does not vary.
+
+    Parameters
+    ----------
+    predicted : ndarray, (S, N)
+        Of each seed and case.
+    targets : ndarray, (N,)
+    """
+    predicted, targets = np.atleast_2d(np.asarray(predicted, float)), np.asarray(targets, float)
+    # About their means, so that the sums of squares keep their digits.
+    x, y = predicted - predicted.mean(1, keepdims=True), targets - targets.mean()
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        shares = weights / weights.sum(1, keepdims=True)
+        mean_x, mean_y = shares @ x.T, (shares @ y)[:, None]
+        covariance = shares @ (x * y).T - mean_x * mean_y
+        variance = (shares @ (x * x).T - mean_x**2) * ((shares @ (y * y))[:, None] - mean_y**2)
+        return np.divide(
+            covariance, np.sqrt(variance.clip(0)), out=np.full(mean_x.shape, np.nan), where=variance > 1e-24
+        )
+
+    return statistic
+
+
 class Bootstrap:
     """Bootstrap over the cases of one test split.
 

@@ -294,6 +294,11 @@ class BenchmarkSettings(Settings):
     nsd_tolerance_mm: Annotated[float, Field(gt=0)] = Field(
         1.0, description="Tolerance of the normalised surface distance, in mm."
     )
+    measure: Literal["auto", "auc", "accuracy", "mae", "r"] = Field(
+        "auto",
+        description="What ranks the networks on the test: `auto` is Dice, the area under the ROC curve, or the mean "
+        "absolute error; `accuracy` for many classes, `r` (correlation) for regression.",
+    )
     bootstrap: Annotated[int, Field(ge=100)] = Field(5000, description="Bootstrap samples of each interval.")
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Coverage of the intervals.")
     latency_repeats: Positive = Field(20, description="Timed repeats of a forward pass.")
@@ -356,6 +361,12 @@ class StudySettings(Settings):
             raise ValueError(
                 "clips.unit = volume decodes single volumes: clips.views must have clips, and not connectivity, "
                 "which is of a whole run"
+            )
+        fitting = {"classification": ("auto", "auc", "accuracy"), "regression": ("auto", "mae", "r")}
+        if self.benchmark.measure not in fitting.get(self.task, ("auto",)):
+            raise ValueError(
+                f"benchmark.measure = {self.benchmark.measure!r} does not fit the task {self.task}, whose measures are "
+                f"{', '.join(fitting.get(self.task, ('auto',)))}"
             )
         if not self.search.methods and not self.baselines.names:
             raise ValueError("search.methods and baselines.names are both empty; there is nothing to train")

@@ -78,6 +78,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
         "benchmark": {
             "task": s["task"],
             "seed": s["seed"],
+            "measure": s["benchmark"]["measure"],
             "bootstrap": s["benchmark"]["bootstrap"],
             "confidence": s["benchmark"]["confidence"],
             "seeds": s["training"]["seeds"],

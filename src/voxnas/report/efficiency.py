@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from voxnas.benchmark.efficiency import efficiency
-from voxnas.benchmark.metrics import MEASURES, Measure
+from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.records import read_json
 from voxnas.report.figures import COSTS, Drawn, cost_panel
@@ -23,7 +23,7 @@ FURTHER_COSTS = {
 
 def score_against_cost(paths: StudyPaths) -> Drawn:
     """Test score of each network against its costs, those that no machine counter gives left out."""
-    measure = _measure(paths)
+    measure = ranking_measure(read_json(paths.spec("benchmark")))
     table, _ = efficiency(paths)
     costs = {name: title for name, title in (COSTS | FURTHER_COSTS).items() if table[name].notna().any()}
     rows = -(-len(costs) // 3)
@@ -41,7 +41,7 @@ def score_against_cost(paths: StudyPaths) -> Drawn:
 
 def equal_cost(paths: StudyPaths) -> Drawn:
     """Validation score over samples and over CPU time, with the two places at which all networks are compared."""
-    measure = _measure(paths)
+    measure = validation_measure(read_json(paths.spec("benchmark"))["task"])
     table, curves = efficiency(paths)
     figure = new_figure(8.6, 4.9)
     panels = figure.subplots(1, 2, sharey=True)
@@ -60,10 +60,6 @@ def equal_cost(paths: StudyPaths) -> Drawn:
     panels[0].set_ylabel(f"validation {measure.title}")
     _legend(figure, panels[0])
     return figure, curves
-
-
-def _measure(paths: StudyPaths) -> Measure:
-    return MEASURES[read_json(paths.spec("benchmark"))["task"]]
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

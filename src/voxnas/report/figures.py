@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from voxnas.benchmark import results
 from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
-from voxnas.benchmark.metrics import MEASURES
+from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.records import read_json
 from voxnas.report.style import GRID, INK, STYLE, identity, new_figure, save_figure
@@ -48,7 +48,7 @@ def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
 
 def best_so_far(paths: StudyPaths) -> Drawn:
     """Score of the best trial of each search over what it has cost, with every step as a point."""
-    measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
+    measure = validation_measure(read_json(paths.spec("benchmark"))["task"])
     tables = []
     for search in results.searches(paths):
         table = results.search_history(paths, search)
@@ -99,7 +99,7 @@ def pareto(cost: np.ndarray, score: np.ndarray, sign: int) -> np.ndarray:
 
 def front(paths: StudyPaths) -> Drawn:
     """Test score against parameters, MACs and latency; the line joins the networks that nothing dominates."""
-    measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
+    measure = ranking_measure(read_json(paths.spec("benchmark")))
     board = read_leaderboard(paths)
     figure = new_figure(8.6, 4.2)
     panels = figure.subplots(1, len(COSTS), sharey=True)
@@ -171,7 +171,7 @@ def _singles(board: pd.DataFrame) -> list[str]:
 
 def learning_curves(paths: StudyPaths) -> Drawn:
     """Training loss and validation score over samples: thin lines for seeds, a thick one for their mean."""
-    measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
+    measure = validation_measure(read_json(paths.spec("benchmark"))["task"])
     board = read_leaderboard(paths)
     keys = dict(zip(board.name, board.key, strict=True))
     tables = []
@@ -206,7 +206,7 @@ def learning_curves(paths: StudyPaths) -> Drawn:
 
 def forest(paths: StudyPaths) -> Drawn:
     """The winner minus each other network, or each network minus the reference, on the same scans with intervals."""
-    measure = MEASURES[read_json(paths.spec("benchmark"))["task"]]
+    measure = ranking_measure(read_json(paths.spec("benchmark")))
     confidence = read_json(paths.spec("benchmark"))["confidence"]
     table = read_comparisons(paths)
     if (table.comparison == "reference").any():

@@ -15,7 +15,7 @@ from voxnas import __version__
 from voxnas.benchmark import results
 from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
-from voxnas.benchmark.metrics import MEASURES, Measure
+from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
@@ -36,7 +36,7 @@ def render_report(paths: StudyPaths) -> str:
 def context(paths: StudyPaths) -> dict[str, Any]:
     """Everything that the template shows."""
     spec, benchmark = read_json(paths.spec("report")), read_json(paths.spec("benchmark"))
-    measure, confidence = MEASURES[spec["task"]], benchmark["confidence"]
+    measure, confidence = ranking_measure(benchmark), benchmark["confidence"]
     board, comparisons = read_leaderboard(paths), read_comparisons(paths)
     plan, dataset, splits = read_json(paths.plan), read_json(paths.dataset), read_json(paths.splits)
     network = winning_network(paths)
@@ -59,7 +59,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "figures": {p.stem: inline_svg(p.read_text(encoding="utf-8"), p.stem) for p in paths.figures.glob("*.svg")},
         "searched": not is_comparison(paths),
         "efficiency": tables.efficiency_table(read_efficiency(paths), measure) if is_comparison(paths) else None,
-        "searches": _searches(paths, measure),
+        "searches": _searches(paths, validation_measure(spec["task"])),
         "spaces": _spaces(paths),
         "record": json.dumps(network.plain(), indent=1, sort_keys=True),
         "plan": plan,

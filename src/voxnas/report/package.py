@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from voxnas import __version__
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
-from voxnas.benchmark.metrics import MEASURES
+from voxnas.benchmark.metrics import ranking_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.data.digest import data_digest
 from voxnas.io.records import read_json, write_json, write_text
@@ -78,7 +78,8 @@ def weights_name(seed: int) -> str:
 def _card(paths: StudyPaths, model: dict[str, Any], plan: dict[str, Any]) -> str:
     """The model card (Mitchell et al. 2019, Model Cards for Model Reporting)."""
     board, comparisons = read_leaderboard(paths), read_comparisons(paths)
-    measure, confidence = MEASURES[plan["task"]], read_json(paths.spec("benchmark"))["confidence"]
+    spec = read_json(paths.spec("benchmark"))
+    measure, confidence = ranking_measure(spec), spec["confidence"]
     dataset, splits = read_json(paths.dataset), read_json(paths.splits)
     names = (model["name"], f"{model['name']} (ensemble)")
     source = files("voxnas.report").joinpath("model_card.md.j2").read_text(encoding="utf-8")

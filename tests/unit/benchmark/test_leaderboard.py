@@ -5,7 +5,7 @@ import pytest
 
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import benchmark, best_of_methods, choose_winner
-from voxnas.benchmark.metrics import MEASURES
+from voxnas.benchmark.metrics import validation_measure
 from voxnas.core.errors import UserError
 from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import read_table, write_table
@@ -16,7 +16,7 @@ def test_the_leaderboard_ranks_by_test_and_the_winner_is_chosen_by_validation(fa
     task = read_json(fake_study.dataset)["task"]
     assert len(leaderboard) == 6 and list(leaderboard["rank"]) == [1, 2, 3, 4, 5, 6]
     assert leaderboard.name[leaderboard.winner].tolist() == ["bayesian-1"]
-    scores = MEASURES[task].sign * leaderboard.test_score
+    scores = validation_measure(task).sign * leaderboard.test_score
     assert scores.is_monotonic_decreasing
     assert (leaderboard.low <= leaderboard.test_score).all() and (leaderboard.test_score <= leaderboard.high).all()
 
@@ -49,7 +49,7 @@ def test_a_better_test_score_does_not_make_the_winner(fake_segmentation):
 
 def test_a_positive_difference_is_always_a_win_of_the_first(fake_study):
     leaderboard, comparisons = benchmark(fake_study)
-    sign = MEASURES[read_json(fake_study.dataset)["task"]].sign
+    sign = validation_measure(read_json(fake_study.dataset)["task"]).sign
     scores = leaderboard.set_index("name").test_score
     assert len(comparisons) == 6
     for row in comparisons.itertuples():

@@ -86,7 +86,7 @@ def test_the_title_can_be_set_and_is_escaped(fake_segmentation):
 
 def test_the_sentence_is_honest(fake_segmentation):
     board, comparisons = benchmark(fake_segmentation)
-    measure = MEASURES["segmentation"]
+    measure = MEASURES["dice"]
     text = headline(board, comparisons, measure, 0.95)
     assert "It beats every hand-made network (small)." in text
     assert "found a better network than random search" in text
