@@ -56,7 +56,7 @@ def _column(scans: pd.DataFrame, name: str) -> pd.Series:
     return scans[name] if name in scans else pd.Series(pd.NA, scans.index, dtype=object)
 
 
-def join_twins(units: dict[str, str], scans: pd.DataFrame) -> dict[str, str]:
+def join_twins(units: dict[str, str], scans: pd.DataFrame, unit: str) -> dict[str, str]:
     """The units, with those that share an image made one, under the first of their names.
 
     Public data sets have persons under two ids: in ABIDE I, sub-0050279 and sub-0050286 have the same series.
@@ -67,6 +67,8 @@ def join_twins(units: dict[str, str], scans: pd.DataFrame) -> dict[str, str]:
         From :func:`unit_names`.
     scans : DataFrame
         The index, with the columns :data:`CONTENTS` where it has them.
+    unit : str
+        What the units are: runs and sessions of one participant share an anatomical image as a matter of course.
     """
     head = {name: name for name in units.values()}
 
@@ -75,7 +77,8 @@ def join_twins(units: dict[str, str], scans: pd.DataFrame) -> dict[str, str]:
             name = head[name]
         return name
 
-    for column in set(CONTENTS) & set(scans):
+    columns = CONTENTS[:1] if unit in WITHIN else CONTENTS
+    for column in set(columns) & set(scans):
         for _, twins in scans.dropna(subset=column).groupby(column)["scan"]:
             first, *others = sorted({find(units[scan]) for scan in twins})
             head.update(dict.fromkeys(others, first))
