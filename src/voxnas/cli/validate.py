@@ -24,7 +24,10 @@ TASKS = ("segmentation", "classification", "regression")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "path", type=Path, metavar="PATH", help="folder of a data set (MSD, nnU-Net, BIDS, MedMNIST), or an image"
+        "path",
+        type=Path,
+        metavar="PATH",
+        help="folder of a data set (MSD, nnU-Net, BIDS, MedMNIST, series of regions), or an image",
     )
     parser.add_argument("--task", choices=TASKS, help="default: classification or regression with --target, "
                         "segmentation where there are label maps, else the images alone")  # fmt: skip
@@ -35,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to predict: column of participants.tsv (BIDS), or array <split>_TARGET (MedMNIST)",
     )
     parser.add_argument("--derivatives", default="", help="BIDS: folder under derivatives/ with the label maps")
+    parser.add_argument("--images", default="", help="BIDS: folder under derivatives/ with preprocessed images")
+    parser.add_argument(
+        "--filter", metavar="ENTITY=VALUE[,VALUE]", action="append", default=[],
+        help="BIDS: only images with this entity, such as task=rest (may be repeated; 'acq=' for none)",
+    )  # fmt: skip
+    parser.add_argument("--unit", choices=("run", "volume"), default="run",
+                        help="what has a target: a run (or scan), or each volume by its event")  # fmt: skip
     parser.add_argument("--label-suffix", default="dseg", help="BIDS: suffix of the label maps (default: dseg)")
     parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
 
@@ -43,14 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the scans, the excluded ones, and a summary."""
     from voxnas.core.errors import UserError
     from voxnas.core.settings import DataSettings
-    from voxnas.data.bids import is_bids
-    from voxnas.data.index import index_files, index_layout, is_image, read_layout
-    from voxnas.data.medmnist import is_medmnist
-    from voxnas.data.msd import is_msd
+    from voxnas.data.index import LAYOUTS, index_files, index_layout, is_image, read_layout
 
     path = arguments.path.expanduser().absolute()
     settings = DataSettings(
         suffix=arguments.suffix,
+        filters=dict(_filter(text) for text in arguments.filter),
+        images=arguments.images,
         target=arguments.target,
         derivatives=arguments.derivatives,
         label_suffix=arguments.label_suffix,
@@ -58,9 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.task in ("classification", "regression") and not settings.target:
         raise UserError(f"--task {arguments.task} needs --target", "name a column of participants.tsv")
-    if is_msd(path) or is_bids(path) or is_medmnist(path):
-        task = arguments.task or infer_task(path, settings)
-        index = index_layout(read_layout(path, task, settings), task, settings)
+    if any(check(path) for check in LAYOUTS.values()):
+        volumes = arguments.unit == "volume"
+        task = arguments.task or ("classification" if volumes else infer_task(path, settings))
+        index = index_layout(read_layout(path, task, settings, arguments.unit), task, settings, arguments.unit)
         print(f"{index.dataset['name']} ({index.dataset['layout'].upper()}), {_purpose(index, path, settings)}")
     elif path.is_dir() or path.is_file() or path.is_symlink():
         files = [p for p in sorted(path.rglob("*")) if is_image(p)] if path.is_dir() else [path]
@@ -80,16 +90,32 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if len(index.excluded) else 0
 
 
+def _filter(text: str) -> tuple[str, tuple[str, ...]]:
+    """``run=1,2`` as a filter by entity."""
+    from voxnas.core.errors import UserError
+
+    key, sign, values = text.partition("=")
+    if not sign:
+        raise UserError(f"--filter {text} has no '='", "write --filter task=rest")
+    return key, tuple(values.split(","))
+
+
 def infer_task(root: Path, settings: DataSettings) -> str | None:
     """The task that a data set can be for, None for its images alone."""
     from voxnas.core.errors import UserError
+    from voxnas.data.bids_names import TIME_SUFFIXES
     from voxnas.data.label_maps import find_derivative
     from voxnas.data.medmnist import is_medmnist, read_medmnist
     from voxnas.data.msd import is_msd
     from voxnas.data.participants import read_participants
+    from voxnas.data.timeseries import is_timeseries
 
     if is_msd(root):
         return "segmentation"
+    if settings.suffix in TIME_SUFFIXES and not settings.target:
+        return None
+    if is_timeseries(root) and not settings.target:
+        return None
     if settings.target:
         if is_medmnist(root):
             texts = [c.target for c in read_medmnist(root, settings).candidates if c.target is not None]
@@ -124,14 +150,20 @@ def _purpose(index: Index, root: Path, settings: DataSettings) -> str:
 
 def print_index(index: Index, root: Path) -> None:
     """Print an index as tables for a person; paths are relative to the data set's folder."""
+    from voxnas.data.units import twins_of
+
     scans = index.scans
     if len(scans):
-        columns = {"scan": list(scans["scan"]), "shape": _shapes(scans), "spacing mm": list(scans["spacing"])}
-        columns["axes"], columns["type"] = list(scans["orientation"]), list(scans["dtype"])
+        columns = {
+            "scan": list(scans["scan"]),
+            "shape": _shapes(scans),
+            "spacing mm": list(scans["spacing"].fillna("n/a")),
+        }
+        columns["axes"], columns["type"] = list(scans["orientation"].fillna("n/a")), list(scans["dtype"])
         if index.values:
             columns["labels"] = [",".join(map(str, _shorten(index.values[s]))) for s in scans["scan"]]
         elif index.dataset["target"]:
-            columns[index.dataset["target"]] = list(scans["target"])
+            columns[index.dataset["target"]] = list(scans["target"].fillna("by event"))
         widths = {name: max(len(name), *map(len, cells)) for name, cells in columns.items()}
         print("\n" + "  ".join(name.ljust(widths[name]) for name in columns).rstrip())
         for number, warnings in enumerate(scans["warnings"]):
@@ -143,6 +175,8 @@ def print_index(index: Index, root: Path) -> None:
         for row in index.excluded.itertuples():
             file = Path(row.file)
             print(f"  {file.relative_to(root) if root in file.parents else file}: {row.reason}")
+    for names in twins_of(scans):
+        print(f"\nThe same voxels: {', '.join(names)} (a split keeps them together)")
     doubtful = int(scans["warnings"].notna().sum())
     print(f"\n{len(scans)} usable, {doubtful} of them with warnings, {len(index.excluded)} excluded")
 

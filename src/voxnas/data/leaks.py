@@ -12,8 +12,11 @@ from typing import Any
 import pandas as pd
 
 from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
 from voxnas.data.bids_names import source_of
 from voxnas.data.units import CONTENTS, WITHIN, unit_names
+from voxnas.io.records import read_json
+from voxnas.io.tables import read_table
 
 
 def check_splits(scans: pd.DataFrame, splits: Mapping[str, Any]) -> None:
@@ -47,7 +50,8 @@ def check_splits(scans: pd.DataFrame, splits: Mapping[str, Any]) -> None:
         raise UserError(f"splits.json names {unknown[0]!r}, which is not in the index", "run the stage index again")
     split = scans[scans["scan"].isin(part_of.keys())].sort_values("scan")
     unit = splits.get("unit", "participant")
-    person = dict(zip(split["scan"], split["participant"].astype(str), strict=True))
+    people = split["participant" if "participant" in split else "scan"].astype(str)
+    person = dict(zip(split["scan"], people, strict=True))
 
     if set(split.get("preprocessed", pd.Series(dtype=str)).dropna()):  # names of BIDS alone say what is derived
         sources = {scan: source_of(scan) for scan in split["scan"]}
@@ -67,6 +71,11 @@ def check_splits(scans: pd.DataFrame, splits: Mapping[str, Any]) -> None:
     for kind, names in kinds.items():
         for value, first, second in _crossing(names, part_of):
             _leak(kind, value, (first, part_of[first]), (second, part_of[second]))
+
+
+def check_study(paths: StudyPaths) -> None:
+    """Check the splits of a study against its index, as :func:`check_splits` does; no scan is opened."""
+    check_splits(read_table(paths.scans, {"scan": str}), read_json(paths.splits))
 
 
 def _crossing(values: Mapping[str, str], part_of: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:

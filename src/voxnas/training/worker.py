@@ -23,6 +23,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import TrainingJob
 from voxnas.data.dataset import StudyData
 from voxnas.data.digest import data_digest
+from voxnas.data.leaks import check_study
 from voxnas.io.records import read_json, read_record, write_json, write_text
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
@@ -64,6 +65,7 @@ def train_entry(
         Keep the final state, for a training that continues this one.
     """
     paths = StudyPaths(study)
+    check_study(paths)
     job = read_record(entry.job, TrainingJob)
     spec: dict[str, Any] = read_json(paths.spec("train"))
     training = spec["training"]
