@@ -208,7 +208,7 @@ class Run:
 
     def series(self, start: int, stop: int, step: int = 1) -> Array:
         """As stored: (T, R) of a painted run, else the same as :meth:`frames`."""
-        wanted = range(start, stop, step)
+        wanted = range(start, stop, max(1, step))
         if step < 1 or not 0 <= start <= stop or (wanted and wanted[-1] >= self._stored[0]):
             raise IndexError(f"{self.path}: volumes {start}:{stop}:{step} of {self._stored[0]}")
         result = np.empty((len(wanted), *self._stored[1:]), dtype="<f4")

@@ -59,8 +59,9 @@ def clean_block(block: NDArray, confounds: Confounds, settings: Mapping[str, Any
     With ``high_pass`` among the confounds, slow drifts are regressed out by cosines and the Butterworth filter has
     no lower end. A voxel that is constant after the cleaning is 0 (its mean, with ``none``).
     """
-    values = np.asarray(block, dtype=np.float64)
+    values = np.array(block, dtype=np.float64)  # the filter works in place
     mean = values[confounds.kept].mean(axis=0)
+    largest = np.abs(values).max(axis=0)
     high_pass = None if "high_pass" in settings["confounds"] else settings["high_pass"]
     filtered = high_pass is not None or settings["low_pass"] is not None
     with warnings.catch_warnings():
@@ -71,7 +72,7 @@ def clean_block(block: NDArray, confounds: Confounds, settings: Mapping[str, Any
             detrend=True,
             standardize=None,
             sample_mask=None if confounds.kept.all() else np.flatnonzero(confounds.kept),
-            confounds=confounds.values if confounds.values.shape[1] else None,
+            confounds=confounds.values.copy() if confounds.values.shape[1] else None,
             standardize_confounds=True,
             filter="butterworth" if filtered else None,
             low_pass=settings["low_pass"],
@@ -79,8 +80,9 @@ def clean_block(block: NDArray, confounds: Confounds, settings: Mapping[str, Any
             t_r=repetition_time,
             ensure_finite=False,
         )
+    cleaned = cleaned - cleaned.mean(axis=0)  # a filter, or scrubbing, leaves a little
     deviation = cleaned.std(axis=0, ddof=1)
-    deviation[deviation <= CONSTANT * np.abs(values).max(axis=0, initial=0)] = 0
+    deviation[deviation <= CONSTANT * largest] = 0
     return Cleaned(standardized(cleaned, mean, deviation, settings["standardize"]), mean, deviation)
 
 

@@ -108,8 +108,6 @@ def make_timed_plan(
     }
     views = {view: kinds[view]() for view in wanted}
     chosen = wanted[0] if clips["view"] == "auto" else clips["view"]
-    if chosen not in views:
-        raise UserError(f"clips.view = {chosen!r} is not prepared", f"add it to clips.views: {', '.join(wanted)}")
     return {
         "schema_version": SCHEMA_VERSION,
         "task": task,
@@ -142,11 +140,8 @@ def make_timed_plan(
 def _outputs(task: str, clips: Mapping[str, Any], dataset: dict[str, Any], scans: pd.DataFrame) -> int:
     if task == "segmentation":
         raise UserError("task: segmentation has no meaning for time series", "set task: classification or regression")
-    if clips["unit"] == "volume":
-        if task == "regression":
-            raise UserError("clips.unit: volume decodes events, which are classes", "set task: classification")
-        if "connectivity" in clips["views"]:
-            raise UserError("clips.views: connectivity is of a whole run, and clips.unit is volume", "take it out")
+    if clips["unit"] == "volume" and task == "regression":
+        raise UserError("clips.unit: volume decodes events, which are classes", "set task: classification")
     return count_outputs(task, dataset, scans)
 
 

@@ -175,7 +175,7 @@ class Series:
         image = type(image).from_filename(str(self.path), keep_file_open=True)
         for frame in range(min(self.frames, stop or self.frames)):
             try:
-                volume = np.asarray(image.dataobj[..., frame], dtype=np.float32)
+                volume = np.array(image.dataobj[..., frame], dtype=np.float32)
             except Exception as error:  # nibabel's readers raise of every kind on damaged bytes
                 raise ScanError(f"{self.path}: volume {frame} cannot be read: {error}") from None
             volume = np.nan_to_num(volume, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from voxnas.io.tensors import TensorWriter
+
+
+def test_the_library_reads_what_was_written_piece_by_piece(tmp_path):
+    arrays = {
+        "a/maps": np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32),
+        "b": np.arange(5, dtype=np.uint8),
+        "nothing": np.zeros((0, 3), np.float32),
+        "turned": np.arange(6, dtype=np.float16).reshape(2, 3).T,
+    }
+    with TensorWriter(tmp_path / "deep" / "views.safetensors") as writer:
+        for name, array in arrays.items():
+            writer.add(name, array)
+    found = load_file(tmp_path / "deep" / "views.safetensors")
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["views.safetensors"]
+
+
+def test_no_tensor_is_a_file_too(tmp_path):
+    with TensorWriter(tmp_path / "views.safetensors"):
+        pass
+    assert load_file(tmp_path / "views.safetensors") == {}
+
+
+def test_a_failure_leaves_nothing_and_a_name_is_used_once(tmp_path):
+    with pytest.raises(ValueError, match="two tensors 'a'"), TensorWriter(tmp_path / "views.safetensors") as writer:
+        for _ in range(2):
+            writer.add("a", np.zeros(2, np.float32))
+    assert not list(tmp_path.iterdir())
