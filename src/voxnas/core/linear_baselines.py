@@ -74,7 +74,7 @@ LINEAR_BASELINES: dict[str, Baseline] = {
         partial(of_view, "logistic"), ("classification",), view="connectivity", units=WHOLE
     ),
     "connectivity-svm": _baseline(partial(of_view, "svm"), VECTOR, view="connectivity", units=WHOLE),
-    "maps-ridge": _baseline(partial(of_view, "ridge"), VECTOR, view="maps", units=WHOLE),
+    "maps-ridge": _baseline(partial(of_view, "ridge"), VECTOR, view="maps"),
     "voxel-ridge": _baseline(voxel_ridge, VECTOR, view="clips", units=("volume",)),
 }
 """Baselines that are fitted, by name."""

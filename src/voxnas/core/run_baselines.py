@@ -85,7 +85,7 @@ def connectivity_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair
 
 RUN_BASELINES: dict[str, Baseline] = {
     "connectivity-cnn": Baseline(connectivity_cnn, VECTOR, scaled=True, view="connectivity", units=WHOLE),
-    "maps-sfcn": Baseline(maps_sfcn, VECTOR, scaled=True, view="maps", units=WHOLE),
+    "maps-sfcn": Baseline(maps_sfcn, VECTOR, scaled=True, view="maps"),
     "series-resnet1d": Baseline(series_resnet, VECTOR, scaled=True, view="series"),
     "cnn-gru": Baseline(cnn_gru, VECTOR, scaled=True, view="clips"),
 }

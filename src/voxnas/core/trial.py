@@ -9,6 +9,8 @@ from pydantic import Field
 from voxnas.core.architecture import Architecture, Recipe, Record, network_key
 
 SCHEMA_VERSION: Final = 1
+LINEAR: Final = "linear"  # source of what is fitted and not trained
+PER_FRAME: Final = "per-frame"  # source of what a searched network would be without its time
 State = Literal["DONE", "FAILED", "STOPPED", "SKIPPED"]
 
 
@@ -101,7 +103,7 @@ class Network(Record):
     schema_version: Literal[1] = SCHEMA_VERSION
     key: str
     name: str = Field(description="What tables and figures call it, such as `bayesian-1` or `nnunet`.")
-    source: str = Field(description="Search that found it: `bayesian`, `random`, `baseline-nnunet`, `linear`.")
+    source: str = Field(description="Search that found it: `bayesian`, `baseline-nnunet`; or `linear`, `per-frame`.")
     rank: int = Field(1, description="1 for the best of its source by the search folds.")
     search_score: float | None = None
     architecture: Architecture

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from voxnas.complexity.calibration import samples_of
-from voxnas.core.architecture import AnyArchitecture, Linear, network_key
+from voxnas.core.architecture import AnyArchitecture, Clip, Linear, network_key
 from voxnas.core.baselines import BASELINES
 from voxnas.core.errors import UserError
-from voxnas.core.trial import Network, Proposal, Result
+from voxnas.core.per_frame import uses_time, without_time
+from voxnas.core.trial import LINEAR, PER_FRAME, Network, Proposal, Result
 from voxnas.core.views import input_size
 from voxnas.search.chain import Chain
 
@@ -67,9 +68,11 @@ def select_finalists(
     Returns
     -------
     networks : list of Network
-        In the order of the searches, best first. Two searches may enter the same network.
+        In the order of the searches, best first. Two searches may enter the same network. Behind a searched network
+        whose operators join frames follows its twin without them (:mod:`voxnas.core.per_frame`), since which of
+        the networks wins is not known before all are trained.
     left_out : list of str
-        One line for each baseline without a successful trial.
+        One line for each baseline without a successful trial, and each twin that there is not.
 
     Raises
     ------
@@ -103,7 +106,33 @@ def select_finalists(
                     samples=_samples(spec, plan, calibration, proposal.architecture),
                 )
             )
+            if not is_baseline and isinstance(proposal.architecture, Clip) and uses_time(proposal.architecture):
+                try:
+                    networks.append(_twin(networks[-1], proposal.architecture, spec, plan, calibration))
+                except UserError as error:
+                    left_out.append(f"{networks[-1].name} has no twin of single frames: {error}")
     return networks + [_own(name, spec, plan, calibration) for name in direct], left_out
+
+
+def _twin(
+    network: Network,
+    architecture: Clip,
+    spec: dict[str, Any],
+    plan: dict[str, Any],
+    calibration: dict[str, Any] | None,
+) -> Network:
+    """The network of single frames that costs as much, trained by the same recipe within the same budget."""
+    frames, *patch = input_size(architecture, plan)
+    alone = without_time(architecture, patch, frames)
+    return Network(
+        key=network_key(alone, network.recipe),
+        name=f"{network.name}-{PER_FRAME}",
+        source=PER_FRAME,
+        rank=network.rank,
+        architecture=alone,
+        recipe=network.recipe,
+        samples=_samples(spec, plan, calibration, alone),
+    )
 
 
 def _own(name: str, spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None) -> Network:
@@ -113,7 +142,7 @@ def _own(name: str, spec: dict[str, Any], plan: dict[str, Any], calibration: dic
     return Network(
         key=network_key(architecture, recipe),
         name=name,
-        source=name if linear else f"{BASELINE}{name}",
+        source=LINEAR if linear else f"{BASELINE}{name}",
         architecture=architecture,
         recipe=recipe,
         samples=1 if linear else _samples(spec, plan, calibration, architecture),

@@ -1,5 +1,7 @@
 import pytest
 
+from voxnas.benchmark.leaderboard import is_searched
+from voxnas.core.architecture import Clip, network_key
 from voxnas.core.errors import UserError
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, read_record
@@ -123,3 +125,28 @@ def test_a_baseline_without_trials_enters_with_its_own_recipe(finished):
     ]
     assert networks[1].recipe.learning_rate == 2e-3 and networks[1].search_score is None
     assert left_out == []
+
+
+def test_a_searched_network_with_time_is_followed_by_its_twin_without(finished):
+    paths = finished.paths
+    plan = {**read_json(paths.plan), "task": "classification", "outputs": 2, "view": "clips", "unit": "run"}
+    plan["frames"] = 6
+    plan["views"] = {"clips": {name: plan[name] for name in ("channels", "patch", "strides", "kernels", "frames")}}
+    fields = {
+        "in_channels": 1, "out_channels": 2, "widths": [4, 8], "blocks": [1, 1], "strides": plan["strides"][:2],
+        "kernels": plan["kernels"][:2], "view": "clips", "norm": "group",
+    }  # fmt: skip
+    found = {}
+    for name, architecture in {"timed": Clip(**fields, temporal="conv"), "still": Clip(**fields)}.items():
+        proposal = read_record(paths.step("random", 0) / "proposal.json", Proposal)
+        proposal = proposal.model_copy(update={"architecture": architecture})
+        chain = Chain((proposal,), (Result(state="DONE", key=proposal.key, score=0.5, macs=5),))
+        chains = {"random": chain, "baseline-x": chain}
+        found[name], left_out = select_finalists(read_json(paths.spec("select")), plan, None, chains)
+        assert left_out == []
+    assert [n.name for n in found["still"]] == ["random-1", "x"]
+    assert [n.name for n in found["timed"]] == ["random-1", "random-1-per-frame", "x"]
+    whole, twin, _ = found["timed"]
+    assert (twin.source, twin.rank, twin.recipe, twin.samples) == ("per-frame", 1, whole.recipe, 600)
+    assert is_searched(whole) and not is_searched(twin)
+    assert twin.key == network_key(twin.architecture, twin.recipe)
