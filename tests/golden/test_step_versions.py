@@ -26,7 +26,7 @@ ROOTS = {
     "search": ["voxnas.cli.propose"],
     "train": ["voxnas.cli.train", "voxnas.training.worker"],
     "select": ["voxnas.cli.select"],
-    "evaluate": ["voxnas.cli.evaluate"],
+    "evaluate": ["voxnas.cli.evaluate", "voxnas.cli.crossvalidate"],
     "profile": ["voxnas.cli.profile"],
     "benchmark": ["voxnas.cli.benchmark"],
     "figures": ["voxnas.cli.figures"],

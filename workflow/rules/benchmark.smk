@@ -69,3 +69,44 @@ rule benchmark:
     shell:
         "python -m voxnas --log {log} benchmark --study results/{wildcards.study}"
         " --output {output.leaderboard} --comparisons {output.comparisons}"
+
+
+rule predict_folds:
+    input:
+        arrays,
+        weights,
+        network=f"{NETWORK}/network.json",
+        spec=spec("evaluate"),
+    output:
+        "results/{study}/evaluation/{key}/folds.tsv",
+    log:
+        "results/{study}/logs/folds/{key}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+    params:
+        seeds=lambda w: settings_of(w).training.seeds,
+    shell:
+        "python -m voxnas --log {log} crossvalidate --study results/{wildcards.study} --key {wildcards.key}"
+        " --seeds {params.seeds} --output {output}"
+
+
+rule cross_validation:
+    input:
+        predicted_folds,
+        trainings="results/{study}/networks.tsv",
+        spec=spec("benchmark"),
+    output:
+        report(
+            "results/{study}/cross_validation.tsv",
+            category="{study}",
+            labels={"table": "cross-validation"},
+            caption="../report/cross_validation.rst",
+        ),
+    log:
+        "results/{study}/logs/cross_validation.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log} crossvalidate --study results/{wildcards.study} --output {output}"

@@ -111,12 +111,21 @@ def measured_networks(wildcards):
     ]
 
 
+def predicted_folds(wildcards):
+    return [f"results/{wildcards.study}/evaluation/{key}/folds.tsv" for key in finalists(wildcards.study)]
+
+
 def drawn(wildcards):
     """What the figures and the page show beside the tables of the benchmark."""
     return [
         *searched_tables(wildcards),
         *(f"results/{wildcards.study}/networks/{key}/profile.json" for key in finalists(wildcards.study)),
+        *cross_validated(wildcards.study, settings_of(wildcards)),
     ]
+
+
+def cross_validated(study, settings):
+    return [f"results/{study}/cross_validation.tsv"] if settings.benchmark.cross_validate else []
 
 
 def study_outputs(study):
@@ -134,7 +143,7 @@ STAGES = {
     # A study without a search has nothing to do between its data and its trainings.
     "search": [f"results/{STUDY.study}/search/{name}/trials.tsv" for name in searches_of(STUDY)] or PREPROCESSED,
     "train": [f"results/{STUDY.study}/networks.tsv"],
-    "benchmark": [f"results/{STUDY.study}/leaderboard.tsv"],
+    "benchmark": [f"results/{STUDY.study}/leaderboard.tsv", *cross_validated(STUDY.study, STUDY)],
     "report": [f"results/{STUDY.study}/report.html"],
 }
 

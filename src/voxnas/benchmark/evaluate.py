@@ -1,10 +1,11 @@
-"""The one reader of the locked test split: scores of a network on every test scan."""
+"""Scores of a network on every scan of the locked test split, whose one reader this is, and on the folds."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,18 @@ from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
 
-if TYPE_CHECKING:
-    from voxnas.benchmark.predictor import Predictor
-    from voxnas.data.dataset import StudyData
-
 ENSEMBLE = "ensemble"
+
+
+class Scored(NamedTuple):
+    """A case with the scores of each member and of their ensemble; cases of one unit are not independent."""
+
+    case: str
+    unit: str
+    scores: list[dict[str, Any]]
+
+
+Scores = Iterator[tuple[int, int, Scored]]
 
 
 def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
@@ -48,100 +56,124 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     UserError
         If weights or the spec of the stage are missing.
     """
-    from voxnas.benchmark.predictor import Predictor
-    from voxnas.data.dataset import StudyData
     from voxnas.data.splits import open_test
 
-    spec = read_json(paths.spec("evaluate"))
-    training = read_json(paths.spec("train"))["training"]
-    network = read_record(paths.network(key) / "network.json", Network)
-    weights = [paths.seed(key, s) / "weights.safetensors" for s in range(seeds)]
-    missing = [str(w) for w in weights if not w.is_file()]
-    if missing:
-        raise UserError(f"{missing[0]} does not exist", "train the network first")
-
-    data = StudyData(paths, network.architecture.view)
-    table = read_table(paths.scans, {"scan": str, "participant": str, "label": str})
-    scans = {row["scan"]: row for row in table.to_dict("records")}
-    predictor = Predictor(
-        network.architecture, weights, data.plan, training, MIRROR_AXES[network.recipe.mirror] if spec["mirror"] else ()
-    )
+    asked = _Asked(paths, key, range(seeds))
     test = open_test(paths, "evaluate", key)
-    data.unlock(test)
-    test = data.usable(test)
-    (paths.cases(key).parent / "predictions").mkdir(parents=True, exist_ok=True)
-    score = _segmentations if data.plan["task"] == "segmentation" else _vectors
+    asked.data.unlock(test)
+    folder = paths.cases(key).parent / "predictions"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [*map(str, range(seeds)), ENSEMBLE]
+    return _table(key, asked.score(asked.data.usable(test), folder), names, "test")
+
+
+def predict_folds(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
+    """Score a network outside the test split: each fold by the seed that did not train on it.
+
+    The networks were never trained on what they predict here, but a search has looked at the scores of its own fold.
+
+    Parameters
+    ----------
+    paths, key, seeds
+        As of :func:`evaluate_network`. Seed s predicts fold s; folds beyond the last seed are left out.
+
+    Returns
+    -------
+    DataFrame
+        As of :func:`evaluate_network`, with the number of the fold as the seed.
+    """
+    folds = min(seeds, len(read_json(paths.splits)["folds"]))
+    parts = []
+    for fold in range(folds):
+        asked = _Asked(paths, key, [fold])
+        parts.append(_table(key, asked.score(asked.data.validation_scans(fold), None), [str(fold)], f"fold {fold}"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _table(key: str, scored: Scores, names: Sequence[str], what: str) -> pd.DataFrame:
+    """One row a member and case, with progress for a person."""
     began = time.monotonic()
     rows: list[dict[str, Any]] = []
-    for number, total, found in score(paths, spec, data, scans, test, predictor, key):
-        for seed, scores in zip([*map(str, range(seeds)), ENSEMBLE], found.scores, strict=True):
+    for number, total, found in scored:
+        for seed, scores in zip(names, found.scores, strict=False):
             rows.append({"key": key, "seed": seed, "scan": found.case, "participant": found.unit, **scores})
         left = (time.monotonic() - began) / number * (total - number)
-        print(f"{key}: test case {number}/{total} {found.case}, {left:.0f} s left", flush=True)
+        print(f"{key}: {what} case {number}/{total} {found.case}, {left:.0f} s left", flush=True)
     return pd.DataFrame(rows)
 
 
-class Scored(NamedTuple):
-    """A case with the scores of each member and of their ensemble; cases of one unit are not independent."""
+class _Asked:
+    """A network's members, and the data that they are asked about.
 
-    case: str
-    unit: str
-    scores: list[dict[str, Any]]
+    Parameters
+    ----------
+    paths : StudyPaths
+    key : str
+        Network.
+    seeds : sequence of int
+        Its members.
 
+    Raises
+    ------
+    UserError
+        If weights are missing.
+    """
 
-Scores = Iterator[tuple[int, int, Scored]]
+    def __init__(self, paths: StudyPaths, key: str, seeds: Sequence[int]) -> None:
+        from voxnas.benchmark.predictor import Predictor
+        from voxnas.data.dataset import StudyData
 
+        self.spec = read_json(paths.spec("evaluate"))
+        network = read_record(paths.network(key) / "network.json", Network)
+        weights = [paths.seed(key, s) / "weights.safetensors" for s in seeds]
+        if missing := [str(w) for w in weights if not w.is_file()]:
+            raise UserError(f"{missing[0]} does not exist", "train the network first")
+        self.data = StudyData(paths, network.architecture.view)
+        table = read_table(paths.scans, {"scan": str, "participant": str, "label": str})
+        self.rows = {row["scan"]: row for row in table.to_dict("records")}
+        mirror = MIRROR_AXES[network.recipe.mirror] if self.spec["mirror"] else ()
+        training = read_json(paths.spec("train"))["training"]
+        self.predictor = Predictor(network.architecture, weights, self.data.plan, training, mirror)
 
-def _vectors(
-    paths: StudyPaths,
-    spec: dict[str, Any],
-    data: StudyData,
-    scans: Mapping[str, Mapping[Hashable, Any]],
-    test: Sequence[str],
-    predictor: Predictor,
-    key: str,
-) -> Scores:
-    """Class or value of each case: a scan, or a volume, run or participant of time series."""
-    from voxnas.benchmark.predictor import named_prediction
-    from voxnas.data.samples import by_case
+    def score(self, scans: Sequence[str], folder: Path | None) -> Scores:
+        """Scores of the cases of these scans; label maps of the first member are written to the folder."""
+        if self.data.plan["task"] == "segmentation":
+            return self._segmentations(scans, folder)
+        return self._vectors(scans)
 
-    samples = data.samples(test)
-    cases = by_case(samples)
-    for number, (case, positions) in enumerate(cases.items(), 1):
-        members = predictor([data.input(samples[p]) for p in positions])
-        first = samples[positions[0]]
-        rows = [
-            {"target": first.target, **named_prediction(v, data.plan)} for v in [*members, np.mean(members, axis=0)]
-        ]
-        if data.plan["task"] == "regression":
-            rows = [{**r, "absolute_error": abs(r["predicted"] - float(str(first.target)))} for r in rows]
-        unit = first.unit if data.timed else str(scans[first.scan]["participant"])
-        yield number, len(cases), Scored(case, unit, rows)
+    def _vectors(self, scans: Sequence[str]) -> Scores:
+        """Class or value of each case: a scan, or a volume, run or participant of time series."""
+        from voxnas.benchmark.predictor import named_prediction
+        from voxnas.data.samples import by_case
 
+        samples, plan = self.data.samples(scans), self.data.plan
+        cases = by_case(samples)
+        for number, (case, positions) in enumerate(cases.items(), 1):
+            members = self.predictor([self.data.input(samples[p]) for p in positions])
+            members.append(np.mean(members, axis=0))
+            first = samples[positions[0]]
+            rows = [{"target": first.target, **named_prediction(vector, plan)} for vector in members]
+            if plan["task"] == "regression":
+                rows = [{**r, "absolute_error": abs(r["predicted"] - float(str(first.target)))} for r in rows]
+            unit = first.unit if self.data.timed else str(self.rows[first.scan]["participant"])
+            yield number, len(cases), Scored(case, unit, rows)
 
-def _segmentations(
-    paths: StudyPaths,
-    spec: dict[str, Any],
-    data: StudyData,
-    scans: Mapping[str, Mapping[Hashable, Any]],
-    test: Sequence[str],
-    predictor: Predictor,
-    key: str,
-) -> Scores:
-    """Overlap and surface distances of each scan; the first member's label map is written."""
-    from voxnas.benchmark.metrics import segmentation_scores
-    from voxnas.benchmark.predictor import label_map
-    from voxnas.io.nifti import header_facts, load_label, open_image, save_like
+    def _segmentations(self, scans: Sequence[str], folder: Path | None) -> Scores:
+        """Overlap and surface distances of each scan."""
+        from voxnas.benchmark.metrics import segmentation_scores
+        from voxnas.benchmark.predictor import label_map
+        from voxnas.io.nifti import header_facts, load_label, open_image, save_like
 
-    labels = sorted(map(int, data.plan["labels"]))
-    for number, scan in enumerate(test, 1):
-        members, row = predictor([data.image(scan)]), scans[scan]
-        truth = np.asarray(load_label(row["label"], labels))
-        reference = open_image(row["image"].split(";")[0])
-        # A file that does not say its voxel size is measured in voxels, as preprocessing read it.
-        spacing = header_facts(reference).spacing or (1.0, 1.0, 1.0)
-        maps = [label_map(p, data.geometry(scan)) for p in [*members, np.mean(members, axis=0)]]
-        save_like(paths.cases(key).parent / "predictions" / f"{scan}.nii.gz", maps[0], reference, maps[0].dtype)
-        foreground = [k for k in labels if k]
-        scored = [segmentation_scores(m, truth, foreground, spacing, spec["nsd_tolerance_mm"]) for m in maps]
-        yield number, len(test), Scored(scan, str(row["participant"]), scored)
+        labels, tolerance = sorted(map(int, self.data.plan["labels"])), self.spec["nsd_tolerance_mm"]
+        for number, scan in enumerate(scans, 1):
+            members, row = self.predictor([self.data.image(scan)]), self.rows[scan]
+            truth = np.asarray(load_label(row["label"], labels))
+            reference = open_image(row["image"].split(";")[0])
+            # A file that does not say its voxel size is measured in voxels, as preprocessing read it.
+            spacing = header_facts(reference).spacing or (1.0, 1.0, 1.0)
+            maps = [label_map(p, self.data.geometry(scan)) for p in [*members, np.mean(members, axis=0)]]
+            if folder is not None:
+                save_like(folder / f"{scan}.nii.gz", maps[0], reference, maps[0].dtype)
+            foreground = [k for k in labels if k]
+            scored = [segmentation_scores(m, truth, foreground, spacing, tolerance) for m in maps]
+            yield number, len(scans), Scored(scan, str(row["participant"]), scored)

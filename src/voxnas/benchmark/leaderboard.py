@@ -55,7 +55,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     if not found:
         raise UserError(f"{paths.finalists} names no network", "search something, or name a baseline")
     tables = {n.key: results.cases(paths, n.key, task) for n in found}
-    validations = {n.name: _validation(paths, n, sign) for n in found}
+    validations = {n.name: validation_scores(paths, n, sign) for n in found}
     winner = choose_winner(found, {name: mean for name, (mean, _) in validations.items()}, sign)
 
     scans = _common_scans(tables)
@@ -228,7 +228,7 @@ def _common_scans(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return scans
 
 
-def _validation(paths: StudyPaths, network: Network, sign: int) -> tuple[float, float]:
+def validation_scores(paths: StudyPaths, network: Network, sign: int) -> tuple[float, float]:
     """Mean and standard deviation over seeds of the validation score, in natural units."""
     scores = [r.score for r in results.seed_results(paths, network.key).values() if r.score is not None]
     if not scores:

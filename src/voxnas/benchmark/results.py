@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from voxnas.core.paths import StudyPaths
@@ -64,7 +66,16 @@ def curve(paths: StudyPaths, key: str, seed: int) -> pd.DataFrame:
 
 def cases(paths: StudyPaths, key: str, task: str) -> pd.DataFrame:
     """Scores of a network on the test scans, sorted by seed and scan."""
-    table = read_table(paths.cases(key), {"seed": str, "scan": str, "participant": str})
+    return _cases(paths.cases(key), task)
+
+
+def fold_cases(paths: StudyPaths, key: str, task: str) -> pd.DataFrame:
+    """Scores of a network on the folds, each by the seed that left it out, whose number is the column `seed`."""
+    return _cases(paths.fold_cases(key), task)
+
+
+def _cases(path: Path, task: str) -> pd.DataFrame:
+    table = read_table(path, {"seed": str, "scan": str, "participant": str})
     texts = {"key", "seed", "scan", "participant"} | ({"target", "predicted"} if task == "classification" else set())
     numbers = {c: float for c in table.columns if c not in texts}
     return table.astype(numbers).sort_values(["seed", "scan"], ignore_index=True)

@@ -40,6 +40,7 @@ RULES = {
     "trainings": "write the table of all trainings at full budget",
     "profile": "measure a network's latency and memory",
     "evaluate": "score a network on the locked test split",
+    "crossvalidate": "score networks outside the test split, each fold by the training that left it out",
     "benchmark": "write the leaderboard and the paired comparisons",
     "figures": "draw the figures",
     "package": "write the model folder",

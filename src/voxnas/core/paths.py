@@ -29,6 +29,7 @@ class StudyPaths:
         self.ledger = self.root / "test_ledger.jsonl"
         self.leaderboard = self.root / "leaderboard.tsv"
         self.comparisons = self.root / "comparisons.tsv"
+        self.cross_validation = self.root / "cross_validation.tsv"
         self.figures = self.root / "figures"
 
     def spec(self, stage: str) -> Path:
@@ -62,3 +63,7 @@ class StudyPaths:
     def cases(self, key: str) -> Path:
         """Per-case scores of a network on the locked test split."""
         return self.root / "evaluation" / key / "cases.tsv"
+
+    def fold_cases(self, key: str) -> Path:
+        """Per-case scores of a network outside the test split."""
+        return self.root / "evaluation" / key / "folds.tsv"

@@ -1,0 +1,29 @@
+"""``voxnas crossvalidate``: score networks outside the test split, each fold by the seed that left it out."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    parser.add_argument("--study", required=True, metavar="DIR", help="results/<study>")
+    parser.add_argument("--key", help="network whose folds are predicted; without it, the table of all networks")
+    parser.add_argument("--seeds", type=int, metavar="N", help="with --key: number of its trainings")
+    parser.add_argument("--output", required=True, metavar="FILE", help="table to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the cases of one network, or the table of all."""
+    from voxnas.core.paths import StudyPaths
+    from voxnas.io.tables import write_table
+
+    paths = StudyPaths(arguments.study)
+    if arguments.key:
+        from voxnas.benchmark.evaluate import predict_folds
+
+        write_table(arguments.output, predict_folds(paths, arguments.key, arguments.seeds))
+    else:
+        from voxnas.benchmark.cross_validation import cross_validation
+
+        write_table(arguments.output, cross_validation(paths))

@@ -1,0 +1,35 @@
+import pytest
+
+from voxnas.data.samples import by_case, run_samples, span, windows
+
+CLIP = {"frames": 4, "step": 2, "delay": 5.0, "per_run": 3}
+
+
+def plan(unit):
+    return {"unit": unit, "clip": CLIP}
+
+
+def test_windows_are_spread_over_the_run():
+    assert span(CLIP) == 7
+    assert windows(27, CLIP) == [0, 10, 20]
+    assert windows(8, CLIP) == [0, 1]  # no window twice
+    assert windows(5, CLIP) == [0]
+
+
+def test_each_labelled_volume_is_a_case_and_ends_its_window():
+    record = {"frames": 9, "target": None, "labels": [None, "face", None, "house", *[None] * 5]}
+    found = run_samples("run-1", record, plan("volume"), "clips", "sub-01", "run-1")
+    assert [(s.start, s.target, s.case) for s in found] == [
+        (1 - 6, "face", "run-1_volume-0001"),
+        (3 - 6, "house", "run-1_volume-0003"),
+    ]
+
+
+@pytest.mark.parametrize(("unit", "case"), [("run", "run-1"), ("participant", "sub-01")])
+@pytest.mark.parametrize(("view", "starts"), [("clips", [0, 10, 20]), ("series", [0, 10, 20]), ("maps", [None])])
+def test_windows_of_a_run_add_up_to_one_case(unit, case, view, starts):
+    record = {"frames": 27, "target": "old"}
+    found = run_samples("run-1", record, plan(unit), view, "sub-01", "site-a")
+    assert [s.start for s in found] == starts
+    assert {(s.target, s.case, s.unit) for s in found} == {("old", case, "site-a")}
+    assert by_case(found) == {case: list(range(len(starts)))}
