@@ -18,7 +18,7 @@ from voxnas.complexity.fit import fit_times, left_out_errors
 from voxnas.complexity.measured import cpu_clock, device_record, measure_latency, measure_training
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
-from voxnas.core.architecture import AnyArchitecture, Linear, Named
+from voxnas.core.architecture import AnyArchitecture, Named
 from voxnas.core.baselines import BASELINES, baselines_for, within
 from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
@@ -78,7 +78,8 @@ def measure_calibration(
         seconds = SECONDS if limits.get("latency_ms") is None else LATENCY_SECONDS
     batch = spec["batch_size"]
     swaps = _named(spec["swaps"], plan, limits)
-    chosen = swaps | _named(baselines_for(plan["task"]), plan, limits)
+    references = baselines_for(plan["task"], tuple(plan.get("views", ("",))), plan.get("unit", "run"))
+    chosen = swaps | _named(references, plan, limits)
     candidates = _candidates(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
     chosen |= _spread(candidates)
     sized = [(architecture, input_size(architecture, plan)) for architecture in candidates]
@@ -129,8 +130,8 @@ def measure_calibration(
 
 def _named(names: Iterable[str], plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, AnyArchitecture]:
     """The baselines of these names that are of the searched families, the cheapest first."""
-    built = {name: BASELINES[name](plan, limits)[0] for name in names}
-    networks = {name: a for name, a in built.items() if not isinstance(a, Linear | Named)}
+    built = {name: BASELINES[name](plan, limits)[0] for name in names if not BASELINES[name].fitted}
+    networks = {name: a for name, a in built.items() if not isinstance(a, Named)}
     return dict(sorted(networks.items(), key=lambda item: analyze(item[1], input_size(item[1], plan)).macs))
 
 
