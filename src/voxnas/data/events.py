@@ -26,7 +26,7 @@ def read_events(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``onset`` and ``duration`` in seconds, sorted by onset; all other columns are texts, None where missing.
+        ``onset`` and ``duration`` in seconds, sorted by onset; all other columns are texts, NaN where missing.
 
     Raises
     ------

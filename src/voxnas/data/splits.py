@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from voxnas.core.canonical import canonical_json, digest
 from voxnas.core.errors import UserError
@@ -20,6 +21,7 @@ from voxnas.io.records import read_json
 
 SCHEMA_VERSION = 1
 DRAWS = 200  # random sets of sites among which the test set is chosen
+DIVISIONS = 20  # divisions of the rest among which the folds are
 
 
 def make_splits(
@@ -143,8 +145,6 @@ def _split_sites(
     table: pd.DataFrame, stratified: bool, test: float, folds: int | str, seed: int, unit: str, named: list[str]
 ) -> Split:
     """Deal out units that differ in size and hold several classes."""
-    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # seconds, which other units need not pay
-
     units = sorted(table["unit"].unique())
     tested = len(named) or max(1, round(test * len(units)))
     count = len(units) - tested if folds == "leave_one_out" else int(folds)
@@ -153,13 +153,8 @@ def _split_sites(
     rest = table[~table["unit"].isin(locked)]
     if folds == "leave_one_out":
         return locked, [[name] for name in units if name not in locked]
-    if stratified:
-        state = derive_seed(seed, "splits", "sites") % 2**32
-        divider = StratifiedGroupKFold(count, shuffle=True, random_state=state)
-        rows = divider.split(rest, rest["target"], rest["unit"])
-    else:
-        rows = GroupKFold(count).split(rest, groups=rest["unit"])
-    groups = [sorted(rest["unit"].iloc[chosen].unique()) for _, chosen in rows]
+    rows = _divide_sites(rest, count, stratified, seed)
+    groups = [sorted(rest["unit"].iloc[chosen].unique()) for chosen in rows]
     for place, group in [("the test split", locked), *((f"fold {i}", g) for i, g in enumerate(groups))]:
         classes = table.loc[table["unit"].isin(group), "target"].unique()
         if stratified and len(classes) < 2:
@@ -169,6 +164,20 @@ def _split_sites(
                 "lower splits.folds, or name the sites of the test in splits.test_units",
             )
     return locked, groups
+
+
+def _divide_sites(rest: pd.DataFrame, count: int, stratified: bool, seed: int) -> list[NDArray[np.intp]]:
+    """Rows of each fold: of many divisions by scikit-learn the one whose folds are most alike in size and classes."""
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # seconds, which other units need not pay
+
+    if not stratified:
+        return [chosen for _, chosen in GroupKFold(count).split(rest, groups=rest["unit"])]
+    states = [derive_seed(seed, "splits", "sites", i) % 2**32 for i in range(DIVISIONS)]
+    dividers = [StratifiedGroupKFold(count, shuffle=True, random_state=state) for state in states]
+    divisions = [[chosen for _, chosen in d.split(rest, rest["target"], rest["unit"])] for d in dividers]
+    marks = pd.get_dummies(rest["target"]).to_numpy()
+    spreads = [np.ptp([marks[chosen].sum(axis=0) for chosen in rows], axis=0).max() for rows in divisions]
+    return divisions[int(np.argmin(spreads))]
 
 
 def _draw_sites(
