@@ -84,9 +84,10 @@ def make_spec():
 
 def scan_row(source, target="a", **more):
     """A row of scans.tsv."""
+    paths = {kind: path and str(path) for kind, path in (("confounds", source.confounds), ("mask", source.mask))}
     row = {
         "scan": source.scan, "participant": "sub-1", "image": str(source.bold), "frames": FRAMES, "target": target,
-        "repetition_time": source.repetition_time, "events": None,
-        "confounds": source.confounds and str(source.confounds), "mask": source.mask and str(source.mask), "space": source.space or None, "preprocessed": "no",
+        "repetition_time": source.repetition_time, "events": None, **paths, "space": source.space or None,
+        "preprocessed": "no",
     }  # fmt: skip
     return {**row, **more}

@@ -30,22 +30,48 @@ def settings(**changed):
 @pytest.mark.parametrize(
     "band", [(None, None), (0.01, None), (None, 0.1), (0.01, 0.1)], ids=["all", "high", "low", "band"]
 )
-@pytest.mark.parametrize("scrubbed", [(), (3, 4, 50)])
-def test_it_is_nilearns_cleaning(block, confounds, band, scrubbed):
-    kept = np.ones(FRAMES, bool)
-    kept[list(scrubbed)] = False
-    mine = clean_block(
-        block,
-        Confounds(confounds.names, confounds.values, kept, None),
-        settings(high_pass=band[0], low_pass=band[1]),
-        INTERVAL,
-    )
-    theirs = clean(
-        block.copy(), standardize="zscore_sample", confounds=confounds.values.copy(), sample_mask=np.flatnonzero(kept),
-        high_pass=band[0], low_pass=band[1], t_r=INTERVAL,
-    )  # fmt: skip
+def test_it_is_nilearns_cleaning(block, confounds, band):
+    mine = clean_block(block, confounds, settings(high_pass=band[0], low_pass=band[1]), INTERVAL)
+    options = {"high_pass": band[0], "low_pass": band[1], "t_r": INTERVAL, "confounds": confounds.values.copy()}
+    theirs = clean(block.copy(), standardize="zscore_sample", **options)
     np.testing.assert_allclose(mine.series, theirs, atol=2e-5)
-    np.testing.assert_allclose(mine.mean, block[kept].mean(0))
+    np.testing.assert_allclose(mine.mean, block.mean(0))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_without_a_filter_scrubbed_volumes_are_left_out_as_by_nilearn(block, confounds):
+    kept = np.ones(FRAMES, bool)
+    kept[[0, 1, 30, 70, 71]] = False
+    mine = clean_block(block, Confounds((), confounds.values, kept, None), SETTINGS, INTERVAL)
+    options = {"sample_mask": np.flatnonzero(kept), "confounds": confounds.values}
+    theirs = clean(block, standardize="zscore_sample", **options)
+    np.testing.assert_allclose(mine.series, theirs, atol=2e-5)
+
+
+@pytest.mark.parametrize("band", [(None, None), (0.01, 0.1)], ids=["all", "band"])
+def test_nothing_of_a_scrubbed_volume_stays(block, confounds, band):
+    kept = np.ones(FRAMES, bool)
+    kept[[0, 1, 40, 41, 99]] = False
+    spiked = block.copy()
+    spiked[~kept] += 5000
+    parts = Confounds((), confounds.values, kept, None)
+    a, b = (clean_block(x, parts, settings(high_pass=band[0], low_pass=band[1]), INTERVAL) for x in (block, spiked))
+    assert a.series.shape == (95, 12)
+    np.testing.assert_allclose(a.series, b.series, atol=1e-6)
+    np.testing.assert_allclose(a.mean, b.mean)
+
+
+def test_a_slow_signal_survives_scrubbing_and_filtering(confounds):
+    times = np.arange(FRAMES) * INTERVAL
+    slow = np.sin(2 * np.pi * 0.03 * times)
+    kept = np.ones(FRAMES, bool)
+    kept[[0, 1, 40, 41, 99]] = False
+    spiked = 500 + 10 * slow[:, None]
+    spiked[~kept] += 5000
+    found = clean_block(
+        spiked, Confounds((), np.zeros((FRAMES, 0)), kept, None), settings(high_pass=0.01, low_pass=0.1), INTERVAL
+    )
+    assert np.corrcoef(found.series[5:-5, 0], slow[kept][5:-5])[0, 1] > 0.98
 
 
 def test_blocks_give_what_the_whole_gives(block, confounds):

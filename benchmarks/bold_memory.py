@@ -1,0 +1,143 @@
+"""Peak memory of preprocessing against the length of a run and the number of runs.
+
+    python benchmarks/bold_memory.py --output FOLDER
+
+Runs of noise in an ellipsoid with 24 terms of motion are generated as ``.nii.gz``, volume by volume, and each set is
+preprocessed in a process of its own (smoothing, cleaning with a band-pass, clips, maps, series and correlations of an
+atlas of 20 regions). ``peak_mib`` is that process's largest resident memory; ``over_start_mib`` what of it came after
+the libraries were loaded. The rows ``whole`` are :func:`nilearn.image.clean_img` on one whole image, for comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from voxnas.core.settings import parse_settings
+from voxnas.core.spec import stage_spec
+from voxnas.data.fmri.confounds import MOTION
+from voxnas.io.tables import read_table, write_table
+
+SPACING, INTERVAL, REGIONS = 3.0, 2.0, 20
+Size = tuple[int, int, int]
+
+
+def head(size: Size) -> np.ndarray:
+    """An ellipsoid that fills most of the box."""
+    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in size], indexing="ij")
+    return sum(axis**2 for axis in axes) < 0.9
+
+
+def make_run(folder: Path, name: str, size: Size, frames: int) -> dict[str, object]:
+    """Write a run, its mask and its confounds without holding more than a volume; its row of scans.tsv."""
+    rng, brain = np.random.default_rng(len(name) + frames), head(size)
+    image = nib.Nifti1Image(np.zeros((*size, frames), np.int16), np.diag([SPACING] * 3 + [1.0]))
+    image.header.set_zooms((SPACING,) * 3 + (INTERVAL,))
+    bold = folder / f"{name}_bold.nii.gz"
+    with gzip.open(bold, "wb", compresslevel=1) as file:
+        file.write(image.header.binaryblock + b"\0" * 4)
+        for _ in range(frames):
+            file.write((brain * rng.normal(1000, 20, size)).astype(np.int16).tobytes(order="F"))
+    nib.Nifti1Image(brain.astype(np.uint8), image.affine).to_filename(folder / f"{name}_mask.nii.gz")
+    motion = np.cumsum(rng.normal(0, 0.01, (frames, 6)), axis=0) * [1, 1, 1, 0.02, 0.02, 0.02]
+    write_table(folder / f"{name}_confounds.tsv", pd.DataFrame(motion, columns=list(MOTION)))
+    return {
+        "scan": name, "participant": name, "image": str(bold), "frames": frames, "target": "a",
+        "repetition_time": INTERVAL, "events": None, "confounds": str(folder / f"{name}_confounds.tsv"),
+        "mask": str(folder / f"{name}_mask.nii.gz"), "space": None, "preprocessed": "no",
+    }  # fmt: skip
+
+
+def make_atlas(folder: Path, size: Size) -> Path:
+    """Slabs of the box, as regions."""
+    labels = np.broadcast_to(1 + np.arange(size[1])[None, :, None] * REGIONS // size[1], size)
+    nib.Nifti1Image(labels.astype(np.int16), np.diag([SPACING] * 3 + [1.0])).to_filename(folder / "atlas.nii.gz")
+    return folder / "atlas.nii.gz"
+
+
+def preprocess(folder: Path) -> None:
+    """Plan and one shard of all runs in the folder."""
+    from voxnas.data.fmri.plan import make_timed_plan
+    from voxnas.data.fmri.runs import write_timed_shard
+
+    views = {"views": ["clips", "maps", "series", "connectivity"], "atlas": str(folder / "atlas.nii.gz")}
+    bold = {"confounds": ["motion"], "smoothing_mm": 5.0, "high_pass": 0.01, "low_pass": 0.1, "scrub_mm": 1.0}
+    raw = {"task": "classification", "data_root": "x", "data": {"suffix": "bold", "target": "t"}}
+    settings = parse_settings({**raw, "bold": bold, "clips": views})
+    scans = read_table(folder / "scans.tsv", {"scan": str, "frames": int})
+    dataset = {"layout": "bids", "classes": ["a", "b"], "target": "t"}
+    plan = make_timed_plan(stage_spec(settings, "preprocess"), scans, dataset)
+    write_timed_shard(plan, folder, None, 0, 1, folder / "out")
+
+
+def whole(folder: Path) -> None:
+    """What nilearn does on a whole image."""
+    from nilearn.image import clean_img
+
+    row = read_table(folder / "scans.tsv", {"scan": str}).iloc[0]
+    confounds = read_table(row["confounds"], {}).astype(float)
+    settings = {"confounds": confounds, "t_r": INTERVAL, "high_pass": 0.01, "low_pass": 0.1}
+    clean_img(row["image"], standardize="zscore_sample", mask_img=row["mask"], **settings)
+
+
+def _child(work: Callable[[Path], None], folder: Path, result: multiprocessing.SimpleQueue) -> None:
+    import zarr  # noqa: F401
+
+    import voxnas.data.fmri.runs  # noqa: F401
+
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    began = time.process_time()
+    work(folder)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result.put((peak, peak - start, time.process_time() - began))
+
+
+def measure(work: Callable[[Path], None], size: Size, frames: int, runs: int) -> dict[str, object]:
+    """Peak memory of one process."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_atlas(folder, size)
+        rows = [make_run(folder, f"run-{n}", size, frames) for n in range(runs)]
+        write_table(folder / "scans.tsv", pd.DataFrame(rows))
+        context = multiprocessing.get_context("spawn")
+        result = context.SimpleQueue()
+        process = context.Process(target=_child, args=(work, folder, result))
+        process.start()
+        peak, over, seconds = result.get()
+        process.join()
+    row = {"work": work.__name__, "frames": frames, "runs": runs, "peak_mib": peak, "over_start_mib": over}
+    return {**row, "cpu_seconds": seconds}
+
+
+def main() -> None:
+    """Measure, print and save the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, nargs=3, default=(40, 48, 34), help="voxels along x, y and z")
+    parser.add_argument("--frames", type=int, nargs="+", default=[120, 1200], help="lengths of a run")
+    parser.add_argument("--runs", type=int, default=6, help="number of runs in the third measurement")
+    parser.add_argument("--output", type=Path, help="folder for bold_memory.tsv")
+    arguments = parser.parse_args()
+    size = tuple(arguments.size)
+    rows = [measure(preprocess, size, frames, 1) for frames in arguments.frames]
+    rows.append(measure(preprocess, size, arguments.frames[0], arguments.runs))
+    rows += [measure(whole, size, frames, 1) for frames in arguments.frames]
+    table = pd.DataFrame(rows)
+    first = table.groupby("work")["peak_mib"].transform("first")
+    table["to_first"] = table["peak_mib"] / first
+    print(table.round(3).to_string(index=False))
+    if arguments.output:
+        write_table(arguments.output / "bold_memory.tsv", table.round(3))
+
+
+if __name__ == "__main__":
+    main()
