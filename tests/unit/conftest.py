@@ -6,12 +6,14 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 from voxnas.core.architecture import CNN, Recipe, UNet, network_key
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
 from voxnas.core.trial import Network, Proposal, Result
+from voxnas.io.clips import write_run
 from voxnas.io.records import write_json, write_text
 from voxnas.io.tables import write_table
 
@@ -182,6 +184,12 @@ def make_fake_study(root, task="segmentation"):
     return paths
 
 
+@pytest.fixture(scope="session")
+def new_fake_study():
+    """Function that writes a small study; arguments as of make_fake_study."""
+    return make_fake_study
+
+
 @pytest.fixture(params=["segmentation", "classification", "regression"])
 def fake_study(request, tmp_path):
     """Paths of a small study of each task."""
@@ -205,3 +213,59 @@ def finished_study(request, tmp_path_factory):
         write_table(path, table)
     draw_figures(paths, paths.figures)
     return paths
+
+
+FRAMES, REGIONS, GRID = 20, 4, (2, 6, 5)
+
+
+def make_timed_study(root, unit="run", runs=6, task="classification"):
+    """Write runs whose every voxel is 100 x run + volume; participants have two runs each, the last run is excluded."""
+    paths = StudyPaths(root)
+    names = [f"sub-{i // 2:02d}_run-{i % 2 + 1}" for i in range(runs)]
+    records, views, people = {}, {}, {}
+    folder = paths.runs(0)
+    for i, name in enumerate(names):
+        values = 100 * i + np.arange(FRAMES, dtype=np.float32)
+        volumes = np.broadcast_to(values[:, None, None, None, None], (FRAMES, 1, *GRID))
+        write_run(folder / f"{name}.zip", [volumes], volumes.shape, 4)
+        people[name] = name.split("_")[0]
+        series = values[:, None] + np.random.default_rng(i).normal(size=(FRAMES, REGIONS)).astype(np.float32)
+        views[f"{name}/series"] = series.astype(np.float32)
+        views[f"{name}/maps"] = np.full((2, *GRID), i, np.float32)
+        views[f"{name}/connectivity"] = np.full((REGIONS, REGIONS), i, np.float32)
+        target = ["young", "old"][i // 2 % 2] if task == "classification" else str(20.0 + i // 2)
+        records[name] = {"frames": FRAMES, "target": target, "geometry": {}, "excluded": ""}
+        if unit == "volume":
+            records[name]["labels"] = [None, "old", None, "young", *[None] * (FRAMES - 4)]
+    records[names[-1]]["excluded"] = "mean framewise displacement 0.9 mm is above 0.5"
+    save_file(views, folder / "views.safetensors")
+    write_json(folder / "records.json", records)
+    write_text(paths.scans, "scan\tparticipant\tsha256\n" + "".join(f"{n}\t{people[n]}\t{n}\n" for n in names))
+    splits = {"test": names[:2], "folds": [names[2:4], names[4:]], "units": people, "unit": "participant"}
+    write_json(paths.splits, splits)
+    volumes = {"patch": list(GRID), "strides": [[1, 1, 1]], "kernels": [[3, 3, 3]], "spacing": [3.0, 3.0, 3.0]}
+    lines = {"strides": [[1, 1, 1]], "spacing": [2.0, 1.0, 1.0]}
+    plan = {
+        "task": task, "timed": True, "unit": unit, "spacing": [3.0, 3.0, 3.0], "labels": {}, "view": "clips",
+        "classes": ["old", "young"] if task == "classification" else [],
+        "outputs": 2 if task == "classification" else 1,
+        "clip": {"frames": 4, "step": 2, "delay": 0.0, "per_run": 3},
+        "views": {
+            "clips": {"channels": 1, "frames": 4, **volumes},
+            "maps": {"channels": 2, **volumes},
+            "series": {"channels": REGIONS, "patch": [1, 1, 4], "kernels": [[1, 1, 3]], **lines},
+            "connectivity": {"channels": 1, "patch": [1, 4, 4], "kernels": [[1, 3, 3]], **lines},
+        },
+    }  # fmt: skip
+    write_json(paths.plan, plan | plan["views"]["clips"])
+    return paths
+
+
+@pytest.fixture
+def timed_study(tmp_path):
+    """A function that writes a study of tiny preprocessed runs."""
+
+    def make(unit="run", task="classification"):
+        return make_timed_study(tmp_path / "timed", unit, task=task)
+
+    return make
