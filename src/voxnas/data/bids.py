@@ -143,9 +143,9 @@ def _complete(candidate: Candidate, raw: BidsFiles, tree: BidsFiles, derivatives
     """A candidate with its metadata, and as a run with the files that belong to it."""
     image = candidate.images[0]
     around = [tree] if candidate.preprocessed else [raw, *derivatives]
-    sidecar = tree.sidecar(image)
-    if tree is not raw:
-        sidecar = raw.timing(image) | sidecar
+    # Where the raw image of a preprocessed one would lie, with the entities that derivatives add to its name.
+    twin = raw.root / image.relative_to(tree.root)
+    sidecar = tree.sidecar(image) if tree is raw else raw.timing(twin) | tree.sidecar(image)
     named = parse_name(image).suffix in TIME_SUFFIXES
     if not (named or "VolumeTiming" in sidecar or "FrameTimesStart" in sidecar):
         return candidate
@@ -153,7 +153,7 @@ def _complete(candidate: Candidate, raw: BidsFiles, tree: BidsFiles, derivatives
         candidate,
         last_axis="time",
         repetition_time=repetition_time(sidecar),
-        events=raw.events(image),
+        events=raw.events(twin),
         confounds=tree.confounds(image),
         masks=tuple(mask for files in around for mask in files.masks(image)),
         anatomical=raw.anatomical(image),

@@ -119,19 +119,12 @@ class BidsFiles:
 
     def events(self, image: Path) -> Path | None:
         """The table of events of a run; of several that apply the nearest, for tables are not merged."""
-        found = self.applying(self._raw_twin(image), "events", ".tsv")
+        found = self.applying(image, "events", ".tsv")
         return found[-1] if found else None
 
-    def _raw_twin(self, image: Path) -> Path:
-        """Where the raw image of a preprocessed one would lie in this tree, by its folder and entities."""
-        if self.root in image.parents:
-            return image
-        place = [i for i, part in enumerate(image.parts) if part.startswith("sub-")]
-        return self.root.joinpath(*image.parts[place[0] :]) if place else image
-
     def timing(self, image: Path) -> dict[str, Any]:
-        """Of the raw image that a preprocessed one was made from: what says when its volumes were taken."""
-        raw = self.sidecar(self._raw_twin(image))
+        """What the sidecars of a raw image say of when its volumes were taken."""
+        raw = self.sidecar(image)
         return {key: raw[key] for key in TIMING if key in raw}
 
     def confounds(self, image: Path) -> Path | None:

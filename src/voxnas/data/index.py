@@ -178,6 +178,10 @@ def merge_shards(parts: Sequence[Index], folder: Path) -> Index:
     """One index of the indices of all shards; UserError if no scan is left or a classification has one class."""
     scans = pd.concat([part.scans for part in parts]).sort_values("scan", ignore_index=True)
     excluded = pd.concat([part.excluded for part in parts]).sort_values("scan", ignore_index=True)
+    if scans.empty and excluded.empty:
+        raise UserError(
+            f"{folder}: data.limit leaves no scan, for each participant has more than it allows", "raise it"
+        )
     if scans.empty:
         scan, file, reason = excluded.iloc[0]
         raise UserError(

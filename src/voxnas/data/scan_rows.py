@@ -134,6 +134,8 @@ def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> 
         if values == [0]:
             warnings.append("the label map is empty (no foreground)")
     mask, doubts = _mask_of(candidate, first, image)
+    if candidate.last_axis == "time" and candidate.preprocessed and candidate.confounds is None:
+        doubts.append("no table of confounds (*_desc-confounds_timeseries.tsv) beside the preprocessed image")
     row: dict[str, Any] = {
         "image": ";".join(map(str, candidate.images)),
         "label": str(candidate.label) if with_label else None,
