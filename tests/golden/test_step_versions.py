@@ -20,6 +20,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 GOLDEN = Path(__file__).with_name("step_versions.json")
 ROOTS = {
     "index": ["voxnas.cli.index", "voxnas.cli.phantom"],
+    "spatial": ["voxnas.cli.spatial"],
     "preprocess": ["voxnas.cli.plan", "voxnas.cli.preprocess"],
     "splits": ["voxnas.cli.split"],
     "calibrate": ["voxnas.cli.calibrate"],

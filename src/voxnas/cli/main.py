@@ -29,6 +29,7 @@ RULES = {
     "phantom": "generate the embedded data set",
     "index": "index the scans of a data set",
     "plan": "choose spacing and patch from the data's fingerprint",
+    "spatial": "put one shard of raw runs through the spatial steps",
     "preprocess": "preprocess one shard of scans",
     "split": "split participants into test and folds",
     "calibrate": "measure training and inference times on this device",
