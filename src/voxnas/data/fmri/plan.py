@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from voxnas.core.errors import UserError
+from voxnas.core.errors import ScanError, UserError
 from voxnas.data.fingerprint import PADDED_STAGES, SAMPLE, choose_spacing, count_outputs, divisor_of, pad, pooling
 from voxnas.data.fmri.regions import load_atlas, painting
 from voxnas.data.fmri.source import Series, brain_mask, find_source, read_spatial, table_rows
@@ -36,15 +36,12 @@ class Look:
         Of the brain.
     spacing : ndarray, (3,)
         In mm.
-    frames : int
-        Volumes.
     """
 
     shape: tuple[int, ...]
     affine: np.ndarray
     box: Box
     spacing: np.ndarray
-    frames: int
 
 
 def make_timed_plan(
@@ -193,15 +190,21 @@ def _image_space(spec: dict[str, Any], scans: pd.DataFrame, spatial: str | Path 
 
 
 def _look(scans: pd.DataFrame, spatial: dict[str, dict[str, Any]]) -> list[Look]:
-    """At most 100 runs, evenly spaced in the order of their ids."""
+    """At most 100 runs, evenly spaced in the order of their ids; those that cannot be used are passed over."""
     ordered = scans.sort_values("scan")
     chosen = np.unique(np.linspace(0, len(ordered) - 1, min(SAMPLE, len(ordered))).round().astype(int))
-    looks = []
+    looks, errors = [], []
     for row in table_rows(ordered.iloc[chosen]):
-        source = find_source(row, spatial)
-        series = Series(source.bold)
-        box = nonzero_box(brain_mask(series, source.mask)[None])
-        looks.append(Look(series.shape, series.affine, box, series.spacing, series.frames))
+        try:
+            source = find_source(row, spatial)
+            series = Series(source.bold)
+            box = nonzero_box(brain_mask(series, source.mask)[None])
+        except ScanError as error:
+            errors.append(error)
+        else:
+            looks.append(Look(series.shape, series.affine, box, series.spacing))
+    if not looks:
+        raise errors[0]
     return looks
 
 

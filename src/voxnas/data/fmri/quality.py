@@ -10,6 +10,9 @@
                        left of the approach to the steady state
 ``mask_overlap``       Dice overlap of the brain mask with the template's, in the template's space
 ``brain_ml``           volume of the brain mask
+``anatomical_overlap`` Dice overlap of the brain mask with that of the T1-weighted image, and
+                       ``bias_range`` of the bias field, where the spatial steps were done here;
+                       ``left_out``: which of them were not done, and why
 ``frames``, ``kept``   volumes of the series, and after scrubbing; ``seconds`` of the latter
 =====================  ==============================================================================
 
@@ -34,7 +37,7 @@ CARPET_VOXELS = 240  # of a carpet plot, evenly spaced through the brain
 SLICES = 9  # of a mosaic
 COLUMNS = [
     *("tsnr", "mean_fd_mm", "max_fd_mm", "mean_dvars", "max_dvars", "start_excess", "mask_overlap", "brain_ml"),
-    *("frames", "kept", "seconds"),
+    *("anatomical_overlap", "bias_range", "left_out", "frames", "kept", "seconds"),
 ]
 LIMITED = {
     "mean_fd_mm": "mean framewise displacement {:.3g} mm",
@@ -141,7 +144,7 @@ def mask_overlap(mask: NDArray[np.bool_], series: Series, space: str) -> float |
 
 def summarize(
     measured: Measured, confounds: Confounds, source: Source, overlap: float | None, brain_ml: float
-) -> dict[str, float | int | None]:
+) -> dict[str, Any]:
     """The row of a run in the table of quality (:data:`COLUMNS`); None where something is not known."""
     moved = confounds.displacement
     kept = int(confounds.kept.sum())
@@ -155,6 +158,7 @@ def summarize(
         "start_excess": 100 * (float(measured.signal[0]) - middle) / abs(middle) if middle else 0.0,
         "mask_overlap": overlap,
         "brain_ml": brain_ml,
+        **{name: source.found.get(name) for name in ("anatomical_overlap", "bias_range", "left_out")},
         "frames": len(confounds.kept),
         "kept": kept,
         "seconds": kept * source.repetition_time,

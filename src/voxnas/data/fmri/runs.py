@@ -109,7 +109,7 @@ def write_timed_shard(
         for row in table_rows(rows):
             try:
                 if plan["layout"] == "timeseries":
-                    record = _write_painted(row, plan, output, views)
+                    record = _write_painted(row, plan, output, views, drawn)
                 else:
                     record = _write_run(row, plan, done, output, views, drawn)
             except ScanError as error:
@@ -124,7 +124,7 @@ def write_timed_shard(
         ],
         columns=["scan", *COLUMNS, "excluded"],
     )
-    write_table(output / "quality.tsv", table)
+    write_table(output / "quality.tsv", table.round(4))
 
 
 def _write_run(
@@ -253,7 +253,9 @@ def _write_clean(
             views.add(f"{source.scan}/connectivity", correlations(series))
 
 
-def _write_painted(row: Mapping[str, Any], plan: Plan, output: Path, views: TensorWriter) -> dict[str, Any]:
+def _write_painted(
+    row: Mapping[str, Any], plan: Plan, output: Path, views: TensorWriter, drawn: TensorWriter
+) -> dict[str, Any]:
     """A run that comes as series of regions: they are standardised, and painted onto the atlas when they are read."""
     series = read_series(row["image"], row["scan"]).astype(np.float64)
     frames, regions = series.shape
@@ -268,6 +270,7 @@ def _write_painted(row: Mapping[str, Any], plan: Plan, output: Path, views: Tens
         clean = standardized(series - mean, mean, deviation, plan["bold"]["standardize"])
         write_run(output / f"{row['scan']}.zip", [clean], clean.shape, frames, {ATLAS: PAINTING})
         views.add(f"{row['scan']}/series", clean)
+        drawn.add(f"{row['scan']}/carpet", clean.T)
         if "maps" in plan["views"]:
             column = space[space > 0] - 1
             views.add(f"{row['scan']}/maps", maps(mean[column], deviation[column], space > 0))

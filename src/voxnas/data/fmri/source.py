@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from voxnas.core.errors import ScanError
 from voxnas.io.nifti import load_array, open_image
 from voxnas.io.records import read_json
 
-FEW_VOXELS = 16  # an axis below this is eroded away by the opening of a brain mask
 MEAN_VOLUMES = 20  # from which a brain mask is made where no file gives it
 
 
@@ -41,6 +40,8 @@ class Source:
         Space entity, such as MNI152NLin2009cAsym; empty: the run's own.
     repetition_time : float
         Seconds between volumes.
+    found : dict
+        What the spatial steps found out about its quality, and what they left out.
     """
 
     scan: str
@@ -51,6 +52,7 @@ class Source:
     preprocessed: bool
     space: str
     repetition_time: float
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 def table_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -88,10 +90,13 @@ def find_source(row: Mapping[str, Any], spatial: Mapping[str, dict[str, Any]]) -
     Raises
     ------
     ScanError
-        If the time between volumes is not known.
+        If the spatial steps could not use the run, or the time between volumes is not known.
     """
     scan = str(row["scan"])
-    done = spatial.get(scan, {})
+    done = spatial.get(scan)
+    if done is not None and done.get("excluded"):
+        raise ScanError(done["excluded"])
+    files = row if done is None else done
     seconds = float(row.get("repetition_time") or "nan")
     if not seconds > 0:
         raise ScanError(
@@ -100,14 +105,19 @@ def find_source(row: Mapping[str, Any], spatial: Mapping[str, dict[str, Any]]) -
         )
     return Source(
         scan=scan,
-        bold=Path(done.get("bold") or row["image"]),
-        mask=_path(done.get("mask") or row.get("mask")),
-        confounds=_path(done.get("confounds") or row.get("confounds")),
-        dropped=int(done.get("dropped", 0)),
+        bold=Path(row["image"] if done is None else done["bold"]),
+        mask=_path(files.get("mask")),
+        confounds=_path(files.get("confounds")),
+        dropped=0 if done is None else int(done["dropped"]),
         preprocessed=row.get("preprocessed") == "yes",
-        space=_text(done.get("space") or row.get("space")),
+        space=_text(files.get("space")),
         repetition_time=seconds,
+        found={} if done is None else {**done.get("quality", {}), "left_out": _reasons(done.get("left_out", {}))},
     )
+
+
+def _reasons(left_out: Mapping[str, str]) -> str | None:
+    return "; ".join(f"{step}: {reason}" for step, reason in left_out.items()) or None
 
 
 def _text(value: Any) -> str:
@@ -195,8 +205,7 @@ def brain_mask(series: Series, path: Path | None) -> NDArray[np.bool_]:
         The run.
     path : path or None
         Image of a mask in the run's space, brought to its grid by nearest neighbours; None: it is made of the mean
-        of the first volumes by histogram (:func:`nilearn.masking.compute_epi_mask`), or, in a slab of few slices
-        and where most of the image is blank already, of the voxels that are not zero.
+        of the first volumes (:func:`voxnas.data.fmri.brain_mask.bold_mask`).
 
     Raises
     ------
@@ -209,26 +218,19 @@ def brain_mask(series: Series, path: Path | None) -> NDArray[np.bool_]:
             raise ScanError(f"{path}: a mask must be 3D, this one has {array.shape[3]} volumes")
         mask = to_grid(nib.Nifti1Image(array, affine), series) > 0
     else:
+        from voxnas.data.fmri.brain_mask import bold_mask  # needs SimpleITK, which few runs do
+        from voxnas.data.fmri.volumes import Volume
+
         mean = np.zeros(series.shape)
         for volume in series.volumes(MEAN_VOLUMES):
             mean += volume
-        mask = _made_mask(mean / min(series.frames, MEAN_VOLUMES), series.affine)
+        try:
+            mask = bold_mask(Volume(mean / min(series.frames, MEAN_VOLUMES), series.affine))
+        except ScanError as error:
+            raise ScanError(f"{series.path}: {error.what}", "give a mask of the run's space") from None
     if not mask.any():
         raise ScanError(f"{path or series.path}: the brain mask is empty", "give a mask of the run's space")
     return mask
-
-
-def _made_mask(mean: NDArray[np.float64], affine: NDArray[np.float64]) -> NDArray[np.bool_]:
-    from nilearn.masking import compute_epi_mask
-
-    filled = mean != 0
-    if min(mean.shape) < FEW_VOXELS or filled.mean() < 0.75:
-        return filled
-    try:
-        made = np.asarray(compute_epi_mask(nib.Nifti1Image(mean.astype(np.float32), affine)).dataobj) > 0
-    except Exception as error:  # nilearn raises of several kinds where nothing looks like a brain
-        raise ScanError(f"no brain mask can be made: {error}", "give a mask of the run's space") from None
-    return made
 
 
 def to_grid(image: nib.Nifti1Image, series: Series) -> NDArray[np.float32]:

@@ -71,7 +71,7 @@ def test_spatial_steps_say_where_the_runs_are(scans, make_source, make_spec, tmp
         folder.mkdir(parents=True)
         small = nib.Nifti1Image(make_bold(shape=(6, 6, 5))[0], AFFINE)
         small.to_filename(folder / "clean_bold.nii.gz")
-        write_json(folder / "runs.json", {row["scan"]: {"bold": "clean_bold.nii.gz", "dropped": 2}})
+        write_json(folder / "runs.json", {row["scan"]: {"bold": "clean_bold.nii.gz", "mask": None, "dropped": 2}})
     plan = make_timed_plan(
         make_spec(preprocess={"crop": False}), scans.assign(mask=None), DATASET, tmp_path / "spatial"
     )

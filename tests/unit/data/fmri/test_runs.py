@@ -12,7 +12,7 @@ from voxnas.data.fmri.plan import make_timed_plan
 from voxnas.data.fmri.runs import smoothed, write_timed_shard
 from voxnas.data.fmri.views import correlations
 from voxnas.io.clips import Run
-from voxnas.io.records import read_json
+from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import read_table, write_table
 
 from .conftest import AFFINE, FRAMES, INTERVAL, SHAPE, make_bold, scan_row
@@ -196,3 +196,27 @@ def test_haxby(prepare, data_root, acquisition, mask):
         assert len(record["labels"]) == 121 and {n for n in record["labels"] if n} == set(kinds)
     x = Run(out / f"{rows[0]['scan']}.zip").frames(0, 121)
     assert np.allclose(x.std(0, ddof=1)[x.std(0) > 0], 1, atol=1e-4)
+
+
+def test_what_the_spatial_steps_wrote_counts_and_nothing_else(
+    prepare, make_source, confound_table, make_spec, tmp_path
+):
+    folder = tmp_path / "spatial" / "0"
+    folder.mkdir(parents=True)
+    sources = [make_source(table=confound_table.iloc[:30], name=f"run-{n}") for n in (1, 2)]
+    write_table(folder / "run_confounds.tsv", confound_table)
+    nib.Nifti1Image(make_bold(seed=5)[0], AFFINE).to_filename(folder / "run_bold.nii.gz")
+    done = {
+        "bold": "run_bold.nii.gz", "mask": None, "confounds": "run_confounds.tsv", "sidecar": "x.json", "dropped": 3,
+        "space": "", "left_out": {"slice_timing": "no SliceTiming"}, "quality": {"anatomical_overlap": 0.9},
+    }  # fmt: skip
+    write_json(folder / "runs.json", {"run-1": done, "run-2": {"excluded": "no brain is found"}})
+    scans = pd.DataFrame([scan_row(s) for s in sources])
+    write_table(tmp_path / "index" / "scans.tsv", scans)
+    plan = make_timed_plan(make_spec(), scans, DATASET, tmp_path / "spatial")
+    write_timed_shard(plan, tmp_path / "index", tmp_path / "spatial", 0, 1, tmp_path / "0")
+    records = read_json(tmp_path / "0" / "records.json")
+    assert records["run-1"]["excluded"] == "" and records["run-1"]["frames"] == FRAMES
+    assert records["run-2"]["excluded"] == "no brain is found"
+    quality = read_table(tmp_path / "0" / "quality.tsv", {"anatomical_overlap": float})
+    assert quality["anatomical_overlap"][0] == 0.9 and quality["left_out"][0] == "slice_timing: no SliceTiming"
