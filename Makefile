@@ -10,11 +10,11 @@ DEV := $(VENV)/.installed-dev
 LOCK := pyproject.toml envs/requirements.txt envs/horovod.txt envs/install.sh envs/build_horovod.sh envs/g++17
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help env run test check bench clean
+.PHONY: help env run run-fmri test check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "variables: STUDY=$(STUDY) CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV)"
 
 env: $(DEV)  ## install the environment and the developers' tools into .venv
@@ -30,6 +30,9 @@ $(DEV): $(ENV) envs/requirements-dev.txt
 run: $(ENV)  ## run a study; without STUDY=FILE the default one, on the embedded data set
 	snakemake --configfile $(STUDY) --cores $(CORES)
 	@echo "Done. Open results/$(basename $(notdir $(STUDY)))/report.html"
+
+run-fmri: $(ENV)  ## run the study of generated fMRI, from raw BOLD to the report
+	$(MAKE) run STUDY=config/studies/phantom-fmri.yaml
 
 test: $(DEV)  ## run the tests; those on real data need VOXNAS_TEST_DATA
 	OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --maxprocesses 4 --dist worksteal
