@@ -17,9 +17,10 @@ from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import Network
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
-from voxnas.report import tables
+from voxnas.report import runs, tables
 from voxnas.report.drawing import winning_network
 from voxnas.report.efficiency import read_efficiency
 from voxnas.report.sentence import hand_made, headline, is_hand_made
@@ -50,7 +51,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "measure": measure,
         "confidence": confidence,
         "bootstrap": benchmark["bootstrap"],
-        "headline": headline(board, comparisons, measure, confidence),
+        "headline": headline(board, comparisons, measure, confidence, plan.get("unit", "scan")),
         "winner": board[board.winner].iloc[0].to_dict(),
         "cards": _cards(board, measure),
         "leaderboard": tables.leaderboard_table(board, measure, labels, confidence),
@@ -62,9 +63,10 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "searches": _searches(paths, validation_measure(spec["task"])),
         "spaces": _spaces(paths),
         "record": json.dumps(network.plain(), indent=1, sort_keys=True),
-        "plan": plan,
         "dataset": dataset,
-        "splits": {"test": len(splits["test"]), "folds": [len(f) for f in splits["folds"]], "unit": splits["unit"]},
+        "splits": {"test": len(splits["test"]), "unit": splits["unit"], "within": splits.get("within", False)},
+        "facts": _facts(plan, dataset, splits),
+        "runs": _runs(paths, board, comparisons, measure, network) if plan.get("timed") else None,
         "excluded": tables.plain_table(excluded, {"scan": "scan", "file": "file", "reason": "reason"}),
         "warnings": _warnings(paths),
         "ledger": _ledger(paths),
@@ -76,6 +78,68 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "specs": {p.stem: json.dumps(read_json(p), indent=1, sort_keys=True) for p in sorted(_specs(paths))},
         "command": _command(paths, spec["study"]),
         "version": __version__,
+    }
+
+
+def _facts(plan: dict[str, Any], dataset: dict[str, Any], splits: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the data are and how they were prepared."""
+    task, fingerprint = plan["task"], plan["fingerprint"]
+    asked = {
+        "segmentation": ("labels", ", ".join(plan["labels"].values())),
+        "classification": ("classes", ", ".join(plan["classes"])),
+        "regression": ("target", dataset["target"]),
+    }
+    facts = [
+        ("data set", dataset["name"]),
+        ("layout", dataset["layout"]),
+        ("channels", ", ".join(dataset["channels"])),
+        ("scans", str(dataset["scans"])),
+        ("locked test split", str(len(splits["test"]))),
+        ("folds", " + ".join(str(len(fold)) for fold in splits["folds"])),
+        ("unit of the splits", splits["unit"]),
+        asked[task],
+    ]
+    if plan.get("timed"):
+        clip, bold = plan["clip"], plan["bold"]
+        interval = plan["repetition_time"]
+        return [
+            *facts,
+            ("what has a target", f"each {plan['unit']}"),
+            ("views", ", ".join(plan["views"])),
+            ("clip", f"{clip['frames']} volumes" + (f", 1 of {clip['step']}" if clip["step"] > 1 else "")),
+            ("median run", f"{fingerprint['median_frames']} volumes"),
+            ("repetition time", f"{interval:g} s" if interval else tables.DASH),
+            ("voxel after preprocessing", f"{_times(plan['spacing'])} mm"),
+            ("volume (depth x height x width)", _times(plan["patch"])),
+            ("confounds", ", ".join(bold["confounds"]) or "none"),
+            ("filter", f"{bold['high_pass'] or 0:g} to {bold['low_pass'] or 'the highest'} Hz"),
+            ("each voxel over its run", bold["standardize"]),
+        ]
+    return [
+        *facts,
+        ("median shape", _times(fingerprint["median_shape"])),
+        ("median voxel", f"{_times(fingerprint['median_spacing'])} mm"),
+        ("voxel after preprocessing", f"{_times(plan['spacing'])} mm"),
+        ("patch (depth x height x width)", _times(plan["patch"])),
+        ("normalisation", plan["normalize"]),
+        ("crop to the non-zero box", "yes" if plan["crop"] else "no"),
+    ]
+
+
+def _times(numbers: list[float]) -> str:
+    return " x ".join(map(str, numbers))
+
+
+def _runs(
+    paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, winner: Network
+) -> dict[str, Any]:
+    """What only a study of time series shows."""
+    quality = runs.read_quality(paths)
+    return {
+        "views": runs.views_table(paths, board, comparisons, measure),
+        "time": runs.does_time_pay(winner, board, comparisons, measure),
+        "quality": runs.quality_table(quality),
+        "excluded": int(quality.excluded.notna().sum()),
     }
 
 

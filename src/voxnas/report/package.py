@@ -96,6 +96,7 @@ def _card(paths: StudyPaths, model: dict[str, Any], plan: dict[str, Any]) -> str
         confidence=confidence,
         development=sum(map(len, splits["folds"])),
         test=len(splits["test"]),
-        headline=headline(board, comparisons, measure, confidence),
+        headline=headline(board, comparisons, measure, confidence, plan.get("unit", "scan")),
+        separated="" if splits.get("within") else f", separated by {splits['unit']}",
         rows=[row for row in board.to_dict("records") if row["name"] in names],
     )

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 import pandas as pd
 
 from voxnas.benchmark.metrics import Measure
+from voxnas.core.trial import LINEAR
 from voxnas.report.tables import number, quantity, signed, verdict
 
 
-def headline(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, confidence: float) -> str:
+def headline(
+    board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, confidence: float, unit: str = "scan"
+) -> str:
     """What the winner reaches, and how it stands to each hand-made network and to random search.
+
+    First of all that it does not beat the best linear model, where it does not.
 
     Parameters
     ----------
@@ -21,26 +26,52 @@ def headline(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, c
         Of the task.
     confidence : float
         Of the intervals.
+    unit : str
+        What is scored: a scan, or a volume, run or participant of time series.
     """
     winner = board[board.winner].iloc[0]
     d = measure.digits
     scans = int(comparisons["scans"].iloc[0]) if len(comparisons) else 0
-    where = f"On {scans} locked test scans " if scans else "On the locked test scans "
+    where = f"On {scans} locked test {unit}s " if scans else f"On the locked test {unit}s "
     reached = (
         f"{where}{winner['name']} reaches {measure.article} {measure.title} of {number(winner.test_score, d)} "
         f"({confidence:.0%} interval {number(winner.low, d)} to {number(winner.high, d)}) "
         f"with {quantity(winner.parameters)} parameters."
     )
+    parts = [against_linear(board, comparisons, measure), reached]
     if is_hand_made(winner.source):
-        return f"{reached} It is the best by validation of the networks of this study, which has no search. " + (
-            against_baselines(board, comparisons)
-        )
-    return " ".join([reached, against_baselines(board, comparisons), against_random(board, comparisons, measure)])
+        parts += ["It is the best by validation of the networks of this study, which has no search."]
+        parts += [against_baselines(board, comparisons)]
+    else:
+        parts += [against_baselines(board, comparisons), against_random(board, comparisons, measure)]
+    return " ".join(part for part in parts if part)
+
+
+def against_linear(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> str:
+    """That the winner does not beat the linear model of the best test score; empty where it does, or there is none."""
+    winner, linear = board[board.winner].iloc[0], hand_made(board[board.source == LINEAR])
+    if linear.empty:
+        return ""
+    what = "network" if is_hand_made(winner.source) else "searched network"
+    if winner.source == LINEAR:
+        return f"No {what} of this study is better by validation than the linear model {winner['name']}."
+    best = linear.iloc[0]
+    row = comparisons[(comparisons.comparison == "winner") & (comparisons.second == best["name"])].iloc[0]
+    said = verdict(row.low, row.high)
+    if said == "better":
+        return ""
+    d = measure.digits
+    words = {"worse": "is worse than it", "not told apart": "cannot be told apart from it"}
+    return (
+        f"The {what} {winner['name']} does not beat the linear baseline {best['name']}: with {measure.article} "
+        f"{measure.title} of {number(winner.test_score, d)} against {number(best.test_score, d)} it {words[said]} "
+        f"(difference {signed(row.difference, d)}, interval {signed(row.low, d)} to {signed(row.high, d)})."
+    )
 
 
 def is_hand_made(source: str) -> bool:
     """Whether a row of the leaderboard comes from a baseline."""
-    return source.startswith("baseline") or source == "linear"
+    return source.startswith("baseline") or source == LINEAR
 
 
 def hand_made(board: pd.DataFrame) -> pd.DataFrame:
