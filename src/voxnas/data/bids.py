@@ -123,18 +123,19 @@ def _images_folder(root: Path, name: str) -> Path:
 def _find_images(tree: BidsFiles, settings: DataSettings) -> list[Path]:
     """The images of a tree that a study wants, one for each scan."""
     end = f"_{settings.suffix}"
-    images = [p for p in tree.images(lambda n: n.endswith(end)) if parse_name(p).suffix == settings.suffix]
+    names = {p: parse_name(p) for p in tree.images(lambda n: n.endswith(end))}
+    images = [p for p, name in names.items() if name.suffix == settings.suffix]
     if not images:
         suffixes = {parse_name(p).suffix for p in tree.images(lambda n: True)}
         raise UserError(f"{tree.root}: no image has the suffix {settings.suffix!r}", choose(settings.suffix, suffixes))
     if "desc" not in settings.filters:
         # A derivative keeps steps on the way beside its last word, which fMRIPrep calls preproc.
-        images = [p for p in images if parse_name(p).entities.get("desc") == "preproc"] or images
+        images = [p for p in images if names[p].entities.get("desc") == "preproc"] or images
     images = filter_images(images, settings.filters)
-    spaces = {parse_name(p).entities.get("space", "") for p in images}
+    spaces = {names[p].entities.get("space", "") for p in images}
     if len(spaces) > 1:
-        names = ", ".join(sorted(s or "'' (the image's own)" for s in spaces))
-        raise UserError(f"{tree.root}: the images are there in {len(spaces)} spaces: {names}",
+        told = ", ".join(sorted(s or "'' (the image's own)" for s in spaces))
+        raise UserError(f"{tree.root}: the images are there in {len(spaces)} spaces: {told}",
                         "set data.filters.space to one of them, for the same scan twice is no new scan")  # fmt: skip
     return images
 

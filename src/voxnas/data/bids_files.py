@@ -39,7 +39,7 @@ class BidsFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._listings: dict[Path, list[Path]] = {}
+        self._listings: dict[Path, tuple[list[Path], list[Path]]] = {}
         self._records: dict[Path, dict[str, Any]] = {}
         self._walked: dict[str, list[Path]] = {}
 
@@ -49,24 +49,30 @@ class BidsFiles:
         with os.scandir(self.root) as entries:
             return sorted(e.name for e in entries if e.name.startswith("sub-") and e.is_dir())
 
-    def _list(self, folder: Path) -> list[Path]:
-        """Files of one folder, sorted; none where it does not exist."""
+    def _list(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        """Files and folders in one folder, sorted; none where it does not exist."""
         if folder not in self._listings:
+            files: list[str] = []
+            folders: list[str] = []
             try:
                 with os.scandir(folder) as entries:
-                    names = sorted(e.name for e in entries if not e.name.startswith(".") and not e.is_dir())
+                    for entry in entries:
+                        if not entry.name.startswith("."):
+                            (folders if entry.is_dir() else files).append(entry.name)
             except OSError:
-                names = []
-            self._listings[folder] = [folder / name for name in names]
+                pass
+            self._listings[folder] = [folder / n for n in sorted(files)], [folder / n for n in sorted(folders)]
         return self._listings[folder]
 
     def files(self, participant: str) -> list[Path]:
         """All files of a participant, folder by folder; what lies in folders that are files (``*.ds``) is none."""
         if participant not in self._walked:
             found: list[Path] = []
-            for folder, inside, _ in os.walk(self.root / participant):
-                inside[:] = sorted(d for d in inside if not d.startswith(".") and not d.endswith(".ds"))
-                found += self._list(Path(folder))
+            waiting = [self.root / participant]
+            while waiting:
+                files, folders = self._list(waiting.pop(0))
+                found += files
+                waiting += [f for f in folders if f.suffix != ".ds"]
             self._walked[participant] = found
         return self._walked[participant]
 
@@ -93,7 +99,7 @@ class BidsFiles:
         ending = f"{suffix}{end}"
         found = []
         for level, folder in enumerate(reversed(self._above(image))):
-            for path in self._list(folder):
+            for path in self._list(folder)[0]:
                 if path.name.endswith(ending):
                     other = parse_name(path)
                     if other.suffix == suffix and fits(name, other):
@@ -131,7 +137,7 @@ class BidsFiles:
         """The table of confounds beside a run (fMRIPrep's names of all versions)."""
         name = parse_name(image)
         found = []
-        for path in self._list(image.parent):
+        for path in self._list(image.parent)[0]:
             if path.name.endswith(".tsv"):
                 other = parse_name(path)
                 kind = other.entities.get("desc", "confounds") == "confounds" and other.suffix in CONFOUND_SUFFIXES

@@ -6,7 +6,9 @@ A volume shows an event some seconds after it began: the haemodynamic response p
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,19 +40,28 @@ def read_events(path: str | Path) -> pd.DataFrame:
         table = read_table(path, {"onset": str, "duration": str})
     except UserError as error:
         raise ScanError(error.what, error.remedy) from None
-    table = table.apply(lambda column: column.map(lambda v: None if pd.isna(v) or v.strip() in MISSING else v.strip()))
-    times = {}
-    for column in ("onset", "duration"):
-        texts = table[column].fillna("0") if column == "duration" else table[column]
-        times[column] = pd.to_numeric(texts, errors="coerce")
-        bad = ~np.isfinite(times[column].to_numpy(float))
-        if column == "duration":
-            bad |= times[column].to_numpy() < 0
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise ScanError(f"{path}: row {row + 1}: {column} is {table[column].iloc[row]!r}",
-                            "onset and duration are seconds; a duration is 0 or more")  # fmt: skip
-    return table.assign(**times).sort_values("onset", kind="stable", ignore_index=True)
+    # Lists and not columns: a cohort has thousands of small tables, and pandas takes its time for each step.
+    columns: dict[str, list[Any]] = {
+        str(name): [None if pd.isna(v) or v.strip() in MISSING else v.strip() for v in values]
+        for name, values in table.items()
+    }
+    for name, least in (("onset", -math.inf), ("duration", 0.0)):
+        missing = None if name == "onset" else 0.0
+        for row, text in enumerate(columns[name]):
+            number = missing if text is None else _number(text)
+            if number is None or number < least:
+                raise ScanError(f"{path}: row {row + 1}: {name} is {text!r}",
+                                "onset and duration are seconds; a duration is 0 or more")  # fmt: skip
+            columns[name][row] = number
+    return pd.DataFrame(columns).sort_values("onset", kind="stable", ignore_index=True)
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def event_types(events: pd.DataFrame, column: str, path: str | Path) -> list[str]:

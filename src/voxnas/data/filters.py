@@ -28,6 +28,8 @@ def filter_images(images: Sequence[Path], filters: Filters) -> list[Path]:
     UserError
         If a filter leaves nothing: names the filter, and the values that there are.
     """
+    if not filters:
+        return list(images)
     left = [(path, parse_name(path).entities) for path in images]
     for key, wanted in filters.items():
         values = (wanted,) if isinstance(wanted, str) else tuple(wanted)

@@ -121,7 +121,7 @@ def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> 
         raise ScanError(f"{first}: one volume, a run has several")
     contents = []
     for path in candidate.images:
-        other = open_image(path)
+        other = image if path == first else open_image(path)
         if other.shape[:3] != image.shape[:3]:
             raise ScanError(f"{path}: shape {_times(other.shape[:3])}, but {first.name} has {_times(image.shape[:3])}")
         _check_grid(path, first, other, image)
