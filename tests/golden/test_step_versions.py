@@ -21,7 +21,6 @@ GOLDEN = Path(__file__).with_name("step_versions.json")
 ROOTS = {
     "index": ["voxnas.cli.index", "voxnas.cli.phantom"],
     "spatial": ["voxnas.cli.spatial"],
-    "spatial": ["voxnas.cli.spatial"],
     "preprocess": ["voxnas.cli.plan", "voxnas.cli.preprocess"],
     "splits": ["voxnas.cli.split"],
     "calibrate": ["voxnas.cli.calibrate"],
