@@ -29,5 +29,8 @@ def data_digest(paths: StudyPaths) -> str:
     # The number of shards is no part of it, nor is anything else that leaves the arrays as they are.
     spec = paths.spec("preprocess")
     version = read_json(spec)["version"] if spec.exists() else 0
-    record = [content, read_json(paths.plan), read_json(paths.splits), version]
+    splits = read_json(paths.splits)
+    if splits.get("unit") == "participant":  # then the scans say all of the units
+        splits = {key: value for key, value in splits.items() if key not in ("units", "within")}
+    record = [content, read_json(paths.plan), splits, version]
     return hashlib.sha256(canonical_json(record).encode()).hexdigest()

@@ -134,8 +134,12 @@ def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> 
         if values == [0]:
             warnings.append("the label map is empty (no foreground)")
     mask, doubts = _mask_of(candidate, first, image)
+    # What else the arrays of a scan are made from.
+    beside = [candidate.label if with_label else None, candidate.events, candidate.confounds, mask]
     if candidate.last_axis == "time" and candidate.preprocessed and candidate.confounds is None:
         doubts.append("no table of confounds (*_desc-confounds_timeseries.tsv) beside the preprocessed image")
+    if candidate.preprocessed is False and layout.channels == ["bold"] and candidate.anatomical is None:
+        doubts.append("no T1w image of this participant")
     row: dict[str, Any] = {
         "image": ";".join(map(str, candidate.images)),
         "label": str(candidate.label) if with_label else None,
@@ -145,7 +149,7 @@ def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> 
         "dtype": facts.dtype,
         "channels": channels,
         "frames": frames,
-        "sha256": _digest([*candidate.images, *([candidate.label] if with_label and candidate.label else [])]),
+        "sha256": _digest([*candidate.images, *(path for path in beside if path)]),
         "content": contents[0] if len(contents) == 1 else _joined(contents),
         "mask": str(mask) if mask else None,
     }

@@ -29,6 +29,16 @@ def test_counts_what_changes_the_arrays(tmp_path):
     assert len(found | {base}) == 6
 
 
+def test_names_of_units_count_where_the_scans_do_not_say_them(tmp_path):
+    found = set()
+    for unit in ("participant", "run"):
+        for i, units in enumerate(({"a": "x"}, {"a": "y"})):
+            paths = make(tmp_path / unit / str(i))
+            write_json(paths.splits, {"test": [], "unit": unit, "units": units, "within": unit == "run"})
+            found.add((unit, data_digest(paths)))
+    assert [unit for unit, _ in sorted(found)] == ["participant", "run", "run"]
+
+
 def test_missing_table_and_column_are_named(tmp_path):
     paths = make(tmp_path, scans="scan\na\n")
     with pytest.raises(UserError, match=r"scans\.tsv has no column 'sha256'"):

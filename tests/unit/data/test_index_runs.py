@@ -157,6 +157,23 @@ def test_content_is_of_the_voxels_and_not_of_the_file(tree):
     assert index(tree).scans.set_index("scan").loc[[b.Index], "content"].isna().all()
 
 
+def test_the_digest_counts_what_the_arrays_are_made_from(tree):
+    def digests():
+        return index(tree).scans.set_index("scan")["sha256"]
+
+    before = digests()
+    (tree / "sub-01/func/sub-01_task-faces_run-1_events.tsv").write_text(EVENTS + "10\t1\tface\t1\n")
+    after = digests()
+    assert (before != after).tolist() == [True, False, False, False, False]
+
+
+def test_a_missing_anatomy_is_told(tree):
+    (tree / "sub-01/anat/sub-01_T1w.nii.gz").write_bytes(b"")
+    told = index(tree).scans.set_index("scan")["warnings"]
+    assert told["sub-01_task-faces_run-1"] == "no T1w image of this participant"
+    assert pd.isna(told["sub-02_task-faces_run-1"])
+
+
 def test_a_run_of_one_volume_is_left_out(tree):
     save(tree / "sub-01/func/sub-01_task-faces_run-1_bold.nii.gz", np.ones(SHAPE, np.int16))
     assert (
