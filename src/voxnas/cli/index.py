@@ -41,9 +41,9 @@ def run(arguments: argparse.Namespace) -> None:
             for number in numbers
         ]
     if arguments.shard is None:
+        for row in sorted(row for part in parts for row in part.excluded.itertuples(index=False, name=None)):
+            print("excluded {} ({}): {}".format(*row), file=sys.stderr)
         index = merge_shards(parts, dataset_root(arguments.data, data))
-        for row in index.excluded.itertuples():
-            print(f"excluded {row.scan} ({row.file}): {row.reason}", file=sys.stderr)
     else:
         index = parts[0]
     write_index(arguments.output, index)

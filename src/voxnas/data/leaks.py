@@ -53,10 +53,10 @@ def check_splits(scans: pd.DataFrame, splits: Mapping[str, Any]) -> None:
     people = split["participant" if "participant" in split else "scan"].astype(str)
     person = dict(zip(split["scan"], people, strict=True))
 
-    if set(split.get("preprocessed", pd.Series(dtype=str)).dropna()):  # names of BIDS alone say what is derived
-        sources = {scan: source_of(scan) for scan in split["scan"]}
-        for value, first, second in _crossing(sources, part_of):
-            _leak("derivative", f"of the same scan, {value}", (first, part_of[first]), (second, part_of[second]))
+    # Names of BIDS alone say what is derived of what.
+    sources = {scan: source_of(scan) for scan in split["scan"] if scan.startswith("sub-")}
+    for value, first, second in _crossing(sources, part_of):
+        _leak("derivative", f"of the same scan, {value}", (first, part_of[first]), (second, part_of[second]))
     # Runs and sessions of one person share a T1w image as a matter of course, and its ids may be divided.
     for column in CONTENTS[:1] if unit in WITHIN else CONTENTS:
         shared = dict(split.dropna(subset=column)[["scan", column]].to_numpy()) if column in split else {}

@@ -137,6 +137,22 @@ def test_the_verb_by_shards(tree, tmp_path, capsys):
         assert (tmp_path / "merged" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "target"), [("bids-examples_ds114", "dominant_hand"), ("bids-examples_synthetic", "sex")]
+)
+def test_a_tree_without_a_whole_image_is_listed_before_it_is_refused(data_root, tmp_path, capsys, name, target):
+    root = data_root / "bids_robustness" / name
+    settings = parse_settings({"study": "s", "data_root": str(root), "data": {"suffix": "bold", "target": target},
+                               "task": "classification"})  # fmt: skip
+    write_json(tmp_path / "spec.json", stage_spec(settings, "index"))
+    arguments = ["--spec", tmp_path / "spec.json", "--data", root, "--output", tmp_path / "index", "--shards", "3"]
+    assert main(["index", *map(str, arguments)]) == 2
+    told = capsys.readouterr().err.splitlines()
+    count = len(list(root.glob("sub-*/ses-*/func/*_bold.nii*")))
+    assert sum(line.startswith("excluded sub-") for line in told) == count
+    assert f"none of {count} scans can be used" in told[-1]
+
+
 def test_a_shard_without_scans_is_no_mistake(tree):
     part = index_shard(tree, "classification", SETTINGS, 0, "volume", 7, 9)
     assert part.scans.empty and part.excluded.empty
