@@ -29,6 +29,7 @@ def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
     """Draw all figures of a study into a folder; returns their names."""
     from voxnas.report.drawing import winner
     from voxnas.report.efficiency import equal_cost, score_against_cost
+    from voxnas.report.quality import quality_figures
     from voxnas.report.scans import scans
 
     searched = {"best_so_far": best_so_far, "front": front}
@@ -43,7 +44,7 @@ def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
     with matplotlib.rc_context(STYLE):
         for name, draw in figures.items():
             save_figure(folder, name, *draw(paths))
-    return list(figures)
+    return [*figures, *quality_figures(paths, folder)]
 
 
 def best_so_far(paths: StudyPaths) -> Drawn:
