@@ -20,7 +20,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
-from voxnas.report import runs, tables
+from voxnas.report import folds, runs, tables
 from voxnas.report.drawing import winning_network
 from voxnas.report.efficiency import read_efficiency
 from voxnas.report.sentence import hand_made, headline, is_hand_made
@@ -57,6 +57,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "leaderboard": tables.leaderboard_table(board, measure, labels, confidence),
         "board_costs": tables.costs_table(board),
         "comparisons": tables.comparisons_table(comparisons, measure, confidence),
+        "folds": _folds(paths, measure, confidence),
         "figures": {p.stem: inline_svg(p.read_text(encoding="utf-8"), p.stem) for p in paths.figures.glob("*.svg")},
         "searched": not is_comparison(paths),
         "efficiency": tables.efficiency_table(read_efficiency(paths), measure) if is_comparison(paths) else None,
@@ -78,6 +79,17 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "specs": {p.stem: json.dumps(read_json(p), indent=1, sort_keys=True) for p in sorted(_specs(paths))},
         "command": _command(paths, spec["study"]),
         "version": __version__,
+    }
+
+
+def _folds(paths: StudyPaths, measure: Measure, confidence: float) -> dict[str, Any] | None:
+    """The cross-validated scores of a study that has some."""
+    table = folds.read_folds(paths)
+    if table is None:
+        return None
+    return {
+        "table": folds.folds_table(table, measure, confidence),
+        "sentence": folds.folds_sentence(table, measure),
     }
 
 

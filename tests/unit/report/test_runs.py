@@ -6,9 +6,11 @@ import pytest
 from voxnas.benchmark.leaderboard import benchmark, choose_winner
 from voxnas.benchmark.metrics import MEASURES
 from voxnas.core.architecture import Clip, Linear
+from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, write_json, write_text
 from voxnas.io.tables import write_table
+from voxnas.report.folds import folds_sentence, folds_table, read_folds
 from voxnas.report.html import render_report
 from voxnas.report.runs import QUALITY, does_time_pay, quality_table, read_quality, twin_of_winner, views_table
 from voxnas.report.sentence import headline
@@ -143,6 +145,26 @@ def test_the_page_has_it_all(timed):
         'aria-label="quality"',
     ):
         assert text in page
+
+
+@pytest.mark.parametrize(("low", "high", "words"), [
+    (0.1, 0.2, "better than connectivity-ridge"),
+    (-0.1, 0.1, "not to be told apart from connectivity-ridge"),
+])  # fmt: skip
+def test_cross_validated_scores_stand_beside_the_test(tmp_path, low, high, words):
+    row = {"rank": 1, "name": "bayesian-1", "winner": True, "key": "k", "folds": 5, "cases": 500, "units": 9,
+           "score": 0.75, "low": 0.7, "high": 0.8, "reference": "connectivity-ridge", "difference": (low + high) / 2,
+           "difference_low": low, "difference_high": high, "not_better": 0.01}  # fmt: skip
+    own = {**row, "rank": 2, "name": "connectivity-ridge", "winner": False, "reference": ""}
+    own |= dict.fromkeys(("difference", "difference_low", "difference_high", "not_better"), float("nan"))
+    paths = StudyPaths(tmp_path)
+    assert read_folds(paths) is None
+    write_table(paths.cross_validation, pd.DataFrame([row, own]))
+    table = read_folds(paths)
+    assert words in folds_sentence(table, MEASURE) and "500 cases of 9 units" in folds_sentence(table, MEASURE)
+    shown = folds_table(table, MEASURE, 0.95)
+    assert shown.columns[3].title == "minus connectivity-ridge" and shown.marked == {0}
+    assert shown.rows[0][2][0] == "0.750 [0.700, 0.800]" and shown.rows[1][3][0] == ""
 
 
 def test_other_studies_show_none_of_it(finished_study):
