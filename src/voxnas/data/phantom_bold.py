@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from voxnas.core.seeds import derive_seed
 from voxnas.data.phantom import (
@@ -37,7 +38,6 @@ from voxnas.data.phantom import (
     load_template,
     make_head,
     paint_t1,
-    rotation,
     save_canonical,
     smooth_field,
     write_texts,
@@ -71,7 +71,7 @@ class Run(NamedTuple):
 
     `image`, (X, Y, Z, T), int16; `affine`, (4, 4), voxels to mm; `motion`, (T, 6), the pose of the
     head at each volume against the T1-weighted image: shift along R, A, S in mm, then angles about R,
-    A, S in radians, turned in this order about `centre` (3 numbers, mm); `slice_times`, one for each
+    A, S in radians (right hand), turned in this order about `centre` (3 numbers, mm); `slice_times`, one for each
     slice along `slice_axis`, in s; the first `non_steady` volumes are not in steady state.
     """
 
@@ -88,7 +88,7 @@ class Run(NamedTuple):
 def pose_matrix(motion: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Where a point of the head goes: (4, 4), mm to mm, of one row of :attr:`Run.motion`."""
     matrix = np.eye(4)
-    matrix[:3, :3] = rotation(motion[3:])
+    matrix[:3, :3] = Rotation.from_euler("xyz", motion[3:]).as_matrix()
     matrix[:3, 3] = motion[:3] + centre - matrix[:3, :3] @ centre
     return matrix
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from voxnas.data.fmri.volumes import Volume, to_itk
 
-ITERATIONS = (30, 20, 10)  # at each level, from coarse control points to fine ones
+ITERATIONS = (50, 50, 30)  # at each level, from coarse control points to fine ones
 COARSE_MM = 6.0  # voxels on which the field is fitted: it has no detail
 SMALLEST_AXIS = 4
 

@@ -19,11 +19,13 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from voxnas.data.fmri.volumes import TO_LPS, Array, Volume, to_itk, world_matrix
 from voxnas.data.fmri.warp import grid_points, sample
 
 COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+TURNS = "xyz"  # about R, then A, then S, each an axis of the world, by the right hand
 REFERENCE_VOLUMES = 16
 BRAIN_RADIUS_MM = 50.0  # where nothing is bright
 STEP_MM, SMALLEST_STEP_MM, MOST_STEPS = 0.25, 0.002, 100
@@ -45,18 +47,17 @@ def to_matrix(parameters: Array, centre: Array) -> NDArray[np.float64]:
     -------
     ndarray, (4, 4)
     """
-    x, y, z = (float(a) for a in parameters[3:])
     matrix = np.eye(4)
-    matrix[:3, :3] = nib.eulerangles.euler2mat(z, y, x)
+    matrix[:3, :3] = Rotation.from_euler(TURNS, parameters[3:]).as_matrix()
     matrix[:3, 3] = parameters[:3] + centre - matrix[:3, :3] @ centre
     return matrix
 
 
 def to_parameters(matrix: Array, centre: Array) -> NDArray[np.float64]:
     """The six numbers of a pose, the inverse of :func:`to_matrix`."""
-    z, y, x = nib.eulerangles.mat2euler(matrix[:3, :3])
+    angles = Rotation.from_matrix(matrix[:3, :3]).as_euler(TURNS)
     shift = matrix[:3, :3] @ centre + matrix[:3, 3] - centre
-    return np.array([*shift, x, y, z])
+    return np.array([*shift, *angles])
 
 
 def estimate_motion(volumes: Iterable[Array], reference: Volume) -> NDArray[np.float64]:
