@@ -11,9 +11,9 @@ One run of noise inside a head-sized ellipsoid, 64 x 64 x 36 voxels and 180 volu
 - ``zarr``: the store, read by Zarr itself;
 - ``run``: the store, read by :class:`voxnas.io.clips.Run`, each time opened anew in ``run_opened``.
 
-All give float32 of their own memory. The readers of arrays take turns, so that what else the machine does meets
-them alike; files are in the page cache. ``to_memmap`` is the median over turns of the time of a reader over
-that of ``memmap`` in the same turn.
+All give float32 of their own memory; files are in the page cache. Times are the process's processor time, and
+the readers take turns, so that what else the machine does meets them little and alike. ``to_memmap`` is the ratio of a
+reader's median to that of ``memmap``.
 """
 
 from __future__ import annotations
@@ -78,18 +78,15 @@ def measure(readers: dict[str, Reader], frames: int, clip: int, turns: int, slow
         for name, read in readers.items():
             if name in SLOW and turn >= slow_turns:
                 continue
-            began = time.perf_counter()
+            began = time.process_time()
             read(start, clip)
             if turn >= 0:
-                times[name].append(time.perf_counter() - began)
-    reference = np.array(times["memmap"])
-    rows = []
-    for name, values in times.items():
-        seconds = np.array(values)
-        middle = float(np.median(seconds))
-        ratio = float(np.median(seconds / reference[: len(seconds)]))
-        rows.append({"reader": name, "ms": 1e3 * middle, "clips_a_second": 1 / middle, "to_memmap": ratio})
-    return pd.DataFrame(rows)
+                times[name].append(time.process_time() - began)
+    middle = {name: float(np.median(values)) for name, values in times.items()}
+    return pd.DataFrame(
+        {"reader": name, "ms": 1e3 * s, "clips_a_second": 1 / s, "to_memmap": s / middle["memmap"]}
+        for name, s in middle.items()
+    )
 
 
 def main() -> None:
