@@ -74,9 +74,7 @@ def make_splits(
     stratified = task == "classification" and not per_volume
     if stratified and scans["target"].isna().any():
         raise UserError(f"scan {scans.loc[scans['target'].isna(), 'scan'].iloc[0]!r} has no target")
-    names = unit_names(scans, unit)
-    if unit != "site":
-        names = join_twins(names, scans, unit)
+    names = join_twins(unit_names(scans, unit), scans, unit)
     table = scans.assign(unit=scans["scan"].map(names))
     split = _split_sites if unit == "site" else _split_units
     locked, groups = split(table, stratified, test, folds, seed, unit, _named(test_units, set(names.values()), unit))

@@ -68,7 +68,8 @@ def join_twins(units: dict[str, str], scans: pd.DataFrame, unit: str) -> dict[st
     scans : DataFrame
         The index, with the columns :data:`CONTENTS` where it has them.
     unit : str
-        What the units are: runs and sessions of one participant share an anatomical image as a matter of course.
+        What the units are. Runs and sessions of one participant share an anatomical image as a matter of course;
+        sites that one participant went to are one unit.
     """
     head = {name: name for name in units.values()}
 
@@ -77,7 +78,7 @@ def join_twins(units: dict[str, str], scans: pd.DataFrame, unit: str) -> dict[st
             name = head[name]
         return name
 
-    columns = CONTENTS[:1] if unit in WITHIN else CONTENTS
+    columns = CONTENTS[:1] if unit in WITHIN else (*CONTENTS, *(["participant"] if unit == "site" else []))
     for column in set(columns) & set(scans):
         for _, twins in scans.dropna(subset=column).groupby(column)["scan"]:
             first, *others = sorted({find(units[scan]) for scan in twins})

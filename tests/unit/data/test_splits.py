@@ -148,3 +148,10 @@ def test_named_participants_are_tested():
     splits = make_splits(cohort(), "classification", 0.2, 4, 0, test_units=("p05", "p07"))
     assert participants_of(splits["test"]) == {"p05", "p07"}
     assert sum(len(participants_of(f)) for f in splits["folds"]) == 38
+
+
+def test_sites_that_one_participant_went_to_are_one():
+    scans = sites()
+    traveller = scans.iloc[:1].assign(scan="s0-00-again", site="site7")
+    splits = make_splits(pd.concat([scans, traveller], ignore_index=True), "classification", 0.25, 3, 1, "site")
+    assert set(splits["units"].values()) == {f"site{i}" for i in range(7)}
