@@ -3,7 +3,7 @@
 =====================  ==============================================================================
 ``tsnr``               median over the brain of mean / standard deviation over time, after a linear
                        trend was taken out (Welvaert & Rosseel 2013, doi:10.1371/journal.pone.0077089)
-``mean_fd_mm``         mean framewise displacement, and ``max_fd_mm`` the largest
+``mean_fd_mm``         mean framewise displacement from the second volume on; ``max_fd_mm`` the largest
 ``mean_dvars``         mean over time of the root mean square change of the brain from one volume to
                        the next, in percent of its mean signal (Power et al. 2012), and ``max_dvars``
 ``start_excess``       mean signal of the first volume over the median volume, in percent: what is
@@ -151,7 +151,7 @@ def summarize(
     middle = float(np.median(measured.signal))
     return {
         "tsnr": measured.tsnr,
-        "mean_fd_mm": None if moved is None else float(moved.mean()),
+        "mean_fd_mm": None if moved is None else float(moved[1:].mean()),
         "max_fd_mm": None if moved is None else float(moved.max()),
         "mean_dvars": float(measured.dvars[1:].mean()),
         "max_dvars": float(measured.dvars[1:].max()),
