@@ -18,7 +18,7 @@ from voxnas.core.errors import UserError
 
 VECTOR = ("classification", "regression")
 WHOLE = ("run", "participant")  # units of which a view of the whole run says something
-MOST_VOXELS = 30_000  # that are weighed one by one; of finer images averages are
+MOST_VALUES = 30_000  # of a clip that are weighed one by one; of finer ones averages are
 
 
 def _fitted(plan: Mapping[str, Any], **fields: Any) -> Pair:
@@ -55,12 +55,13 @@ def of_view(model: str, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> P
 
 
 def voxel_ridge(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
-    """Ridge regression on all voxels of one volume, without any search for informative ones.
+    """Ridge regression on all voxels of a clip, without any search for informative ones.
 
-    The decoder of events (Haxby et al. 2001, Science; Mitchell et al. 2004, Machine Learning). Voxels are averaged
-    only where there are more than :data:`MOST_VOXELS`.
+    The decoder of events (Haxby et al. 2001, Science; Mitchell et al. 2004, Machine Learning), which sees what a
+    network sees: each of the clip's volumes, so that it finds its own delay. Voxels are averaged only where a clip
+    has more than :data:`MOST_VALUES`.
     """
-    excess = prod(plan["patch"]) / MOST_VOXELS
+    excess = plan["frames"] * prod(plan["patch"]) / MOST_VALUES
     voxel_mm = round((excess * prod(plan["spacing"])) ** (1 / 3), 1) if excess > 1 else 0.0
     return _fitted(plan, view=plan["view"], model="ridge", voxel_mm=voxel_mm)
 
@@ -83,17 +84,16 @@ LINEAR_BASELINES: dict[str, Baseline] = {
 def linear_size(architecture: Linear, plan: Mapping[str, Any]) -> tuple[int, int, int]:
     """Size (D, H, W) of what a linear model weighs of each channel, on inputs of a plan.
 
-    The plan's patch down-sampled to the model's voxels; the pairs of regions; one value where it is the volume, or
-    the last frame of series.
+    The plan's patch down-sampled to the model's voxels, of clips as often as they have volumes; the pairs of regions;
+    one value where it is the volume, or the last frame of series.
     """
     d, h, w = map(int, plan["patch"])
     if architecture.view == "connectivity":
         return 1, 1, w * (w - 1) // 2
     if architecture.view == "series" or architecture.features == "volume":
         return 1, 1, 1
-    if not architecture.voxel_mm:
-        return d, h, w
-    spacing = plan["spacing"][::-1]  # (x, y, z) to (D, H, W)
-    sizes = zip((d, h, w), spacing, strict=True)
-    d, h, w = (min(n, max(1, round(n * mm / architecture.voxel_mm))) for n, mm in sizes)
-    return d, h, w
+    if architecture.voxel_mm:
+        spacing = plan["spacing"][::-1]  # (x, y, z) to (D, H, W)
+        sizes = zip((d, h, w), spacing, strict=True)
+        d, h, w = (min(n, max(1, round(n * mm / architecture.voxel_mm))) for n, mm in sizes)
+    return (int(plan["frames"]) if architecture.view == "clips" else 1) * d, h, w

@@ -47,7 +47,7 @@ class LinearModel(nn.Module):
         Returns
         -------
         Tensor, (B, F)
-            Averages over coarse voxels, of clips those of the last volume; the last frame of series; the values above
+            Averages over coarse voxels, of clips those of each volume; the last frame of series; the values above
             the diagonal of a matrix; or the number of voxels that are not 0.
         """
         if self.whole:
@@ -58,7 +58,7 @@ class LinearModel(nn.Module):
         if self.view == "series":
             x = x[..., -1:]
         elif self.view == "clips":
-            x = x[:, -1]
+            x = x.transpose(1, 2).flatten(2, 3)  # volumes one above the other; no coarse voxel reaches into the next
         return F.adaptive_avg_pool3d(x, tuple(self.grid.tolist())).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from voxnas.core.views import input_shape, input_size
 
 VIEWS = {
     "clips": {
-        "channels": 1, "patch": [16, 24, 16], "frames": 8, "spacing": [4.0, 4.0, 4.0],
+        "channels": 1, "patch": [8, 12, 8], "frames": 8, "spacing": [4.0, 4.0, 4.0],
         "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]], "kernels": [[3, 3, 3]] * 3,
     },
     "maps": {
@@ -88,7 +88,7 @@ def test_voxels_are_averaged_only_where_they_are_too_many():
     assert BASELINES["voxel-ridge"](whole, {})[0].voxel_mm == 0
     fine = {**VIEWS["clips"], "patch": [64, 80, 64], "spacing": [2.0, 2.0, 2.0]}
     architecture, _ = BASELINES["voxel-ridge"]({**whole, "views": {"clips": fine}}, {})
-    assert 4 < architecture.voxel_mm < 5
+    assert 8 < architecture.voxel_mm < 9.5
     assert analyze(architecture, input_size(architecture, {**whole, "views": {"clips": fine}})).macs < 70_000
 
 

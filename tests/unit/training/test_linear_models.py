@@ -53,7 +53,8 @@ class Held:
         ({"voxel_mm": 0}, (2, 1, 4, 6, 8), 4 * 6 * 8),
         ({"features": "volume"}, (2, 1, 4, 6, 8), 1),
         ({"view": "maps"}, (2, 2, 4, 6, 8), 2 * 2 * 3 * 4),
-        ({"view": "clips", "voxel_mm": 0}, (2, 5, 1, 4, 6, 8), 4 * 6 * 8),
+        ({"view": "clips", "voxel_mm": 0}, (2, 5, 1, 4, 6, 8), 5 * 4 * 6 * 8),
+        ({"view": "clips"}, (2, 5, 1, 4, 6, 8), 5 * 2 * 3 * 4),
         ({"view": "series"}, (2, 7, 1, 1, 12), 7),
         ({"view": "connectivity"}, (2, 1, 1, 6, 6), 15),
     ],
@@ -64,7 +65,7 @@ def test_what_is_weighed_and_how_much_it_is(fields, shape, count):
 
     channels = shape[1] if fields.get("view") != "clips" else shape[2]
     architecture = Linear(in_channels=channels, out_channels=3, **fields)
-    plan = {"patch": shape[-3:], "spacing": [4.0, 4.0, 4.0]}
+    plan = {"patch": shape[-3:], "spacing": [4.0, 4.0, 4.0], "frames": 5}
     model = LinearModel(architecture, linear_size(architecture, plan))
     x = torch.randn(shape)
     assert model.features(x).shape == (2, count)
@@ -74,10 +75,13 @@ def test_what_is_weighed_and_how_much_it_is(fields, shape, count):
     assert torch.equal(again(x), model(x))
 
 
-def test_of_clips_the_last_volume_of_matrices_the_pairs_of_scans_the_voxels():
-    clip = torch.arange(2 * 3 * 8.0).reshape(1, 6, 1, 2, 2, 2)
-    model = LinearModel(Linear(in_channels=1, out_channels=1, view="clips", voxel_mm=0), (2, 2, 2))
-    assert torch.equal(model.features(clip)[0], clip[0, -1].flatten())
+def test_of_clips_each_volume_of_matrices_the_pairs_of_scans_the_voxels():
+    clip = torch.randn(1, 6, 1, 5, 2, 2)
+    model = LinearModel(Linear(in_channels=1, out_channels=1, view="clips", voxel_mm=0), (30, 2, 2))
+    assert torch.equal(model.features(clip)[0], clip.flatten())
+    coarse = LinearModel(Linear(in_channels=1, out_channels=1, view="clips"), (12, 1, 1))
+    alone = LinearModel(Linear(in_channels=1, out_channels=1), (2, 1, 1))
+    assert torch.allclose(coarse.features(clip)[0], alone.features(clip[0]).flatten(), atol=1e-6)
     matrix = torch.arange(9.0).reshape(1, 1, 1, 3, 3)
     model = LinearModel(Linear(in_channels=1, out_channels=1, view="connectivity"), (1, 1, 3))
     assert model.features(matrix)[0].tolist() == [1, 2, 5]
