@@ -9,12 +9,19 @@ from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import Linear
+from voxnas.core.baselines import BASELINES
 from voxnas.core.errors import UserError
+from voxnas.core.views import input_size
+from voxnas.data.dataset import StudyData
 from voxnas.data.samples import Sample
+from voxnas.io.records import read_json
 from voxnas.nn.linear import LinearModel
 from voxnas.training import linear
+from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.linear import fit_linear, fit_weights, inner_folds
+from voxnas.training.metrics import Validation
 from voxnas.training.targets import Targets
 
 PEOPLE, PER_PERSON = 10, 3
@@ -190,3 +197,24 @@ def test_one_class_alone_is_an_error():
     held = Held({"patch": [2, 2, 2], "spacing": [1, 1, 1]}, [torch.zeros(1, 2, 2, 2)] * 4, ["a"] * 4, list("abcd"))
     with pytest.raises(UserError, match="all 4 training samples have the target 'a'"):
         fit_linear(Linear(in_channels=1, out_channels=2), held, list("0123"), Targets("classification", ("a", "b")), 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("connectivity-ridge", "run"),
+        ("connectivity-svm", "participant"),
+        ("maps-ridge", "run"),
+        ("voxel-ridge", "volume"),
+    ],
+)
+def test_baselines_on_runs_are_fitted_applied_and_scored(timed_study, name, unit):
+    paths = timed_study(unit)
+    architecture, _ = BASELINES[name](read_json(paths.plan), {})
+    data = StudyData(paths, architecture.view)
+    scans = data.development_scans()
+    targets = Targets.of(data, scans)
+    model = fit_linear(architecture, data, scans, targets, 0)
+    assert model.linear.weight.shape == (2, analyze(architecture, input_size(architecture, data.plan)).macs // 2)
+    score, metrics = Validation(data, scans, targets, "float32")(model, SingleBackend())
+    assert 0 <= score <= 1 and np.isfinite(list(metrics.values())).all()
