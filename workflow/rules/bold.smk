@@ -1,0 +1,51 @@
+# In:  a BIDS data set with raw BOLD runs
+# Out: its derivatives/fmriprep, which a study reads with `data.images: fmriprep` instead of the spatial steps
+#
+# Only on request, on a machine with apptainer. FS_LICENSE names FreeSurfer's licence file, which fMRIPrep wants even
+# without surfaces; folders outside of the home and the working folder have to be bound:
+#
+#   FS_LICENSE=FILE snakemake fmriprep --configfile config/studies/NAME.yaml --config data_root=PATH \
+#       --sdm apptainer --apptainer-args "--bind PATH"
+import os
+
+if STUDY.data_root:
+    # The data set's folder, as the index finds it.
+    BIDS = Path(STUDY.data_root) / STUDY.data.folder
+    BIDS = BIDS if BIDS.is_dir() else Path(STUDY.data_root)
+
+    def fmriprep_reports(wildcards):
+        """The page that fMRIPrep writes last of each participant."""
+        participants = sorted(path.name for path in BIDS.glob("sub-*") if path.is_dir())
+        if not participants:
+            raise WorkflowError(f"{BIDS} has no folders sub-*; fMRIPrep needs a BIDS data set")
+        if not os.environ.get("FS_LICENSE"):
+            raise WorkflowError("FS_LICENSE is not set; it names FreeSurfer's licence file, which fMRIPrep wants")
+        return [f"{BIDS}/derivatives/fmriprep/{name}.html" for name in participants]
+
+    rule fmriprep:
+        input:
+            fmriprep_reports,
+
+    rule fmriprep_participant:
+        input:
+            f"{BIDS}/dataset_description.json",
+        output:
+            f"{BIDS}/derivatives/fmriprep/{{participant}}.html",
+        log:
+            f"results/{STUDY.study}/logs/fmriprep/{{participant}}.log",
+        wildcard_constraints:
+            participant="sub-[A-Za-z0-9]+",
+        container:
+            "docker://nipreps/fmriprep:25.2.7"
+        threads: 8
+        resources:
+            mem_mb=lambda w, attempt: 16000 * attempt,
+            runtime=lambda w, attempt: 12 * 60 * attempt,
+        params:
+            bids=BIDS,
+        shell:
+            "fmriprep {params.bids:q} {params.bids:q}/derivatives/fmriprep participant"
+            " --participant-label {wildcards.participant} --skip-bids-validation --fs-no-reconall --notrack"
+            " --output-spaces MNI152NLin2009cAsym:res-2 --fs-license-file $FS_LICENSE"
+            " --nthreads {threads} --mem-mb {resources.mem_mb} --work-dir {resources.tmpdir}/{wildcards.participant}"
+            " > {log} 2>&1"
