@@ -5,7 +5,8 @@
 Runs of noise in an ellipsoid with 24 terms of motion are generated as ``.nii.gz``, volume by volume, and each set is
 preprocessed in a process of its own (smoothing, cleaning with a band-pass, clips, maps, series and correlations of an
 atlas of 20 regions). ``peak_mib`` is that process's largest resident memory; ``over_start_mib`` what of it came after
-the libraries were loaded. The rows ``whole`` are :func:`nilearn.image.clean_img` on one whole image, for comparison.
+the libraries were loaded. The rows ``whole`` are :func:`nilearn.image.clean_img` on one whole image,
+without the filter, for comparison.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
@@ -86,11 +88,11 @@ def whole(folder: Path) -> None:
 
     row = read_table(folder / "scans.tsv", {"scan": str}).iloc[0]
     confounds = read_table(row["confounds"], {}).astype(float)
-    settings = {"confounds": confounds, "t_r": INTERVAL, "high_pass": 0.01, "low_pass": 0.1}
-    clean_img(row["image"], standardize="zscore_sample", mask_img=row["mask"], **settings)
+    clean_img(row["image"], standardize="zscore_sample", confounds=confounds, mask_img=row["mask"])
 
 
-def _child(work: Callable[[Path], None], folder: Path, result: multiprocessing.SimpleQueue) -> None:
+def _measured(work: Callable[[Path], None], folder: Path) -> tuple[float, float, float]:
+    """Peak memory in MiB, what of it came after the imports, and CPU seconds; run in a process of its own."""
     import zarr  # noqa: F401
 
     import voxnas.data.fmri.runs  # noqa: F401
@@ -99,7 +101,7 @@ def _child(work: Callable[[Path], None], folder: Path, result: multiprocessing.S
     began = time.process_time()
     work(folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result.put((peak, peak - start, time.process_time() - began))
+    return peak, peak - start, time.process_time() - began
 
 
 def measure(work: Callable[[Path], None], size: Size, frames: int, runs: int) -> dict[str, object]:
@@ -109,12 +111,8 @@ def measure(work: Callable[[Path], None], size: Size, frames: int, runs: int) ->
         make_atlas(folder, size)
         rows = [make_run(folder, f"run-{n}", size, frames) for n in range(runs)]
         write_table(folder / "scans.tsv", pd.DataFrame(rows))
-        context = multiprocessing.get_context("spawn")
-        result = context.SimpleQueue()
-        process = context.Process(target=_child, args=(work, folder, result))
-        process.start()
-        peak, over, seconds = result.get()
-        process.join()
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            peak, over, seconds = pool.submit(_measured, work, folder).result()
     row = {"work": work.__name__, "frames": frames, "runs": runs, "peak_mib": peak, "over_start_mib": over}
     return {**row, "cpu_seconds": seconds}
 
