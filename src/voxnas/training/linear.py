@@ -25,7 +25,7 @@ from voxnas.nn.linear import LinearModel
 from voxnas.training.sampler import centred_start, crop_or_pad
 from voxnas.training.targets import Targets
 
-STRENGTHS = {"ridge": np.logspace(-1, 6, 15), "logistic": np.logspace(-6, 2, 9), "svm": np.logspace(-7, 1, 9)}
+STRENGTHS = {"ridge": np.logspace(-1, 6, 15), "logistic": np.logspace(-6, 2, 9), "svm": np.logspace(-3, 2, 6)}
 INNER_FOLDS = 5
 RANK = 1e-10  # of the largest eigenvalue: directions below hold rounding errors alone
 TEMPERATURES = (1e-2, 1e3)
@@ -197,8 +197,11 @@ def _solve(
     name: str, classes: int, strength: float, samples: np.ndarray, truth: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights (K, R) and biases (K,) of scikit-learn's model; a class without samples has the score of none."""
-    fitted = MODELS[name, bool(classes)](strength).fit(samples, truth)
-    weight, bias = np.atleast_2d(fitted.coef_), np.atleast_1d(fitted.intercept_)
+    # The solver of support vectors converges, and its strengths mean the same for few features and for many, where
+    # samples are as long as 1 on average.
+    length = float(np.sqrt((samples**2).sum(1).mean())) or 1.0 if name == "svm" else 1.0
+    fitted = MODELS[name, bool(classes)](strength).fit(samples / length, truth)
+    weight, bias = np.atleast_2d(fitted.coef_) / length, np.atleast_1d(fitted.intercept_)
     if not classes:
         return weight, bias
     if len(weight) == 1:  # two classes have one score, that of the second
