@@ -97,6 +97,7 @@ USES: dict[str, Row] = {
     "fire": block({"bypass": False, "squeeze": 0.5}),
     "ghost": block({"ratio": 3}),
     "global_pool": Row(),
+    "grid_pool": Row(),
     "identity": Row(),
     "inverted": block({"expansion": 1}),
     "large_kernel": block({"wider": 4}, {"expansion": 2}),

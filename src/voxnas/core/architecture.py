@@ -129,7 +129,21 @@ class UNet(_Staged):
         return data
 
 
-class CNN(_Staged):
+class _Headed(_Staged):
+    """What families with one output for a scan share: how the encoder's map becomes a vector."""
+
+    head_width: Annotated[int, Field(ge=0)] = Field(
+        0, description="Channels of a pointwise layer before pooling; 0: none."
+    )
+    head_grid: Triple = Field(
+        (1, 1, 1),
+        exclude_if=lambda grid: tuple(grid) == (1, 1, 1),
+        description="Places (D, H, W) to which the map is averaged, each with weights of its own; 1 1 1: to one.",
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class CNN(_Headed):
     """Encoder with global average pooling, for classification and regression.
 
     ``block="residual"`` is a 3D ResNet (Hara et al. 2018); ``block="plain"`` with one block a
@@ -137,13 +151,9 @@ class CNN(_Staged):
     """
 
     family: Literal["cnn"] = "cnn"
-    head_width: Annotated[int, Field(ge=0)] = Field(
-        0, description="Channels of a pointwise layer before pooling; 0: none."
-    )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class Clip(_Staged):
+class Clip(_Headed):
     """Encoder of each frame, operators along time, and a head over time, for classification and regression of clips.
 
     The input is (B, T, C, D, H, W). A convolution along time behind each block is (3+1)D (Tran et al. 2018), a shift
@@ -162,12 +172,8 @@ class Clip(_Staged):
     threshold: Annotated[float, Field(ge=0)] = Field(
         0.0, description="Change below which the blocks `time_difference` hold a voxel, in units of their input."
     )
-    head_width: Annotated[int, Field(ge=0)] = Field(
-        0, description="Channels of a pointwise layer before pooling; 0: none."
-    )
     time_head: TimeHead = Field("mean", description="What makes one vector of the vectors of all frames.")
     time_width: Annotated[int, Field(ge=0)] = Field(0, description="Channels of a gru or tcn head; 0 for the others.")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     temporal_blocks: ClassVar[bool] = True
     clips: ClassVar[bool] = True
@@ -214,7 +220,7 @@ MATRICES = ("series", "connectivity")  # views that have regions, and no voxels
 class Linear(Seen):
     """A linear model with a choice of regularisation: a baseline on the down-sampled voxels, or on a view of a run.
 
-    Of clips it weighs the voxels of the last volume, of series the regions in the last frame, of correlations each
+    Of clips it weighs the voxels of every volume, of series the regions in the last frame, of correlations each
     pair of regions.
     """
 

@@ -35,7 +35,7 @@ def test_cost_is_that_of_the_built_network():
     for _ in range(8):
         architecture, _ = space.decode(space.sample(rng), PLAN)
         network = build_network(architecture).eval()
-        cost = analyze(architecture, (8, 16, 8), FRAMES)
+        cost = analyze(architecture, (FRAMES, 8, 16, 8))
         assert cost.parameters == sum(p.numel() for p in network.parameters())
         plain = sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False)
         with torch.no_grad(), plain[0], plain[1], FlopCounterMode(display=False) as flops:

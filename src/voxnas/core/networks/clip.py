@@ -7,12 +7,12 @@ import math
 from voxnas.core.architecture import Clip
 from voxnas.core.graph import Graph, GraphBuilder
 from voxnas.core.layers import Size
-from voxnas.core.networks.stages import add_chain, begin, pool_first
+from voxnas.core.networks.stages import add_chain, begin, pool_first, pool_places
 from voxnas.core.primitives.base import Value
 
 
 def clip_graph(architecture: Clip) -> Graph:
-    """Spell out a network on clips: encoder, optional pointwise layer, global pooling, head over time, linear layer."""
+    """Spell out a network on clips: encoder, optional pointwise layer, pooling, head over time, linear layer."""
     graph = begin(architecture, clip=True)
     at = graph.input
     for stage in range(len(architecture.widths)):
@@ -20,7 +20,7 @@ def clip_graph(architecture: Clip) -> Graph:
         at = _add_stage(graph, architecture, stage, at, stride)
     if architecture.head_width:
         at = graph.add("plain", at, architecture.head_width)
-    at = graph.add("global_pool", at)
+    at = pool_places(graph, architecture.head_grid, at)
     at = graph.add(f"time_{architecture.time_head}", at, architecture.time_width or None)
     head = graph.add("linear_head", at, architecture.out_channels, options={"dropout": architecture.dropout})
     divisor = tuple(math.prod(axis) for axis in zip(*architecture.strides, strict=True))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from voxnas.core.architecture import CNN, total_stride
 from voxnas.core.graph import Graph
-from voxnas.core.networks.stages import add_encoder, begin
+from voxnas.core.networks.stages import add_encoder, begin, pool_places
 
 
 def cnn_graph(architecture: CNN) -> Graph:
-    """Spell out a CNN: encoder, optional pointwise layer, global average pooling, dropout, linear layer."""
+    """Spell out a CNN: encoder, optional pointwise layer, average pooling, dropout, linear layer."""
     graph = begin(architecture)
     at = add_encoder(graph, architecture)[-1]
     if architecture.head_width:
         at = graph.add("plain", at, architecture.head_width)
-    at = graph.add("global_pool", at)
+    at = pool_places(graph, architecture.head_grid, at)
     head = graph.add("linear_head", at, architecture.out_channels, options={"dropout": architecture.dropout})
     return graph.finish(head, divisor=total_stride(architecture))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from voxnas.core.architecture import CNN, Clip, UNet
 from voxnas.core.graph import GraphBuilder
 from voxnas.core.layers import Size
@@ -60,3 +62,11 @@ def add_encoder(graph: GraphBuilder, architecture: UNet | CNN) -> list[int]:
         at = add_chain(graph, architecture, stage, at, architecture.block[stage], blocks, stride, stem=stage == 0)
         ends.append(at)
     return ends
+
+
+def pool_places(graph: GraphBuilder, grid: Size, at: int) -> int:
+    """One vector a sample: the mean over the map, or the means at each place of a grid."""
+    places = math.prod(grid)
+    if places == 1:
+        return graph.add("global_pool", at)
+    return graph.add("grid_pool", at, graph.channels(at) * places, kernel=grid)

@@ -61,8 +61,7 @@ class ClipFamily(CNNFamily):
             time_strides=staged("time_stride", 1),
             **{name: values.get(name, default) for name, default in usual.items()},
             time_head=values["time_head"],
-            head_width=values["head_width"],
-            dropout=values["dropout"],
+            **self._head(values, plan, encoder["strides"]),
         )
 
     def values(self, structure: Structure, architecture: AnyArchitecture) -> Mapping[str, Any]:

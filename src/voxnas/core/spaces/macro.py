@@ -7,11 +7,13 @@ are, and the width as a multiple of a reference network's; so do these, with str
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import prod
 from typing import Any, get_args
 
 from voxnas.core.architecture import CNN, Activation, AnyArchitecture, Clip, Downsample, Norm, UNet
 from voxnas.core.baselines import usable_stages
+from voxnas.core.layers import Size
 from voxnas.core.parameters import Domain, integers, numbers, odd
 from voxnas.core.primitives.base import PRIMITIVES, blocks
 from voxnas.core.spaces.base import ALWAYS, Alternatives, Family, Structure, family
@@ -100,6 +102,8 @@ class _Macro(Family):
             "widest": widths[-1] / widths[0],
             "top_blocks": architecture.blocks[0],
         }
+        if not isinstance(architecture, UNet):
+            wanted["head_grid"] = max(architecture.head_grid)
         kernels = [max(kernel) for kernel in architecture.kernels]
         for name in ("block", "expansion", "excite", "blocks"):
             wanted |= _by_stage(name, getattr(architecture, name))
@@ -156,7 +160,8 @@ class CNNFamily(_Macro):
 
     def domains(self, structure: Structure) -> Mapping[str, Domain]:
         """The encoder's, and those of the head."""
-        return {**super().domains(structure), "head_width": integers(0, 1024), "dropout": numbers(0, 0.9)}
+        head = {"head_width": integers(0, 1024), "head_grid": integers(1, 64), "dropout": numbers(0, 0.9)}
+        return {**super().domains(structure), **head}
 
     def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
         """The encoder's, and the head."""
@@ -164,7 +169,15 @@ class CNNFamily(_Macro):
 
     def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> AnyArchitecture:
         """The record."""
-        return CNN(**self._encoder(values, plan), head_width=values["head_width"], dropout=values["dropout"])
+        encoder = self._encoder(values, plan)
+        return CNN(**encoder, **self._head(values, plan, encoder["strides"]))
+
+    def _head(self, values: Mapping[str, Any], plan: Mapping[str, Any], strides: Sequence[Size]) -> dict[str, Any]:
+        """Fields of the head; of a grid each axis has places in proportion to the map, and no more than that has."""
+        final = [n // prod(axis) for n, axis in zip(plan["patch"], zip(*strides, strict=True), strict=True)]
+        places = int(values.get("head_grid", 1))
+        grid = [min(n, max(1, round(places * n / max(final)))) for n in final]
+        return {"head_width": values["head_width"], "head_grid": grid, "dropout": values["dropout"]}
 
 
 def _pick(values: Mapping[str, Any], name: str, stage: int, otherwise: Any = None) -> Any:

@@ -11,9 +11,17 @@ from torch import nn
 
 from voxnas.core.graph import Node
 from voxnas.core.layers import Size
-from voxnas.nn.ops.base import AVERAGE_POOL, CONV, MAX_POOL, MODULES, make_activation, make_conv, make_norm
+from voxnas.nn.ops.base import (
+    ADAPTIVE_POOL,
+    AVERAGE_POOL,
+    CONV,
+    MAX_POOL,
+    MODULES,
+    make_activation,
+    make_conv,
+    make_norm,
+)
 
-ADAPTIVE_POOL = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from voxnas.core.graph import Node
-from voxnas.nn.ops.base import AVERAGE_POOL, MAX_POOL, MODULES
+from voxnas.nn.ops.base import ADAPTIVE_POOL, AVERAGE_POOL, MAX_POOL, MODULES
 
 
 @MODULES.register("max_pool")
@@ -34,3 +34,10 @@ class GlobalPool(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Average x (B, C, *S) to (B, C, 1 ..)."""
         return x.mean(self.axes, keepdim=True)
+
+
+@MODULES.register("grid_pool")
+def grid_pool(node: Node, channels: Sequence[int]) -> nn.Module:
+    """Means over a grid of places; x (B, C, *S) becomes (B, C * places, 1 ..)."""
+    dims = len(node.kernel)
+    return nn.Sequential(ADAPTIVE_POOL[dims](node.kernel), nn.Flatten(), nn.Unflatten(1, (node.channels, *[1] * dims)))
