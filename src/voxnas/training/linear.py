@@ -178,6 +178,8 @@ class _Space(NamedTuple):
             return cls(standard.astype(np.float64), scaler.mean_, scaler.scale_, None)
         values, vectors = np.linalg.eigh((standard @ standard.T).astype(np.float64))
         kept = values > RANK * max(values[-1], np.finfo(float).tiny)
+        if not kept.any():  # one sample, or all alike: a direction in which nothing differs
+            return cls(np.zeros((len(features), 1)), scaler.mean_, scaler.scale_, np.zeros((features.shape[1], 1)))
         lengths = np.sqrt(values[kept])
         axes = standard.T @ (vectors[:, kept] / lengths).astype(standard.dtype)
         return cls(vectors[:, kept] * lengths, scaler.mean_, scaler.scale_, axes)
