@@ -6,25 +6,12 @@
 #
 #   FS_LICENSE=FILE snakemake fmriprep --configfile config/studies/NAME.yaml --config data_root=PATH \
 #       --sdm apptainer --apptainer-args "--bind PATH"
-import os
-
 if STUDY.data_root:
-    # The data set's folder, as the index finds it.
-    BIDS = Path(STUDY.data_root) / STUDY.data.folder
-    BIDS = BIDS if BIDS.is_dir() else Path(STUDY.data_root)
-
-    def fmriprep_reports(wildcards):
-        """The page that fMRIPrep writes last of each participant."""
-        participants = sorted(path.name for path in BIDS.glob("sub-*") if path.is_dir())
-        if not participants:
-            raise WorkflowError(f"{BIDS} has no folders sub-*; fMRIPrep needs a BIDS data set")
-        if not os.environ.get("FS_LICENSE"):
-            raise WorkflowError("FS_LICENSE is not set; it names FreeSurfer's licence file, which fMRIPrep wants")
-        return [f"{BIDS}/derivatives/fmriprep/{name}.html" for name in participants]
+    BIDS = data_set(STUDY)
 
     rule fmriprep:
         input:
-            fmriprep_reports,
+            fmriprep_pages,
 
     rule fmriprep_participant:
         input:

@@ -1,5 +1,6 @@
 # What the rules read: files that depend on the settings, or on what the search found.
 import json
+import os
 
 STEP = "results/{study}/search/{search}/steps"
 NETWORK = "results/{study}/networks/{key}"
@@ -9,14 +10,29 @@ def data_folder(wildcards):
     return settings_of(wildcards).data_root or f"results/{wildcards.study}/data"
 
 
+def data_set(settings):
+    """Where the user's data set is, as the index finds it."""
+    inside = Path(settings.data_root) / settings.data.folder
+    return inside if inside.exists() else Path(settings.data_root)
+
+
+def fmriprep_pages(wildcards):
+    """The page that fMRIPrep writes last of each participant."""
+    folder = data_set(STUDY)
+    participants = sorted(path.name for path in folder.glob("sub-*") if path.is_dir())
+    if not participants:
+        raise WorkflowError(f"{folder} has no folders sub-*; fMRIPrep needs a BIDS data set")
+    if not os.environ.get("FS_LICENSE"):
+        raise WorkflowError("FS_LICENSE is not set; it names FreeSurfer's licence file, which fMRIPrep wants")
+    return [f"{folder}/derivatives/fmriprep/{name}.html" for name in participants]
+
+
 def data_files(wildcards):
     """What tells that the data set changed: the phantom, or the tables (or archives) at the root of the user's folder."""
     settings = settings_of(wildcards)
     if not settings.data_root:
         return [f"results/{wildcards.study}/data"]
-    root = Path(settings.data_root)
-    inside = root / settings.data.folder
-    root = inside if inside.exists() else root
+    root = data_set(settings)
     if root.is_file():
         return [str(root)]
     tables = [root / name for name in ("dataset.json", "participants.tsv") if (root / name).exists()]

@@ -28,8 +28,12 @@ def run(arguments: argparse.Namespace) -> int:
     from voxnas.benchmark.apply import Model, find_scans
     from voxnas.core.errors import USER_ERROR, ScanError
     from voxnas.io.nifti import header_facts, open_image
+    from voxnas.io.records import read_json
     from voxnas.io.tables import write_table
 
+    plan = Path(arguments.model) / "plan.json"
+    if plan.is_file() and read_json(plan).get("timed"):
+        return _predict_runs(arguments)
     model = Model(arguments.model, arguments.ensemble, arguments.mirror)
     scans, others = find_scans(arguments.input, model.plan["channels"])
     output = Path(arguments.output)
@@ -56,4 +60,27 @@ def run(arguments: argparse.Namespace) -> int:
         write_table(output / "predictions.tsv", pd.DataFrame(rows))
     ignored = f", {len(others)} other files ignored" if others else ""
     print(f"predicted {len(scans) - refused} of {len(scans)} scans into {output}, {refused} refused{ignored}")
+    return USER_ERROR if refused else 0
+
+
+def _predict_runs(arguments: argparse.Namespace) -> int:
+    """Predict what a study of time series predicted: each volume, run or participant of a data set."""
+    import tempfile
+
+    import pandas as pd
+
+    from voxnas.benchmark.apply_runs import RunModel
+    from voxnas.core.errors import USER_ERROR
+    from voxnas.io.tables import write_table
+
+    output = Path(arguments.output)
+    output.mkdir(parents=True, exist_ok=True)
+    model = RunModel(arguments.model, arguments.ensemble)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".runs-") as work:
+        refused = model.prepare(Path(arguments.input), Path(work))
+        for scan, reason in refused.items():
+            print(f"voxnas predict: refused: {scan}: {reason}", file=sys.stderr, flush=True)
+        rows = [{"case": found.case, **found.columns} for found in model.predict(Path(work))]
+    write_table(output / "predictions.tsv", pd.DataFrame(rows))
+    print(f"predicted {len(rows)} {model.plan['unit']}s into {output / 'predictions.tsv'}, {len(refused)} runs refused")
     return USER_ERROR if refused else 0

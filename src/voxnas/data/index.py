@@ -124,7 +124,7 @@ def read_layout(
 
 
 def index_dataset(
-    root: str | Path, task: str, data_settings: DataSettings, seed: int = 0, unit: str = "run", shards: int = 1
+    root: str | Path, task: str | None, data_settings: DataSettings, seed: int = 0, unit: str = "run", shards: int = 1
 ) -> Index:
     """Index a data set for a study, all shards of it here.
 
@@ -134,8 +134,8 @@ def index_dataset(
     ----------
     root : path
         The data root; `data_settings.folder` is looked for in it.
-    task : {"segmentation", "classification", "regression"}
-        Task.
+    task : {"segmentation", "classification", "regression"} or None
+        Task; None: the images alone.
     data_settings : DataSettings
         How to read it.
     seed : int
@@ -157,7 +157,7 @@ def index_dataset(
 
 
 def index_shard(
-    root: str | Path, task: str, data_settings: DataSettings, seed: int, unit: str, shard: int, shards: int
+    root: str | Path, task: str | None, data_settings: DataSettings, seed: int, unit: str, shard: int, shards: int
 ) -> Index:
     """Index every `shards`-th scan of a data set, from number `shard` on; see :func:`index_dataset`."""
     folder = dataset_root(root, data_settings)

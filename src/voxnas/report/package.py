@@ -62,12 +62,22 @@ def write_model(paths: StudyPaths, output: str | Path) -> None:
         "mirror": read_json(paths.spec("evaluate"))["mirror"],
         "threads": training["threads"],
         "precision": training["precision"],
+        **_reading(paths, plan),
         "study": read_json(paths.spec("report"))["study"],
         "data_digest": data_digest(paths),
         "versions": {"voxnas": __version__, **{name: version(name) for name in PACKAGES}},
     }
     write_json(output / "model.json", model)
     write_text(output / "README.md", _card(paths, model, plan))
+
+
+def _reading(paths: StudyPaths, plan: dict[str, Any]) -> dict[str, Any]:
+    """How a study of time series reads its data set and brings raw runs to one space, which new runs need too."""
+    if not plan.get("timed"):
+        return {}
+    spatial = paths.spec("spatial")
+    steps = read_json(spatial)["steps"] if spatial.exists() else []
+    return {"data": read_json(paths.spec("index"))["data"], "spatial": steps}
 
 
 def weights_name(seed: int) -> str:
