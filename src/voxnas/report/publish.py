@@ -19,14 +19,15 @@ def publish_study(study: str | Path, output: str | Path) -> None:
     study : path
         Folder ``results/<study>`` of a finished study.
     output : path
-        Folder to write: leaderboard.tsv, comparisons.tsv, trials-<search>.tsv, figures/ and
+        Folder to write: leaderboard.tsv, comparisons.tsv, cross_validation.tsv, trials-<search>.tsv, figures/ and
         provenance.json (command, machine, versions, CPU time). What lay there before is replaced.
     """
     paths, output = StudyPaths(study), Path(output)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    for table in (paths.leaderboard, paths.comparisons):
-        shutil.copy(table, output)
+    for table in (paths.leaderboard, paths.comparisons, paths.cross_validation):
+        if table.exists():  # a study need not cross-validate
+            shutil.copy(table, output)
     for search in results.searches(paths):
         shutil.copy(paths.trials(search), output / f"trials-{search}.tsv")
     shutil.copytree(paths.figures, output / "figures", ignore=shutil.ignore_patterns(".*"))
