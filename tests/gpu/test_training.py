@@ -16,7 +16,7 @@ from voxnas.io.weights import load_weights, save_weights
 from voxnas.nn.build import build_network
 from voxnas.nn.device import device_of
 from voxnas.training.distributed.single import SingleBackend
-from voxnas.training.inference import load_trained, predict_probabilities, predict_vector
+from voxnas.training.inference import load_trained, predict_probabilities, predict_vectors
 from voxnas.training.loop import Surroundings, fit
 from voxnas.training.metrics import Validation
 from voxnas.training.sampler import PatchSampler
@@ -82,7 +82,7 @@ def test_saved_weights_predict_on_the_gpu_what_they_do_on_the_cpu(new_job, tmp_p
     patch = [8, 8, 8]
     for task, predict in (
         ("segmentation", lambda n, x: predict_probabilities(n, x, patch, (0, 1, 2), "float32")),
-        ("classification", lambda n, x: predict_vector(n, x, patch, "float32")),
+        ("classification", lambda n, x: predict_vectors(n, [x], patch, "float32")),
     ):
         architecture = new_job(task).architecture
         network = build_network(architecture).cuda().eval()

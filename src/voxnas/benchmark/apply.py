@@ -13,22 +13,27 @@ from voxnas.benchmark.predictor import Predictor, label_map, named_prediction
 from voxnas.core.architecture import MIRROR_AXES
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.trial import Network
+from voxnas.core.views import view_plan
 from voxnas.io.records import read_json, read_record
 
 CHANNEL_FILE = re.compile(r"(.+)_\d{4}")  # nnU-Net's way to name the channels of one scan
 
 
-class Model:
-    """A model folder.
+class ModelFolder:
+    """What ``voxnas package`` wrote, with the trained network ready to predict.
 
     Parameters
     ----------
     folder : path
-        As ``voxnas package`` wrote it.
     ensemble : bool
         Average all members; else the default member predicts.
     mirror : bool or None
         Average over copies mirrored as in training; None: as in the study's benchmark.
+
+    Attributes
+    ----------
+    record, plan : dict
+        Of the model and of its study's preprocessing.
 
     Raises
     ------
@@ -38,15 +43,26 @@ class Model:
 
     def __init__(self, folder: str | Path, ensemble: bool = False, mirror: bool | None = None) -> None:
         folder = Path(folder)
-        if not (folder / "model.json").is_file():
-            raise UserError(f"{folder} is no model folder: it has no model.json", "give results/<study>/model")
+        self.plan: dict[str, Any] = read_model_plan(folder)
         self.record = read_json(folder / "model.json")
-        self.plan: dict[str, Any] = read_json(folder / "plan.json")
         network = read_record(folder / "architecture.json", Network)
+        self.view = network.architecture.view
         members = self.record["members"] if ensemble else [self.record["default"]]
         weights = [folder / f"weights-{seed}.safetensors" for seed in members]
         axes = MIRROR_AXES[network.recipe.mirror] if mirror or (mirror is None and self.record["mirror"]) else ()
-        self._predictor = Predictor(network.architecture, weights, self.plan, self.record, axes)
+        seen = view_plan(self.plan, self.view)
+        self.predictor = Predictor(network.architecture, weights, seen, self.record, axes)
+
+
+def read_model_plan(folder: str | Path) -> dict[str, Any]:
+    """The plan of a model's study; ``timed`` says that it predicts runs. UserError if the folder is no model."""
+    if not (Path(folder) / "model.json").is_file():
+        raise UserError(f"{folder} is no model folder: it has no model.json", "give results/<study>/model")
+    return read_json(Path(folder) / "plan.json")
+
+
+class Model(ModelFolder):
+    """A model folder whose network reads scans of one volume."""
 
     def predict(self, files: Sequence[Path]) -> tuple[np.ndarray, dict[str, Any]]:
         """Predict one scan.
@@ -73,7 +89,7 @@ class Model:
         from voxnas.data.preprocess import preprocess_scan
 
         prepared = preprocess_scan(files, None, self.plan)
-        members = self._predictor([torch.from_numpy(prepared.image)])
+        members = self.predictor([torch.from_numpy(prepared.image)])
         return np.mean(members, axis=0), prepared.geometry
 
     def segment(self, files: Sequence[Path], output: Path) -> None:

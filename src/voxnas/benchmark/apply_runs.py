@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from voxnas.benchmark.predictor import Predictor, named_prediction
+from voxnas.benchmark.apply import ModelFolder
+from voxnas.benchmark.predictor import named_prediction
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import DataSettings
-from voxnas.core.trial import Network
-from voxnas.core.views import view_plan
-from voxnas.io.records import read_json, read_record, write_json
+from voxnas.io.records import read_json, write_json
 
 
 class Predicted(NamedTuple):
@@ -24,26 +23,8 @@ class Predicted(NamedTuple):
     columns: dict[str, Any]
 
 
-class RunModel:
-    """A model folder whose network reads runs.
-
-    Parameters
-    ----------
-    folder : path
-        As ``voxnas package`` wrote it.
-    ensemble : bool
-        Average all members; else the default member predicts.
-    """
-
-    def __init__(self, folder: str | Path, ensemble: bool = False) -> None:
-        self.folder, self.record = Path(folder), read_json(Path(folder) / "model.json")
-        self.plan: dict[str, Any] = read_json(self.folder / "plan.json")
-        self.network = read_record(self.folder / "architecture.json", Network)
-        members = self.record["members"] if ensemble else [self.record["default"]]
-        weights = [self.folder / f"weights-{seed}.safetensors" for seed in members]
-        architecture = self.network.architecture
-        plan = view_plan(self.plan, architecture.view)
-        self._predictor = Predictor(architecture, weights, plan, self.record, ())
+class RunModel(ModelFolder):
+    """A model folder whose network reads runs."""
 
     def prepare(self, data: Path, work: Path) -> dict[str, str]:
         """Index and preprocess a data set as the study did, into the working folder.
@@ -95,10 +76,10 @@ class RunModel:
         from voxnas.data.dataset import StudyData
         from voxnas.data.samples import by_case
 
-        data = StudyData(StudyPaths(work), self.network.architecture.view)
+        data = StudyData(StudyPaths(work), self.view)
         samples = data.samples(data.development_scans())
         if not samples:
             raise UserError(f"{work}: no run can be predicted", "the reasons are above")
         for case, positions in by_case(samples).items():
-            members = self._predictor([data.input(samples[p]) for p in positions])
+            members = self.predictor([data.input(samples[p]) for p in positions])
             yield Predicted(case, named_prediction(np.mean(members, axis=0), self.plan))

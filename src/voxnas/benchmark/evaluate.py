@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
+
+if TYPE_CHECKING:
+    from voxnas.benchmark.predictor import Predictor
 
 ENSEMBLE = "ensemble"
 
@@ -58,13 +61,14 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     """
     from voxnas.data.splits import open_test
 
-    asked = _Asked(paths, key, range(seeds))
+    asked = _Asked(paths, key)
+    predictor = asked.predictor(range(seeds))  # a missing file is named before the test is opened
     test = open_test(paths, "evaluate", key)
     asked.data.unlock(test)
     folder = paths.cases(key).parent / "predictions"
     folder.mkdir(parents=True, exist_ok=True)
     names = [*map(str, range(seeds)), ENSEMBLE]
-    return _table(key, asked.score(asked.data.usable(test), folder), names, "test")
+    return _table(key, asked.score(asked.data.usable(test), predictor, folder), names, "test")
 
 
 def predict_folds(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
@@ -82,11 +86,10 @@ def predict_folds(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     DataFrame
         As of :func:`evaluate_network`, with the number of the fold as the seed.
     """
-    folds = min(seeds, len(read_json(paths.splits)["folds"]))
-    parts = []
-    for fold in range(folds):
-        asked = _Asked(paths, key, [fold])
-        parts.append(_table(key, asked.score(asked.data.validation_scans(fold), None), [str(fold)], f"fold {fold}"))
+    asked, parts = _Asked(paths, key), []
+    for fold in range(min(seeds, len(read_json(paths.splits)["folds"]))):
+        scored = asked.score(asked.data.validation_scans(fold), asked.predictor([fold]))
+        parts.append(_table(key, scored, [str(fold)], f"fold {fold}"))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -95,7 +98,7 @@ def _table(key: str, scored: Scores, names: Sequence[str], what: str) -> pd.Data
     began = time.monotonic()
     rows: list[dict[str, Any]] = []
     for number, total, found in scored:
-        for seed, scores in zip(names, found.scores, strict=False):
+        for seed, scores in zip(names, found.scores, strict=True):
             rows.append({"key": key, "seed": seed, "scan": found.case, "participant": found.unit, **scores})
         left = (time.monotonic() - began) / number * (total - number)
         print(f"{key}: {what} case {number}/{total} {found.case}, {left:.0f} s left", flush=True)
@@ -103,45 +106,43 @@ def _table(key: str, scored: Scores, names: Sequence[str], what: str) -> pd.Data
 
 
 class _Asked:
-    """A network's members, and the data that they are asked about.
+    """A network, and the data that its members are asked about."""
 
-    Parameters
-    ----------
-    paths : StudyPaths
-    key : str
-        Network.
-    seeds : sequence of int
-        Its members.
-
-    Raises
-    ------
-    UserError
-        If weights are missing.
-    """
-
-    def __init__(self, paths: StudyPaths, key: str, seeds: Sequence[int]) -> None:
-        from voxnas.benchmark.predictor import Predictor
+    def __init__(self, paths: StudyPaths, key: str) -> None:
         from voxnas.data.dataset import StudyData
 
-        self.spec = read_json(paths.spec("evaluate"))
-        network = read_record(paths.network(key) / "network.json", Network)
-        weights = [paths.seed(key, s) / "weights.safetensors" for s in seeds]
-        if missing := [str(w) for w in weights if not w.is_file()]:
-            raise UserError(f"{missing[0]} does not exist", "train the network first")
-        self.data = StudyData(paths, network.architecture.view)
+        self.paths, self.key, self.spec = paths, key, read_json(paths.spec("evaluate"))
+        self.network = read_record(paths.network(key) / "network.json", Network)
+        self.data = StudyData(paths, self.network.architecture.view)
         table = read_table(paths.scans, {"scan": str, "participant": str, "label": str})
         self.rows = {row["scan"]: row for row in table.to_dict("records")}
-        mirror = MIRROR_AXES[network.recipe.mirror] if self.spec["mirror"] else ()
-        training = read_json(paths.spec("train"))["training"]
-        self.predictor = Predictor(network.architecture, weights, self.data.plan, training, mirror)
 
-    def score(self, scans: Sequence[str], folder: Path | None) -> Scores:
-        """Scores of the cases of these scans; label maps of the first member are written to the folder."""
+    def predictor(self, seeds: Sequence[int]) -> Predictor:
+        """The members of these seeds; UserError if weights are missing."""
+        from voxnas.benchmark.predictor import Predictor
+
+        weights = [self.paths.seed(self.key, s) / "weights.safetensors" for s in seeds]
+        if missing := [str(w) for w in weights if not w.is_file()]:
+            raise UserError(f"{missing[0]} does not exist", "train the network first")
+        mirror = MIRROR_AXES[self.network.recipe.mirror] if self.spec["mirror"] else ()
+        training = read_json(self.paths.spec("train"))["training"]
+        return Predictor(self.network.architecture, weights, self.data.plan, training, mirror)
+
+    def score(self, scans: Sequence[str], predictor: Predictor, folder: Path | None = None) -> Scores:
+        """Scores of the cases of these scans, by each member.
+
+        Parameters
+        ----------
+        scans : sequence of str
+        predictor : Predictor
+        folder : path or None
+            Of the locked test: gets the label maps of the first member, and the ensemble is scored last.
+        """
         if self.data.plan["task"] == "segmentation":
-            return self._segmentations(scans, folder)
-        return self._vectors(scans)
+            return self._segmentations(scans, predictor, folder)
+        return self._vectors(scans, predictor, folder is not None)
 
-    def _vectors(self, scans: Sequence[str]) -> Scores:
+    def _vectors(self, scans: Sequence[str], predictor: Predictor, ensemble: bool) -> Scores:
         """Class or value of each case: a scan, or a volume, run or participant of time series."""
         from voxnas.benchmark.predictor import named_prediction
         from voxnas.data.samples import by_case
@@ -149,8 +150,8 @@ class _Asked:
         samples, plan = self.data.samples(scans), self.data.plan
         cases = by_case(samples)
         for number, (case, positions) in enumerate(cases.items(), 1):
-            members = self.predictor([self.data.input(samples[p]) for p in positions])
-            members.append(np.mean(members, axis=0))
+            members = predictor([self.data.input(samples[p]) for p in positions])
+            members += [np.mean(members, axis=0)] if ensemble else []
             first = samples[positions[0]]
             rows = [{"target": first.target, **named_prediction(vector, plan)} for vector in members]
             if plan["task"] == "regression":
@@ -158,7 +159,7 @@ class _Asked:
             unit = first.unit if self.data.timed else str(self.rows[first.scan]["participant"])
             yield number, len(cases), Scored(case, unit, rows)
 
-    def _segmentations(self, scans: Sequence[str], folder: Path | None) -> Scores:
+    def _segmentations(self, scans: Sequence[str], predictor: Predictor, folder: Path | None) -> Scores:
         """Overlap and surface distances of each scan."""
         from voxnas.benchmark.metrics import segmentation_scores
         from voxnas.benchmark.predictor import label_map
@@ -166,12 +167,13 @@ class _Asked:
 
         labels, tolerance = sorted(map(int, self.data.plan["labels"])), self.spec["nsd_tolerance_mm"]
         for number, scan in enumerate(scans, 1):
-            members, row = self.predictor([self.data.image(scan)]), self.rows[scan]
+            members, row = predictor([self.data.image(scan)]), self.rows[scan]
+            members += [np.mean(members, axis=0)] if folder is not None else []
             truth = np.asarray(load_label(row["label"], labels))
             reference = open_image(row["image"].split(";")[0])
             # A file that does not say its voxel size is measured in voxels, as preprocessing read it.
             spacing = header_facts(reference).spacing or (1.0, 1.0, 1.0)
-            maps = [label_map(p, self.data.geometry(scan)) for p in [*members, np.mean(members, axis=0)]]
+            maps = [label_map(p, self.data.geometry(scan)) for p in members]
             if folder is not None:
                 save_like(folder / f"{scan}.nii.gz", maps[0], reference, maps[0].dtype)
             foreground = [k for k in labels if k]

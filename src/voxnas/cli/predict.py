@@ -25,14 +25,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Predict every scan that can be read; name those that cannot, and end with status 2 if there are any."""
     import pandas as pd
 
-    from voxnas.benchmark.apply import Model, find_scans
+    from voxnas.benchmark.apply import Model, find_scans, read_model_plan
     from voxnas.core.errors import USER_ERROR, ScanError
     from voxnas.io.nifti import header_facts, open_image
-    from voxnas.io.records import read_json
     from voxnas.io.tables import write_table
 
-    plan = Path(arguments.model) / "plan.json"
-    if plan.is_file() and read_json(plan).get("timed"):
+    if read_model_plan(arguments.model).get("timed"):
         return _predict_runs(arguments)
     model = Model(arguments.model, arguments.ensemble, arguments.mirror)
     scans, others = find_scans(arguments.input, model.plan["channels"])

@@ -18,7 +18,7 @@ from voxnas.core.networks import list_layers
 from voxnas.core.networks.named import NETWORKS
 from voxnas.core.registry import Registry
 from voxnas.core.swaps import PREFIX, swapped, swapped_blocks
-from voxnas.core.views import input_size, view_plan, volume_plan
+from voxnas.core.views import input_size, seen_as, view_plan, volume_plan
 
 Pair = tuple[AnyArchitecture, Recipe]
 Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
@@ -59,9 +59,7 @@ class Baseline:
                 "take it out of baselines.names, or change clips.unit",
             )
         architecture, recipe = self.build(seen, limits)
-        if view := seen.get("view"):
-            architecture = architecture.model_copy(update={"view": view})
-        return architecture, recipe
+        return seen_as(architecture, seen), recipe
 
 
 BASELINES: Registry[Baseline] = Registry("baseline")
@@ -216,24 +214,30 @@ def sfcn_recipe(task: str) -> Recipe:
     )
 
 
+def residual_encoder(plan: Mapping[str, Any], base: int) -> dict[str, Any]:
+    """Fields of a network whose encoder is a ResNet-10's: up to four stages of one block, each twice as wide."""
+    stages = min(4, usable_stages(plan))
+    return {
+        "in_channels": plan["channels"],
+        "out_channels": plan["outputs"],
+        "widths": [base * 2**i for i in range(stages)],
+        "blocks": [1] * stages,
+        "strides": plan["strides"][:stages],
+        "kernels": plan["kernels"][:stages],
+        "block": "residual",
+        "activation": "relu",
+    }
+
+
+def residual_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any], base: int) -> AnyArchitecture:
+    """A ResNet-10 whose first stage has `base` channels, halved until the limits hold."""
+    return halved_to_fit(lambda width: CNN(**residual_encoder(plan, width)), base, plan, limits)
+
+
 @baseline("resnet", "classification", "regression")
 def resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """A 3D ResNet-10 (Hara et al. 2018; Chen et al. 2019) at a quarter of its width: 16, 32, 64, 128."""
-    stages = min(4, usable_stages(plan))
-
-    def build(base: int) -> CNN:
-        return CNN(
-            in_channels=plan["channels"],
-            out_channels=plan["outputs"],
-            widths=[base * 2**i for i in range(stages)],
-            blocks=[1] * stages,
-            strides=plan["strides"][:stages],
-            kernels=plan["kernels"][:stages],
-            block="residual",
-            activation="relu",
-        )
-
-    return halved_to_fit(build, 16, plan, limits), resnet_recipe(plan["task"])
+    return residual_cnn(plan, limits, 16), resnet_recipe(plan["task"])
 
 
 @baseline("sfcn", "classification", "regression")

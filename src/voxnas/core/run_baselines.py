@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from voxnas.core.architecture import CNN, Clip, Named, Recipe
-from voxnas.core.baselines import BASELINES, Baseline, Pair, halved_to_fit, resnet_recipe, usable_stages
+from voxnas.core.architecture import Clip, Named, Recipe
+from voxnas.core.baselines import (
+    BASELINES,
+    Baseline,
+    Pair,
+    halved_to_fit,
+    residual_cnn,
+    residual_encoder,
+    resnet_recipe,
+)
 from voxnas.core.linear_baselines import VECTOR, WHOLE
 
 
@@ -29,21 +37,9 @@ def cnn_gru(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
 
     16, 32, 64, 128 channels and 64 units, halved until the limits hold.
     """
-    stages = min(4, usable_stages(plan))
 
     def build(base: int) -> Clip:
-        return Clip(
-            in_channels=plan["channels"],
-            out_channels=plan["outputs"],
-            widths=[base * 2**i for i in range(stages)],
-            blocks=[1] * stages,
-            strides=plan["strides"][:stages],
-            kernels=plan["kernels"][:stages],
-            block="residual",
-            activation="relu",
-            time_head="gru",
-            time_width=4 * base,
-        )
+        return Clip(**residual_encoder(plan, base), time_head="gru", time_width=4 * base)
 
     recipe = resnet_recipe(plan["task"])
     return halved_to_fit(build, 16, plan, limits), _unflipped(recipe, recipe.augmentation)
@@ -51,21 +47,7 @@ def cnn_gru(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
 
 def series_resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """A ResNet along time (Wang et al. 2017, IJCNN) whose channels are the regions: 32, 64, 128, 256 wide."""
-    stages = min(4, usable_stages(plan))
-
-    def build(base: int) -> CNN:
-        return CNN(
-            in_channels=plan["channels"],
-            out_channels=plan["outputs"],
-            widths=[base * 2**i for i in range(stages)],
-            blocks=[1] * stages,
-            strides=plan["strides"][:stages],
-            kernels=plan["kernels"][:stages],
-            block="residual",
-            activation="relu",
-        )
-
-    return halved_to_fit(build, 32, plan, limits), _unflipped(resnet_recipe(plan["task"]), 0.0)
+    return residual_cnn(plan, limits, 32), _unflipped(resnet_recipe(plan["task"]), 0.0)
 
 
 def connectivity_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:

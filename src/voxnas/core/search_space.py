@@ -21,6 +21,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.parameters import RECIPE_DOMAINS, Domain, Parameter, Value, nearest_name
 from voxnas.core.spaces import FAMILIES, Family
 from voxnas.core.spaces.base import ALWAYS, Alternatives
+from voxnas.core.views import seen_as
 
 MOST_ENUMERATED = 1_000_000
 
@@ -250,10 +251,7 @@ class SearchSpace:
         """
         self._check_task(plan)
         values = {k: v for k, v in self._by_target(config).items() if k not in RECIPE_DOMAINS}
-        architecture = self.family.decode(self.structure, values, plan)
-        if view := plan.get("view"):
-            architecture = architecture.model_copy(update={"view": view})
-        return architecture, self.decode_recipe(config, plan)
+        return seen_as(self.family.decode(self.structure, values, plan), plan), self.decode_recipe(config, plan)
 
     def check_fits(self, plan: Mapping[str, Any]) -> None:
         """Refuse data on which no network of the space can be trained.

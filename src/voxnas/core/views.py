@@ -8,14 +8,16 @@ length 1, (1, 1, T) and (1, R, R), so that every network and cost model takes th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from voxnas.core.errors import UserError
+from voxnas.core.record import Seen
 
 if TYPE_CHECKING:
     from voxnas.core.architecture import AnyArchitecture
 
 Plan = dict[str, Any]
+Architecture = TypeVar("Architecture", bound=Seen)
 
 
 def view_plan(plan: Mapping[str, Any], view: str) -> Plan:
@@ -47,6 +49,12 @@ def view_plan(plan: Mapping[str, Any], view: str) -> Plan:
 def volume_plan(plan: Mapping[str, Any]) -> Plan:
     """The plan for a network that reads volumes: the first view that is none of clips, or the scans themselves."""
     return view_plan(plan, next((view for view in plan.get("views", {}) if view != "clips"), ""))
+
+
+def seen_as(architecture: Architecture, plan: Mapping[str, Any]) -> Architecture:
+    """The architecture, reading what the plan is a view of."""
+    view = plan.get("view")
+    return architecture.model_copy(update={"view": view}) if view else architecture
 
 
 def input_size(architecture: AnyArchitecture, plan: Mapping[str, Any]) -> tuple[int, ...]:

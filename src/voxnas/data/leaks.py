@@ -14,7 +14,7 @@ import pandas as pd
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.data.bids_names import source_of
-from voxnas.data.units import CONTENTS, WITHIN, unit_names
+from voxnas.data.units import WITHIN, telling_contents, unit_names
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 
@@ -57,8 +57,7 @@ def check_splits(scans: pd.DataFrame, splits: Mapping[str, Any]) -> None:
     sources = {scan: source_of(scan) for scan in split["scan"] if scan.startswith("sub-")}
     for value, first, second in _crossing(sources, part_of):
         _leak("derivative", f"of the same scan, {value}", (first, part_of[first]), (second, part_of[second]))
-    # Runs and sessions of one person share a T1w image as a matter of course, and its ids may be divided.
-    for column in CONTENTS[:1] if unit in WITHIN else CONTENTS:
+    for column in telling_contents(unit):
         shared = dict(split.dropna(subset=column)[["scan", column]].to_numpy()) if column in split else {}
         for _, first, second in _crossing(shared, part_of):
             places = (first, part_of[first]), (second, part_of[second])

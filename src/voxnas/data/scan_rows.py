@@ -122,8 +122,6 @@ def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> 
     contents = []
     for path in candidate.images:
         other = image if path == first else open_image(path)
-        if other.shape[:3] != image.shape[:3]:
-            raise ScanError(f"{path}: shape {_times(other.shape[:3])}, but {first.name} has {_times(image.shape[:3])}")
         _check_grid(path, first, other, image)
         checks, doubts = _read_voxels(path, other, candidate)
         contents.append(checks.content)
@@ -164,10 +162,6 @@ def _mask_of(candidate: Candidate, first: Path, image: nib.spatialimages.Spatial
     for path in candidate.masks:
         try:
             mask = open_image(path)
-            if mask.shape[:3] != image.shape[:3]:
-                raise ScanError(
-                    f"{path}: shape {_times(mask.shape[:3])}, but {first.name} has {_times(image.shape[:3])}"
-                )
             _check_grid(path, first, mask, image)
         except ScanError as error:
             doubts.append(f"mask not used: {error.what}")
@@ -244,7 +238,9 @@ def _check_label(
 def _check_grid(
     path: Path, first: Path, other: nib.spatialimages.SpatialImage, image: nib.spatialimages.SpatialImage
 ) -> None:
-    """Raise if two files of one shape lie in different places."""
+    """Raise if two files have different shapes or lie in different places."""
+    if other.shape[:3] != image.shape[:3]:
+        raise ScanError(f"{path}: shape {_times(other.shape[:3])}, but {first.name} has {_times(image.shape[:3])}")
     shift = shift_in_voxels(image.affine, other.affine, image.shape[:3])
     if shift > SHIFT_TOLERANCE:
         raise ScanError(f"{path}: lies {shift:.3g} voxels away from {first.name} (their affines differ)")

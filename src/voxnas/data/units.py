@@ -56,6 +56,11 @@ def _column(scans: pd.DataFrame, name: str) -> pd.Series:
     return scans[name] if name in scans else pd.Series(pd.NA, scans.index, dtype=object)
 
 
+def telling_contents(unit: str) -> tuple[str, ...]:
+    """Those of :data:`CONTENTS` that make two units one: runs and sessions of a person share anatomy as a rule."""
+    return CONTENTS[:1] if unit in WITHIN else CONTENTS
+
+
 def join_twins(units: dict[str, str], scans: pd.DataFrame, unit: str) -> dict[str, str]:
     """The units, with those that share an image made one, under the first of their names.
 
@@ -78,7 +83,7 @@ def join_twins(units: dict[str, str], scans: pd.DataFrame, unit: str) -> dict[st
             name = head[name]
         return name
 
-    columns = CONTENTS[:1] if unit in WITHIN else (*CONTENTS, *(["participant"] if unit == "site" else []))
+    columns = (*telling_contents(unit), *(["participant"] if unit == "site" else []))
     for column in set(columns) & set(scans):
         for _, twins in scans.dropna(subset=column).groupby(column)["scan"]:
             first, *others = sorted({find(units[scan]) for scan in twins})

@@ -88,7 +88,6 @@ class Domain:
         """Whether a candidate keeps all limits."""
         if self.architecture is not None:
             return True
-        size = input_size(candidate.architecture, self.plan)
         cost = self.cost(candidate.architecture)
         for name in ("parameters", "macs"):
             limit = self.limits.get(name)
@@ -99,7 +98,7 @@ class Domain:
             if limit is None:
                 continue
             assert self.calibration is not None  # the domain would not have been made
-            if predict(self.calibration, candidate.architecture, size) > limit:
+            if predict(self.calibration, candidate.architecture, input_size(candidate.architecture, self.plan)) > limit:
                 return False
         return True
 

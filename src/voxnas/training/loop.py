@@ -20,7 +20,8 @@ from voxnas.training.distributed.base import Backend
 from voxnas.training.losses import LOSSES, supervised
 from voxnas.training.metrics import Validation
 from voxnas.training.optimizers import CLIP_NORM, build_optimizer, set_learning_rate
-from voxnas.training.prefetch import Prefetcher, Sampler
+from voxnas.training.order import Sampler
+from voxnas.training.prefetch import Prefetcher
 from voxnas.training.schedules import learning_rate_factor
 from voxnas.training.state import Progress, StateRefused, load_state, save_state
 

@@ -1,16 +1,22 @@
-"""In which order a training sees what it trains on: a pure function of (seed, j)."""
+"""What a training sees, and in which order: a pure function of (seed, j).
+
+Nothing is remembered between samples, so a resumed training needs no state of a random generator.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
 import numpy as np
+import torch
+from torch import Tensor
 
 from voxnas.core.seeds import derive_seed
 
 
-class Order:
-    """Each epoch is a permutation of `count` things.
-
-    Nothing is remembered between samples, so a resumed training needs no state of a random generator.
+class Sampler(ABC):
+    """Where the batches come from: each epoch is a permutation of `count` things.
 
     Parameters
     ----------
@@ -18,16 +24,30 @@ class Order:
         Everything derives from it.
     count : int
         How many there are.
+
+    Attributes
+    ----------
+    epoch : int
+        Samples of an epoch.
     """
 
     def __init__(self, seed: int, count: int) -> None:
-        self.seed, self.count = seed, count
-        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0))
+        self.seed, self.epoch = seed, count
+        self._order: tuple[int, np.ndarray] = (-1, np.empty(0))
 
-    def __getitem__(self, sample: int) -> int:
-        """Position of sample j."""
-        epoch, position = divmod(sample, self.count)
-        if self._epoch[0] != epoch:
+    def position(self, sample: int) -> int:
+        """Which of the things sample j is."""
+        epoch, place = divmod(sample, self.epoch)
+        if self._order[0] != epoch:
             rng = np.random.default_rng(derive_seed(self.seed, "epoch", epoch))
-            self._epoch = (epoch, rng.permutation(self.count))
-        return int(self._epoch[1][position])
+            self._order = (epoch, rng.permutation(self.epoch))
+        return int(self._order[1][place])
+
+    @abstractmethod
+    def sample(self, sample: int) -> tuple[Tensor, Tensor]:
+        """Sample j: what the network reads, and its target."""
+
+    def batch(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Inputs (B, ...) and targets (B, ...) of the given samples."""
+        pairs = [self.sample(j) for j in samples]
+        return torch.stack([x for x, _ in pairs]), torch.stack([target for _, target in pairs])

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
 
 from torch import Tensor
 
+from voxnas.training.order import Sampler
+
 Batch = tuple[Tensor, Tensor]
-
-
-class Sampler(Protocol):
-    """Where the batches come from."""
-
-    epoch: int
-
-    def batch(self, samples: Sequence[int]) -> Batch:
-        """Inputs (B, ...) and targets (B, ...) of the samples of these numbers."""
 
 
 class Prefetcher:
@@ -48,8 +40,3 @@ class Prefetcher:
             self._next = (tuple(following), self._pool.submit(self.sampler.batch, list(following)))
         assert found is not None
         return found
-
-    def close(self) -> None:
-        """End the thread."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)

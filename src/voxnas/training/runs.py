@@ -18,14 +18,14 @@ from voxnas.data.dataset import StudyData
 from voxnas.data.samples import WINDOWED, Sample, span
 from voxnas.data.time_transforms import WindowAugmentation
 from voxnas.data.transforms import Augmentation
-from voxnas.training.order import Order
+from voxnas.training.order import Sampler
 from voxnas.training.sampler import centred_start, crop_or_pad
 from voxnas.training.targets import Targets
 
 FARTHEST = 1 / 16  # of an axis, that a volume is moved at most
 
 
-class RunSampler:
+class RunSampler(Sampler):
     """Draws augmented windows of runs.
 
     Parameters
@@ -40,20 +40,14 @@ class RunSampler:
         Everything derives from it.
     recipe : Recipe
         Has the strength of the augmentation and the axes of mirroring.
-
-    Attributes
-    ----------
-    epoch : int
-        Samples of an epoch.
     """
 
     def __init__(self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe) -> None:
-        self.data, self.targets, self.seed = data, targets, seed
+        self.data = data
         self.drawn = data.plan["unit"] != "volume"  # where in the run a sample lies
         samples = data.samples(scans)
         self.samples = list({s.scan: s for s in samples}.values()) if self.drawn else samples
-        self.epoch = len(self.samples)
-        self._order = Order(seed, self.epoch)
+        super().__init__(seed, len(self.samples))
         self._values = {target: targets.encode(target) for target in {s.target for s in self.samples}}
         self.patch = [int(n) for n in data.plan["patch"]]
         spatial = data.view in ("clips", "maps")
@@ -66,7 +60,7 @@ class RunSampler:
 
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
         """Sample j: what the network reads, and the target's class or value."""
-        chosen = self.samples[self._order[sample]]
+        chosen = self.samples[self.position(sample)]
         rng = np.random.default_rng([self.seed, sample])
         view = self.data.view
         if view in WINDOWED and self.drawn:
@@ -84,11 +78,6 @@ class RunSampler:
                 x, _ = self._volumes.draw(rng)(x, None)
         x = crop_or_pad(x, centred_start(x.shape[-3:], self.patch), self.patch)
         return x, self._values[chosen.target]
-
-    def batch(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Inputs (B, ...) and targets (B,) of the given samples."""
-        pairs = [self.sample(j) for j in samples]
-        return torch.stack([x for x, _ in pairs]), torch.stack([target for _, target in pairs])
 
     def _correlations(self, sample: Sample, rng: np.random.Generator) -> Tensor:
         """Correlations over a part of the run: down to half of it at full strength."""

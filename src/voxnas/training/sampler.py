@@ -17,7 +17,7 @@ from torch import Tensor
 from voxnas.core.architecture import MIRROR_AXES, Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.data.transforms import Augmentation
-from voxnas.training.order import Order
+from voxnas.training.order import Sampler
 from voxnas.training.targets import Targets
 
 
@@ -48,7 +48,7 @@ def centred_start(shape: Sequence[int], size: Sequence[int]) -> list[int]:
     return [(n - p) // 2 for n, p in zip(shape, size, strict=True)]
 
 
-class PatchSampler:
+class PatchSampler(Sampler):
     """Draws augmented patches.
 
     Parameters
@@ -65,20 +65,15 @@ class PatchSampler:
         Has the strength of the augmentation and the axes of mirroring.
     foreground : float
         Share of the patches that are centred on a labelled voxel (segmentation).
-
-    Attributes
-    ----------
-    epoch : int
-        Samples of an epoch.
     """
 
     def __init__(
         self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe, foreground: float
     ) -> None:
         plan: dict[str, Any] = data.plan
+        super().__init__(seed, len(scans))
         self.scans = list(scans)
         self.patch = [int(p) for p in plan["patch"]]
-        self.seed = seed
         self.foreground = foreground
         self.targets = targets
         self.segments = targets.task == "segmentation"
@@ -87,12 +82,10 @@ class PatchSampler:
         self._labels = {scan: data.label(scan) for scan in self.scans} if self.segments else {}
         self._values = {} if self.segments else {scan: targets.encode(data.target(scan)) for scan in self.scans}
         self._labelled: dict[str, Tensor] = {}
-        self.epoch = len(self.scans)
-        self._order = Order(seed, self.epoch)
 
     def scan_of(self, sample: int) -> str:
         """Scan of sample j: each epoch is a permutation of the scans."""
-        return self.scans[self._order[sample]]
+        return self.scans[self.position(sample)]
 
     def _start(self, scan: str, rng: np.random.Generator) -> list[int]:
         """First voxel of the patch: random, or about a labelled voxel; the middle where the patch is larger."""
@@ -122,8 +115,3 @@ class PatchSampler:
         label = crop_or_pad(self._labels[scan], start, self.patch) if self.segments else None
         image, label = self.augmentation.draw(rng)(image, label)
         return image, self._values[scan] if label is None else label.long()
-
-    def batch(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Images (B, C, D, H, W) and targets (B, ...) of the given samples."""
-        pairs = [self.sample(j) for j in samples]
-        return torch.stack([image for image, _ in pairs]), torch.stack([target for _, target in pairs])

@@ -34,7 +34,7 @@ from voxnas.training.distributed.launch import LAUNCHERS, join_backend
 from voxnas.training.linear import fit_linear
 from voxnas.training.loop import Outcome, Surroundings, fit
 from voxnas.training.metrics import Validation
-from voxnas.training.prefetch import Sampler
+from voxnas.training.order import Sampler
 from voxnas.training.runs import RunSampler
 from voxnas.training.sampler import PatchSampler
 from voxnas.training.state import delete_state

@@ -76,4 +76,3 @@ def test_reading_ahead_changes_no_batch(timed_study):
         following = [first + 2, first + 3] if first != 8 else [40, 41]  # once somebody else comes than was expected
         one, two = plain.batch([first, first + 1], following), ahead.batch([first, first + 1], following)
         assert torch.equal(one[0], two[0]) and torch.equal(one[1], two[1])
-    ahead.close()

@@ -91,3 +91,11 @@ def scan_row(source, target="a", **more):
         "preprocessed": "no",
     }  # fmt: skip
     return {**row, **more}
+
+
+@pytest.fixture
+def atlas(tmp_path):
+    labels = np.zeros(SHAPE, np.int16)
+    labels[2:4, 3:6, 2:4], labels[4:6, 3:6, 2:4] = 1, 2
+    nib.Nifti1Image(labels, AFFINE).to_filename(tmp_path / "atlas.nii.gz")
+    return str(tmp_path / "atlas.nii.gz")

@@ -7,7 +7,7 @@ from voxnas.core.errors import ScanError, UserError
 from voxnas.core.views import view_plan
 from voxnas.data.fmri.plan import make_timed_plan
 
-from .conftest import AFFINE, SHAPE, make_bold, scan_row
+from .conftest import AFFINE, make_bold, scan_row
 
 DATASET = {"layout": "bids", "classes": ["a", "b"], "target": "group"}
 
@@ -15,14 +15,6 @@ DATASET = {"layout": "bids", "classes": ["a", "b"], "target": "group"}
 @pytest.fixture
 def scans(make_source):
     return pd.DataFrame([scan_row(make_source(name=f"run-{n}"), "ab"[n % 2]) for n in range(3)])
-
-
-@pytest.fixture
-def atlas(tmp_path):
-    labels = np.zeros(SHAPE, np.int16)
-    labels[2:4, 3:6, 2:4], labels[4:6, 3:6, 2:4] = 1, 2
-    nib.Nifti1Image(labels, AFFINE).to_filename(tmp_path / "atlas.nii.gz")
-    return str(tmp_path / "atlas.nii.gz")
 
 
 def test_plan_of_clips(scans, make_spec):

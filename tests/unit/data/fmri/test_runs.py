@@ -21,14 +21,6 @@ DATASET = {"layout": "bids", "classes": ["a", "b"], "target": "group"}
 
 
 @pytest.fixture
-def atlas(tmp_path):
-    labels = np.zeros(SHAPE, np.int16)
-    labels[2:4, 3:6, 2:4], labels[4:6, 3:6, 2:4] = 1, 2
-    nib.Nifti1Image(labels, AFFINE).to_filename(tmp_path / "atlas.nii.gz")
-    return str(tmp_path / "atlas.nii.gz")
-
-
-@pytest.fixture
 def prepare(tmp_path, make_spec):
     """Writes the index, the plan and all shards of some runs; the plan and the folder of shard 0."""
 
