@@ -77,10 +77,12 @@ def rng():
 def plan_for(space, side=32):
     """A plan of the space's first task with as many stages as its patch has."""
     task = space.family.tasks[0]
+    matrix = space.family.views == ("connectivity",)
     return {
+        **({"view": "connectivity", "views": {"connectivity": {}}} if matrix else {}),
         "task": task,
         "spacing": [1.0, 1.0, 1.0],
-        "patch": [side, side, side],
+        "patch": [1 if matrix else side, side, side],
         "frames": 4,
         "strides": [[1, 1, 1]] + [[2, 2, 2]] * 5,
         "kernels": [[1, 3, 3]] + [[3, 3, 3]] * 5,

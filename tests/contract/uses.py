@@ -42,6 +42,8 @@ class Row:
         Whether it takes one vector a sample, not a volume.
     unread : tuple of int
         Inputs of which only the size counts.
+    squares : dict of dims to sizes
+        What it takes in place of any size.
     constant : bool
         Whether the output does not depend on the input at any stride.
     undone : tuple of str
@@ -55,6 +57,7 @@ class Row:
     coarser: tuple[int, ...] = ()
     vector: bool = False
     unread: tuple[int, ...] = ()
+    squares: dict[int, tuple[Size, ...]] = field(default_factory=dict)
     constant: bool = False
     undone: tuple[str, ...] = ()
 
@@ -104,6 +107,7 @@ USES: dict[str, Row] = {
     "linear_head": Row(channels=(((6,), 3),), vector=True),
     "max_pool": Row(strides=True),
     "normalize": Row(),
+    "pairs": Row(channels=(((2,), 2 * 36), ((1,), 36)), squares={2: ((9, 9),), 3: ((1, 9, 9),)}),
     "pointwise_head": Row(channels=(((6,), 3),)),
     "shift": block({"diagonals": True}),
     "shufflenet": block({"groups": 2}, undone=("depthwise.1.bias",)),
@@ -198,7 +202,7 @@ def uses_of(name: str) -> Iterator[Use]:
     """Uses of a primitive: at each dimension and stride, the size, the channels, the kernel and the options in turn."""
     row = row_of(name)
     for dims in PRIMITIVES[name].dims:
-        sizes = (ones(dims),) if row.vector else SIZES[dims]
+        sizes = row.squares.get(dims) or ((ones(dims),) if row.vector else SIZES[dims])
         kernels = KERNELS[dims] if row.kernels else (ones(dims),)
         for stride in STRIDES[dims] if row.strides else (ones(dims),):
             first = Use(name, sizes[0], row.channels[0], kernels[0], stride, row.options[0])
@@ -213,7 +217,7 @@ def typical_uses(name: str) -> Iterator[Use]:
     """The uses that differ in more than cost: smallest size, first kernel, first two channels."""
     row = row_of(name)
     for use in uses_of(name):
-        small = row.vector or use.size == SIZES[use.dims][0]
+        small = row.vector or row.squares or use.size == SIZES[use.dims][0]
         first = not row.kernels or use.kernel == KERNELS[use.dims][0]
         if small and first and use.channels in row.channels[:2]:
             yield use

@@ -87,7 +87,7 @@ def search_space(settings):
     name = settings.search.space
     if name == "auto":
         volumes = "unet-small" if settings.task == "segmentation" else "cnn"
-        name = "clip" if settings.view == "clips" else volumes
+        name = {"clips": "clip", "connectivity": "matrix"}.get(settings.view, volumes)
     path = Path(name) if name.endswith((".yaml", ".yml")) else SOURCE / "config" / "search_spaces" / f"{name}.yaml"
     try:
         return yaml.safe_load(path.read_text())

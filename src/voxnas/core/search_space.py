@@ -259,15 +259,17 @@ class SearchSpace:
         Raises
         ------
         UserError
-            If the plan's task does not fit the family, or its scans are volumes and the family reads clips.
+            If the plan's task does not fit the family, or the family does not read what the study searches on.
         """
         self._check_task(plan)
-        if self.family.clips != (plan.get("view") == "clips"):
-            reads, other = ("clips", "cnn") if self.family.clips else ("volumes", "clip")
+        view = plan.get("view") or ""
+        if view not in self.family.views:
+            reads = " or ".join(v or "volumes" for v in self.family.views)
+            fitting = sorted(n for n in FAMILIES if view in FAMILIES[n].views and plan["task"] in FAMILIES[n].tasks)
             raise UserError(
                 f"{self.source}: family {self.family.name} reads {reads}, and the study searches networks on "
-                f"{plan.get('view') or 'volumes'}",
-                f"take a space of the family {other}, or change clips.view",
+                f"{view or 'volumes'}",
+                f"take a space of the family {' or '.join(fitting)}, or change clips.view",
             )
 
     def _check_task(self, plan: Mapping[str, Any]) -> None:

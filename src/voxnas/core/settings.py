@@ -225,7 +225,8 @@ class SearchSettings(Settings):
     )
     space: str = Field(
         "auto",
-        description="A name in config/search_spaces, a YAML file, or `auto`: unet-small or cnn, by the task.",
+        description="A name in config/search_spaces, a YAML file, or `auto`: unet-small or cnn, by the task; clip or "
+        "matrix where networks on clips or on connectivity are searched.",
     )
     steps: Annotated[int, Field(ge=0)] = Field(
         6, description="Steps of each method; raising it runs only the new ones."

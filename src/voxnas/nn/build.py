@@ -9,7 +9,7 @@ from voxnas.core.networks import expand
 from voxnas.nn.network import Network
 
 
-def build_network(architecture: AnyArchitecture) -> nn.Module:
+def build_network(architecture: AnyArchitecture) -> Network:
     """Build the network of an architecture, initialised from torch's global generator.
 
     Raises

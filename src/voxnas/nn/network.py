@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import torch
 from torch import nn
 
@@ -52,6 +54,19 @@ class Network(nn.Module):
         if self.training and len(self.graph.outputs) > 1:
             return [values[i] for i in self.graph.outputs]
         return values[self.graph.outputs[0]]
+
+    def fit_inputs(self, inputs: Callable[[], Iterable[torch.Tensor]]) -> None:
+        """Let the nodes that read the input fit what they subtract from it.
+
+        Parameters
+        ----------
+        inputs : callable
+            Gives the inputs of the training scans, each (C, *S); not called where no node asks.
+        """
+        for number, node in enumerate(self.graph.nodes[1:], start=1):
+            module = self.ops[str(number)]
+            if node.inputs == (0,) and hasattr(module, "fit_inputs"):
+                module.fit_inputs(inputs())
 
 
 def _plan(graph: Graph, training: bool) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:

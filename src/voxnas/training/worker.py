@@ -92,6 +92,7 @@ def train_entry(
 
         torch.manual_seed(job.seed)
         network = build_network(job.architecture)
+        network.fit_inputs(lambda: map(data.input, data.samples(scans)))
         sampler: Sampler = (
             RunSampler(data, scans, targets, job.seed, job.recipe)
             if data.timed

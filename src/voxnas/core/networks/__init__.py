@@ -6,13 +6,14 @@ import functools
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from voxnas.core.architecture import CNN, AnyArchitecture, Cells, Clip, Hierarchical, Linear, Named, UNet
+from voxnas.core.architecture import CNN, AnyArchitecture, Cells, Clip, Hierarchical, Linear, Matrix, Named, UNet
 from voxnas.core.graph import Graph, place
 from voxnas.core.layers import Layer, ones
 from voxnas.core.networks.cells import cells_graph
 from voxnas.core.networks.clip import clip_graph
 from voxnas.core.networks.cnn import cnn_graph
 from voxnas.core.networks.hierarchical import hierarchical_graph
+from voxnas.core.networks.matrix import matrix_graph
 from voxnas.core.networks.named import NETWORKS
 from voxnas.core.networks.unet import unet_graph
 
@@ -32,6 +33,8 @@ def expand(architecture: AnyArchitecture) -> Graph:
         return cnn_graph(architecture)
     if isinstance(architecture, Clip):
         return clip_graph(architecture)
+    if isinstance(architecture, Matrix):
+        return matrix_graph(architecture)
     if isinstance(architecture, Cells):
         return cells_graph(architecture)
     if isinstance(architecture, Hierarchical):

@@ -35,14 +35,14 @@ class Family:
         Structural keys that a file may have besides ``family`` and ``parameters``.
     start : mapping of task to str
         The baseline at which a search begins (see :data:`voxnas.core.baselines.BASELINES`).
-    clips : bool
-        Whether its networks read clips, (T, C, D, H, W), instead of volumes.
+    views : tuple of str
+        The views of a run that its networks read; the empty name stands for scans that are volumes.
     """
 
     name: ClassVar[str] = ""
     tasks: ClassVar[tuple[str, ...]] = ("segmentation", "classification", "regression")
     keys: ClassVar[tuple[str, ...]] = ()
-    clips: ClassVar[bool] = False
+    views: ClassVar[tuple[str, ...]] = ("", "maps", "series", "connectivity")
     start: ClassVar[Mapping[str, str]] = {
         "segmentation": "nnunet-small",
         "classification": "resnet",

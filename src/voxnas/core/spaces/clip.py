@@ -23,7 +23,7 @@ class ClipFamily(CNNFamily):
     by one.
     """
 
-    clips = True
+    views = ("clips",)
 
     def domains(self, structure: Structure) -> Mapping[str, Domain]:
         """The CNN's, with blocks that use the frames, and those of time."""

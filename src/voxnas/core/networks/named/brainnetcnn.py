@@ -7,7 +7,7 @@ from voxnas.core.networks.named.parts import bare
 from voxnas.core.networks.named.registry import VECTOR, Published, network
 
 
-def _edge_to_edge(graph: GraphBuilder, at: int, channels: int, row: tuple[int, ...], column: tuple[int, ...]) -> int:
+def edge_to_edge(graph: GraphBuilder, at: int, channels: int, row: tuple[int, ...], column: tuple[int, ...]) -> int:
     """Each connection from its whole row and its whole column (section 2.2.1): two sums, spread out and added."""
     spread = []
     for line in (row, column):
@@ -38,8 +38,8 @@ def brainnetcnn(in_channels: int, out_channels: int, dims: int, regions: int = 2
     graph = GraphBuilder(in_channels, dims, activation="leaky_relu")
     before = (1,) * (dims - 2)
     row, column = (*before, 1, regions), (*before, regions, 1)
-    at = _edge_to_edge(graph, graph.input, width, row, column)
-    at = _edge_to_edge(graph, at, 2 * width, row, column)
+    at = edge_to_edge(graph, graph.input, width, row, column)
+    at = edge_to_edge(graph, at, 2 * width, row, column)
     at = bare(graph, at, 1, row, row, bias=True, activate=True)
     at = bare(graph, at, 8 * width, column, column, bias=True, activate=True)
     at = graph.add("dense", at, 4 * width, options={"dropout": 0.5})
