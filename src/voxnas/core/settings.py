@@ -109,6 +109,9 @@ class QualitySettings(Settings):
     mean_fd_mm: Annotated[float, Field(gt=0)] | None = Field(
         0.5, description="Largest mean framewise displacement, in mm."
     )
+    mean_dvars: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Largest mean DVARS, in percent of the brain's mean signal."
+    )
     tsnr: Annotated[float, Field(ge=0)] | None = Field(
         None, description="Smallest median temporal signal-to-noise ratio within the brain mask."
     )

@@ -41,10 +41,12 @@ COLUMNS = [
 ]
 LIMITED = {
     "mean_fd_mm": "mean framewise displacement {:.3g} mm",
+    "mean_dvars": "mean DVARS {:.3g} %",
     "tsnr": "temporal signal-to-noise ratio {:.3g}",
     "mask_overlap": "overlap with the template's mask {:.3g}",
     "seconds": "{:.4g} s are left",
 }
+AT_MOST = ("mean_fd_mm", "mean_dvars")  # of the others a limit is the least
 Values = NDArray[np.float64]
 
 
@@ -180,7 +182,7 @@ def reason_to_exclude(row: Mapping[str, Any], limits: Mapping[str, Any], least_f
     reasons = []
     for key, name in LIMITED.items():
         limit, value = limits[key], row.get(key)
-        most = key == "mean_fd_mm"
+        most = key in AT_MOST
         if limit is not None and value is not None and (value > limit if most else value < limit):
             reasons.append(f"{name.format(value)}, {'at most' if most else 'at least'} {limit:g}")
     if row["kept"] < least_frames:

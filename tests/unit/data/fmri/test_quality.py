@@ -7,7 +7,7 @@ from voxnas.data.fmri.source import Series, brain_mask
 
 from .conftest import FRAMES, INTERVAL, make_bold
 
-LIMITS = {"mean_fd_mm": 0.5, "tsnr": None, "mask_overlap": 0.7, "seconds": 30.0}
+LIMITS = {"mean_fd_mm": 0.5, "mean_dvars": None, "tsnr": None, "mask_overlap": 0.7, "seconds": 30.0}
 
 
 def measure(bold, brain):
@@ -64,6 +64,7 @@ def test_planted_faults_show(make_source):
         ({"mean_fd_mm": 0.7}, {}, "mean framewise displacement 0.7 mm, at most 0.5"),
         ({"mean_fd_mm": 0.7}, {"mean_fd_mm": None}, ""),
         ({"mean_fd_mm": None, "mask_overlap": None}, {}, ""),
+        ({"mean_dvars": 2.5}, {"mean_dvars": 2.0}, "mean DVARS 2.5 %, at most 2"),
         ({"tsnr": 12.0}, {"tsnr": 20.0}, "temporal signal-to-noise ratio 12, at least 20"),
         ({"mask_overlap": 0.5}, {}, "overlap with the template's mask 0.5, at least 0.7"),
         ({"seconds": 20.0, "kept": 10}, {}, "20 s are left, at least 30"),
