@@ -107,7 +107,7 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
     from voxnas.data.label_maps import find_derivative
     from voxnas.data.medmnist import is_medmnist, read_medmnist
     from voxnas.data.msd import is_msd
-    from voxnas.data.participants import read_participants
+    from voxnas.data.participants import read_participants, read_sessions
     from voxnas.data.timeseries import is_timeseries
 
     if is_msd(root):
@@ -120,7 +120,9 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
         if is_medmnist(root):
             texts = [c.target for c in read_medmnist(root, settings).candidates if c.target is not None]
         else:
-            texts = [v for row in read_participants(root).values() if (v := row.get(settings.target)) is not None]
+            visits = [row for folder in root.glob("sub-*") for row in read_sessions(root, folder.name).values()]
+            rows = [*read_participants(root).values(), *visits]
+            texts = [v for row in rows if (v := row.get(settings.target)) is not None]
         numbers = [float(v) for v in texts if v.replace(".", "", 1).removeprefix("-").isdigit()]
         # A few whole numbers are codes of classes; fractions, and many different numbers, are measured.
         measured = any(n % 1 for n in numbers) or len(set(numbers)) > 10

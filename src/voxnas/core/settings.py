@@ -74,8 +74,9 @@ class DataSettings(Settings):
     label_suffix: str = Field("dseg", description="BIDS: suffix of the label maps.")
     target: str = Field(
         "",
-        description="What to predict (classification, regression): a column of participants.tsv (of the events, with "
-        "`clips.unit: volume`), or for `npz` the end of the arrays' names, such as `labels` of train_labels.",
+        description="What to predict (classification, regression): a column of participants.tsv or of participants' "
+        "sessions.tsv (of the events, with `clips.unit: volume`), or for `npz` the end of the arrays' names, such as "
+        "`labels` of train_labels.",
     )
     limit: Annotated[int, Field(ge=0)] = Field(
         0, description="Most scans to use, drawn by the seed and by class (classification); 0: all."

@@ -7,6 +7,7 @@ figures, and tests hold entities and inherited metadata against it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from voxnas.data.bids_names import TIME_SUFFIXES, parse_name
 from voxnas.data.filters import filter_images
 from voxnas.data.label_maps import find_derivative, label_maps, label_of, read_label_names
 from voxnas.data.layout import Candidate, Layout, Pick, choose, read_description
-from voxnas.data.participants import check_column, read_participants, site_of, target_of
+from voxnas.data.participants import Row, check_column, read_participants, read_sessions, site_of, target_of
 
 REGULAR_S = 1e-3  # volumes are evenly spaced if their steps differ by less, in seconds
 
@@ -59,8 +60,10 @@ def read_bids(
     images = _find_images(tree, settings)
     people = read_participants(root) or read_participants(tree.root)
     by_person = task in ("classification", "regression") and unit != "volume"
+    # What a session says has precedence, but of a participant as a whole no session speaks.
+    visits = _visits(root, images) if by_person and unit != "participant" else {}
     if by_person:
-        check_column(root, people, settings.target)
+        check_column(root, {**people, **{"/".join(visit): row for visit, row in visits.items()}}, settings.target)
     derivative = find_derivative(root, settings) if task == "segmentation" else None
     found = label_maps(derivative, settings.label_suffix) if derivative else []
     maps: dict[str, list[Path]] = {}
@@ -71,7 +74,10 @@ def read_bids(
     for image in images:
         name = parse_name(image)
         participant = f"sub-{name.entities.get('sub', '')}"
+        session = name.entities.get("ses", "")
         row = people.get(participant)
+        if (visit := visits.get((participant, session))) is not None:
+            row = {**(row or {}), **visit}
         label, target, problem = None, None, ""
         if task == "segmentation":
             label, problem = label_of(name, image, maps.get(participant, []), settings.label_suffix)
@@ -81,7 +87,7 @@ def read_bids(
             Candidate(
                 scan=name.scan,
                 participant=participant,
-                session=name.entities.get("ses", ""),
+                session=session,
                 site=site_of(row),
                 images=(image,),
                 label=label,
@@ -104,6 +110,13 @@ def read_bids(
         [settings.suffix],
         read_label_names(derivative, found, settings.label_suffix) if derivative else {},
     )
+
+
+def _visits(root: Path, images: Sequence[Path]) -> dict[tuple[str, str], Row]:
+    """Rows of the sessions.tsv of all participants with sessions, by participant and session label."""
+    entities = [parse_name(image).entities for image in images]
+    people = sorted({f"sub-{e.get('sub', '')}" for e in entities if "ses" in e})
+    return {(person, label): row for person in people for label, row in read_sessions(root, person).items()}
 
 
 def _description(root: Path) -> dict[str, Any]:

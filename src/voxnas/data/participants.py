@@ -1,8 +1,9 @@
-"""The table of participants, and what it says that is to be predicted."""
+"""The tables of participants and of their sessions, and what they say that is to be predicted."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -19,27 +20,35 @@ Row = dict[str, str | None]
 
 def read_participants(root: Path) -> dict[str, Row]:
     """Rows of participants.tsv by participant id; missing values are None, all others texts as they stand."""
-    path = root / "participants.tsv"
+    return _read_rows(root / "participants.tsv", "participant_id", "sub-")
+
+
+def read_sessions(root: Path, participant: str) -> dict[str, Row]:
+    """Rows of a participant's sessions.tsv by session label, as :func:`read_participants`; none without the file."""
+    rows = _read_rows(root / participant / f"{participant}_sessions.tsv", "session_id", "ses-")
+    return {name.removeprefix("ses-"): row for name, row in rows.items()}
+
+
+def _read_rows(path: Path, key: str, prefix: str) -> dict[str, Row]:
     if not path.is_file():
         return {}
-    table = read_table(path, {"participant_id": str})
-    people: dict[str, Row] = {}
-    for row in table.to_dict("records"):
+    rows: dict[str, Row] = {}
+    for row in read_table(path, {key: str}).to_dict("records"):
         values: Row = {
             str(k): None if pd.isna(v) or str(v).strip() in MISSING else str(v).strip() for k, v in row.items()
         }
-        name = f"sub-{str(values.pop('participant_id')).removeprefix('sub-')}"
-        if people.setdefault(name, values) != values:
-            raise UserError(f"{path}: {name} has two rows that differ", "keep one row for each participant")
-    return people
+        name = prefix + str(values.pop(key)).removeprefix(prefix)
+        if rows.setdefault(name, values) != values:
+            raise UserError(f"{path}: {name} has two rows that differ", "keep one row for each")
+    return rows
 
 
-def check_column(root: Path, people: dict[str, Row], target: str) -> None:
-    """Raise a UserError if participants.tsv has no column of that name, with those that it has."""
+def check_column(root: Path, people: Mapping[str, Row], target: str) -> None:
+    """Raise a UserError if no row has a column of that name, with those that there are."""
     path = root / "participants.tsv"
     if not people:
         raise UserError(f"{path} does not exist or is empty", "it must hold the target, one row for each participant")
-    columns = list(next(iter(people.values())))
+    columns = {column for row in people.values() for column in row}
     if target not in columns:
         raise UserError(f"{path} has no column {target!r} (data.target)", choose(target, columns))
 
@@ -48,9 +57,9 @@ def target_of(participant: str, row: Row | None, column: str, numeric: bool) -> 
     """The target's text, or None and the reason why there is none."""
     if row is None:
         return None, f"participants.tsv has no row for {participant}"
-    value = row[column]
+    value = row.get(column)
     if value is None:
-        return None, f"{column} of {participant} is missing (n/a) in participants.tsv"
+        return None, f"{column} of {participant} is missing (n/a)"
     if numeric:
         try:
             number = float(value)

@@ -94,7 +94,7 @@ def test_participants_keep_leading_zeros_and_missing_is_none(tree):
 def test_targets_and_reasons(tree):
     found = scans(read_bids(tree, "classification", DataSettings(target="group")))
     assert (found["sub-01"].target, found["sub-02_ses-a"].target) == ("patient", "control")
-    assert found["sub-03"].problem == "group of sub-03 is missing (n/a) in participants.tsv"
+    assert found["sub-03"].problem == "group of sub-03 is missing (n/a)"
     assert found["sub-04"].problem == "participants.tsv has no row for sub-04"
     codes = scans(read_bids(tree, "classification", DataSettings(target="code")))
     assert codes["sub-02_ses-a"].target == "08"
@@ -163,3 +163,16 @@ def test_time_is_known_by_suffix_or_sidecar_and_metadata_is_inherited(tree):
     (image.parent / "sub-01_task-rest_bold.json").write_text(json.dumps({"RepetitionTime": 2.5}))
     bold = scans(read_bids(tree, None, DataSettings(suffix="bold")))["sub-01_task-rest"]
     assert (bold.last_axis, bold.repetition_time) == ("time", 2.5)
+
+
+def test_a_session_has_a_target_of_its_own(tree):
+    (tree / "sub-02" / "sub-02_sessions.tsv").write_text("session_id\tage\tscore\nses-a\t40\t1.5\nb\t41\tn/a\n")
+    settings = DataSettings(target="score")
+    found = scans(read_bids(tree, "regression", settings))
+    assert found["sub-02_ses-a"].target == "1.5"
+    assert found["sub-02_ses-b_run-1"].problem == "score of sub-02 is missing (n/a)"
+    assert found["sub-01"].problem == "score of sub-01 is missing (n/a)"
+    ages = scans(read_bids(tree, "regression", DataSettings(target="age")))
+    assert [ages[s].target for s in ("sub-01", "sub-02_ses-a", "sub-02_ses-b_run-1")] == ["31.5", "40", "41"]
+    with pytest.raises(UserError, match=r"no column 'score' .*age, code, group"):
+        read_bids(tree, "regression", settings, unit="participant")
