@@ -15,11 +15,11 @@ from voxnas.core.swaps import PREFIX
 STEP_VERSIONS = {
     "index": 2,
     "spatial": 1,
-    "preprocess": 1,
+    "preprocess": 2,
     "splits": 2,
     "calibrate": 4,
     "search": 2,
-    "train": 3,
+    "train": 4,
     "select": 2,
     "evaluate": 2,
     "profile": 2,

@@ -66,7 +66,7 @@ class RunSampler(Sampler):
         if view in WINDOWED and self.drawn:
             last = max(self.data.frames(chosen.scan) - span(self.data.plan["clip"]), 0)
             chosen = replace(chosen, start=int(rng.integers(last + 1)))
-        if view == "connectivity":
+        if view == "connectivity" and self.strength:
             x = self._correlations(chosen, rng)
         else:
             x = self.data.input(chosen)
@@ -74,7 +74,7 @@ class RunSampler(Sampler):
                 x = self._windows.draw(rng)(x)
             elif view == "series":
                 x = self._windows.draw(rng)(x.movedim(-1, 0)).movedim(0, -1)
-            else:
+            elif view == "maps":
                 x, _ = self._volumes.draw(rng)(x, None)
         x = crop_or_pad(x, centred_start(x.shape[-3:], self.patch), self.patch)
         return x, self._values[chosen.target]
