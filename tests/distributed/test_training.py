@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from importlib.util import find_spec
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,9 +14,10 @@ import pytest
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, read_record, write_json
 from voxnas.io.weights import load_weights
+from voxnas.training.distributed.launch import launch_command
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-SAMPLES = 12
+SAMPLES = 30
 
 
 def make_command(paths, job, *options, samples=SAMPLES):
@@ -46,7 +48,8 @@ def test_two_processes_equal_one(new_study, new_job, launcher):
     shutil.rmtree(paths.store)
 
     # Half by two processes, cut short by the deadline, then to the end.
-    two_processes = ["--launcher", launcher, "--processes", "2"]
+    two_processes = ["--launcher", launcher, "--processes", "2", "--micro-batch", "1", "--shares", "measured"]
+    two_processes += ["--fusion-mb", "0.5", "--cycle-ms", "0.5"]
     status, log, _ = train(paths, job, *two_processes, "--deadline", "0")
     assert status == 75, log
     status, log, output = train(paths, job, *two_processes)
@@ -54,12 +57,43 @@ def test_two_processes_equal_one(new_study, new_job, launcher):
     assert "resuming at 3 samples" in log
     two = read_record(output, Result)
     assert two.store == one.store
-    assert read_json(output.with_name("run.json"))["processes"] == 2
+    run = read_json(output.with_name("run.json"))
+    assert (run["processes"], run["nodes"]) == (2, 1)
+    assert len(run["samples_per_second"]) == 2 and min(run["samples_per_second"]) > 0
     found, _ = load_weights(paths.store / two.store / "weights.safetensors")
     error = max(float((found[name] - weights[name]).abs().max()) for name in weights)
     print(launcher, "largest difference of a weight", error, "of the score", abs(one.score - two.score))
     assert error < 1e-4
     assert two.score == pytest.approx(one.score, abs=1e-3)
+
+
+def throttled(folder, launcher, processes):
+    output = folder / f"{launcher}.safetensors"
+    program = [str(Path(__file__).with_name("throttled.py")), launcher, str(output)]
+    command = launch_command(launcher, processes, program)
+    done = subprocess.run(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return load_weights(output)[0]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    return throttled(tmp_path_factory.mktemp("alone"), "single", 1)
+
+
+@pytest.mark.parametrize(("launcher", "processes"), [("horovod", 3), ("ddp", 2)])
+def test_a_slow_process_gets_less_of_the_batch_and_the_gradient_stays(launcher, processes, alone, tmp_path):
+    if launcher == "horovod" and find_spec("horovod") is None:
+        pytest.skip("Horovod is not installed")
+    found = throttled(tmp_path, launcher, processes)
+    *others, slow = found["speeds"].tolist()
+    print(launcher, "samples a second", found["speeds"].tolist(), "samples of process 0", float(found["mine"]))
+    assert len(others) == processes - 1 and slow < 0.7 * max(others)
+    assert found["mine"] > 8 // processes
+    names = [name for name in alone if name.startswith("gradient/")]
+    errors = [float((found[n] - alone[n]).abs().max() / alone[n].abs().max().clamp_min(1e-3)) for n in names]
+    assert len(errors) > 10 and max(errors) <= 1e-5
+    assert float(found["loss"]) == pytest.approx(float(alone["loss"]), rel=1e-6)
 
 
 @pytest.mark.parametrize("launcher", ["horovod", "ddp"])

@@ -60,9 +60,12 @@ rule step:
         mem_mb=lambda w, attempt: 4000 * attempt,
         launcher="single",
         processes=1,
+        nodes=1,
+        training="",
     shell:
         "python -m voxnas --log {log} train --study results/{wildcards.study} --proposal {input.proposal}"
         " --output {output.result} --launcher {resources.launcher} --processes {resources.processes}"
+        " --nodes {resources.nodes} {resources.training}"
 
 
 rule search:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from voxnas.training.distributed.launch import LAUNCHERS
+    from voxnas.training.distributed.exchange import Exchange
+    from voxnas.training.distributed.launch import LAUNCHERS, SHARES
 
     parser.add_argument("--study", type=Path, required=True, help="folder of the study, results/<study>")
     what = parser.add_mutually_exclusive_group(required=True)
@@ -27,7 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="number of the network's training")
     parser.add_argument("--output", type=Path, required=True, help="result.json; the other files lie beside it")
     parser.add_argument("--launcher", choices=LAUNCHERS, default="single", help="how processes are started")
-    parser.add_argument("--processes", type=int, default=1, help="number of processes")
+    parser.add_argument("--processes", type=int, default=1, help="number of processes, on all nodes together")
+    parser.add_argument("--nodes", type=int, default=1, help="nodes of this Slurm allocation to spread them over")
+    parser.add_argument("--micro-batch", type=int, default=0, help="samples that a process computes at once; 0: all")
+    parser.add_argument("--shares", choices=SHARES, default="equal", help="of a batch: equal, or by measured speed")
+    parser.add_argument("--fusion-mb", type=float, help="MiB of gradients that travel together")
+    parser.add_argument("--cycle-ms", type=float, default=Exchange.cycle_ms, help="Horovod's cycle time")
     parser.add_argument("--deadline", type=float, help="save and leave with status 75 after so many seconds")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="time between two saved states")
 
@@ -61,6 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.deadline,
         arguments.checkpoint_seconds,
         keep_state,
+        arguments.nodes,
+        arguments.micro_batch,
+        arguments.shares,
+        arguments.fusion_mb,
+        arguments.cycle_ms,
     )
     try:
         entry, reused = train(paths, job, launch, log)

@@ -193,6 +193,6 @@ def _bf16(architecture: AnyArchitecture, shape: tuple[int, ...]) -> dict[str, An
     network = build_network(architecture)
     seconds = {p: measure_training(network, shape, REPEATS, precision=p) for p in ("float32", "bf16")}
     return {
-        "in_hardware": resolve_precision("auto", compute_device()) is not None,
+        "in_hardware": resolve_precision("auto", compute_device()) is torch.bfloat16,
         "train_speedup": round(seconds["float32"] / seconds["bf16"], 3),
     }

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from voxnas.nn.device import compute_device, device_name, synchronize
-from voxnas.nn.precision import autocast, resolve_precision
+from voxnas.nn.precision import autocast, precision_name
 
 
 def cpu_clock(device: torch.device) -> Callable[[], float]:
@@ -136,5 +136,5 @@ def device_record(threads: int, precision: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "threads": threads,
-        "precision": "bf16" if resolve_precision(precision, device) is not None else "float32",
+        "precision": precision_name(precision, device),
     }

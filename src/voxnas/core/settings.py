@@ -262,6 +262,35 @@ class BaselineSettings(Settings):
     )
 
 
+class LargeBatchSettings(Settings):
+    """What keeps large batches stable; off, and no part of a training, below the threshold."""
+
+    threshold: Positive = Field(256, description="Smallest `training.batch_size` for which all of these hold.")
+    layerwise: bool = Field(
+        True,
+        description="SGD becomes LARS and AdamW LAMB (You et al. 2017, 2019): the step in a layer is in proportion to "
+        "the norm of its weights, the learning rate the share of it.",
+    )
+    warm_up: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.05, description="Share of the budget in which the learning rate rises in a line (Goyal et al. 2017)."
+    )
+    growth: tuple[tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(gt=0)]], ...] = Field(
+        ((0.34, 2.0),),
+        description="Batch-size control (Mikami et al. 2018): pairs of a share of the budget and how many times "
+        "`batch_size` the batch is from there on; empty: it stays.",
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="Share of a label that is spread over all classes (cross-entropies only)."
+    )
+
+    @model_validator(mode="after")
+    def _grows_in_order(self) -> LargeBatchSettings:
+        shares = [share for share, _ in self.growth]
+        if shares != sorted(set(shares)):
+            raise ValueError(f"growth = {list(self.growth)} must name ascending shares of the budget")
+        return self
+
+
 class TrainingSettings(Settings):
     """Training of trials and finalists."""
 
@@ -271,9 +300,15 @@ class TrainingSettings(Settings):
     patch: Literal["auto"] | Patch = Field(
         "auto", description="Patch size in voxels (x, y, z); `auto`: from the data's fingerprint."
     )
-    precision: Literal["auto", "float32", "bf16"] = Field(
-        "auto", description="`auto`: bfloat16 autocast where the processor has it in hardware, else float32."
+    precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
+        "auto",
+        description="Of autocast: `auto` is bfloat16 where the processor has it in hardware, else float16 on a GPU, "
+        "else float32. `fp16` scales the loss; without hardware for it (most CPUs) it is slow.",
     )
+    compression: Literal["none", "fp16"] = Field(
+        "none", description="Gradients between processes: as they are, or in 16 bits, which rounds them."
+    )
+    large_batch: LargeBatchSettings = Field(LargeBatchSettings(), description="Large batches.")
     threads: Positive = Field(1, description="Threads of each training process (part of the result's identity).")
     validations: Positive = Field(4, description="Validations in the course of one training, the last at its end.")
     patience: Annotated[int, Field(ge=0)] = Field(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxnas.core.settings import StudySettings
+from voxnas.core.settings import StudySettings, TrainingSettings
 from voxnas.core.swaps import PREFIX
 
 # Raise a stage's number when its code changes what it computes (tests/golden says when).
@@ -29,6 +29,16 @@ STEP_VERSIONS = {
 }
 
 
+def _training(settings: TrainingSettings) -> dict[str, Any]:
+    """What a single training depends on; what is off is no part of it."""
+    training = settings.model_dump(mode="json", exclude={"budget": True, "seeds": True, "large_batch": {"threshold"}})
+    if settings.compression == "none":
+        del training["compression"]
+    if settings.batch_size < settings.large_batch.threshold:
+        del training["large_batch"]
+    return training
+
+
 def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, Any]:
     """The part of the settings that one stage depends on, as plain data.
 
@@ -42,7 +52,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
         Further entries, such as the text of the search space for ``search``.
     """
     s = settings.model_dump(mode="json")
-    training = {k: v for k, v in s["training"].items() if k not in ("budget", "seeds")}
+    training = _training(settings.training)
     parts: dict[str, dict[str, Any]] = {
         "index": {"task": s["task"], "data_root": s["data_root"], "data": s["data"], "seed": s["seed"]},
         "spatial": {"steps": s["bold"]["spatial"]},

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 
 import torch
 
+NAMES: dict[torch.dtype | None, str] = {None: "float32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+
 
 def resolve_precision(setting: str, device: str | torch.device = "cpu") -> torch.dtype | None:
     """The type of autocast for a setting.
@@ -13,31 +15,37 @@ def resolve_precision(setting: str, device: str | torch.device = "cpu") -> torch
     Parameters
     ----------
     setting : str
-        ``float32``, ``bf16``, or ``auto``: bfloat16 where the processor has it in hardware
-        (AVX512-BF16 or AMX on a CPU), for there it is faster, else float32.
+        ``float32``, ``bf16``, ``fp16``, or ``auto``: what is fastest there in hardware, which is bfloat16 where the
+        processor has it (AVX512-BF16 or AMX on a CPU), else float16 on a GPU, else float32. Gradients in float16
+        want loss scaling.
     device : str or torch.device
         Where the network runs.
 
     Returns
     -------
     torch.dtype or None
-        ``torch.bfloat16``, or None for plain float32.
+        ``torch.bfloat16``, ``torch.float16``, or None for plain float32.
 
     Raises
     ------
     ValueError
         For any other setting.
     """
-    if setting not in ("auto", "float32", "bf16"):
-        raise ValueError(f"precision {setting!r} is none of auto, float32, bf16")
+    if setting not in ("auto", *NAMES.values()):
+        raise ValueError(f"precision {setting!r} is none of auto, {', '.join(NAMES.values())}")
     if setting == "auto":
         if torch.device(device).type == "cuda":
-            native = torch.cuda.is_bf16_supported(including_emulation=False)
+            setting = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
         else:
             capabilities = torch.cpu.get_capabilities()
             native = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-        setting = "bf16" if native else "float32"
-    return torch.bfloat16 if setting == "bf16" else None
+            setting = "bf16" if native else "float32"
+    return next(dtype for dtype, name in NAMES.items() if name == setting)
+
+
+def precision_name(setting: str, device: str | torch.device = "cpu") -> str:
+    """``float32``, ``bf16`` or ``fp16``: what :func:`resolve_precision` comes to."""
+    return NAMES[resolve_precision(setting, device)]
 
 
 def autocast(setting: str, device: str | torch.device = "cpu") -> AbstractContextManager[None]:

@@ -11,18 +11,21 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.amp import GradScaler
 
 from voxnas.core.errors import UserError
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import TrainingJob
-from voxnas.nn.precision import autocast
+from voxnas.nn.precision import resolve_precision
+from voxnas.training.distributed.balance import Balance
 from voxnas.training.distributed.base import Backend
-from voxnas.training.losses import LOSSES, supervised
+from voxnas.training.gradients import Gradients
+from voxnas.training.losses import loss_function
 from voxnas.training.metrics import Validation
 from voxnas.training.optimizers import CLIP_NORM, build_optimizer, set_learning_rate
 from voxnas.training.order import Sampler
 from voxnas.training.prefetch import Prefetcher
-from voxnas.training.schedules import learning_rate_factor
+from voxnas.training.schedules import batch_at, learning_rate_factor
 from voxnas.training.state import Progress, StateRefused, load_state, save_state
 
 LOG_SECONDS = 10.0
@@ -59,6 +62,11 @@ class Surroundings:
         Time between two saved states.
     keep_state : bool
         Save the state at the end too, for a training that continues this one.
+    micro_batch : int
+        Most samples that a process computes at once; 0: its whole share. The gradients of the parts add up to
+        those of the share.
+    measure : bool
+        Give processes of unequal speed unequal shares.
     log : callable
         Takes one line for people.
     """
@@ -69,6 +77,8 @@ class Surroundings:
     should_stop: Callable[[], bool] = lambda: False
     checkpoint_seconds: float = math.inf
     keep_state: bool = False
+    micro_batch: int = 0
+    measure: bool = False
     log: Callable[[str], None] = lambda line: None
 
 
@@ -97,16 +107,23 @@ def fit(
     job : TrainingJob
         What to train.
     training : dict
-        ``batch_size``, ``precision``, ``validations`` and ``patience`` of the train spec.
+        ``batch_size``, ``precision``, ``validations`` and ``patience`` of the train spec, and ``large_batch`` where
+        the batch is large.
     sampler, validate, backend, around
         The patches, the validation fold, the process group, and the process.
     """
-    loss_of, batch_size, validations = LOSSES[job.recipe.loss], training["batch_size"], training["validations"]
+    batch_size, validations = training["batch_size"], training["validations"]
     goals, patience = [*job.restarts, job.samples], training["patience"]
+    large: dict[str, Any] = training.get("large_batch", {})
+    growth, warm_up = large.get("growth", ()), large.get("warm_up", 0.0)
+    loss_of = loss_function(job.recipe.loss, large.get("label_smoothing", 0.0))
     device = backend.device
-    optimizer = build_optimizer(network.to(device), job.recipe)
+    optimizer = build_optimizer(network.to(device), job.recipe, large.get("layerwise", False))
     model, optimizer = backend.prepare(network, optimizer)
+    scaler = GradScaler(device.type, enabled=resolve_precision(training["precision"], device) is torch.float16)
     progress = _restore(network, optimizer, around)
+    if progress.scaler:
+        scaler.load_state_dict(progress.scaler)
     begun = progress.samples
     if not begun and job.restarts:
         around.log("no state of the earlier step is in the store; training it again from the start")
@@ -114,22 +131,24 @@ def fit(
     started = saved = logged = time.monotonic()
     network.train()
     batches = Prefetcher(sampler, ahead=device.type == "cuda")
+    balance = Balance(backend, network) if around.measure and backend.size > 1 else None
+    compute = Gradients(model, backend, scaler, loss_of, training["precision"], around.micro_batch)
     while not over:
         seen, total = progress.samples, goals[progress.rung]
-        samples = range(seen, min(seen + batch_size, total))
+        samples = range(seen, min(seen + batch_at(seen / total, batch_size, growth), total))
+        after = range(samples.stop, min(samples.stop + batch_at(samples.stop / total, batch_size, growth), total))
         mine = backend.share(samples)
+        if balance is not None:
+            balance.begin()
         # A process without a share still takes part in the exchange of gradients, with weight 0.
-        after = range(samples.stop, min(samples.stop + batch_size, total))
-        batch = batches.batch(mine or samples[:1], backend.share(after) or after[:1])
-        images, targets = (t.to(device, non_blocking=True) for t in batch)
-        rate = job.recipe.learning_rate * learning_rate_factor(job.recipe.schedule, seen / total)
+        images, targets = batches.batch(mine or samples[:1], backend.share(after) or after[:1])
+        rate = job.recipe.learning_rate * learning_rate_factor(job.recipe.schedule, seen / total, warm_up)
         set_learning_rate(optimizer, rate)
         torch.manual_seed(derive_seed(job.seed, "step", seen, backend.rank))  # for dropout
-        with autocast(training["precision"], device):
-            outputs = model(images)
-        loss = supervised(loss_of, outputs, targets) * (len(mine) / len(samples))
-        backend.backward(loss)
-        backend.step(optimizer, CLIP_NORM)
+        loss = compute(images, targets, len(mine) / len(samples))
+        backend.step(optimizer, CLIP_NORM, scaler)
+        if balance is not None and balance.end(len(images)):
+            around.log("samples a second of each process: " + ", ".join(f"{speed:.3g}" for speed in backend.speeds))
         news = torch.tensor([loss.item(), float(around.should_stop())], dtype=torch.float64)
         batch_loss, stops = backend.sum(news).tolist()
         progress.samples += len(samples)
@@ -153,6 +172,7 @@ def fit(
             logged = now
         leaving = stops > 0 and not over
         if backend.rank == 0 and (leaving or (over and around.keep_state) or now - saved > around.checkpoint_seconds):
+            progress.scaler = scaler.state_dict()
             save_state(around.folder, around.owner, network, optimizer, progress)
             saved = now
         if leaving:

@@ -7,6 +7,7 @@ shares of a batch exactly.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -41,9 +42,12 @@ def soft_dice(logits: Tensor, label: Tensor) -> Tensor:
     return 1 - ((2 * overlap + SMOOTH) / (total + SMOOTH)).mean(1)
 
 
-def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
-    """Cross-entropy of each sample, the mean over its voxels; (B, K, ...) and (B, ...) to (B,)."""
-    entropy = F.cross_entropy(logits, label, reduction="none")
+def cross_entropy(logits: Tensor, label: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy of each sample, the mean over its voxels; (B, K, ...) and (B, ...) to (B,).
+
+    With label smoothing (Szegedy et al. 2016) the true class counts ``1 - smoothing``, and all classes share the rest.
+    """
+    entropy = F.cross_entropy(logits, label, reduction="none", label_smoothing=smoothing)
     return entropy.flatten(1).mean(1) if entropy.ndim > 1 else entropy
 
 
@@ -53,9 +57,9 @@ def focal(logits: Tensor, label: Tensor) -> Tensor:
     return (entropy * (1 - torch.exp(-entropy)) ** FOCAL_GAMMA).flatten(1).mean(1)
 
 
-def dice_ce(logits: Tensor, label: Tensor) -> Tensor:
-    """Soft Dice plus cross-entropy of each sample."""
-    return soft_dice(logits, label) + cross_entropy(logits, label)
+def dice_ce(logits: Tensor, label: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Soft Dice plus cross-entropy of each sample; label smoothing is of the latter."""
+    return soft_dice(logits, label) + cross_entropy(logits, label, smoothing)
 
 
 def dice_focal(logits: Tensor, label: Tensor) -> Tensor:
@@ -74,6 +78,12 @@ LOSSES: dict[str, SampleLoss] = {
     "ce": cross_entropy,
     "mse": squared_error,
 }
+SMOOTHED = ("dice_ce", "ce")  # with a cross-entropy, whose labels can be smoothed
+
+
+def loss_function(name: str, smoothing: float = 0.0) -> SampleLoss:
+    """A value of :data:`LOSSES`, with label smoothing where it has a cross-entropy."""
+    return partial(LOSSES[name], smoothing=smoothing) if smoothing and name in SMOOTHED else LOSSES[name]
 
 
 def supervised(loss: SampleLoss, outputs: Tensor | Sequence[Tensor], target: Tensor) -> Tensor:

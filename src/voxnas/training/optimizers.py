@@ -10,6 +10,8 @@ from torch import nn
 
 from voxnas.core.architecture import Recipe
 from voxnas.nn.network import Network
+from voxnas.training.lamb import LAMB
+from voxnas.training.lars import LARS
 from voxnas.training.muon import Muon
 
 # nnU-Net's values (Isensee et al. 2021): Nesterov momentum, and gradients clipped to norm 12.
@@ -17,8 +19,11 @@ MOMENTUM = 0.99
 CLIP_NORM = 12.0
 
 
-def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def build_optimizer(network: nn.Module, recipe: Recipe, layerwise: bool = False) -> torch.optim.Optimizer:
     """The recipe's optimizer over all parameters that learn.
+
+    With `layerwise`, for large batches, SGD becomes LARS and AdamW LAMB, so that a recipe's learning rate is
+    the share of its norm by which a layer moves in a step; Muon's steps are of that kind already.
 
     Biases and the scales of norms (vectors) do not decay: decay is meant for the directions that
     a norm leaves free, and it pulls small networks with few channels off their fit.
@@ -31,6 +36,9 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer
         {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [g for g in groups if g["params"]]
+    if layerwise:
+        kind, options = (LARS, {"trust": 1.0}) if recipe.optimizer == "sgd" else (LAMB, {})
+        return kind(groups, lr=recipe.learning_rate, **options)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=MOMENTUM, nesterov=True)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)

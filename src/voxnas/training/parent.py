@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxnas import __version__
+from voxnas.core.errors import UserError
 from voxnas.core.host import processor_name
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import TrainingJob
 from voxnas.data.digest import data_digest
 from voxnas.io.records import read_json, write_json
+from voxnas.training.distributed.exchange import Exchange
 from voxnas.training.distributed.launch import launch_command
 from voxnas.training.store import BEAT_SECONDS, Entry, store_digest
 
@@ -43,6 +45,16 @@ class Launch:
         Time between two saved states.
     keep_state : bool
         Keep the final state in the store, for a training that continues this one.
+    nodes : int
+        Nodes of the Slurm allocation over which the processes are spread.
+    micro_batch : int
+        Most samples that a process computes at once; 0: its whole share of a batch.
+    shares : str
+        ``equal``, or ``measured``: in proportion to what each process computes in a second.
+    fusion_mb : float or None
+        MiB of gradients that travel together; None: as the backend has it.
+    cycle_ms : float
+        Time between two looks of Horovod's for gradients that are ready.
     """
 
     launcher: str = "single"
@@ -50,6 +62,11 @@ class Launch:
     deadline: float | None = None
     checkpoint_seconds: float = 60.0
     keep_state: bool = False
+    nodes: int = 1
+    micro_batch: int = 0
+    shares: str = "equal"
+    fusion_mb: float | None = None
+    cycle_ms: float = Exchange.cycle_ms
 
 
 class Interrupted(Exception):
@@ -78,6 +95,8 @@ def train(paths: StudyPaths, job: TrainingJob, launch: Launch, log: Callable[[st
     ------
     Interrupted
         At the deadline, or on SIGTERM, SIGINT or SIGUSR1.
+    UserError
+        If a worker cannot do what the settings ask.
     WorkerCrashed, WorkerKilled
         If the worker ended otherwise.
     """
@@ -126,8 +145,11 @@ def _run_workers(
         launch.launcher,
     ]
     program += ["--deadline", str(deadline), "--checkpoint-seconds", str(launch.checkpoint_seconds)]
+    program += ["--nodes", str(launch.nodes), "--micro-batch", str(launch.micro_batch), "--shares", launch.shares]
+    program += ["--cycle-ms", str(launch.cycle_ms)]
+    program += ["--fusion-mb", str(launch.fusion_mb)] if launch.fusion_mb is not None else []
     program += ["--keep-state"] if launch.keep_state else []
-    command = launch_command(launch.launcher, launch.processes, program)
+    command = launch_command(launch.launcher, launch.processes, program, launch.nodes, threads)
     count = str(threads)
     environment = {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONUNBUFFERED": "1"}
     begun = time.monotonic()
@@ -142,6 +164,8 @@ def _run_workers(
         return
     if end["how"] == "interrupted" or (received and end["how"] == "killed"):
         raise Interrupted
+    if end["how"] == "user":
+        raise UserError(end["what"], end["remedy"])
     if end["how"] == "memory":
         raise WorkerKilled("out of memory")
     # Under a launcher a killed process shows only by what the others say, or by nobody saying anything.
@@ -192,6 +216,7 @@ def _write_run(entry: Entry, launch: Launch, wall: float, facts: dict[str, Any])
             "versions": {"python": platform.python_version(), "voxnas": __version__, **facts.get("versions", {})},
             "launcher": launch.launcher,
             "processes": launch.processes,
+            "nodes": launch.nodes,
             "launches": old.get("launches", 0) + 1,
             "wall_seconds": round(old.get("wall_seconds", 0.0) + wall, 3),
             "cpu_seconds": round(old.get("cpu_seconds", 0.0) + children.ru_utime + children.ru_stime, 3),

@@ -36,6 +36,8 @@ class Progress:
         Rows of curve.tsv, one a validation.
     rung : int
         Restarts of the schedule that lie behind.
+    scaler : dict
+        State of the loss scaling; empty without one.
     """
 
     samples: int = 0
@@ -45,6 +47,7 @@ class Progress:
     stale: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     rung: int = 0
+    scaler: dict[str, float] = field(default_factory=dict)
 
 
 class StateRefused(Exception):

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from voxnas.core.architecture import Linear
+from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import TrainingJob
 from voxnas.data.dataset import StudyData
@@ -28,9 +29,10 @@ from voxnas.io.records import read_json, read_record, write_json, write_text
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
 from voxnas.nn.device import device_name, device_of
-from voxnas.nn.precision import resolve_precision
+from voxnas.nn.precision import precision_name
 from voxnas.training.distributed.base import Backend
-from voxnas.training.distributed.launch import LAUNCHERS, join_backend
+from voxnas.training.distributed.exchange import Exchange
+from voxnas.training.distributed.launch import LAUNCHERS, SHARES, join_backend
 from voxnas.training.linear import fit_linear
 from voxnas.training.loop import Outcome, Surroundings, fit
 from voxnas.training.metrics import Validation
@@ -45,7 +47,14 @@ CURVE = ("samples", "train_loss", "learning_rate", "val_score")  # the first col
 
 
 def train_entry(
-    study: Path, entry: Entry, backend: Backend, deadline: float, checkpoint_seconds: float, keep_state: bool
+    study: Path,
+    entry: Entry,
+    backend: Backend,
+    deadline: float,
+    checkpoint_seconds: float,
+    keep_state: bool,
+    micro_batch: int = 0,
+    measure: bool = False,
 ) -> Outcome:
     """Train what an entry's job says.
 
@@ -63,6 +72,8 @@ def train_entry(
         Time between two saved states.
     keep_state : bool
         Keep the final state, for a training that continues this one.
+    micro_batch, measure
+        As of :class:`voxnas.training.loop.Surroundings`.
     """
     paths = StudyPaths(study)
     check_study(paths)
@@ -105,14 +116,20 @@ def train_entry(
             should_stop=should_stop,
             checkpoint_seconds=checkpoint_seconds,
             keep_state=keep_state,
+            micro_batch=micro_batch,
+            measure=measure,
             log=_log if backend.rank == 0 else lambda line: None,
         )
         around.log(f"training on {device_name(backend.device)}")
         outcome = fit(network, job, training, sampler, validate, backend, around)
     if backend.rank == 0:
         device = device_of(network)
-        precision = "float32" if resolve_precision(training["precision"], device) is None else "bf16"
-        facts = {"device": device_name(device), "precision": precision}
+        facts: dict[str, Any] = {
+            "device": device_name(device),
+            "precision": precision_name(training["precision"], device),
+        }
+        if backend.speeds:  # of each process, where they were measured
+            facts["samples_per_second"] = [round(speed, 3) for speed in backend.speeds]
         _record(entry, network, targets, outcome, facts, keep_state)
         if earlier is not None and outcome.state != "INTERRUPTED":
             delete_state(earlier)  # only this very training would ever continue it, and it is in the store now
@@ -151,6 +168,13 @@ def curve_text(curve: list[dict[str, float]]) -> str:
     return "".join("\t".join(line) + "\n" for line in lines) if columns else "samples\n"
 
 
+def _explained(error: BaseException) -> BaseException:
+    """What the user can mend, as a UserError."""
+    if "not implemented for 'Half'" in str(error):
+        return UserError(f"training.precision = 'fp16': this device cannot ({error})", "use bf16 or float32")
+    return error
+
+
 def _kind(error: BaseException) -> str:
     """``memory``, ``lost`` (another process of the group is gone) or ``error``."""
     text = str(error)
@@ -174,10 +198,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--deadline", type=float, required=True)
     parser.add_argument("--checkpoint-seconds", type=float, required=True)
     parser.add_argument("--keep-state", action="store_true")
+    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--micro-batch", type=int, default=0)
+    parser.add_argument("--fusion-mb", type=float)
+    parser.add_argument("--cycle-ms", type=float, default=Exchange.cycle_ms)
+    parser.add_argument("--shares", choices=SHARES, default="equal")
     arguments = parser.parse_args(argv)
     entry = Entry(arguments.entry)
     try:
-        backend = join_backend(arguments.launcher)
+        spec = read_json(StudyPaths(arguments.study).spec("train"))
+        compression = spec["training"].get("compression", "none")
+        exchange = Exchange(compression, arguments.fusion_mb, arguments.cycle_ms)
+        backend = join_backend(arguments.launcher, exchange, arguments.nodes)
         train_entry(
             arguments.study,
             entry,
@@ -185,10 +217,16 @@ def main(argv: list[str] | None = None) -> int:
             arguments.deadline,
             arguments.checkpoint_seconds,
             arguments.keep_state,
+            arguments.micro_batch,
+            arguments.shares == "measured",
         )
         backend.close()
         return 0
-    except BaseException as error:
+    except BaseException as raised:
+        error = _explained(raised)
+        if isinstance(error, UserError):
+            write_json(entry.ended, {"how": "user", "what": error.what, "remedy": error.remedy, "facts": {}})
+            os._exit(1)
         text = traceback.format_exc()
         print(text, file=sys.stderr, flush=True)
         how = _kind(error)

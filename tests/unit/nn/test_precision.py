@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from voxnas.nn.precision import autocast, resolve_precision
+from voxnas.nn.precision import autocast, precision_name, resolve_precision
 
 
 def test_auto_follows_the_processor(monkeypatch):
@@ -18,7 +18,16 @@ def test_a_named_precision_is_kept():
         resolve_precision("half")
 
 
-@pytest.mark.parametrize(("setting", "dtype"), [("float32", torch.float32), ("bf16", torch.bfloat16)])
+@pytest.mark.parametrize(("native", "name"), [(True, "bf16"), (False, "fp16")])
+def test_auto_is_half_precision_on_a_gpu_without_bfloat16(monkeypatch, native, name):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+    assert precision_name("auto", "cuda") == name
+
+
+TYPES = [("float32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
+
+
+@pytest.mark.parametrize(("setting", "dtype"), TYPES)
 def test_autocast_computes_in_it(setting, dtype):
     with autocast(setting):
         assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype is dtype

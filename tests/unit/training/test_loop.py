@@ -16,8 +16,8 @@ from voxnas.training.schedules import learning_rate_factor
 from voxnas.training.targets import Targets
 
 
-def run_fit(paths, job, around, poison=None):
-    training = read_json(paths.spec("train"))["training"]
+def run_fit(paths, job, around, poison=None, **changes):
+    training = {**read_json(paths.spec("train"))["training"], **changes}
     data = StudyData(paths)
     scans = data.train_scans(job.fold)
     targets = Targets.of(data, scans)
@@ -173,3 +173,32 @@ def test_a_refused_state_trains_again_and_says_so(study, new_job, tmp_path):
     again, outcome = run_fit(study, new_job(), around_of(tmp_path / "b", log=lines.append))
     assert outcome.resumed_from == 0 and equal(whole, again)
     assert "state refused" in lines[0] and "digest" in lines[0]
+
+
+def test_half_precision_saves_and_restores_its_loss_scale(new_study, new_job, tmp_path):
+    paths, job = new_study(validations=3), new_job(samples=12)
+    whole, at_once = run_fit(paths, job, around_of(tmp_path / "a", keep_state=True), precision="fp16")
+    stops = iter([False, False, True])
+    folder = around_of(tmp_path / "b", should_stop=lambda: next(stops))
+    run_fit(paths, job, folder, precision="fp16")
+    scaler = read_json(tmp_path / "b" / "state.json")["progress"]["scaler"]
+    assert scaler["_growth_tracker"] + (scaler["scale"] < 2**16) > 0
+    resumed, second = run_fit(paths, job, around_of(tmp_path / "b", keep_state=True), precision="fp16")
+    assert equal(whole, resumed)
+    assert dataclasses.replace(second, resumed_from=0) == at_once
+    ends = [read_json(tmp_path / name / "state.json")["progress"]["scaler"] for name in "ab"]
+    assert ends[0] == ends[1]
+    assert ends[0]["_growth_tracker"] == scaler["_growth_tracker"] + 3 or ends[0]["scale"] < scaler["scale"]
+    _, exact = run_fit(paths, job, around_of(tmp_path / "c", keep_state=True), precision="float32")
+    assert read_json(tmp_path / "c" / "state.json")["progress"]["scaler"] == {}
+    assert at_once.curve[-1]["train_loss"] == pytest.approx(exact.curve[-1]["train_loss"], rel=0.02)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2])
+def test_parts_of_a_batch_train_as_the_whole(new_study, new_job, tmp_path, micro_batch):
+    paths, job = new_study(batch_size=5), new_job(samples=15)
+    whole, at_once = run_fit(paths, job, around_of(tmp_path / "a"))
+    parted, in_parts = run_fit(paths, job, around_of(tmp_path / "b", micro_batch=micro_batch))
+    pairs = zip(whole.state_dict().values(), parted.state_dict().values(), strict=True)
+    assert max(float((a - b).abs().max()) for a, b in pairs) < 1e-4
+    assert in_parts.curve[-1]["train_loss"] == pytest.approx(at_once.curve[-1]["train_loss"], rel=1e-5)

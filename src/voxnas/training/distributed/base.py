@@ -8,17 +8,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
+
+from voxnas.training.distributed.balance import split_by_speed
 
 
 class Backend(ABC):
-    """One of the processes that train together."""
+    """One of the processes that train together.
+
+    Attributes
+    ----------
+    speeds : sequence of float
+        Samples per second of each process, the same on all; empty: not measured, all are taken for equal.
+    """
 
     rank: int
     size: int
     device: torch.device  # where this process computes
+    speeds: Sequence[float] = ()
 
     @abstractmethod
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -39,13 +50,38 @@ class Backend(ABC):
             To use instead of the given one. A saved state is loaded into it afterwards.
         """
 
-    @abstractmethod
-    def backward(self, loss: Tensor) -> None:
-        """Compute gradients of the sum over all processes of their `loss`, ()."""
+    def part(self, last: bool) -> AbstractContextManager[None]:
+        """Around forward and backward of one part of this process's share; the gradients travel with the last one."""
+        return nullcontext()
 
     @abstractmethod
-    def step(self, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
-        """Clip the summed gradients to the norm, update the weights and forget the gradients."""
+    def backward(self, loss: Tensor) -> None:
+        """Add to the gradients those of the sum over all processes of their `loss`, ()."""
+
+    def complete(self, optimizer: torch.optim.Optimizer) -> AbstractContextManager[None]:
+        """Wait until the gradients are those of all processes; within it they may be changed and used."""
+        return nullcontext()
+
+    def step(self, optimizer: torch.optim.Optimizer, clip_norm: float, scaler: GradScaler) -> None:
+        """Clip the summed gradients to the norm, update the weights and forget the gradients.
+
+        Parameters
+        ----------
+        optimizer : Optimizer
+            From :meth:`prepare`.
+        clip_norm : float
+            Largest norm of all gradients together.
+        scaler : GradScaler
+            That has scaled the loss; a disabled one scales by 1. Where it finds a gradient that is not finite it leaves
+            the weights as they are: on every process, since all have the same sums.
+        """
+        with self.complete(optimizer):
+            scaler.unscale_(optimizer)
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, clip_norm)
+            scaler.step(optimizer)
+            scaler.update()
+        optimizer.zero_grad()
 
     @abstractmethod
     def sum(self, values: Tensor) -> Tensor:
@@ -56,13 +92,7 @@ class Backend(ABC):
         """Leave the group; nothing may follow."""
 
     def share(self, samples: Sequence[int]) -> Sequence[int]:
-        """Slice of a global batch that this process computes; may be empty."""
-        n = len(samples)
-        return samples[n * self.rank // self.size : n * (self.rank + 1) // self.size]
-
-
-def clip_and_step(optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
-    """Clip, update, forget: the step once the gradients are complete."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    nn.utils.clip_grad_norm_(parameters, clip_norm)
-    optimizer.step()
+        """Slice of a global batch that this process computes, in proportion to its speed; may be empty."""
+        counts = split_by_speed(len(samples), self.speeds or [1.0] * self.size)
+        first = sum(counts[: self.rank])
+        return samples[first : first + counts[self.rank]]

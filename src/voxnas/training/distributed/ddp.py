@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import fp16_compress_hook
 from torch.nn.parallel import DistributedDataParallel
 
 from voxnas.nn.device import compute_device
-from voxnas.training.distributed.base import Backend, clip_and_step
+from voxnas.training.distributed.base import Backend
+from voxnas.training.distributed.exchange import Exchange
 
 
 class DDPBackend(Backend):
-    """One process of a ``torchrun``."""
+    """One process of a ``torchrun``, or of a step of Slurm's with the same environment.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    exchange : Exchange
+        Compression and fusion of the gradients.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
         self.device = compute_device(int(os.environ["LOCAL_RANK"]))
         # NCCL refuses two processes on one GPU; gloo lets them share it.
         alone = int(os.environ["LOCAL_WORLD_SIZE"]) <= torch.cuda.device_count()
@@ -25,16 +35,19 @@ class DDPBackend(Backend):
 
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Wrap the network, which broadcasts its weights and reduces gradients while backward runs."""
-        return DistributedDataParallel(network), optimizer
+        model = DistributedDataParallel(network, bucket_cap_mb=self.exchange.fusion_mb)
+        if self.exchange.compression == "fp16":
+            model.register_comm_hook(None, fp16_compress_hook)
+        self._model = model
+        return model, optimizer
+
+    def part(self, last: bool) -> AbstractContextManager[None]:
+        """Keep the gradients of all parts but the last to this process."""
+        return nullcontext() if last else self._model.no_sync()
 
     def backward(self, loss: Tensor) -> None:
         """Compute the gradients; DDP averages them, hence the factor."""
         (loss * self.size).backward()
-
-    def step(self, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
-        """Clip, update the weights and forget the gradients."""
-        clip_and_step(optimizer, clip_norm)
-        optimizer.zero_grad()
 
     def sum(self, values: Tensor) -> Tensor:
         """Sum over all processes."""

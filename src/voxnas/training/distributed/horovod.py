@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
 import torch
 from torch import Tensor, nn
+from torch.distributed import TCPStore
 
 from voxnas.core.errors import UserError
 from voxnas.nn.device import compute_device
-from voxnas.training.distributed.base import Backend, clip_and_step
+from voxnas.training.distributed.base import Backend
+from voxnas.training.distributed.exchange import Exchange
+from voxnas.training.distributed.slurm import Place
 
 try:
     import horovod.torch as hvd  # type: ignore[import-untyped]
@@ -18,10 +25,24 @@ except ImportError as error:
 
 
 class HorovodBackend(Backend):
-    """One process of a ``horovodrun``; on a GPU where Horovod was built with CUDA and each process has one."""
+    """One process of a ``horovodrun`` or of a step of Slurm's; on a GPU where Horovod was built for it.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    exchange : Exchange
+        Compression and fusion of the gradients.
+    place : Place or None
+        Where in a step of Slurm's this process is; None under ``horovodrun``, whose environment says it.
+    """
+
+    def __init__(self, exchange: Exchange, place: Place | None) -> None:
+        if exchange.fusion_mb is not None:
+            os.environ["HOROVOD_FUSION_THRESHOLD"] = str(round(exchange.fusion_mb * 2**20))
+        os.environ["HOROVOD_CYCLE_TIME"] = str(exchange.cycle_ms)
+        if place is not None:
+            self._rendezvous = _meet(place)
         hvd.init()
+        self.exchange = exchange
         self.rank, self.size = hvd.rank(), hvd.size()
         gpus = torch.cuda.device_count() if hvd.cuda_built() else 0
         self.device = compute_device(hvd.local_rank()) if hvd.local_size() <= gpus else torch.device("cpu")
@@ -34,18 +55,27 @@ class HorovodBackend(Backend):
         """
         hvd.broadcast_parameters(network.state_dict(), root_rank=0)
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-        return network, hvd.DistributedOptimizer(optimizer, named_parameters=named, op=hvd.Sum)
+        compression = getattr(hvd.Compression, self.exchange.compression)
+        self._optimizer = hvd.DistributedOptimizer(
+            optimizer, named_parameters=named, compression=compression, op=hvd.Sum
+        )
+        return network, self._optimizer
+
+    def part(self, last: bool) -> AbstractContextManager[None]:
+        """Let the gradients wait for another backward pass, or go with this one; processes may have other numbers."""
+        self._optimizer.set_backward_passes_per_step(1 if last else 2)
+        return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
-        """Compute the gradients; their sums are under way when this returns."""
+        """Compute the gradients; after the last part their sums are under way when this returns."""
         loss.backward()
 
-    def step(self, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
-        """Wait for the sums, clip them, update the weights and forget the gradients."""
+    @contextmanager
+    def complete(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+        """Wait for the sums; the step within waits no more."""
         optimizer.synchronize()  # type: ignore[attr-defined]
         with optimizer.skip_synchronize():  # type: ignore[attr-defined]
-            clip_and_step(optimizer, clip_norm)
-        optimizer.zero_grad()
+            yield
 
     def sum(self, values: Tensor) -> Tensor:
         """Sum over all processes."""
@@ -54,3 +84,33 @@ class HorovodBackend(Backend):
     def close(self) -> None:
         """Shut Horovod down."""
         hvd.shutdown()
+
+
+def _meet(place: Place) -> tuple[object, ...]:
+    """Do for the processes of a Slurm step what horovodrun does: process 0 serves the rendezvous of gloo.
+
+    Returns
+    -------
+    tuple
+        What must live as long as the processes may still meet.
+    """
+    from horovod.runner.common.util.hosts import get_host_assignments, parse_hosts  # type: ignore[import-untyped]
+    from horovod.runner.gloo_run import create_slot_env_vars  # type: ignore[import-untyped]
+    from horovod.runner.http.http_server import RendezvousServer  # type: ignore[import-untyped]
+
+    plan = get_host_assignments(parse_hosts(",".join(f"{host}:{n}" for host, n in place.hosts)), place.size)
+    store = TCPStore(place.address, place.port, place.size, is_master=place.rank == 0)
+    server = None
+    if place.rank == 0:
+        server = RendezvousServer()
+        port = server.start()
+        server.init(plan)
+        store.set("rendezvous", str(port))
+    os.environ.update(create_slot_env_vars(plan[place.rank]))
+    os.environ.update(
+        HOROVOD_GLOO_RENDEZVOUS_ADDR=place.address,
+        HOROVOD_GLOO_RENDEZVOUS_PORT=store.get("rendezvous").decode(),
+        HOROVOD_CONTROLLER="gloo",
+        HOROVOD_CPU_OPERATIONS="gloo",
+    )
+    return store, server

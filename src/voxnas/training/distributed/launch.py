@@ -5,59 +5,104 @@ Imports neither torch nor Horovod: the parent of a training uses it.
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voxnas.core.errors import UserError
+from voxnas.training.distributed.exchange import Exchange
+from voxnas.training.distributed.slurm import find_place
 
 if TYPE_CHECKING:
     from voxnas.training.distributed.base import Backend
 
 LAUNCHERS = ("single", "horovod", "ddp")
+SHARES = ("equal", "measured")
 
 
-def launch_command(launcher: str, processes: int, program: Sequence[str]) -> list[str]:
-    """Command that runs ``python PROGRAM`` in the given number of processes on this host.
+def launch_command(
+    launcher: str, processes: int, program: Sequence[str], nodes: int = 1, threads: int = 1
+) -> list[str]:
+    """Command that runs ``python PROGRAM`` in the given number of processes.
+
+    On one node horovodrun or torchrun starts them. Several nodes are those of the Slurm allocation in
+    which the command runs: srun starts the processes, without ssh.
 
     Parameters
     ----------
     launcher : str
         One of :data:`LAUNCHERS`.
     processes : int
-        How many.
+        How many, on all nodes together.
     program : sequence of str
         ``-m MODULE ARGUMENTS`` or ``SCRIPT ARGUMENTS``.
+    nodes : int
+        On how many nodes.
+    threads : int
+        Of each process, which gets as many cores (several nodes only).
 
     Raises
     ------
     UserError
-        For an unknown launcher, or ``single`` with several processes.
+        For an unknown launcher, ``single`` with several processes, or several nodes without srun or with fewer
+        processes than nodes.
     """
     python = sys.executable
+    if launcher not in LAUNCHERS:
+        raise UserError(f"unknown launcher {launcher!r}", f"known: {', '.join(LAUNCHERS)}")
     if launcher == "single":
-        if processes != 1:
-            raise UserError(f"launcher 'single' cannot start {processes} processes", "use horovod or ddp")
+        if (processes, nodes) != (1, 1):
+            raise UserError(
+                f"launcher 'single' cannot start {processes} processes on {nodes} node{'s' if nodes > 1 else ''}",
+                "use horovod or ddp",
+            )
         return [python, *program]
+    if nodes > 1:
+        return [*_srun(processes, nodes, threads), python, *program]
     if launcher == "horovod":
-        hosts = ["-np", str(processes), "-H", f"localhost:{processes}", "--gloo", "--cycle-time-ms", "0.1"]
+        hosts = ["-np", str(processes), "-H", f"localhost:{processes}", "--gloo"]
         return [python, "-m", "horovod.runner.launch", *hosts, python, *program]
-    if launcher == "ddp":
-        run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        return [python, *run, *program]
-    raise UserError(f"unknown launcher {launcher!r}", f"known: {', '.join(LAUNCHERS)}")
+    run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [python, *run, *program]
 
 
-def join_backend(launcher: str) -> Backend:
-    """The backend of this process, which the launcher has started."""
+def _srun(processes: int, nodes: int, threads: int) -> list[str]:
+    if processes < nodes:
+        raise UserError(f"{processes} processes cannot use {nodes} nodes", "raise processes or lower nodes")
+    if shutil.which("srun") is None:
+        raise UserError(f"nodes = {nodes} needs srun, which is not in PATH", "use one node, or run under Slurm")
+    sizes = [f"--nodes={nodes}", f"--ntasks={processes}", f"--cpus-per-task={threads}"]
+    # --overlap: where this runs in a step that holds all cores, another one would wait for it for ever.
+    # --mpi=none: the processes meet by TCP, whatever the cluster has set for MPI.
+    return ["srun", *sizes, "--distribution=block", "--overlap", "--mpi=none", "--kill-on-bad-exit=1", "--unbuffered"]
+
+
+def join_backend(launcher: str, exchange: Exchange | None = None, nodes: int = 1) -> Backend:
+    """The backend of this process, which the command of :func:`launch_command` has started.
+
+    Parameters
+    ----------
+    launcher : str
+        One of :data:`LAUNCHERS`.
+    exchange : Exchange or None
+        Compression and fusion of gradients; None: the defaults.
+    nodes : int
+        As it was launched.
+    """
+    exchange = exchange or Exchange()
+    place = find_place(os.environ) if nodes > 1 else None
     if launcher == "horovod":
         from voxnas.training.distributed.horovod import HorovodBackend
 
-        return HorovodBackend()
+        return HorovodBackend(exchange, place)
     if launcher == "ddp":
         from voxnas.training.distributed.ddp import DDPBackend
 
-        return DDPBackend()
+        if place is not None:
+            os.environ.update(place.torch_environment())
+        return DDPBackend(exchange)
     from voxnas.training.distributed.single import SingleBackend
 
     return SingleBackend()

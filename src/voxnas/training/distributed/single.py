@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from voxnas.nn.device import compute_device
-from voxnas.training.distributed.base import Backend, clip_and_step
+from voxnas.training.distributed.base import Backend
 
 
 class SingleBackend(Backend):
-    """One process, which is the whole group."""
+    """One process, which is the whole group and exchanges nothing."""
 
     rank = 0
     size = 1
@@ -25,11 +25,6 @@ class SingleBackend(Backend):
     def backward(self, loss: Tensor) -> None:
         """Compute the gradients of the loss."""
         loss.backward()
-
-    def step(self, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
-        """Clip, update the weights and forget the gradients."""
-        clip_and_step(optimizer, clip_norm)
-        optimizer.zero_grad()
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the values as they are."""

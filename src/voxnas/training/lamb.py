@@ -1,0 +1,74 @@
+"""LAMB: Adam whose step in each layer is in proportion to the norm of its weights (You et al. 2019).
+
+The paper is *Large Batch Optimization for Deep Learning: Training BERT in 76 minutes* (arXiv:1904.00962), algorithm 2,
+with phi the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class LAMB(torch.optim.Optimizer):
+    """Adam's direction, with a learning rate of its own for each layer.
+
+    With weights `w`, decay `b` and Adam's bias-corrected moments `m` and `v`, the direction is
+    ``r = m / (sqrt(v) + eps) + b w`` and a step ``w = w - lr (|w| / |r|) r``. Vectors (biases, scales of norms), and a
+    layer whose weights or direction are 0, have the factor 1 in place of ``|w| / |r|``.
+
+    Parameters
+    ----------
+    params : iterable
+        Parameters or groups of them.
+    lr : float
+        Learning rate: by which share of their norm the weights of a layer move.
+    betas : (float, float)
+        Decay of the moments.
+    eps : float
+        As in the formula.
+    weight_decay : float
+        As in the formula.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update all parameters that have a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, parameter.grad, group)
+        return loss
+
+    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state, (first, second) = self.state[parameter], group["betas"]
+        if "step" not in state:
+            state["step"] = torch.zeros(())
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        state["step"] += 1
+        steps = int(state["step"])
+        mean = state["exp_avg"].lerp_(gradient, 1 - first) / (1 - first**steps)
+        square = state["exp_avg_sq"].mul_(second).addcmul_(gradient, gradient, value=1 - second) / (1 - second**steps)
+        direction = mean / (square.sqrt() + group["eps"]) + group["weight_decay"] * parameter
+        trust = torch.ones((), device=parameter.device)
+        if parameter.ndim > 1:
+            weights, length = parameter.norm(), direction.norm()
+            trust = torch.where((weights > 0) & (length > 0), weights / length, trust)
+        parameter.sub_(direction * (group["lr"] * trust))

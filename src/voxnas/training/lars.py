@@ -1,0 +1,69 @@
+"""LARS: each layer's step is in proportion to the norm of its weights (You, Gitman and Ginsburg 2017).
+
+The paper is *Large Batch Training of Convolutional Networks* (arXiv:1708.03888), algorithm 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class LARS(torch.optim.Optimizer):
+    """Momentum SGD with a learning rate of its own for each layer.
+
+    With weights `w`, gradient `g`, decay `b` and momentum `m` a step is ``v = m v + lr l (g + b w)``, ``w = w - v``,
+    where the layer's rate is ``l = trust |w| / (|g| + b |w|)``. Vectors (biases, scales of norms) have ``l = 1``,
+    as in the large-batch trainings that followed; so has a layer whose weights or gradient are 0.
+
+    Parameters
+    ----------
+    params : iterable
+        Parameters or groups of them.
+    lr : float
+        Learning rate.
+    momentum, weight_decay : float
+        As in the formula.
+    trust : float
+        The paper's eta, 0.001 there. With 1 the learning rate says by which share of their norm the weights
+        move at first, which is the size of rates that other optimizers have.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        trust: float = 1e-3,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update all parameters that have a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, parameter.grad, group)
+        return loss
+
+    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        decay, state = group["weight_decay"], self.state[parameter]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(parameter)
+        rate = torch.ones((), device=parameter.device)
+        if parameter.ndim > 1:
+            weights, slope = parameter.norm(), gradient.norm()
+            ratio = group["trust"] * weights / (slope + decay * weights)
+            rate = torch.where((weights > 0) & (slope > 0), ratio, rate)
+        velocity = state["momentum"].mul_(group["momentum"])
+        velocity.add_((gradient + decay * parameter) * (group["lr"] * rate))
+        parameter.sub_(velocity)
