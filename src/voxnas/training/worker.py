@@ -130,6 +130,8 @@ def train_entry(
         }
         if backend.speeds:  # of each process, where they were measured
             facts["samples_per_second"] = [round(speed, 3) for speed in backend.speeds]
+        if backend.hosts:
+            facts["hosts"] = list(backend.hosts)
         _record(entry, network, targets, outcome, facts, keep_state)
         if earlier is not None and outcome.state != "INTERRUPTED":
             delete_state(earlier)  # only this very training would ever continue it, and it is in the store now

@@ -24,12 +24,15 @@ class Backend(ABC):
     ----------
     speeds : sequence of float
         Samples per second of each process, the same on all; empty: not measured, all are taken for equal.
+    hosts : sequence of str
+        The nodes of a Slurm step, where several were asked for.
     """
 
     rank: int
     size: int
     device: torch.device  # where this process computes
     speeds: Sequence[float] = ()
+    hosts: Sequence[str] = ()
 
     @abstractmethod
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:

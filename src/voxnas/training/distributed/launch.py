@@ -93,16 +93,21 @@ def join_backend(launcher: str, exchange: Exchange | None = None, nodes: int = 1
     """
     exchange = exchange or Exchange()
     place = find_place(os.environ) if nodes > 1 else None
+    backend: Backend
     if launcher == "horovod":
         from voxnas.training.distributed.horovod import HorovodBackend
 
-        return HorovodBackend(exchange, place)
-    if launcher == "ddp":
+        backend = HorovodBackend(exchange, place)
+    elif launcher == "ddp":
         from voxnas.training.distributed.ddp import DDPBackend
 
         if place is not None:
             os.environ.update(place.torch_environment())
-        return DDPBackend(exchange)
-    from voxnas.training.distributed.single import SingleBackend
+        backend = DDPBackend(exchange)
+    else:
+        from voxnas.training.distributed.single import SingleBackend
 
-    return SingleBackend()
+        backend = SingleBackend()
+    if place is not None:
+        backend.hosts = [host for host, _ in place.hosts]
+    return backend
