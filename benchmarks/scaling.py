@@ -1,0 +1,415 @@
+"""Weak and strong scaling of a training step, what communication takes of it, and what a model makes of 1,024 GPUs.
+
+The step is the training loop's, of the hippocampus study's plain U-Net (0.34 M parameters, patches of 40 x 56 x 40
+voxels, bfloat16 where the processor has it), one thread a process. One process alone, processes that know nothing of
+each other, Horovod and DDP take turns: all are started first, then stopped, and woken for a few steps each, so that
+a busy machine slows all alike. A process that is to be slow is stopped for half of the time within its turn.
+
+    python benchmarks/scaling.py --output results/published/scaling
+
+Targets: two Horovod processes reach at least 0.90 of two independent ones, and within 5 % of DDP; with one process at
+half speed shares by measured speed give at least 1.3 times the throughput of equal ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import torch
+from torch.amp import GradScaler
+
+from voxnas.complexity.communication import Link, efficiency, fit_link, hierarchical, ring, torus
+from voxnas.core.architecture import Recipe, UNet
+from voxnas.core.host import processor_name
+from voxnas.io.tables import write_table
+from voxnas.nn.build import build_network
+from voxnas.nn.precision import precision_name
+from voxnas.report.style import STYLE, identity, new_figure, save_figure
+from voxnas.training.distributed.balance import MEASURED, SKIPPED, Balance
+from voxnas.training.distributed.launch import join_backend, launch_command
+from voxnas.training.gradients import Gradients
+from voxnas.training.losses import LOSSES
+from voxnas.training.optimizers import CLIP_NORM, build_optimizer
+
+PATCH = [40, 56, 40]
+ARCHITECTURE = UNet(
+    in_channels=1,
+    out_channels=3,
+    widths=(16, 32, 64),
+    blocks=(2, 2, 2),
+    strides=((1, 1, 1), (2, 2, 2), (2, 2, 2)),
+    kernels=((3, 3, 3),) * 3,
+    decoder_blocks=(2, 2),
+)
+BATCH = 2  # samples of a process, weak scaling; of all, strong scaling
+SLOWED_BATCH = 6  # of two processes, one of them slow
+SIZES = [2**k for k in range(10, 25, 2)]  # bytes of the all-reduces
+REPEATS = 20
+PERIOD = 0.04  # seconds in which a slow process runs half of the time
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "HOROVOD_GLOO_TIMEOUT_SECONDS": "3600",  # a stopped group waits long
+}
+
+# What the projection takes for granted; published are the efficiencies alone, in the last two columns.
+INFINIBAND = Link(5e-6, 25e9)
+CLUSTERS = {
+    # name: bytes of the gradients, seconds of computing, processes per node, link within a node, link between nodes
+    "Horovod, ResNet-101, P100, 25 Gbit/s Ethernet": (4 * 44.5e6, 0.50, 4, Link(10e-6, 10e9), Link(30e-6, 3.1e9)),
+    "224 seconds, ResNet-50 in 16 bits, V100, 2 x 100 Gbit/s InfiniBand": (
+        2 * 25.6e6,
+        0.040,
+        4,
+        Link(5e-6, 40e9),
+        INFINIBAND,
+    ),
+    "DDP, ResNet-50, V100, 100 Gbit/s InfiniBand": (4 * 25.6e6, 0.085, 8, Link(5e-6, 40e9), Link(5e-6, 12.5e9)),
+    "hippocampus U-Net, 10 ms a step, 2 x 100 Gbit/s InfiniBand": (
+        4 * 339_603,
+        0.010,
+        4,
+        Link(5e-6, 40e9),
+        INFINIBAND,
+    ),
+}
+PUBLISHED = {
+    "Horovod, ResNet-101, P100, 25 Gbit/s Ethernet": (512, 0.90),  # Sergeev and Del Balso 2018
+    "224 seconds, ResNet-50 in 16 bits, V100, 2 x 100 Gbit/s InfiniBand": (1088, 0.9162),  # Mikami et al. 2018
+    "DDP, ResNet-50, V100, 100 Gbit/s InfiniBand": (256, math.nan),  # Li et al. 2020: "near-linear", no single number
+}
+BACKWARD = 2 / 3  # of a step
+
+
+def work(launcher: str, folder: Path, batch: int, measured: bool) -> None:
+    """Take training steps until the file ``stop`` appears, as one process of a launcher; note when each was done."""
+    torch.set_num_threads(1)
+    backend = join_backend(launcher)
+    torch.manual_seed(0)
+    network = build_network(ARCHITECTURE).to(backend.device)
+    model, optimizer = backend.prepare(network, build_optimizer(network, Recipe()))
+    scaler = GradScaler(backend.device.type, enabled=False)
+    compute = Gradients(model, backend, scaler, LOSSES["dice_ce"], "auto")
+    balance = Balance(backend, network) if measured else None
+    images, labels = torch.randn(batch, 1, *PATCH), torch.randint(0, 3, (batch, *PATCH))
+    (folder / f"pid-{backend.rank}").write_text(str(os.getpid()))
+    with open(folder / f"steps-{backend.rank}", "w", buffering=1) as steps:
+        over = False
+        while not over:
+            if balance is not None:
+                balance.begin()
+            mine = len(backend.share(range(batch)))
+            loss = compute(images[: mine or 1], labels[: mine or 1], mine / batch)
+            backend.step(optimizer, CLIP_NORM, scaler)
+            news = torch.tensor([loss.item(), float((folder / "stop").exists())], dtype=torch.float64)
+            if balance is not None and balance.end(max(mine, 1)):
+                (folder / "speeds").write_text(" ".join(map(str, backend.speeds)))
+            over = bool(backend.sum(news)[1] > 0)
+            steps.write(f"{time.monotonic()}\n")
+    backend.close()
+
+
+def reduce(launcher: str, output: Path) -> None:
+    """Time sums over all processes of tensors of many sizes."""
+    torch.set_num_threads(1)
+    backend = join_backend(launcher)
+    rows = []
+    for size in SIZES:
+        values, times = torch.ones(size // 4, device=backend.device), []
+        for _ in range(REPEATS + 3):
+            begun = time.perf_counter()
+            backend.sum(values)
+            times.append(time.perf_counter() - begun)
+        rows.append((launcher, backend.size, size, statistics.median(times[3:])))
+    if backend.rank == 0:
+        write_table(output, pd.DataFrame(rows, columns=["backend", "processes", "bytes", "seconds"]))
+    backend.close()
+
+
+class Group:
+    """Processes that take their turn together.
+
+    Parameters
+    ----------
+    folder : path
+        Of its own, for its notes.
+    launcher : str
+        ``independent`` starts processes that know nothing of each other.
+    processes, batch : int
+        The batch is that of all processes, of each for independent ones.
+    slow, measured : bool
+        Whether the last process runs half of the time, and whether shares follow the speeds.
+    """
+
+    def __init__(
+        self, folder: Path, launcher: str, processes: int, batch: int, slow: bool = False, measured: bool = False
+    ) -> None:
+        self.launcher, self.processes, self.batch, self.slow = launcher, processes, batch, slow
+        alone = launcher == "independent"
+        self.folders = [folder / str(i) for i in range(processes if alone else 1)]
+        self.started = []
+        for place in self.folders:
+            place.mkdir(parents=True)
+            kind, count = ("single", 1) if alone else (launcher, processes)
+            program = [__file__, "--work", kind, str(place), str(batch), str(int(measured))]
+            command = launch_command(kind, count, program)
+            with open(place / "log", "w") as log:
+                self.started.append(subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log))
+        self.pids: list[int] = []
+        self.turns: list[tuple[float, float]] = []
+        wanted = processes // len(self.folders)
+        while not all(len(list(f.glob("pid-*"))) == wanted for f in self.folders):
+            self._pause(0.1)
+        self.pids = [int((f / f"pid-{i}").read_text()) for f in self.folders for i in range(wanted)]
+        self.wake(SKIPPED + MEASURED + 1)
+        self.turns.clear()
+
+    def wake(self, steps: int) -> None:
+        """Let the processes run until each has done so many steps; they are stopped before and after."""
+        self._signal(signal.SIGCONT)
+        begun, before = time.monotonic(), [len(times) for times in self._times()]
+        while any(len(times) < n + steps for times, n in zip(self._times(), before, strict=True)):
+            if self.slow:
+                os.kill(self.pids[-1], signal.SIGSTOP)
+                self._pause(PERIOD / 2)
+                os.kill(self.pids[-1], signal.SIGCONT)
+                self._pause(PERIOD / 2)
+            else:
+                self._pause(0.05)
+        self.turns.append((begun, time.monotonic()))
+        self._signal(signal.SIGSTOP)
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+        if any(p.poll() is not None for p in self.started):
+            raise RuntimeError("\n".join((folder / "log").read_text() for folder in self.folders))
+
+    def _times(self) -> list[list[float]]:
+        """When the steps of each independent process, or of the group, were done."""
+        notes = [(folder / "steps-0").read_text().split("\n")[:-1] for folder in self.folders]
+        return [[float(line) for line in lines] for lines in notes]
+
+    def _signal(self, number: int) -> None:
+        for pid in self.pids:
+            os.kill(pid, number)
+
+    def rates(self) -> list[float]:
+        """Samples a second of all processes together in each turn, without the step that was cut by its beginning."""
+        found = [0.0] * len(self.turns)
+        for times in self._times():
+            for i, (first, last) in enumerate(self.turns):
+                done = [t for t in times if first < t < last][1:]
+                found[i] += self.batch * (len(done) - 1) / (done[-1] - done[0])
+        return found
+
+    def end(self) -> None:
+        """Let the processes end by themselves."""
+        for folder in self.folders:
+            (folder / "stop").touch()
+        self._signal(signal.SIGCONT)
+        for process in self.started:
+            process.wait(timeout=120)
+
+
+def take_turns(groups: dict[str, Group], rounds: int, steps: int) -> dict[str, list[float]]:
+    """Rates of each group in each round."""
+    for _ in range(rounds):
+        for group in groups.values():
+            group.wake(steps)
+    rates = {name: group.rates() for name, group in groups.items()}
+    for group in groups.values():
+        group.end()
+    return rates
+
+
+def ratio(rates: dict[str, list[float]], first: str, second: str) -> float:
+    """Median over the rounds of one group's rate by another's."""
+    return statistics.median(a / b for a, b in zip(rates[first], rates[second], strict=True))
+
+
+def measure_steps(folder: Path, processes: int, rounds: int, steps: int) -> pd.DataFrame:
+    """Weak and strong scaling with so many processes."""
+    n = processes
+    plans = {
+        "one process": ("independent", 1, BATCH),
+        "independent": ("independent", n, BATCH),
+        "Horovod, weak": ("horovod", n, BATCH * n),
+        "DDP, weak": ("ddp", n, BATCH * n),
+        "Horovod, strong": ("horovod", n, BATCH),
+        "DDP, strong": ("ddp", n, BATCH),
+    }
+    groups = {name: Group(folder / f"{n}-{i}", *plan) for i, (name, plan) in enumerate(plans.items())}
+    rates = take_turns(groups, rounds, steps)
+    rows = []
+    for name, group in groups.items():
+        twin = name.replace("Horovod", "DDP")
+        beside = ratio(rates, name, "independent")
+        rows.append(
+            {
+                "group": name,
+                "processes": group.processes,
+                "global_batch": group.batch * len(group.folders),
+                "samples_per_second": round(statistics.median(rates[name]), 2),
+                "of_independent": round(beside, 3),
+                "of_one_process": round(ratio(rates, name, "one process"), 3),
+                "of_ddp": round(ratio(rates, name, twin), 3) if twin != name else math.nan,
+                "communication_share": round(max(0.0, 1 - beside), 3) if "weak" in name else math.nan,
+                "rounds": rounds,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def measure_slowed(folder: Path, rounds: int, steps: int) -> pd.DataFrame:
+    """Two processes, one at half speed, with equal shares and with shares by measured speed."""
+    rows = []
+    for launcher in ("horovod", "ddp"):
+        groups = {
+            shares: Group(folder / f"{launcher}-{shares}", launcher, 2, SLOWED_BATCH, True, shares == "measured")
+            for shares in ("equal", "measured")
+        }
+        rates = take_turns(groups, rounds, steps)
+        speeds = (groups["measured"].folders[0] / "speeds").read_text().split()
+        for shares in groups:
+            rows.append(
+                {
+                    "backend": launcher,
+                    "shares": shares,
+                    "samples_per_second": round(statistics.median(rates[shares]), 2),
+                    "of_equal": round(ratio(rates, shares, "equal"), 3),
+                    "speeds": ", ".join(f"{float(s):.2f}" for s in speeds) if shares == "measured" else "",
+                    "rounds": rounds,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def measure_sums(folder: Path, processes: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Times of all-reduces, and the link that explains each backend's."""
+    tables, links = [], []
+    for launcher in ("horovod", "ddp"):
+        output = folder / f"{launcher}.tsv"
+        command = launch_command(launcher, processes, [__file__, "--reduce", launcher, str(output)])
+        subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, timeout=300)
+        table = pd.read_csv(output, sep="\t")
+        link = fit_link(table["processes"].tolist(), table["bytes"].tolist(), table["seconds"].tolist())
+        table["model_seconds"] = [ring(p, n, link) for p, n in zip(table["processes"], table["bytes"], strict=True)]
+        tables.append(table)
+        links.append({"backend": launcher, "latency_us": link.latency * 1e6, "bandwidth_mb_s": link.bandwidth / 1e6})
+    return pd.concat(tables).round(7), pd.DataFrame(links).round(1)
+
+
+def project() -> pd.DataFrame:
+    """Efficiency by the model from 2 to 1,088 GPUs, for the assumptions above."""
+    rows = []
+    for name, (size, compute, per_node, inside, between) in CLUSTERS.items():
+        gpus, published = PUBLISHED.get(name, (0, math.nan))
+        for p in sorted({*(2**k for k in range(1, 11)), *([gpus] if gpus else [])}):
+            nodes, local = max(1, p // per_node), min(p, per_node)
+            ways = {
+                "ring": ring(p, size, between if nodes > 1 else inside),
+                "hierarchical": hierarchical(nodes, local, size, inside, between),
+                # Rows are nodes; the processes of a node share its way out, as in the hierarchy.
+                "torus": _torus(p, per_node, size, inside, between),
+            }
+            for way, seconds in ways.items():
+                rows.append(
+                    {
+                        "case": name,
+                        "gpus": p,
+                        "all_reduce": way,
+                        "communication_ms": round(seconds * 1e3, 3),
+                        "efficiency_hidden": round(efficiency(compute, seconds, BACKWARD), 4),
+                        "efficiency_in_the_open": round(efficiency(compute, seconds, 0.0), 4),
+                        "published": published if p == gpus else math.nan,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _torus(processes: int, per_node: int, size: float, inside: Link, between: Link) -> float:
+    """A grid as square as the number of processes allows, each of whose rows is several nodes long."""
+    if processes <= per_node:
+        return ring(processes, size, inside)
+    columns = next(c for c in range(math.isqrt(processes), 0, -1) if processes % c == 0)
+    # Each process has its part of the node's way out in the columns; a row crosses it once per node.
+    own = Link(between.latency, between.bandwidth / per_node)
+    return torus(columns, processes // columns, size, between, own)
+
+
+def draw(table: pd.DataFrame, folder: Path) -> None:
+    """Efficiency against GPUs, a panel for each case, with the published value."""
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure(10, 6.4)
+        for panel, (name, rows) in zip(figure.subplots(2, 2).flat, table.groupby("case", sort=False), strict=True):
+            for i, (way, line) in enumerate(rows.groupby("all_reduce", sort=False)):
+                colour, marker = identity(i)
+                panel.fill_between(
+                    line["gpus"], line["efficiency_in_the_open"], line["efficiency_hidden"], color=colour, alpha=0.15
+                )
+                panel.plot(line["gpus"], line["efficiency_in_the_open"], color=colour, marker=marker, ms=4, label=way)
+            known = rows.dropna(subset="published")
+            panel.plot(known["gpus"], known["published"], "*", color="black", ms=12, label="published", zorder=5)
+            panel.set(xscale="log", ylim=(0, 1.05), xlabel="GPUs", ylabel="efficiency")
+            panel.set_title(name.replace(", 2 x", ",\n2 x"), fontsize=8.5)
+            panel.set_xticks([2, 8, 32, 128, 512, 1024], ["2", "8", "32", "128", "512", "1024"])
+            panel.minorticks_off()
+        panel.legend(fontsize=8)
+        save_figure(folder, "projection", figure, table)
+
+
+def main() -> None:
+    """Measure, print and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    most = 2 ** int(math.log2(max(os.cpu_count() or 2, 2)))
+    counts = [2**k for k in range(1, int(math.log2(most)) + 1)]
+    parser.add_argument("--processes", type=int, nargs="+", default=counts, help="numbers of processes")
+    parser.add_argument("--rounds", type=int, default=20, help="turns of each group")
+    parser.add_argument("--steps", type=int, default=7, help="steps of a turn, the first of which does not count")
+    parser.add_argument("--only", choices=("steps", "slowed", "sums", "projection"), help="one part alone")
+    parser.add_argument("--output", type=Path, help="folder for the tables and the figure")
+    parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--reduce", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.work:
+        launcher, folder, batch, measured = arguments.work
+        return work(launcher, Path(folder), int(batch), measured == "1")
+    if arguments.reduce:
+        return reduce(arguments.reduce[0], Path(arguments.reduce[1]))
+    load = os.getloadavg()[0]
+    print(f"{processor_name()}, {os.cpu_count()} cores, {precision_name('auto')}, load before: {load:.1f}")
+    tables: dict[str, pd.DataFrame] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder, only = Path(name), arguments.only
+        if only in (None, "steps"):
+            parts = [measure_steps(folder, n, arguments.rounds, arguments.steps) for n in arguments.processes]
+            tables["steps"] = pd.concat(parts)
+        if only in (None, "slowed"):
+            tables["slowed"] = measure_slowed(folder, max(arguments.rounds // 2, 1), arguments.steps)
+        if only in (None, "sums"):
+            tables["all_reduce"], tables["links"] = measure_sums(folder, 2)
+        if only in (None, "projection"):
+            tables["projection"] = project()
+    for name, table in tables.items():
+        print(f"\n{name}\n" + table.to_string(index=False, max_rows=60))
+        if arguments.output:
+            if name == "projection":
+                draw(table, arguments.output)
+            else:
+                write_table(arguments.output / f"{name}.tsv", table)
+    return None
+
+
+if __name__ == "__main__":
+    main()
