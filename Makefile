@@ -9,8 +9,9 @@ ENV := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 LOCK := pyproject.toml envs/requirements.txt envs/horovod.txt envs/install.sh envs/build_horovod.sh envs/g++17
 export PATH := $(BIN):$(PATH)
+export PARTITION GPU_PARTITION ACCOUNT
 
-.PHONY: help env run run-fmri test check bench clean
+.PHONY: help env run run-fmri profiles test test-slurm check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -34,8 +35,14 @@ run: $(ENV)  ## run a study; without STUDY=FILE the default one, on the embedded
 run-fmri: $(ENV)  ## run the study of generated fMRI, from raw BOLD to the report
 	$(MAKE) run STUDY=config/studies/phantom-fmri.yaml
 
+profiles:  ## put the profiles for Slurm where Snakemake looks; PARTITION, GPU_PARTITION and ACCOUNT name yours
+	@workflow/profiles/install.sh
+
 test: $(DEV)  ## run the tests; those on real data need VOXNAS_TEST_DATA
 	OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --maxprocesses 4 --dist worksteal
+
+test-slurm: $(DEV)  ## start a Slurm on this machine, run a study through it, break things; as root, with tests/slurm/install.sh
+	VOXNAS_TEST_SLURM=1 OMP_NUM_THREADS=1 python -m pytest tests/slurm
 
 check: $(DEV)  ## check style, types, layers and the workflow
 	@failed=; \

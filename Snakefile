@@ -16,6 +16,7 @@ if Path("config/config.yaml").exists():
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
+include: "workflow/rules/cluster.smk"
 include: "workflow/rules/specs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/bold.smk"
@@ -30,7 +31,11 @@ localrules:
     all,
     spec,
     propose,
+    search,
+    select,
     network,
+    train,
+    package,
 
 
 rule all:

@@ -17,6 +17,8 @@ rule profile:
     conda:
         ENVIRONMENT
     threads: all_cores
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
     shell:
         "python -m voxnas --log {log} profile --study results/{wildcards.study} --key {wildcards.key}"
         " --output {output}"
@@ -37,6 +39,7 @@ rule evaluate:
         ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         seeds=lambda w: settings_of(w).training.seeds,
     shell:
@@ -85,6 +88,7 @@ rule predict_folds:
         ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         seeds=lambda w: settings_of(w).training.seeds,
     shell:

@@ -114,8 +114,8 @@ def spec(stage):
 
 
 def all_cores(wildcards):
-    """Threads of a job that measures times and must not share the machine."""
-    return workflow.cores or 1
+    """Threads of a job that measures times: here it gets all, so that nothing runs beside it; elsewhere it takes one."""
+    return workflow.resource_settings.cores or 1
 
 
 # Conda users: snakemake --software-deployment-method conda.

@@ -29,6 +29,9 @@ rule index_shard:
         "results/{study}/logs/index/{shard}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         data=data_folder,
         shards=lambda w: settings_of(w).preprocess.shards,
@@ -84,6 +87,7 @@ rule spatial:
         ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 240 * attempt,
     params:
         shards=lambda w: settings_of(w).preprocess.shards,
     shell:
@@ -103,6 +107,9 @@ rule plan:
         "results/{study}/logs/plan.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         spatial=spatial_option,
     shell:
@@ -123,6 +130,7 @@ rule preprocess:
         ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         shards=lambda w: settings_of(w).preprocess.shards,
     shell:
@@ -143,6 +151,7 @@ rule preprocess_runs:
         ENVIRONMENT
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         shards=lambda w: settings_of(w).preprocess.shards,
         spatial=spatial_option,

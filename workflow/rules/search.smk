@@ -19,6 +19,8 @@ rule calibrate:
     conda:
         ENVIRONMENT
     threads: all_cores
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
     shell:
         "python -m voxnas --log {log} calibrate --spec {input.spec} --search {input.search} --plan {input.plan}"
         " --output {output}"
@@ -58,6 +60,7 @@ rule step:
     threads: lambda w: settings_of(w).training.threads
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
         launcher="single",
         processes=1,
         nodes=1,

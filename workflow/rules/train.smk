@@ -56,6 +56,7 @@ rule finalist:
     threads: lambda w: settings_of(w).training.threads
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 120 * attempt,
         launcher="single",
         processes=1,
         nodes=1,

@@ -1,8 +1,8 @@
 """``voxnas resume``: go on with a study whose Snakemake was killed.
 
-Refuses while a Snakemake runs in this folder, ends the jobs that outlived the killed one (a
-training saves its state), removes its lock, and runs Snakemake again. Run it in the folder in
-which Snakemake was started.
+Refuses while a Snakemake runs in this folder, ends the jobs that outlived the killed one, here and in
+Slurm's queue (a training saves its state), removes its lock, and runs Snakemake again with the same
+profile. Run it in the folder in which Snakemake was started.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "study", metavar="STUDY", help="study file (config/studies/NAME.yaml) or name of the study; 'phantom': default"
     )
-    parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="arguments for Snakemake; default: --cores all")
+    parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="arguments for Snakemake; default: as before")
+    parser.add_argument("--ended", action="store_true", help="the Snakemake of another machine is known to be over")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,17 +29,26 @@ def run(arguments: argparse.Namespace) -> int:
     import sys
 
     from voxnas.cli.main import RULES
-    from voxnas.search import restart
+    from voxnas.core.owner import read_owner
+    from voxnas.search import restart, restart_slurm
 
     folder = Path.cwd()
     config, name = restart.find_study(folder, arguments.study)
     study = folder / "results" / name
+    owner = read_owner(folder)
     restart.check_no_snakemake(folder)
+    if restart.is_locked(folder):
+        restart_slurm.check_owner_ended(owner, arguments.ended)
+    jobs = restart_slurm.find_jobs(folder, owner)
+    if jobs:
+        print(f"cancelling {len(jobs)} Slurm jobs of the killed run: {', '.join(job.id for job in jobs)}", flush=True)
+        restart_slurm.end_jobs(folder, owner)
     orphans = restart.find_orphans(folder, study, RULES)
     if orphans:
         print(f"ending {len(orphans)} jobs that outlived Snakemake: {', '.join(str(p.pid) for p in orphans)}")
         restart.end(orphans)
-    command = restart.snakemake_command(sys.executable, config, study, arguments.snakemake)
+    profiles = owner.profile if owner is not None and owner.study == name else ()
+    command = restart.snakemake_command(sys.executable, config, study, arguments.snakemake, profiles)
     if restart.is_locked(folder):
         print("removing the lock that Snakemake left")
         subprocess.run([*command, "--unlock"], check=True)

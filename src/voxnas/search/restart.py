@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import StudySettings, parse_settings
 from voxnas.core.settings_files import read_study_file
+from voxnas.io import slurm
 from voxnas.io.records import read_json
 from voxnas.training.store import lease_holders
 
@@ -107,21 +108,26 @@ def find_orphans(folder: Path, study: Path, verbs: Collection[str]) -> list[psut
     Raises
     ------
     UserError
-        If another host trains for this study; its processes cannot be ended from here.
+        If another host trains for this study; its processes cannot be ended from here. In a Slurm job that is over
+        nobody does; those that the workflow submitted are ended before
+        (:func:`voxnas.search.restart_slurm.end_jobs`).
     """
     study = study.resolve()
-    held, hosts = lease_holders(StudyPaths(study).store)
-    if hosts:
-        raise UserError(
-            f"{', '.join(hosts)} is training for this study", "end its job there; a dead one frees its lease in minutes"
-        )
+    holders = lease_holders(StudyPaths(study).store)
+    for host, job in holders.hosts.items():
+        if not job:
+            raise UserError(
+                f"{host} is training for this study", "end its job there; a dead one frees its lease in minutes"
+            )
+        if not slurm.has_ended(job):
+            raise UserError(f"job {job} on {host} is training for this study", f"scancel {job}")
     found = {}
     for process, name, arguments, where in _others():
         values = [a.partition("=")[2] if a.startswith("--") else a for a in arguments]
         in_study = any((where / v).resolve().is_relative_to(study) for v in values if v)
         is_rule = name == "voxnas" and _verb(arguments) in verbs and in_study
         is_job = name == "snakemake" and _is_job(arguments) and where == folder.resolve()
-        if is_rule or is_job or process.pid in held:
+        if is_rule or is_job or process.pid in holders.processes:
             found[process.pid] = process
     return [found[pid] for pid in sorted(found)]
 
@@ -195,7 +201,9 @@ def find_study(folder: Path, text: str) -> tuple[Path | None, str]:
     return file, parse_settings(raw, str(file)).study
 
 
-def snakemake_command(python: str, config: Path | None, study: Path, extra: list[str]) -> list[str]:
+def snakemake_command(
+    python: str, config: Path | None, study: Path, extra: list[str], profiles: Sequence[str] = ()
+) -> list[str]:
     """Build the command that runs a study again.
 
     Parameters
@@ -208,11 +216,15 @@ def snakemake_command(python: str, config: Path | None, study: Path, extra: list
         Folder of the study. Its ``spec/index.json`` remembers the data folder, which is passed on
         where `extra` does not name one.
     extra : list of str
-        The user's arguments for Snakemake; ``--cores all`` is added where they name no number.
+        The user's arguments for Snakemake.
+    profiles : sequence of str
+        Profiles of the killed run, which are used where the user's arguments name neither a profile nor a number of
+        cores or jobs; without one, ``--cores all``.
     """
     arguments = list(extra)
     if not any(re.match(r"(-c|-j|--cores|--jobs)(=|\d|$)|--(workflow-)?profile", a) for a in arguments):
-        arguments += ["--cores", "all"]
+        again = [word for profile in profiles for word in ("--profile", profile)]
+        arguments += again or ["--cores", "all"]
     index = StudyPaths(study).spec("index")
     data_root = read_json(index).get("data_root", "") if index.exists() else ""
     if data_root and not any(a.startswith("data_root=") for a in arguments):

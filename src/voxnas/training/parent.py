@@ -22,6 +22,7 @@ from voxnas.core.host import processor_name
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import TrainingJob
 from voxnas.data.digest import data_digest
+from voxnas.io import slurm
 from voxnas.io.records import read_json, write_json
 from voxnas.training.distributed.exchange import Exchange
 from voxnas.training.distributed.launch import launch_command
@@ -29,6 +30,8 @@ from voxnas.training.store import BEAT_SECONDS, Entry, store_digest
 
 GRACE_SECONDS = 60.0
 STALL_SECONDS = 900.0
+# A worker that is killed so often is killed for what it does, most likely for want of memory.
+KILLS = 3
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,18 @@ class WorkerCrashed(Exception):
 
 
 class WorkerKilled(Exception):
-    """A worker was killed from outside, most likely for want of memory."""
+    """A worker ran out of memory, or was killed from outside again and again, most likely for that."""
+
+
+class _KilledOnce(Exception):
+    """A worker was killed from outside."""
 
 
 def train(paths: StudyPaths, job: TrainingJob, launch: Launch, log: Callable[[str], None]) -> tuple[Entry, bool]:
     """Train a job, or find it in the store.
+
+    A worker that is killed is started again and goes on from its last state. A job of Slurm's that is
+    interrupted by its deadline or SIGUSR1 is put back into the queue.
 
     Returns
     -------
@@ -122,8 +132,17 @@ def train(paths: StudyPaths, job: TrainingJob, launch: Launch, log: Callable[[st
                 log(f"the weights in {entry.folder} do not have their recorded digest; training again")
                 entry.outcome.unlink()
             write_json(entry.job, job)
-            _run_workers(paths, entry, launch, deadline, received, spec["training"]["threads"])
-            return entry, False
+            for kill in range(1, KILLS + 1):
+                try:
+                    _run_workers(paths, entry, launch, deadline, received, spec["training"]["threads"])
+                    return entry, False
+                except _KilledOnce:
+                    log(f"a training process was killed ({kill} of {KILLS} times); going on from the last state")
+            raise WorkerKilled("killed, probably out of memory")
+    except Interrupted:
+        if signal.SIGTERM not in received and signal.SIGINT not in received and slurm.requeue_own_job():
+            log("the job is back in the queue")
+        raise
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
@@ -171,7 +190,7 @@ def _run_workers(
     # Under a launcher a killed process shows only by what the others say, or by nobody saying anything.
     group = launch.launcher != "single"
     if end["how"] == "lost" or (end["how"] == "killed" and (group or status == -signal.SIGKILL)):
-        raise WorkerKilled("killed, probably out of memory")
+        raise _KilledOnce
     raise WorkerCrashed(f"the training process ended with status {status}")
 
 

@@ -15,14 +15,18 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from voxnas.core.canonical import digest
+from voxnas.core.host import boot_id, process_identity
 from voxnas.core.trial import TrainingJob
+from voxnas.io import slurm
 from voxnas.io.records import read_json, write_json
 
 POLL_SECONDS = 0.5
+SLOW_POLL_SECONDS = 5.0
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0
 
@@ -84,7 +88,7 @@ class Entry:
         """Hold the right to train this entry.
 
         A lease whose processes are all dead is taken over; one of another host when it has not
-        beaten for two minutes. A live one is waited for.
+        beaten for two minutes, or for half a minute and its Slurm job is over. A live one is waited for.
 
         Parameters
         ----------
@@ -99,7 +103,7 @@ class Entry:
             False if the wait was given up.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        told = False
+        told, pause = False, POLL_SECONDS
         while not self._take():
             if not told:
                 log(f"waiting for the process that trains {self.name}: {self._lease.read_text().strip()}")
@@ -107,7 +111,8 @@ class Entry:
             if give_up():
                 yield False
                 return
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(pause * 1.2, SLOW_POLL_SECONDS)
         try:
             yield True
         finally:
@@ -116,58 +121,79 @@ class Entry:
     def _take(self) -> bool:
         with open(self.folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if self._lease.exists() and _alive(self._lease):
+            record = _read_lease(self._lease)
+            if record is not None and _alive(self._lease, record):
                 return False
             self.extend()
             return True
 
     def extend(self, child: int | None = None) -> None:
         """Write the lease: this process, and the child that trains, which may outlive it."""
-        processes = [_identity(pid) for pid in (os.getpid(), child) if pid is not None]
-        write_json(self._lease, {"host": socket.gethostname(), "boot": _boot_id(), "processes": processes})
+        processes = [process_identity(pid) for pid in (os.getpid(), child) if pid is not None]
+        job, restarts = slurm.own_job() or ("", 0)
+        where = {"host": socket.gethostname(), "boot": boot_id(), "slurm_job": job, "slurm_restarts": restarts}
+        write_json(self._lease, {**where, "processes": processes})
 
     def beat(self) -> None:
         """Tell other hosts that the lease is alive."""
         os.utime(self._lease)
 
 
-def lease_holders(store: Path) -> tuple[list[int], list[str]]:
-    """Who holds a lease in a store: ids of living processes of this host, and other hosts that beat."""
-    processes, hosts = set(), set()
+@dataclass(frozen=True)
+class Holders:
+    """Who holds leases in a store.
+
+    Parameters
+    ----------
+    processes : list of int
+        Ids of living processes of this host.
+    hosts : dict
+        Other hosts whose lease beats, each with the Slurm job that it is in (empty for none).
+    """
+
+    processes: list[int]
+    hosts: dict[str, str]
+
+
+def lease_holders(store: Path) -> Holders:
+    """Find who holds a living lease in a store."""
+    processes, hosts = set(), {}
     for lease in sorted(store.glob("*/lease.json")):
-        if not _alive(lease):
+        record = _read_lease(lease)
+        if record is None or not _alive(lease, record):
             continue
-        record = read_json(lease)
         if record["host"] == socket.gethostname():
-            processes |= {p["pid"] for p in record["processes"] if _identity(p["pid"]) == p}
+            processes |= {p["pid"] for p in record["processes"] if process_identity(p["pid"]) == p}
         else:
-            hosts.add(record["host"])
-    return sorted(processes), sorted(hosts)
+            hosts[record["host"]] = record.get("slurm_job", "")
+    return Holders(sorted(processes), hosts)
 
 
-def _alive(lease: Path) -> bool:
-    record = read_json(lease)
-    if record["host"] != socket.gethostname():
-        return time.time() - lease.stat().st_mtime < STALE_SECONDS
-    same_boot = record["boot"] == _boot_id()
-    return same_boot and any(_identity(process["pid"]) == process for process in record["processes"])
+def _read_lease(lease: Path) -> dict[str, Any] | None:
+    """The record of a lease; None if its holder has given it back meanwhile."""
+    return read_json(lease) if lease.exists() else None
 
 
-def _identity(pid: int) -> dict[str, Any]:
-    """A process as its id and start time in clock ticks; 0 for a dead one, so that it equals no lease."""
+def _alive(lease: Path, record: dict[str, Any]) -> bool:
+    if record["host"] == socket.gethostname() and record["boot"] == boot_id():
+        return any(process_identity(process["pid"]) == process for process in record["processes"])
+    if record["host"] == socket.gethostname():
+        return False
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        # A zombie has ended; only its parent has not noticed.
-        return {"pid": pid, "start": 0 if fields[0] == "Z" else int(fields[19])}
-    except OSError:
-        return {"pid": pid, "start": 0}
+        silent = time.time() - lease.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    if silent < 3 * BEAT_SECONDS or silent > STALE_SECONDS:
+        return silent < STALE_SECONDS
+    # Three beats are missing. Where Slurm knows that the job is over, or has started it again, nobody waits longer.
+    job = record.get("slurm_job", "")
+    return not (job and (_started_again(job, record["slurm_restarts"]) or slurm.has_ended(job)))
 
 
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
+def _started_again(job: str, restarts: int) -> bool:
+    """Whether this process is in a later start of a job."""
+    own = slurm.own_job()
+    return own is not None and own[0] == job and own[1] > restarts
 
 
 def _sha256(path: Path) -> str:

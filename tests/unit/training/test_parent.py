@@ -130,10 +130,35 @@ def test_a_killed_parent_leaves_no_orphan_and_its_lease_is_taken_over(study, new
     assert status == 75 and "resuming at" in log
 
 
-def test_a_killed_worker_is_a_failed_trial(study, new_job):
+def worker_of(paths, other_than=()):
+    """Id of the process that trains."""
+
+    def found():
+        folder = running(paths)
+        processes = json.loads((folder / "lease.json").read_text())["processes"] if folder else []
+        return next((p["pid"] for p in processes[1:] if p["pid"] not in other_than), None)
+
+    wait_for(found)
+    return found()
+
+
+def test_a_killed_worker_goes_on(study, new_job):
     process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
-    wait_for(lambda: running(study))
-    os.kill(json.loads((running(study) / "lease.json").read_text())["processes"][1]["pid"], signal.SIGKILL)
+    worker = worker_of(study)
+    os.kill(worker, signal.SIGKILL)
+    worker_of(study, other_than=[worker])
+    process.send_signal(signal.SIGUSR1)
+    status, log = finish(process)
+    assert status == 75 and "killed (1 of 3 times)" in log
+    assert not (study.step("random", 0) / "result.json").exists()
+
+
+def test_a_worker_that_is_killed_again_and_again_is_a_failed_trial(study, new_job):
+    process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
+    killed = []
+    for _ in range(3):
+        killed.append(worker_of(study, other_than=killed))
+        os.kill(killed[-1], signal.SIGKILL)
     assert finish(process)[0] == 0
     result = result_of(study)
     assert (result.state, result.score) == ("FAILED", None)
