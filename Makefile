@@ -41,8 +41,8 @@ profiles:  ## put the profiles for Slurm where Snakemake looks; PARTITION, GPU_P
 test: $(DEV)  ## run the tests; those on real data need VOXNAS_TEST_DATA
 	OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --maxprocesses 4 --dist worksteal
 
-test-slurm: $(DEV)  ## start a Slurm on this machine, run a study through it, break things; as root, with tests/slurm/install.sh
-	VOXNAS_TEST_SLURM=1 OMP_NUM_THREADS=1 python -m pytest tests/slurm
+test-slurm: $(DEV)  ## start a Slurm, run a study through it and break things; root, tests/slurm/install.sh
+	VOXNAS_TEST_SLURM=1 OMP_NUM_THREADS=1 python -m pytest tests/slurm -m "not slow"
 
 check: $(DEV)  ## check style, types, layers and the workflow
 	@failed=; \

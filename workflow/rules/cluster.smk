@@ -15,4 +15,5 @@ onstart:
         executor = workflow.executor_plugin.name
         write_owner(Path.cwd(), STUDY.study, executor)
         if executor == "slurm":
-            os.environ["PATH"] = f"{SOURCE / 'workflow' / 'slurm'}:{os.environ['PATH']}"
+            path = os.environ.get("PATH", os.defpath)
+            os.environ.update(PATH=f"{SOURCE / 'workflow' / 'slurm'}:{path}")

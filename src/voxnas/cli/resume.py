@@ -23,8 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ended", action="store_true", help="the Snakemake of another machine is known to be over")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Clear what is left of the killed run, then run Snakemake. Returns its exit status."""
+def run(arguments: argparse.Namespace) -> None:
+    """Clear what is left of the killed run, then become Snakemake."""
+    import os
     import subprocess
     import sys
 
@@ -52,4 +53,5 @@ def run(arguments: argparse.Namespace) -> int:
     if restart.is_locked(folder):
         print("removing the lock that Snakemake left")
         subprocess.run([*command, "--unlock"], check=True)
-    return subprocess.run(command).returncode
+    sys.stdout.flush()
+    os.execv(command[0], command)  # so that whoever ends this ends Snakemake

@@ -58,7 +58,7 @@ def profiles_of(arguments: list[str]) -> tuple[str, ...]:
     ('slurm', 'mine')
     """
     found = []
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
         if argument == "--profile":
             found.append(following)
         elif argument.startswith("--profile="):

@@ -81,11 +81,12 @@ def test_orphans_are_the_studys_own_jobs_and_nothing_else(tmp_path, start):
     assert {p.pid for p in found} == {p.pid for p in mine}
 
 
-def lease(study, pid, host=None, started=None):
+def lease(study, pid, host=None, started=None, job=""):
     if started is None:
         started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     record = {"host": host or os.uname().nodename, "boot": boot, "processes": [{"pid": pid, "start": started}]}
+    record |= {"slurm_job": job, "slurm_restarts": 0}
     write_json(study / "store" / f"{pid}" / "lease.json", record)
 
 
@@ -106,6 +107,13 @@ def test_a_process_that_took_over_the_number_of_a_dead_one_is_not(tmp_path, star
 def test_a_lease_of_another_host_is_refused(tmp_path):
     lease(tmp_path / "results" / "a", 7, host="node17", started=1)
     with pytest.raises(UserError, match="node17 is training for this study"):
+        restart.find_orphans(tmp_path, tmp_path / "results" / "a", VERBS)
+
+
+def test_a_lease_of_a_job_that_slurm_does_not_know_to_be_over_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    lease(tmp_path / "results" / "a", 7, host="node17", started=1, job="21")
+    with pytest.raises(UserError, match=r"job 21 on node17 is training for this study\. scancel 21"):
         restart.find_orphans(tmp_path, tmp_path / "results" / "a", VERBS)
 
 
@@ -156,6 +164,15 @@ def test_command(tmp_path):
     assert command(study, "--jobs=3") == ["--rerun-incomplete", "--jobs=3"]
     assert command(study, "--profile", "slurm") == ["--rerun-incomplete", "--profile", "slurm"]
     assert command(study, config="a.yaml")[:3] == ["--configfile", "a.yaml", "--rerun-incomplete"]
+
+
+def test_command_has_the_profile_of_the_killed_run_unless_told_otherwise(tmp_path):
+    def build(*extra):
+        return restart.snakemake_command("python", None, tmp_path, list(extra), ["slurm", "mine"])[3:]
+
+    assert build() == ["--rerun-incomplete", "--profile", "slurm", "--profile", "mine"]
+    assert build("--cores", "2") == ["--rerun-incomplete", "--cores", "2"]
+    assert build("--profile", "local", "train") == ["--rerun-incomplete", "--profile", "local", "train"]
 
 
 def test_command_remembers_the_data_folder(tmp_path):

@@ -86,3 +86,26 @@ def test_leases_of_other_boots_and_hosts(tmp_path, change, age, held):
     os.utime(path, (time.time() - age,) * 2)
     with entry.lease(lambda: True, lambda line: None) as found:
         assert found is held
+
+
+@pytest.mark.parametrize(
+    ("own", "age", "held"),
+    [
+        (("7", "1"), 40, True),  # this job, started again on another node
+        (("7", "1"), 5, False),  # it still beats
+        (("7", "0"), 40, False),  # the same start: another part of this job trains it
+        (("8", "0"), 40, False),
+        (("", ""), 40, False),
+    ],
+)
+def test_the_lease_of_an_earlier_start_of_this_job(tmp_path, monkeypatch, own, age, held):
+    entry, path = Entry(tmp_path / "e"), tmp_path / "e" / "lease.json"
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm to be asked
+    with entry.lease(lambda: True, print):
+        record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "host": "elsewhere", "slurm_job": "7", "slurm_restarts": 0}))
+    os.utime(path, (time.time() - age,) * 2)
+    monkeypatch.setenv("SLURM_JOB_ID", own[0])
+    monkeypatch.setenv("SLURM_RESTART_COUNT", own[1])
+    with entry.lease(lambda: True, lambda line: None) as found:
+        assert found is held
