@@ -61,11 +61,12 @@ rule finalist:
         processes=1,
         nodes=1,
         training="",
+        tensorboard=lambda w: int(settings_of(w).training.tensorboard),
     shell:
         "python -m voxnas --log {log} train --study results/{wildcards.study} --network {input.network}"
         " --seed {wildcards.seed} --output {output.result}"
         " --launcher {resources.launcher} --processes {resources.processes}"
-        " --nodes {resources.nodes} {resources.training}"
+        " --nodes {resources.nodes} --tensorboard {resources.tensorboard} {resources.training}"
 
 
 rule train:

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fusion-mb", type=float, help="MiB of gradients that travel together")
     parser.add_argument("--cycle-ms", type=float, default=Exchange.cycle_ms, help="Horovod's cycle time")
     parser.add_argument("--deadline", type=float, help="save and leave with status 75 after so many seconds")
+    parser.add_argument("--tensorboard", type=int, choices=(0, 1), default=0, help="1: write TensorBoard's event files")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="time between two saved states")
 
 
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from voxnas.core.trial import Network, Proposal, Result
     from voxnas.io.records import read_record
     from voxnas.training.jobs import compose_result, network_job, proposal_job
+    from voxnas.training.observe import end_events, events_folder, named
     from voxnas.training.parent import Interrupted, Launch, WorkerCrashed, WorkerKilled, train
 
     def log(line: str) -> None:
@@ -57,10 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
         if proposal.architecture is None:
             _write(arguments, Result(state="SKIPPED", reason="nothing to do"), None, False)
             return 0
+        what: Proposal | Network = proposal
         job = proposal_job(paths, proposal)
         keep_state = proposal.resumable
     else:
-        job = network_job(paths, read_record(arguments.network, Network), arguments.seed)
+        network = read_record(arguments.network, Network)
+        what = named(paths, network)
+        job = network_job(paths, network, arguments.seed)
+    events = events_folder(paths, what, arguments.seed) if arguments.tensorboard else None
     launch = Launch(
         arguments.launcher,
         arguments.processes,
@@ -72,7 +78,14 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.shares,
         arguments.fusion_mb,
         arguments.cycle_ms,
+        events,
     )
+
+    def write(result: Result, entry: Entry | None, reused: bool) -> None:
+        if events is not None:
+            end_events(events, what, result, entry, reused)
+        _write(arguments, result, entry, reused)
+
     try:
         entry, reused = train(paths, job, launch, log)
     except Interrupted:
@@ -84,14 +97,13 @@ def run(arguments: argparse.Namespace) -> int:
         log(f"voxnas train: {error}")
         if arguments.network:
             return 1
-        result = compose_result(paths, job, {"state": "FAILED", "reason": str(error)}, "")
-        _write(arguments, result, None, False)
+        write(compose_result(paths, job, {"state": "FAILED", "reason": str(error)}, ""), None, False)
         return 0
     result = compose_result(paths, job, entry.finished() or {}, entry.name)
     if arguments.network and result.state == "FAILED":
         log(f"voxnas train: {result.reason}")
         return 1
-    _write(arguments, result, entry, reused)
+    write(result, entry, reused)
     return 0
 
 

@@ -317,6 +317,11 @@ class TrainingSettings(Settings):
     foreground: Annotated[float, Field(ge=0, le=1)] = Field(
         0.33, description="Share of the patches that are centred on a labelled voxel (segmentation)."
     )
+    tensorboard: bool = Field(
+        False,
+        description="Write event files to results/<study>/tensorboard, live; no result depends on it, so that turning "
+        "it on trains nothing again.",
+    )
 
 
 class BenchmarkSettings(Settings):

@@ -29,9 +29,13 @@ STEP_VERSIONS = {
 }
 
 
+# Of the settings of trainings, those that no single training depends on.
+NOT_OF_ONE: Any = {"budget": True, "seeds": True, "tensorboard": True, "large_batch": {"threshold"}}
+
+
 def _training(settings: TrainingSettings) -> dict[str, Any]:
     """What a single training depends on; what is off is no part of it."""
-    training = settings.model_dump(mode="json", exclude={"budget": True, "seeds": True, "large_batch": {"threshold"}})
+    training = settings.model_dump(mode="json", exclude=NOT_OF_ONE)
     if settings.compression == "none":
         del training["compression"]
     if settings.batch_size < settings.large_batch.threshold:

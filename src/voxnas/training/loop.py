@@ -69,6 +69,8 @@ class Surroundings:
         Give processes of unequal speed unequal shares.
     log : callable
         Takes one line for people.
+    observe : callable
+        Told after each step how far the training is, the loss of the step's batch and the learning rate.
     """
 
     owner: str
@@ -80,6 +82,7 @@ class Surroundings:
     micro_batch: int = 0
     measure: bool = False
     log: Callable[[str], None] = lambda line: None
+    observe: Callable[[Progress, float, float], None] = lambda progress, loss, rate: None
 
 
 def fit(
@@ -165,6 +168,7 @@ def fit(
             _enter(progress, score, metrics, rate)
             around.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
             logged = time.monotonic()
+        around.observe(progress, batch_loss, rate)
         over = _is_over(progress, goals, patience)
         now = time.monotonic()
         if now - logged > LOG_SECONDS:

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from voxnas import __version__
@@ -58,6 +59,8 @@ class Launch:
         MiB of gradients that travel together; None: as the backend has it.
     cycle_ms : float
         Time between two looks of Horovod's for gradients that are ready.
+    events : path or None
+        Folder for TensorBoard's event files.
     """
 
     launcher: str = "single"
@@ -70,6 +73,7 @@ class Launch:
     shares: str = "equal"
     fusion_mb: float | None = None
     cycle_ms: float = Exchange.cycle_ms
+    events: Path | None = None
 
 
 class Interrupted(Exception):
@@ -168,6 +172,7 @@ def _run_workers(
     program += ["--cycle-ms", str(launch.cycle_ms)]
     program += ["--fusion-mb", str(launch.fusion_mb)] if launch.fusion_mb is not None else []
     program += ["--keep-state"] if launch.keep_state else []
+    program += ["--events", str(launch.events)] if launch.events else []
     command = launch_command(launch.launcher, launch.processes, program, launch.nodes, threads)
     count = str(threads)
     environment = {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONUNBUFFERED": "1"}

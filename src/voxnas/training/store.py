@@ -66,6 +66,7 @@ class Entry:
         self.stop = folder / "stop"
         self.ended = folder / "ended.json"
         self.heartbeat = folder / "heartbeat"
+        self.progress = folder / "progress.json"
         self._lease = folder / "lease.json"
 
     def finished(self) -> dict[str, Any] | None:

@@ -36,6 +36,7 @@ from voxnas.training.distributed.launch import LAUNCHERS, SHARES, join_backend
 from voxnas.training.linear import fit_linear
 from voxnas.training.loop import Outcome, Surroundings, fit
 from voxnas.training.metrics import Validation
+from voxnas.training.observe import Observer
 from voxnas.training.order import Sampler
 from voxnas.training.runs import RunSampler
 from voxnas.training.sampler import PatchSampler
@@ -55,6 +56,7 @@ def train_entry(
     keep_state: bool,
     micro_batch: int = 0,
     measure: bool = False,
+    events: Path | None = None,
 ) -> Outcome:
     """Train what an entry's job says.
 
@@ -74,6 +76,8 @@ def train_entry(
         Keep the final state, for a training that continues this one.
     micro_batch, measure
         As of :class:`voxnas.training.loop.Surroundings`.
+    events : path or None
+        Folder for TensorBoard's event files.
     """
     paths = StudyPaths(study)
     check_study(paths)
@@ -109,6 +113,7 @@ def train_entry(
             if data.timed
             else PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
         )
+        observer = Observer(entry, job, events) if backend.rank == 0 else None
         around = Surroundings(
             owner=entry.name,
             folder=entry.folder,
@@ -119,9 +124,12 @@ def train_entry(
             micro_batch=micro_batch,
             measure=measure,
             log=_log if backend.rank == 0 else lambda line: None,
+            observe=observer or (lambda progress, loss, rate: None),
         )
         around.log(f"training on {device_name(backend.device)}")
         outcome = fit(network, job, training, sampler, validate, backend, around)
+        if observer is not None:
+            observer.close()
     if backend.rank == 0:
         device = device_of(network)
         facts: dict[str, Any] = {
@@ -156,6 +164,7 @@ def _record(
         save_weights(entry.weights, network.state_dict(), targets.metadata())
     found = asdict(outcome)
     entry.finish({name: found[name] for name in ("state", "reason", "score", "metrics", "samples")})
+    entry.progress.unlink(missing_ok=True)
     if not keep_state:
         delete_state(entry.folder)
     _log(f"{outcome.state.lower()} at {outcome.samples} samples, score {outcome.score}. {outcome.reason}")
@@ -205,6 +214,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--fusion-mb", type=float)
     parser.add_argument("--cycle-ms", type=float, default=Exchange.cycle_ms)
     parser.add_argument("--shares", choices=SHARES, default="equal")
+    parser.add_argument("--events", type=Path)
     arguments = parser.parse_args(argv)
     entry = Entry(arguments.entry)
     try:
@@ -221,6 +231,7 @@ def main(argv: list[str] | None = None) -> int:
             arguments.keep_state,
             arguments.micro_batch,
             arguments.shares == "measured",
+            arguments.events,
         )
         backend.close()
         return 0

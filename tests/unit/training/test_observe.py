@@ -1,0 +1,113 @@
+"""What a training tells while it runs: its progress, and curves that TensorBoard shows."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+
+from voxnas.core.trial import Network, Proposal
+from voxnas.io.records import write_json
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def proposal(paths, job, samples):
+    fields = {"search": "random", "step": 0, "trial": "t0", "origin": "random", "samples": samples}
+    fields |= {"architecture": job.architecture, "recipe": job.recipe, "config": {"width": 4, "norm": "instance"}}
+    file = paths.step("random", 0) / "proposal.json"
+    write_json(file, Proposal(**fields))
+    return ["--proposal", str(file), "--output", str(file.with_name("result.json"))]
+
+
+def start(paths, *arguments):
+    command = [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), *arguments]
+    return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    text = process.communicate(timeout=90)[1]
+    return process.returncode, text
+
+
+def run_of(paths, *names):
+    accumulator = EventAccumulator(str(paths.root.joinpath("tensorboard", *names)))
+    accumulator.Reload()
+    return accumulator
+
+
+def steps(run, tag):
+    return [event.step for event in run.Scalars(tag)]
+
+
+def test_progress_is_told_while_it_runs_and_gone_at_the_end(study, new_job):
+    process = start(study, *proposal(study, new_job(), 100_000))
+    end = time.monotonic() + 60
+    while not (told := list(study.store.glob("*/progress.json"))):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
+    record = json.loads(told[0].read_text())
+    assert 0 < record["samples"] < 100_000 and record["loss"] > 0
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 75
+    assert finish(start(study, *proposal(study, new_job(), 8)))[0] == 0
+    finished = [p.parent for p in study.store.glob("*/outcome.json")]
+    assert len(finished) == 1 and not (finished[0] / "progress.json").exists()
+
+
+def test_no_event_files_without_the_setting(study, new_job):
+    assert finish(start(study, *proposal(study, new_job(), 8)))[0] == 0
+    assert not (study.root / "tensorboard").exists()
+
+
+def test_an_interrupted_training_has_one_curve(study, new_job):
+    arguments = [*proposal(study, new_job(), 40), "--tensorboard", "1"]
+    status, log = finish(start(study, *arguments, "--deadline", "0"))
+    assert status == 75 and "state saved at 2 samples" in log
+    status, log = finish(start(study, *arguments))
+    assert status == 0 and "resuming at 2 samples" in log
+    run = run_of(study, "random", "0")
+    assert steps(run, "training/loss") == list(range(2, 41, 2))
+    assert steps(run, "validation/score") == [20, 40]
+    lines = (study.step("random", 0) / "curve.tsv").read_text().splitlines()
+    score = float(lines[-1].split("\t")[lines[0].split("\t").index("val_score")])
+    assert abs(run.Scalars("validation/score")[-1].value - score) < 1e-6
+    assert abs(run.Scalars("final/score")[-1].value - score) < 1e-6
+    content = run.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    begun = metadata.parse_session_start_info_plugin_data(content).hparams
+    assert (begun["search"].string_value, begun["width"].number_value, begun["samples"].number_value) == (
+        "random",
+        4.0,
+        40.0,
+    )
+
+
+def test_one_from_the_store_gets_its_curve_once(study, new_job):
+    arguments = proposal(study, new_job(), 8)
+    assert finish(start(study, *arguments))[0] == 0
+    for _ in range(2):
+        assert finish(start(study, *arguments, "--tensorboard", "1"))[0] == 0
+        assert steps(run_of(study, "random", "0"), "validation/score") == [4, 8]
+    assert len(list((study.root / "tensorboard").rglob("*tfevents*"))) == 1
+
+
+def test_a_finalist_is_called_by_its_name_and_results_do_not_depend_on_it(study, new_job, tmp_path):
+    job = new_job()
+    network = Network(key="0" * 12, name="n", source="", architecture=job.architecture, recipe=job.recipe, samples=8)
+    write_json(tmp_path / "network.json", network)
+    named = network.model_copy(update={"name": "bayesian-1", "source": "bayesian"})
+    write_json(study.finalists, {"networks": [named.plain()]})
+    for seed, extra in ((0, []), (1, ["--tensorboard", "1"])):
+        output = tmp_path / f"seed-{seed}" / "result.json"
+        arguments = ["--network", str(tmp_path / "network.json"), "--seed", str(seed), "--output", str(output)]
+        assert finish(start(study, *arguments, *extra))[0] == 0
+        before = output.read_bytes()
+        finish(start(study, *arguments, "--tensorboard", "1"))  # from the store: the setting is no part of its digest
+        assert output.read_bytes() == before
+    assert len(list(study.store.iterdir())) == 2
+    assert sorted(p.name for p in (study.root / "tensorboard" / "bayesian-1").iterdir()) == ["seed-0", "seed-1"]
+    assert steps(run_of(study, "bayesian-1", "seed-1"), "validation/score") == [4, 8]
