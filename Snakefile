@@ -27,6 +27,11 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/paper.smk"
 
 
+# For `voxnas watch`; no job reads it.
+onstart:
+    write_settings()
+
+
 localrules:
     all,
     spec,

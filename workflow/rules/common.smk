@@ -11,9 +11,9 @@ shell.prefix(f"export PYTHONPATH={SOURCE}/src:${{{{PYTHONPATH:-}}}}; ")
 
 from snakemake.exceptions import WorkflowError
 
-from voxnas.core.baselines import BASELINES, baselines_for
 from voxnas.core.canonical import canonical_json
 from voxnas.core.errors import UserError
+from voxnas.core.outline import direct_baselines, has_spatial_steps, searches_of
 from voxnas.core.settings import StudySettings, needs_calibration, parse_settings
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
 
@@ -55,31 +55,15 @@ wildcard_constraints:
     key="[0-9a-f]{12}",
 
 
+def write_settings():
+    """The settings of the latest run, with what the command line changed."""
+    from voxnas.io.records import write_json
+
+    write_json(f"results/{STUDY.study}/study.json", STUDY)
+
+
 def settings_of(wildcards):
     return study_settings(wildcards.study)
-
-
-def baseline_names(settings):
-    names = settings.baselines.names
-    if names != ("auto",):
-        return names
-    seen = (settings.clips.views, settings.clips.unit) if settings.timed else ()
-    return [name for name in baselines_for(settings.task, *seen) if BASELINES[name].scaled]
-
-
-def searches_of(settings):
-    """Steps of each search of a study: the methods, and the recipes of each baseline that has several."""
-    searches = dict.fromkeys(settings.search.methods, settings.search.steps)
-    direct = direct_baselines(settings)
-    for name in baseline_names(settings):
-        if name not in direct:
-            searches[f"baseline-{name}"] = settings.baselines.steps
-    return searches
-
-
-def direct_baselines(settings):
-    """Baselines that are trained with their own recipe alone."""
-    return [name for name in baseline_names(settings) if BASELINES[name].fitted or not settings.baselines.steps]
 
 
 def search_space(settings):

@@ -55,12 +55,6 @@ def arrays(wildcards):
     ]
 
 
-def has_spatial_steps(settings):
-    """Whether there are raw runs that have to be brought to one space."""
-    raw = settings.data.layout != "timeseries" and not settings.data.images
-    return settings.timed and raw and bool(settings.bold.spatial)
-
-
 def spatial_folders(wildcards):
     settings = settings_of(wildcards)
     shards = range(settings.preprocess.shards) if has_spatial_steps(settings) else []

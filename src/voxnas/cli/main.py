@@ -21,6 +21,7 @@ from voxnas.core.errors import USER_ERROR, UserError
 PEOPLE = {
     "validate": "check a data set: every scan, and what is wrong with it",
     "predict": "apply a model to new scans",
+    "watch": "show what a study does: what runs, what is best, what failed, what is left",
     "resume": "go on with a study whose Snakemake was killed",
     "collect": "one table of all studies",
     "settings": "check a study file, or regenerate config.yaml, the schema and the key table",

@@ -16,6 +16,7 @@ class StudyPaths:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+        self.settings = self.root / "study.json"
         self.index = self.root / "index"
         self.scans = self.index / "scans.tsv"
         self.excluded = self.index / "excluded.tsv"

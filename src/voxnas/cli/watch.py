@@ -1,0 +1,67 @@
+"""``voxnas watch``: what a study does, shown in a terminal.
+
+Reads the study's files and nothing else, and writes none, so it may run on any host that sees them. Ends when the study
+is finished, or on Ctrl-C; without a terminal it prints one picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from voxnas.core.errors import UserError
+
+EXAMPLE = "example: voxnas watch hippocampus"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.epilog = EXAMPLE
+    parser.add_argument(
+        "study", metavar="STUDY", help="name of the study, its file (config/studies/NAME.yaml) or its folder"
+    )
+    parser.add_argument("--once", action="store_true", help="print one picture and end")
+    parser.add_argument("--every", type=_seconds, default=3.0, metavar="SECONDS", help="how often to look; default 3")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.2 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.2 and 3600")
+    return value
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Show the study."""
+    from rich.console import Console
+
+    from voxnas.report.progress import Watcher
+    from voxnas.report.terminal import show_live, show_once
+
+    watcher = Watcher(find_folder(Path.cwd(), arguments.study))
+    console = Console(highlight=False)
+    if arguments.once or not console.is_terminal:
+        show_once(watcher, console)
+    else:
+        show_live(watcher, console, arguments.every)
+
+
+def find_folder(folder: Path, text: str) -> Path:
+    """The folder of the study that the user calls so.
+
+    Raises
+    ------
+    UserError
+        If there is no such study, or it has not begun.
+    """
+    for root in (folder / "results" / text, Path(text)):
+        if root.is_dir() and any((root / name).exists() for name in ("study.json", "spec", "index", "search")):
+            return root if root == Path(text) else Path("results") / text
+    from voxnas.search.restart import find_study
+
+    file, name = find_study(folder, text)
+    root = folder / "results" / name
+    if not root.is_dir():
+        run_it = f"snakemake --configfile {file} --cores 2" if file else "snakemake --cores 2"
+        raise UserError(f"study {name!r} has not begun ({root} does not exist)", f"begin it: {run_it}")
+    return root
