@@ -11,11 +11,11 @@ LOCK := pyproject.toml envs/requirements.txt envs/horovod.txt envs/install.sh en
 export PATH := $(BIN):$(PATH)
 export PARTITION GPU_PARTITION ACCOUNT
 
-.PHONY: help env run run-fmri profiles test test-slurm check bench clean
+.PHONY: help env run run-fmri profiles test test-slurm test-container check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "variables: STUDY=$(STUDY) CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV)"
 
 env: $(DEV)  ## install the environment and the developers' tools into .venv
@@ -43,6 +43,9 @@ test: $(DEV)  ## run the tests; those on real data need VOXNAS_TEST_DATA
 
 test-slurm: $(DEV)  ## start a Slurm, run a study through it and break things; root, tests/slurm/install.sh
 	VOXNAS_TEST_SLURM=1 OMP_NUM_THREADS=1 python -m pytest tests/slurm -m "not slow"
+
+test-container: $(DEV)  ## build the container image's tree in a bare Debian and use it; as root, with debootstrap, ten minutes
+	tests/containers/build.sh
 
 check: $(DEV)  ## check style, types, layers and the workflow
 	@failed=; \

@@ -102,5 +102,23 @@ def all_cores(wildcards):
     return workflow.resource_settings.cores or 1
 
 
+def image():
+    """The image of all jobs; that there is none is told before any job runs."""
+    name = STUDY.container or str(SOURCE / "envs" / "voxnas.sif")
+    methods = {method.name for method in workflow.deployment_settings.deployment_method}
+    if "APPTAINER" in methods and "://" not in name and not Path(name).exists():
+        print(
+            f"voxnas: container = {name!r} does not exist. Build it in the project's folder: apptainer build "
+            "envs/voxnas.sif envs/apptainer.def, or name another by --config container=IMAGE",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    return name
+
+
+# Container users: snakemake --software-deployment-method apptainer.
+container: image()
+
+
 # Conda users: snakemake --software-deployment-method conda.
 ENVIRONMENT = str(SOURCE / "envs" / "voxnas.yaml")

@@ -375,6 +375,11 @@ class StudySettings(Settings):
     training: TrainingSettings = Field(TrainingSettings(), description="Training.")
     benchmark: BenchmarkSettings = Field(BenchmarkSettings(), description="Benchmark.")
     report: ReportSettings = Field(ReportSettings(), description="Report.")
+    container: str = Field(
+        "",
+        description="Image in which jobs run with `--software-deployment-method apptainer`: a file or folder, or an "
+        "address such as `docker://...`; empty: envs/voxnas.sif of the project. It belongs to no result.",
+    )
     paper: tuple[str, ...] = Field(
         ("phantom", "hippocampus", "efficiency", "efficiency-class"),
         description="`snakemake paper`: the studies (config/studies/<name>.yaml) that are published.",

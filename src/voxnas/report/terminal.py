@@ -135,7 +135,7 @@ def _running(trainings: list[Running]) -> RenderableType:
             (
                 training.what,
                 f"{training.host}:{training.pid}",
-                f"{training.samples:,}/{training.goal:,}",
+                f"{training.samples:,}/{training.goal:,}" if training.samples else "begins",
                 "" if training.score is None else f"{training.score:.4f}",
                 "" if left is None else duration(left),
                 _sign(training),

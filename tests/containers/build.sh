@@ -1,0 +1,96 @@
+#!/bin/sh
+# Build and use the image of envs/apptainer.def where no container engine runs:  tests/containers/build.sh [FOLDER]
+#
+# As root: debootstrap makes a bare Debian tree in FOLDER (3 GB; without one a temporary folder, which is removed), the
+# recipe's files are copied, its %post and %test run in there, then as an ordinary user two processes of Horovod and the
+# smallest study. At last a Snakemake outside runs jobs in it by --software-deployment-method apptainer, with
+# tests/containers/apptainer in the place of the engine; SNAKEMAKE names that Snakemake, or it is looked for on PATH.
+#
+# pip's settings are handed in (PIP_INDEX_URL, PIP_FIND_LINKS, PIP_CERT, ...; what they name on this machine is mounted).
+# MIRROR and SUITE choose the Debian: http://deb.debian.org/debian bookworm.
+set -eu
+cd "$(dirname "$0")/../.."
+project=$PWD recipe=$PWD/envs/apptainer.def
+if [ "${VOXNAS_MOUNTS:-}" != private ]; then
+    [ "$(id -u)" = 0 ] || { echo "tests/containers/build.sh must run as root: debootstrap, mount and chroot" >&2; exit 2; }
+    command -v debootstrap >/dev/null || { echo "debootstrap is missing: apt-get install debootstrap" >&2; exit 2; }
+    # Mounts of its own, which end with it, however it ends.
+    VOXNAS_MOUNTS=private exec unshare --mount --propagation private "$0" "$@"
+fi
+
+begun=$(date +%s)
+say() { echo "container [$(($(date +%s) - begun)) s]: $1"; }
+section() { awk -v name="%$1" '/^%/ { on = ($1 == name); next } on && NF' "$recipe"; }
+enter() { chroot "$@"; }
+
+if [ $# -gt 0 ]; then
+    mkdir -p "$1" && tree=$(cd "$1" && pwd)/tree
+else
+    folder=$(mktemp -d) && tree=$folder/tree
+    trap 'umount -R "$tree/dev" "$tree/proc" 2>/dev/null; rm -rf --one-file-system "$folder"' EXIT
+    trap 'exit 130' INT TERM
+fi
+
+say "debootstrap"
+debootstrap --variant=minbase "${SUITE:-bookworm}" "$tree" "${MIRROR:-http://deb.debian.org/debian}" >/dev/null
+cp /etc/resolv.conf "$tree/etc/resolv.conf"
+mount -t proc proc "$tree/proc"
+mount --rbind /dev "$tree/dev"
+
+# What an engine would hand in: nothing of this machine but pip's settings.
+settings=
+[ -n "${PIP_FIND_LINKS:-}${PIP_INDEX_URL:-}" ] || settings="PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
+for variable in $(env | sed -n 's/^\(PIP_[A-Z_]*\)=.*/\1/p'); do
+    eval "value=\$$variable"
+    if [ -e "$value" ]; then
+        mkdir -p "$tree/host$(dirname "$value")"
+        [ -d "$value" ] && mkdir -p "$tree/host$value" || : >"$tree/host$value"
+        mount --bind "$value" "$tree/host$value"
+        value=/host$value
+    fi
+    settings="$settings $variable=$value"
+done
+clean="env -i PATH=/opt/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8"
+
+say "the recipe's files and %post"
+section files | while read -r from to; do
+    mkdir -p "$(dirname "$tree$to")"
+    cp -R "$project/$from" "$tree$to"
+done
+find "$tree/opt/voxnas" -name __pycache__ -prune -exec rm -rf {} +
+post=$(section post | sed 's/PIP_EXTRA_INDEX_URL={{ TORCH_INDEX }}//')
+# shellcheck disable=SC2086 # lists of words
+enter "$tree" $clean $settings sh -euc "$post"
+
+say "%test"
+# shellcheck disable=SC2086
+enter "$tree" $clean sh -euc "$(section test)"
+
+say "two processes of Horovod, as an ordinary user"
+mkdir -p "$tree/work" && chown 1000:1000 "$tree/work"
+user="--userspec=1000:1000 $tree env -i PATH=/opt/venv/bin:/usr/bin:/bin HOME=/work LANG=C.UTF-8 OMP_NUM_THREADS=1"
+# shellcheck disable=SC2086
+enter $user horovodrun -np 2 -H localhost:2 --gloo python -c '
+import horovod.torch as hvd, torch
+hvd.init()
+total = hvd.allreduce(torch.tensor([1.0 + hvd.rank()]), op=hvd.Sum)
+assert hvd.size() == 2 and total.item() == 3.0
+print("rank", hvd.rank(), "sum", total.item())'
+
+say "the smallest study"
+# shellcheck disable=SC2086
+enter $user sh -euc 'cd /work && snakemake --snakefile /opt/voxnas/Snakefile \
+    --configfile /opt/voxnas/config/test/tiny.yaml --cores 2 --quiet rules && voxnas watch tiny'
+[ -s "$tree/work/results/tiny/report.html" ]
+
+say "jobs of a Snakemake outside"
+outside=$(mktemp -d)
+(
+    cd "$outside"
+    PATH=$project/tests/containers:$PATH "${SNAKEMAKE:-snakemake}" --snakefile "$project/Snakefile" \
+        --configfile "$project/config/test/tiny.yaml" --config container="$tree" --cores 2 --quiet rules \
+        --software-deployment-method apptainer --until preprocess
+    [ -s results/tiny/preprocess/shards/1.json ]
+)
+rm -rf "$outside"
+say "done, $(du -sh --one-file-system "$tree" | cut -f1)"
