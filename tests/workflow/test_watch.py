@@ -246,7 +246,7 @@ def test_without_a_record_of_the_settings(watcher: Watcher, capsys: pytest.Captu
 def test_a_picture_without_a_terminal(study_copy: Path) -> None:
     command = [sys.executable, "-m", "voxnas", "watch", "tiny"]
     environment = {**os.environ, "COLUMNS": "80"}
-    done = subprocess.run(command, cwd=study_copy, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=study_copy, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and not done.stderr
     assert "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
@@ -261,7 +261,7 @@ def watch_in_a_terminal(folder: Path, act: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "voxnas", "watch", "tiny", "--every", "0.3"]
     process = subprocess.Popen(command, cwd=folder, env=environment, stdin=child, stdout=child, stderr=child)
     os.close(child)
-    text, acted, deadline = b"", False, time.monotonic() + 60
+    text, acted, deadline = b"", False, time.monotonic() + 300
     while time.monotonic() < deadline:
         if select.select([parent], [], [], 0.2)[0]:
             try:
@@ -275,7 +275,7 @@ def watch_in_a_terminal(folder: Path, act: str) -> tuple[int, str]:
             else:
                 shutil.move(folder / "page", folder / "results" / "tiny" / "report.html")
     os.close(parent)
-    return process.wait(timeout=10), text.decode(errors="replace")
+    return process.wait(timeout=60), text.decode(errors="replace")
 
 
 @pytest.mark.parametrize("act", ["interrupt", "finish"])
