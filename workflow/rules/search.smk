@@ -9,6 +9,7 @@
 
 rule calibrate:
     input:
+        arrays,
         plan="results/{study}/preprocess/plan.json",
         spec=spec("calibrate"),
         search=calibration_space,
@@ -22,8 +23,8 @@ rule calibrate:
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
     shell:
-        "python -m voxnas --log {log} calibrate --spec {input.spec} --search {input.search} --plan {input.plan}"
-        " --output {output}"
+        "python -m voxnas --log {log} calibrate --study results/{wildcards.study} --spec {input.spec}"
+        " --search {input.search} --plan {input.plan} --output {output}"
 
 
 rule propose:

@@ -115,7 +115,7 @@ def measure_calibration(
         errors[what] = {"median": float(np.median(error)), "largest": float(error.max())}
     first = next(iter(chosen.values()))
     return {
-        "schema_version": 3,
+        "schema_version": 4,
         "batch_size": batch,
         "table": table,
         "model": models,

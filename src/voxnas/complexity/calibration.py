@@ -49,6 +49,13 @@ def predict_train_seconds(calibration: Mapping[str, Any], architecture: AnyArchi
     return _predict(calibration, architecture, patch, "train_seconds")
 
 
+def predict_sample_seconds(
+    calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]
+) -> float:
+    """CPU seconds of a training for each sample: :func:`predict_train_seconds`, and what reading it takes."""
+    return predict_train_seconds(calibration, architecture, patch) + calibration["reading"].get(architecture.view, 0.0)
+
+
 def predict_latency_ms(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]) -> float:
     """Wall time, in ms, of a forward pass of one sample (see :func:`predict_train_seconds`)."""
     return _predict(calibration, architecture, patch, "latency_ms")
@@ -67,7 +74,7 @@ def samples_of(
     architecture: AnyArchitecture,
     patch: Sequence[int],
 ) -> int:
-    """Training samples that a budget buys: whole batches of the calibration, at least one.
+    """Training samples that a budget buys, with their reading: whole batches of the calibration, at least one.
 
     Parameters
     ----------
@@ -91,5 +98,5 @@ def samples_of(
             "run the stage calibrate, or give the budget in samples",
         )
     batch = calibration["batch_size"]
-    steps = budget["amount"] / (batch * predict_train_seconds(calibration, architecture, patch))
+    steps = budget["amount"] / (batch * predict_sample_seconds(calibration, architecture, patch))
     return batch * max(1, int(steps))

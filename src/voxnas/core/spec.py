@@ -17,7 +17,7 @@ STEP_VERSIONS = {
     "spatial": 1,
     "preprocess": 2,
     "splits": 2,
-    "calibrate": 4,
+    "calibrate": 5,
     "search": 2,
     "train": 4,
     "select": 2,
@@ -68,6 +68,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
             "precision": training["precision"],
             "threads": training["threads"],
             "seed": s["seed"],
+            "foreground": training["foreground"],
             "swaps": [name for name in s["baselines"]["names"] if name.startswith(PREFIX)],
         },
         "search": {

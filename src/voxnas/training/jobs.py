@@ -75,9 +75,9 @@ def compose_result(paths: StudyPaths, job: TrainingJob, outcome: dict[str, Any],
     cost = analyze(job.architecture, size)
     seconds = None
     if paths.calibration.exists() and not isinstance(job.architecture, Linear):
-        from voxnas.complexity.calibration import predict_train_seconds
+        from voxnas.complexity.calibration import predict_sample_seconds
 
-        rate = predict_train_seconds(read_json(paths.calibration), job.architecture, size)
+        rate = predict_sample_seconds(read_json(paths.calibration), job.architecture, size)
         seconds = rate * outcome.get("samples", 0)
     fields = {name: outcome[name] for name in ("state", "reason", "score", "metrics", "samples") if name in outcome}
     return Result(

@@ -37,9 +37,7 @@ from voxnas.training.linear import fit_linear
 from voxnas.training.loop import Outcome, Surroundings, fit
 from voxnas.training.metrics import Validation
 from voxnas.training.observe import Observer
-from voxnas.training.order import Sampler
-from voxnas.training.runs import RunSampler
-from voxnas.training.sampler import PatchSampler
+from voxnas.training.samplers import make_sampler
 from voxnas.training.state import delete_state
 from voxnas.training.store import Entry, store_digest
 from voxnas.training.targets import Targets
@@ -108,11 +106,7 @@ def train_entry(
         torch.manual_seed(job.seed)
         network = build_network(job.architecture)
         network.fit_inputs(lambda: map(data.input, data.samples(scans)))
-        sampler: Sampler = (
-            RunSampler(data, scans, targets, job.seed, job.recipe)
-            if data.timed
-            else PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
-        )
+        sampler = make_sampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
         observer = Observer(entry, job, events) if backend.rank == 0 else None
         around = Surroundings(
             owner=entry.name,

@@ -11,6 +11,7 @@ import yaml
 from voxnas.complexity.calibration import (
     identity,
     predict_latency_ms,
+    predict_sample_seconds,
     predict_train_seconds,
     predict_training_mib,
     samples_of,
@@ -51,6 +52,7 @@ def calibration(**coefficients):
             "train_seconds": {"coefficients": {**zero, **coefficients}, "factors": {"plain": 1.0}},
             "latency_ms": {"coefficients": {**zero, "voxels": 10.0}, "factors": {}},
         },
+        "reading": {"": 0.0},
     }
 
 
@@ -94,6 +96,16 @@ def test_a_budget_in_seconds_buys_whole_batches():
     assert samples_of({"amount": 0.01, "unit": "cpu_seconds"}, record, cnn(8), PATCH) == 2
     with pytest.raises(UserError, match="needs a calibration"):
         samples_of({"amount": 10, "unit": "cpu_seconds"}, None, cnn(8), PATCH)
+
+
+def test_a_budget_pays_for_the_reading_of_samples():
+    record = calibration() | {"reading": {"": 0.25, "series": 0.75}}
+    budget = {"amount": 10.4, "unit": "cpu_seconds"}
+    assert samples_of(budget, record, cnn(8), PATCH) == 20
+    seen = cnn(8).model_copy(update={"view": "series"})
+    record["table"][identity(seen)] = record["table"][identity(cnn(8))]
+    assert predict_sample_seconds(record, seen, PATCH) == 1.0
+    assert samples_of(budget, record, seen, PATCH) == 10
 
 
 def test_a_primitives_factor_multiplies_its_nodes_alone():

@@ -5,6 +5,7 @@ import torch
 from voxnas.core.architecture import Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.training.sampler import PatchSampler, centred_start, crop_or_pad
+from voxnas.training.samplers import sample_seconds
 from voxnas.training.targets import Targets
 
 PATCH = [8, 8, 8]
@@ -80,3 +81,13 @@ def test_the_recipe_says_along_which_axes_patches_are_flipped(study, mirror, axe
     sampler = make_sampler(study, strength=0, mirror=mirror)
     drawn = [twin for j in range(40) for twin in sampler.augmentation.draw(np.random.default_rng(j)).twins]
     assert {axis for twin in drawn for axis in twin.axes} == set(axes)
+
+
+@pytest.mark.parametrize("task", ["segmentation", "classification"])
+def test_reading_a_sample_takes_time(new_study, task):
+    assert 0 < sample_seconds(new_study(task), "", task, 0.33, 0) < 1
+
+
+def test_each_view_of_a_run_has_its_own_time(timed_study):
+    paths = timed_study()
+    assert all(sample_seconds(paths, view, "classification", 0.0, 0) > 0 for view in ("clips", "connectivity"))
