@@ -27,11 +27,6 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/paper.smk"
 
 
-# For `voxnas watch`; no job reads it.
-onstart:
-    write_settings()
-
-
 localrules:
     all,
     spec,

@@ -1,4 +1,4 @@
-# What a run on a cluster needs: the record of who runs it, a sacct that answers, and jobs that outlive a warning.
+# What a run on a cluster needs: the records of its settings and of who runs it, a sacct that answers, and jobs that outlive a warning.
 import os
 import signal
 
@@ -12,6 +12,7 @@ if not workflow.is_main_process:
 onstart:
     # In jobs Snakemake runs once more; these start nothing.
     if workflow.is_main_process:
+        write_settings()
         executor = workflow.executor_plugin.name
         write_owner(Path.cwd(), STUDY.study, executor)
         if executor == "slurm":

@@ -56,7 +56,7 @@ wildcard_constraints:
 
 
 def write_settings():
-    """The settings of the latest run, with what the command line changed."""
+    """The settings of the latest run, with what the command line changed: for `voxnas watch`, no job reads them."""
     from voxnas.io.records import write_json
 
     write_json(f"results/{STUDY.study}/study.json", STUDY)
