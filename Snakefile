@@ -30,6 +30,8 @@ include: "workflow/rules/paper.smk"
 localrules:
     all,
     spec,
+    index,
+    split,
     propose,
     search,
     select,

@@ -126,9 +126,13 @@ class Cluster:
         self._daemon("slurmctld")
         self._wait(30, "slurmctld", lambda: "UP" in self.run("scontrol", "ping"))
 
-    def kill_controller(self) -> None:
-        """Kill slurmctld at once."""
-        self._kill("slurmctld")
+    def stop_controller(self) -> None:
+        """Stop slurmctld; it writes down what it knows.
+
+        Killed, it would forget what it has not written yet, launch a job again that runs, and drain its node
+        ("Duplicate jobid") until an administrator resumes it, whatever the workflow does.
+        """
+        self._end("slurmctld")
 
     def start_node(self, node: str) -> None:
         """Start a node: slurmd with a host name of its own, for which this configuration is the system's."""
