@@ -31,6 +31,7 @@ from torch.amp import GradScaler
 from voxnas.complexity.communication import Link, efficiency, fit_link, hierarchical, ring, torus
 from voxnas.core.architecture import Recipe, UNet
 from voxnas.core.host import processor_name
+from voxnas.io.records import write_text
 from voxnas.io.tables import write_table
 from voxnas.nn.build import build_network
 from voxnas.nn.precision import precision_name
@@ -63,31 +64,23 @@ ENVIRONMENT = {
     "HOROVOD_GLOO_TIMEOUT_SECONDS": "3600",  # a stopped group waits long
 }
 
-# What the projection takes for granted; published are the efficiencies alone, in the last two columns.
-INFINIBAND = Link(5e-6, 25e9)
+# What the projection takes for granted: sizes of the networks, nominal speeds of the links, and latencies and step
+# times that are typical of such hardware. Of the papers themselves are efficiencies and kinds of hardware alone.
+SERGEEV = "Sergeev and Del Balso 2018: ResNet-101, P100, 25 Gbit/s"
+MIKAMI = "Mikami et al. 2018: ResNet-50 in 16 bits, V100, 2 x 100 Gbit/s"
+LI = "Li et al. 2020: ResNet-50, V100, 100 Gbit/s"
+NVLINK = Link(5e-6, 40e9)
 CLUSTERS = {
     # name: bytes of the gradients, seconds of computing, processes per node, link within a node, link between nodes
-    "Horovod, ResNet-101, P100, 25 Gbit/s Ethernet": (4 * 44.5e6, 0.50, 4, Link(10e-6, 10e9), Link(30e-6, 3.1e9)),
-    "224 seconds, ResNet-50 in 16 bits, V100, 2 x 100 Gbit/s InfiniBand": (
-        2 * 25.6e6,
-        0.040,
-        4,
-        Link(5e-6, 40e9),
-        INFINIBAND,
-    ),
-    "DDP, ResNet-50, V100, 100 Gbit/s InfiniBand": (4 * 25.6e6, 0.085, 8, Link(5e-6, 40e9), Link(5e-6, 12.5e9)),
-    "hippocampus U-Net, 10 ms a step, 2 x 100 Gbit/s InfiniBand": (
-        4 * 339_603,
-        0.010,
-        4,
-        Link(5e-6, 40e9),
-        INFINIBAND,
-    ),
+    SERGEEV: (4 * 44.5e6, 0.500, 4, Link(10e-6, 10e9), Link(30e-6, 3.1e9)),
+    MIKAMI: (2 * 25.6e6, 0.040, 4, NVLINK, Link(5e-6, 25e9)),
+    LI: (4 * 25.6e6, 0.085, 8, NVLINK, Link(5e-6, 12.5e9)),
+    "Hippocampus U-Net, 10 ms a step, 2 x 100 Gbit/s": (4 * 339_603, 0.010, 4, NVLINK, Link(5e-6, 25e9)),
 }
 PUBLISHED = {
-    "Horovod, ResNet-101, P100, 25 Gbit/s Ethernet": (512, 0.90),  # Sergeev and Del Balso 2018
-    "224 seconds, ResNet-50 in 16 bits, V100, 2 x 100 Gbit/s InfiniBand": (1088, 0.9162),  # Mikami et al. 2018
-    "DDP, ResNet-50, V100, 100 Gbit/s InfiniBand": (256, math.nan),  # Li et al. 2020: "near-linear", no single number
+    SERGEEV: (512, 0.90),
+    MIKAMI: (1088, 0.9162),  # the run of 224 seconds
+    LI: (256, math.nan),  # DDP: "near-linear", without a number
 }
 BACKWARD = 2 / 3  # of a step
 
@@ -103,8 +96,8 @@ def work(launcher: str, folder: Path, batch: int, measured: bool) -> None:
     compute = Gradients(model, backend, scaler, LOSSES["dice_ce"], "auto")
     balance = Balance(backend, network) if measured else None
     images, labels = torch.randn(batch, 1, *PATCH), torch.randint(0, 3, (batch, *PATCH))
-    (folder / f"pid-{backend.rank}").write_text(str(os.getpid()))
     with open(folder / f"steps-{backend.rank}", "w", buffering=1) as steps:
+        write_text(folder / f"pid-{backend.rank}", str(os.getpid()))
         over = False
         while not over:
             if balance is not None:
@@ -359,10 +352,12 @@ def draw(table: pd.DataFrame, folder: Path) -> None:
                     line["gpus"], line["efficiency_in_the_open"], line["efficiency_hidden"], color=colour, alpha=0.15
                 )
                 panel.plot(line["gpus"], line["efficiency_in_the_open"], color=colour, marker=marker, ms=4, label=way)
-            known = rows.dropna(subset="published")
-            panel.plot(known["gpus"], known["published"], "*", color="black", ms=12, label="published", zorder=5)
+            gpus, published = PUBLISHED.get(str(name), (math.nan, math.nan))
+            panel.plot([gpus], [published], "*", color="black", ms=12, label="published", zorder=5)
+            if math.isnan(published):
+                panel.axvline(gpus, color="black", linestyle=":", linewidth=1)
             panel.set(xscale="log", ylim=(0, 1.05), xlabel="GPUs", ylabel="efficiency")
-            panel.set_title(name.replace(", 2 x", ",\n2 x"), fontsize=8.5)
+            panel.set_title(name, fontsize=8.5)
             panel.set_xticks([2, 8, 32, 128, 512, 1024], ["2", "8", "32", "128", "512", "1024"])
             panel.minorticks_off()
         panel.legend(fontsize=8)

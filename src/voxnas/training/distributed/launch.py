@@ -74,7 +74,7 @@ def _srun(processes: int, nodes: int, threads: int) -> list[str]:
     if shutil.which("srun") is None:
         raise UserError(f"nodes = {nodes} needs srun, which is not in PATH", "use one node, or run under Slurm")
     sizes = [f"--nodes={nodes}", f"--ntasks={processes}", f"--cpus-per-task={threads}"]
-    # --overlap: where this runs in a step that holds all cores, another one would wait for it for ever.
+    # --overlap: beside a step that holds all cores of its node this one would wait for ever.
     # --mpi=none: the processes meet by TCP, whatever the cluster has set for MPI.
     return ["srun", *sizes, "--distribution=block", "--overlap", "--mpi=none", "--kill-on-bad-exit=1", "--unbuffered"]
 
