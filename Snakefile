@@ -17,6 +17,7 @@ if Path("config/config.yaml").exists():
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/cluster.smk"
+include: "workflow/rules/placement.smk"
 include: "workflow/rules/specs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/bold.smk"

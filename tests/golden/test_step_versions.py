@@ -24,7 +24,7 @@ ROOTS = {
     "preprocess": ["voxnas.cli.plan", "voxnas.cli.preprocess"],
     "splits": ["voxnas.cli.split"],
     "calibrate": ["voxnas.cli.calibrate"],
-    "search": ["voxnas.cli.propose"],
+    "search": ["voxnas.cli.propose", "voxnas.search.arrival"],
     "train": ["voxnas.cli.train", "voxnas.training.worker"],
     "select": ["voxnas.cli.select"],
     "evaluate": ["voxnas.cli.evaluate", "voxnas.cli.crossvalidate"],

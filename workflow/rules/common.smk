@@ -53,6 +53,7 @@ wildcard_constraints:
     shard=r"\d+",
     seed=r"\d+",
     key="[0-9a-f]{12}",
+    kind="[a-z][a-z0-9]*",
 
 
 def write_settings():

@@ -83,6 +83,25 @@ def older(wildcards):
     return files + ([f"{STEP}/{k - window}/result.json"] if k >= window else [])
 
 
+def by_arrival(wildcards):
+    return settings_of(wildcards).search.order == "arrival"
+
+
+def before_step(wildcards):
+    """What a step waits for: its proposal, or in order of arrival what it proposes from."""
+    k, window = int(wildcards.k), settings_of(wildcards).search.window
+    if not by_arrival(wildcards):
+        return [f"{STEP}/{k}/proposal.json"]
+    return [spec("search-{search}")] + ([f"{STEP}/{k - window}/result.json"] if k >= window else [])
+
+
+def what_step_runs(wildcards):
+    if by_arrival(wildcards):
+        return f"step --search {wildcards.search} --step {wildcards.k}"
+    folder = STEP.format(study=wildcards.study, search=wildcards.search)
+    return f"train --proposal {folder}/{wildcards.k}/proposal.json"
+
+
 def results_of_search(wildcards):
     steps = searches_of(settings_of(wildcards))[wildcards.search]
     return [f"{STEP}/{k}/result.json" for k in range(steps)]
@@ -146,6 +165,7 @@ PREPROCESSED = [
     f"results/{STUDY.study}/preprocess/shards/{i}{'' if STUDY.timed else '.json'}"
     for i in range(STUDY.preprocess.shards)
 ]
+MEASURED_KINDS = [f"results/{STUDY.study}/devices/{kind}.json" for kind in STUDY.placement]
 # Named stages and what each leaves behind.
 STAGES = {
     "index": [f"results/{STUDY.study}/index/scans.tsv"],
@@ -156,6 +176,8 @@ STAGES = {
     "benchmark": [f"results/{STUDY.study}/leaderboard.tsv", *cross_validated(STUDY.study, STUDY)],
     "report": [f"results/{STUDY.study}/report.html"],
 }
+if MEASURED_KINDS:
+    STAGES["device"] = MEASURED_KINDS
 
 
 def goals(wildcards):

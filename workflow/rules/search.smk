@@ -1,10 +1,13 @@
 # In:  plan, splits, arrays
 # Out: search/<search>/steps/<k>/{proposal,result}.json, and one table per search
+#      devices/<kind>.json, where asked for: a kind of node, measured once on one of them (--until device)
 #
 # Proposal k needs proposal k-1 and result k-W, which together imply all older ones, so the DAG is
 # static, its edges are few, and W steps can run at once. Every search is such a chain, the recipe
 # searches of the hand-made networks too. A proposal may continue the trial of an older step: that
 # step's state is in the store, undeclared, since it only saves time and changes no result.
+# In order of arrival (search.order) there is no job that proposes: a step does so when it starts, and remembers it in
+# search/<search>/arrivals/, undeclared, so that a killed step that is run again finds what it had proposed.
 
 
 rule calibrate:
@@ -25,6 +28,24 @@ rule calibrate:
     shell:
         "python -m voxnas --log {log} calibrate --study results/{wildcards.study} --spec {input.spec}"
         " --search {input.search} --plan {input.plan} --output {output}"
+
+
+rule device:
+    input:
+        plan="results/{study}/preprocess/plan.json",
+        spec=spec("calibrate"),
+        search=calibration_space,
+    output:
+        "results/{study}/devices/{kind}.json",
+    log:
+        "results/{study}/logs/device/{kind}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **{name: on_node(name) for name in PLACED if name != "kind"},
+    shell:
+        "python -m voxnas --log {log} device --spec {input.spec} --search {input.search} --plan {input.plan}"
+        " --output {output}"
 
 
 rule propose:
@@ -48,7 +69,7 @@ rule step:
     input:
         arrays,
         calibration,
-        proposal=f"{STEP}/{{k}}/proposal.json",
+        before_step,
         spec=spec("train"),
     output:
         result=f"{STEP}/{{k}}/result.json",
@@ -60,6 +81,7 @@ rule step:
         ENVIRONMENT
     threads: lambda w: settings_of(w).training.threads
     resources:
+        **PLACED,
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
         launcher="single",
@@ -67,9 +89,11 @@ rule step:
         nodes=1,
         training="",
         tensorboard=lambda w: int(settings_of(w).training.tensorboard),
+    params:
+        what=what_step_runs,
     shell:
-        "python -m voxnas --log {log} train --study results/{wildcards.study} --proposal {input.proposal}"
-        " --output {output.result} --launcher {resources.launcher} --processes {resources.processes}"
+        "python -m voxnas --log {log} {params.what} --study results/{wildcards.study} --output {output.result}"
+        " --launcher {resources.launcher} --processes {resources.processes} --kind {resources.kind}"
         " --nodes {resources.nodes} --tensorboard {resources.tensorboard} {resources.training}"
 
 

@@ -55,6 +55,7 @@ rule finalist:
         ENVIRONMENT
     threads: lambda w: settings_of(w).training.threads
     resources:
+        **PLACED,
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 120 * attempt,
         launcher="single",
@@ -66,7 +67,7 @@ rule finalist:
         "python -m voxnas --log {log} train --study results/{wildcards.study} --network {input.network}"
         " --seed {wildcards.seed} --output {output.result}"
         " --launcher {resources.launcher} --processes {resources.processes}"
-        " --nodes {resources.nodes} --tensorboard {resources.tensorboard} {resources.training}"
+        " --nodes {resources.nodes} --kind {resources.kind} --tensorboard {resources.tensorboard} {resources.training}"
 
 
 rule train:

@@ -23,6 +23,7 @@ PEOPLE = {
     "predict": "apply a model to new scans",
     "watch": "show what a study does: what runs, what is best, what failed, what is left",
     "resume": "go on with a study whose Snakemake was killed",
+    "replay": "make a search's proposals again from its files, and say whether they agree",
     "collect": "one table of all studies",
     "settings": "check a study file, or regenerate config.yaml, the schema and the key table",
 }
@@ -34,8 +35,10 @@ RULES = {
     "preprocess": "preprocess one shard of scans",
     "split": "split participants into test and folds",
     "calibrate": "measure training and inference times on this device",
+    "device": "measure this node as one of its kind, for placement",
     "propose": "write the next proposal of a search",
     "train": "train one proposal, or one seed of a network",
+    "step": "propose and train one step of a search in order of arrival",
     "summarize": "write the table of a search's trials",
     "select": "choose the finalists",
     "network": "write the record of one finalist",

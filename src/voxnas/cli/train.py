@@ -12,21 +12,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voxnas.core.trial import Result
+    from collections.abc import Mapping
+
+    from voxnas.core.trial import Network, Proposal, Result, TrainingJob
     from voxnas.training.store import Entry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from voxnas.training.distributed.exchange import Exchange
-    from voxnas.training.distributed.launch import LAUNCHERS, SHARES
-
     parser.add_argument("--study", type=Path, required=True, help="folder of the study, results/<study>")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--proposal", type=Path, help="train a proposal of a search")
     what.add_argument("--network", type=Path, help="train a finalist or baseline")
     parser.add_argument("--seed", type=int, default=0, help="number of the network's training")
+    add_runtime_arguments(parser)
+
+
+def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say where and how to train, and never what."""
+    from voxnas.training.distributed.exchange import Exchange
+    from voxnas.training.distributed.launch import LAUNCHERS, SHARES
+
     parser.add_argument("--output", type=Path, required=True, help="result.json; the other files lie beside it")
+    parser.add_argument("--kind", default="any", metavar="KIND[:SECONDS]", help="kind of node that was chosen")
     parser.add_argument("--launcher", choices=LAUNCHERS, default="single", help="how processes are started")
     parser.add_argument("--processes", type=int, default=1, help="number of processes, on all nodes together")
     parser.add_argument("--nodes", type=int, default=1, help="nodes of this Slurm allocation to spread them over")
@@ -41,50 +49,75 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; see the module's docstring."""
+    from voxnas.core.paths import StudyPaths
+    from voxnas.core.trial import Network, Proposal
+    from voxnas.io.records import read_record
+    from voxnas.training.jobs import network_job
+    from voxnas.training.observe import named
+
+    if arguments.proposal:
+        return train_proposal(arguments, read_record(arguments.proposal, Proposal))
+    paths = StudyPaths(arguments.study)
+    network = read_record(arguments.network, Network)
+    return _train(arguments, named(paths, network), network_job(paths, network, arguments.seed), arguments.seed)
+
+
+def train_proposal(arguments: argparse.Namespace, proposal: Proposal, earlier: Mapping[int, Proposal] = {}) -> int:
+    """Train a proposal of a search. Returns the exit status; at 0 the result is written.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        As of :func:`add_runtime_arguments`, and ``study``.
+    proposal : Proposal
+        What to train.
+    earlier : mapping of int to Proposal
+        Steps that it may continue (see :func:`voxnas.training.jobs.proposal_job`).
+    """
+    from voxnas.core.paths import StudyPaths
+    from voxnas.core.trial import Result
+    from voxnas.training.jobs import proposal_job
+
+    if proposal.architecture is None:
+        write_files(arguments, Result(state="SKIPPED", reason="nothing to do"), None, False)
+        return 0
+    return _train(arguments, proposal, proposal_job(StudyPaths(arguments.study), proposal, earlier))
+
+
+def _train(arguments: argparse.Namespace, what: Proposal | Network, job: TrainingJob, seed: int = 0) -> int:
+    """Train and write the files; a final training that fails is an error, one of a search is a result."""
     from voxnas.core.errors import TRY_AGAIN
     from voxnas.core.paths import StudyPaths
-    from voxnas.core.trial import Network, Proposal, Result
-    from voxnas.io.records import read_record
-    from voxnas.training.jobs import compose_result, network_job, proposal_job
-    from voxnas.training.observe import end_events, events_folder, named
+    from voxnas.core.trial import Network
+    from voxnas.training.jobs import compose_result
+    from voxnas.training.observe import end_events, events_folder
     from voxnas.training.parent import Interrupted, Launch, WorkerCrashed, WorkerKilled, train
 
     def log(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     paths = StudyPaths(arguments.study)
-    keep_state = False
-    if arguments.proposal:
-        proposal = read_record(arguments.proposal, Proposal)
-        if proposal.architecture is None:
-            _write(arguments, Result(state="SKIPPED", reason="nothing to do"), None, False)
-            return 0
-        what: Proposal | Network = proposal
-        job = proposal_job(paths, proposal)
-        keep_state = proposal.resumable
-    else:
-        network = read_record(arguments.network, Network)
-        what = named(paths, network)
-        job = network_job(paths, network, arguments.seed)
-    events = events_folder(paths, what, arguments.seed) if arguments.tensorboard else None
+    final = isinstance(what, Network)
+    events = events_folder(paths, what, seed) if arguments.tensorboard else None
     launch = Launch(
         arguments.launcher,
         arguments.processes,
         arguments.deadline,
         arguments.checkpoint_seconds,
-        keep_state,
+        not final and what.resumable,
         arguments.nodes,
         arguments.micro_batch,
         arguments.shares,
         arguments.fusion_mb,
         arguments.cycle_ms,
         events,
+        arguments.kind.partition(":")[0],
     )
 
     def write(result: Result, entry: Entry | None, reused: bool) -> None:
         if events is not None:
             end_events(events, what, result, entry, reused)
-        _write(arguments, result, entry, reused)
+        write_files(arguments, result, entry, reused, weights=final)
 
     try:
         entry, reused = train(paths, job, launch, log)
@@ -95,25 +128,27 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     except WorkerKilled as error:
         log(f"voxnas train: {error}")
-        if arguments.network:
+        if final:
             return 1
         write(compose_result(paths, job, {"state": "FAILED", "reason": str(error)}, ""), None, False)
         return 0
     result = compose_result(paths, job, entry.finished() or {}, entry.name)
-    if arguments.network and result.state == "FAILED":
+    if final and result.state == "FAILED":
         log(f"voxnas train: {result.reason}")
         return 1
     write(result, entry, reused)
     return 0
 
 
-def _write(arguments: argparse.Namespace, result: Result, entry: Entry | None, reused: bool) -> None:
+def write_files(
+    arguments: argparse.Namespace, result: Result, entry: Entry | None, reused: bool, weights: bool = False
+) -> None:
     """Write the result and its companions; without an entry nothing was trained to the end."""
     from voxnas.io.records import read_json, write_json, write_text
 
     folder = arguments.output.parent
     write_text(folder / "curve.tsv", entry.curve.read_text() if entry else "samples\n")
     write_json(folder / "run.json", {**(read_json(entry.run) if entry else {}), "reused": reused})
-    if arguments.network and entry:
+    if weights and entry:
         shutil.copyfile(entry.weights, folder / "weights.safetensors")
     write_json(arguments.output, result)

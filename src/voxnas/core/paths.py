@@ -49,6 +49,14 @@ class StudyPaths:
         """Folder of one step of a search, with proposal.json, result.json and run.json."""
         return self.root / "search" / search / "steps" / str(step)
 
+    def arrivals(self, search: str) -> Path:
+        """What a search in order of arrival remembers; not declared to Snakemake, so that it outlives a killed job."""
+        return self.root / "search" / search / "arrivals"
+
+    def device(self, kind: str) -> Path:
+        """Measurements of one kind of node, for placement alone; no decision of a study rests on them."""
+        return self.root / "devices" / f"{kind}.json"
+
     def trials(self, search: str) -> Path:
         """Table of all trials of a search."""
         return self.root / "search" / search / "trials.tsv"

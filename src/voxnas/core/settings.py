@@ -235,7 +235,15 @@ class SearchSettings(Settings):
     steps: Annotated[int, Field(ge=0)] = Field(
         6, description="Steps of each method; raising it runs only the new ones."
     )
-    window: Positive = Field(2, description="W: proposal k knows the results 0 .. k-W, so W steps can run at once.")
+    order: Literal["strict", "arrival"] = Field(
+        "strict",
+        description="`strict`: proposal k knows exactly the results 0 .. k-W; `arrival`: it is made when its step "
+        "starts, from every result that is there, and records them.",
+    )
+    window: Positive = Field(
+        2,
+        description="W: step k waits for result k-W, so W steps can run at once; twice the workers keeps all busy.",
+    )
     initial: Positive = Field(
         4, description="Bayesian: points of the space-filling design before the surrogate takes over."
     )
@@ -356,6 +364,16 @@ class ReportSettings(Settings):
     scans: Annotated[int, Field(ge=1, le=12)] = Field(3, description="Test scans that are drawn with their prediction.")
 
 
+class NodeKind(Settings):
+    """Nodes that take the same time for the same training."""
+
+    slots: Positive = Field(1, description="Trainings that all nodes of this kind run at once.")
+    seconds: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="`order: arrival`: predicted time of the longest trial that is proposed for these nodes."
+    )
+    resources: dict[str, str | int] = Field({}, description="Snakemake resources of a job there.")
+
+
 class StudySettings(Settings):
     """All settings of one study."""
 
@@ -379,6 +397,11 @@ class StudySettings(Settings):
         "",
         description="Image in which jobs run with `--software-deployment-method apptainer`: a file or folder, or an "
         "address such as `docker://...`; empty: envs/voxnas.sif of the project. It belongs to no result.",
+    )
+    placement: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")], NodeKind] = Field(
+        {},
+        description="Kinds of nodes among which trainings are placed by predicted time: `slots`, `seconds` and "
+        "`resources` of each by its name (docs/cluster.md); no part of any result.",
     )
     paper: tuple[str, ...] = Field(
         ("phantom", "hippocampus", "efficiency", "efficiency-class"),

@@ -57,6 +57,8 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
     """
     s = settings.model_dump(mode="json")
     training = _training(settings.training)
+    # In order of arrival the window says what waits for what; no proposal depends on it.
+    unused = "order" if s["search"]["order"] == "strict" else "window"
     parts: dict[str, dict[str, Any]] = {
         "index": {"task": s["task"], "data_root": s["data_root"], "data": s["data"], "seed": s["seed"]},
         "spatial": {"steps": s["bold"]["spatial"]},
@@ -74,7 +76,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
         "search": {
             "task": s["task"],
             "seed": s["seed"],
-            "search": {k: v for k, v in s["search"].items() if k not in ("methods", "steps", "finalists")},
+            "search": {k: v for k, v in s["search"].items() if k not in ("methods", "steps", "finalists", unused)},
         },
         "train": {"task": s["task"], "seed": s["seed"], "training": training},
         "select": {

@@ -14,6 +14,21 @@ PER_FRAME: Final = "per-frame"  # source of what a searched network would be wit
 State = Literal["DONE", "FAILED", "STOPPED", "SKIPPED"]
 
 
+class Known(Record):
+    """What a proposal of `order: arrival` was made from, so that it can be made again.
+
+    Results and pending proposals are given as digests of their records by step. Together they are all the
+    proposals of the search that were made before this one.
+    """
+
+    order: Annotated[int, Field(ge=0)] = Field(description="How many proposals of the search were made before.")
+    results: dict[int, str] = Field({}, description="Finished steps, with digests of their results.")
+    pending: dict[int, str] = Field({}, description="Steps without a result, with digests of their proposals.")
+    kind: str = Field("", description="Kind of node that it was made for; empty: any.")
+    seconds: float | None = Field(None, description="Predicted time that a trial may take on this kind of node.")
+    calibration: str = Field("", description="Digest of the measurements of this kind of node, where they are used.")
+
+
 class Proposal(Record):
     """What one step of a search is to do.
 
@@ -33,6 +48,9 @@ class Proposal(Record):
     resumable: bool = Field(False, description="A later step may continue this one, so its training state is kept.")
     samples: Annotated[int, Field(ge=0)] = Field(
         0, description="Fidelity to reach: samples seen, from the trial's start."
+    )
+    known: Known | None = Field(
+        None, exclude_if=lambda known: known is None, description="`order: arrival` alone: what it was made from."
     )
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxnas.complexity.calibration import samples_of
+from voxnas.complexity.placement import Worker
 from voxnas.core.architecture import AnyArchitecture, Recipe
 from voxnas.core.baselines import BASELINES
 from voxnas.core.errors import UserError
@@ -27,7 +28,10 @@ from voxnas.search.proposers import PROPOSERS
 
 @dataclass(frozen=True)
 class Chain:
-    """A search's records up to one step."""
+    """What is known of a search: the finished steps in order, then the pending ones in order.
+
+    In strict order that is simply the order of the steps.
+    """
 
     proposals: tuple[Proposal, ...]
     results: tuple[Result, ...]
@@ -94,21 +98,46 @@ def make_proposal(paths: StudyPaths, search: str, step: int) -> Proposal:
         If one of the files is missing or damaged.
     """
     spec = read_json(paths.spec(f"search-{search}"))
+    if in_order_of_arrival(spec):
+        raise UserError(
+            f"search.order = 'arrival': step {step} of {search} makes its proposal itself", "run the rule step"
+        )
     plan = read_json(paths.plan)
-    calibration = read_json(paths.calibration) if paths.calibration.exists() else None
     chain = read_chain(paths, search, step, max(0, step - spec["search"]["window"] + 1))
-    return propose(spec, plan, calibration, chain, search, step)
+    return propose(spec, plan, study_calibration(paths), chain, search, step)
+
+
+def in_order_of_arrival(spec: dict[str, Any]) -> bool:
+    """Whether a search's spec has `order: arrival`."""
+    return spec["search"].get("order") == "arrival"
+
+
+def study_calibration(paths: StudyPaths) -> dict[str, Any] | None:
+    """The calibration on which budgets and limits rest, where the study has one."""
+    return read_json(paths.calibration) if paths.calibration.exists() else None
 
 
 def propose(
-    spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None, chain: Chain, search: str, step: int
+    spec: dict[str, Any],
+    plan: dict[str, Any],
+    calibration: dict[str, Any] | None,
+    chain: Chain,
+    search: str,
+    step: int,
+    worker: Worker | None = None,
 ) -> Proposal:
-    """Propose one step from plain data (see :func:`make_proposal`)."""
+    """Propose one step from plain data (see :func:`make_proposal`).
+
+    With a `worker` (`order: arrival`) only what it can train in its time is begun or continued. The first trial and
+    hand-made networks are what they are.
+    """
     settings = spec["search"]
     promotion = settings["promotion"]
     earlier = to_promote(chain.proposals, chain.results, promotion["rungs"], promotion["factor"])
     if earlier is not None:
-        return _promoted(earlier, step, promotion)
+        promoted = _promoted(earlier, step, promotion)
+        if worker is None or _fits(worker, promoted, earlier.samples, plan):
+            return promoted
     limits = settings["limits"]
     source = f"search.space = {settings['space']!r}"
     if spec["baseline"] is None:
@@ -118,8 +147,14 @@ def propose(
         architecture, recipe = BASELINES[spec["baseline"]](plan, limits)
         domain = Domain(SearchSpace.recipes_of(spec["space"], source), plan, limits, calibration, architecture)
         given = _own(domain, architecture, recipe)
+    if worker is not None:
+        domain.fits = lambda architecture: worker.fits(
+            architecture,
+            input_size(architecture, plan),
+            samples_of(settings["budget"], calibration, architecture, input_size(architecture, plan)),
+        )
     identity = {"search": search, "step": step, "trial": f"{search}-{step}"}
-    if step == 0 and given is not None:
+    if not chain.proposals and given is not None:
         candidate, origin = given, "start"
     else:
         pick = PROPOSERS[spec["method"]](
@@ -149,6 +184,13 @@ def propose(
         resumable=promotion["rungs"] > 1,
         samples=samples_of(settings["budget"], calibration, candidate.architecture, size),
     )
+
+
+def _fits(worker: Worker, promoted: Proposal, done: int, plan: dict[str, Any]) -> bool:
+    """Whether a worker has the time for what a promotion adds."""
+    assert promoted.architecture is not None  # it was trained
+    size = input_size(promoted.architecture, plan)
+    return worker.fits(promoted.architecture, size, promoted.samples - done)
 
 
 def _promoted(earlier: Proposal, step: int, promotion: dict[str, int]) -> Proposal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,8 @@ class Domain:
         self.limits = limits
         self.calibration = calibration
         self.architecture = architecture
+        self.fits: Callable[[AnyArchitecture], bool] = lambda architecture: True
+        """Whether the worker for which is proposed can train a network in its time."""
         # Many candidates differ in their recipe alone, and counting takes longer than decoding.
         self.cost = functools.cache(lambda network: analyze(network, input_size(network, plan)))
 
@@ -100,7 +103,7 @@ class Domain:
             assert self.calibration is not None  # the domain would not have been made
             if predict(self.calibration, candidate.architecture, input_size(candidate.architecture, self.plan)) > limit:
                 return False
-        return True
+        return self.fits(candidate.architecture)
 
     def features(self, candidate: Candidate) -> list[float]:
         """Features of a candidate for a surrogate: its choices, and what they cost.

@@ -36,7 +36,9 @@ def ranked(chain: Chain) -> list[tuple[Proposal, Result]]:
 
     A trial counts by its latest result alone: one that fails on a higher rung is out.
     """
-    latest = {proposal.trial: (proposal, result) for proposal, result in chain.finished()}
+    # In order of arrival a step may continue one of a higher number, so the rungs say which is the later.
+    by_rung = sorted(chain.finished(), key=lambda pair: pair[0].rung)
+    latest = {proposal.trial: (proposal, result) for proposal, result in by_rung}
     scored = [(key, *pair) for pair in latest.values() if (key := preference(*pair)) is not None]
     found: dict[str, tuple[Proposal, Result]] = {}
     for _, proposal, result in sorted(scored, key=lambda entry: entry[0]):

@@ -15,7 +15,7 @@ COLUMNS = (
 
 
 def trials_table(chain: Chain) -> pd.DataFrame:
-    """One row a step, sorted by step.
+    """One row a step, in the order in which the steps were proposed (in strict order: sorted by step).
 
     Columns are :data:`COLUMNS`, then every parameter of the search space that any trial has (n/a
     where it is not active), then ``reason``. ``samples`` are those of the trial from its start;
@@ -27,7 +27,7 @@ def trials_table(chain: Chain) -> pd.DataFrame:
     rows = []
     paid: dict[str, tuple[int, float]] = {}
     latest: dict[str, tuple[Proposal, Result]] = {}
-    for proposal, result in zip(chain.proposals, chain.results, strict=True):
+    for proposal, result in sorted(zip(chain.proposals, chain.results, strict=True), key=lambda pair: _order(pair[0])):
         idle = proposal.origin == "idle"
         if not idle:
             latest[proposal.trial] = (proposal, result)
@@ -56,3 +56,7 @@ def trials_table(chain: Chain) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=[*COLUMNS, *parameters, "reason"], dtype=object)
     kinds = dict.fromkeys(("step", "rung", "parameters", "macs", "samples", "added_samples"), "Int64")
     return table.astype(kinds | dict.fromkeys(("score", "cpu_seconds", "best_so_far"), "float64"))
+
+
+def _order(proposal: Proposal) -> int:
+    return proposal.step if proposal.known is None else proposal.known.order

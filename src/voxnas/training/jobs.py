@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from voxnas.complexity.analytic import analyze
@@ -16,12 +17,21 @@ from voxnas.io.records import read_json, read_record
 SEARCH_FOLD = 0
 
 
-def proposal_job(paths: StudyPaths, proposal: Proposal) -> TrainingJob:
+def proposal_job(paths: StudyPaths, proposal: Proposal, earlier: Mapping[int, Proposal] = {}) -> TrainingJob:
     """Training of a proposal: on the search's fold, with the one seed of all trials of the study.
 
     Common random numbers: trials that start from the same seed, see the same patches and are validated on the
     same fold differ by less chance than trials with seeds of their own, and their differences are what
     a search looks at.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        The study.
+    proposal : Proposal
+        What to train.
+    earlier : mapping of int to Proposal
+        Steps that it may continue; one that is not among them is read from its folder.
 
     Raises
     ------
@@ -31,11 +41,11 @@ def proposal_job(paths: StudyPaths, proposal: Proposal) -> TrainingJob:
     if proposal.architecture is None or proposal.recipe is None:
         raise UserError(f"step {proposal.step} of {proposal.search} has nothing to train")
     restarts: list[int] = []
-    earlier = proposal.resume_from
-    while earlier is not None:
-        step = read_record(paths.step(proposal.search, earlier) / "proposal.json", Proposal)
+    number = proposal.resume_from
+    while number is not None:
+        step = earlier.get(number) or read_record(paths.step(proposal.search, number) / "proposal.json", Proposal)
         restarts.insert(0, step.samples)
-        earlier = step.resume_from
+        number = step.resume_from
     return TrainingJob(
         architecture=proposal.architecture,
         recipe=proposal.recipe,

@@ -61,6 +61,8 @@ class Launch:
         Time between two looks of Horovod's for gradients that are ready.
     events : path or None
         Folder for TensorBoard's event files.
+    kind : str
+        Kind of node that was chosen for it, for the record.
     """
 
     launcher: str = "single"
@@ -74,6 +76,7 @@ class Launch:
     fusion_mb: float | None = None
     cycle_ms: float = Exchange.cycle_ms
     events: Path | None = None
+    kind: str = "any"
 
 
 class Interrupted(Exception):
@@ -235,6 +238,7 @@ def _write_run(entry: Entry, launch: Launch, wall: float, facts: dict[str, Any])
         entry.run,
         {
             "host": socket.gethostname(),
+            "kind": launch.kind,
             "device": processor_name(),
             **facts,
             "versions": {"python": platform.python_version(), "voxnas": __version__, **facts.get("versions", {})},

@@ -7,7 +7,8 @@ import yaml
 from voxnas.complexity.analytic import analyze
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_record, write_json
+from voxnas.io.records import read_record, write_json, write_text
+from voxnas.search.arrival import Arrivals
 from voxnas.search.chain import make_proposal
 
 SPACES = Path(__file__).parents[3] / "config" / "search_spaces"
@@ -93,6 +94,18 @@ class Study:
         write_json(self.file(name, step, "result"), result)
         return result
 
+    def begin(self, name, step):
+        """Order of arrival: what a step's job does before it trains."""
+        proposal = Arrivals(self.paths, name).propose(step)
+        write_json(self.file(name, step, "proposal"), proposal)
+        return proposal
+
+    def end(self, name, step, state="DONE"):
+        """Order of arrival: what it does after."""
+        self.train(name, step, state)
+        result = read_record(self.file(name, step, "result"), Result)
+        return Arrivals(self.paths, name).finish(step, result)
+
     def run(self, name, steps, failed=()):
         """Undisturbed: the newest results that the window allows arrive just in time."""
         window = self.spec["search"]["window"]
@@ -109,3 +122,17 @@ class Study:
 @pytest.fixture
 def study(tmp_path):
     return lambda **changes: Study(tmp_path / "study", **changes)
+
+
+@pytest.fixture
+def arriving(study):
+    """Function: a study in order of arrival, with all that the identity of what it remembers rests on."""
+
+    def make(**changes):
+        s = study(order="arrival", **changes)
+        write_text(s.paths.scans, "scan\tsha256\na\t00\n")
+        write_json(s.paths.splits, {"unit": "participant", "folds": []})
+        write_json(s.paths.spec("train"), {"stage": "train", "version": 1, "seed": 5, "training": {}})
+        return s
+
+    return make

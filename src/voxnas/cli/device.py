@@ -1,0 +1,27 @@
+"""``voxnas device``: measure this node as one of its kind, for placement alone."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    from voxnas.cli import calibrate
+
+    calibrate.add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the record."""
+    from voxnas.complexity.device import measure_device
+    from voxnas.io.records import read_json, write_json
+
+    search = read_json(arguments.search)
+    plan, spec = read_json(arguments.plan), read_json(arguments.spec)
+    record = measure_device(search["space"], plan, spec, search["search"]["limits"])
+    write_json(arguments.output, record)
+    print(
+        f"{record['device']['processor']}: a training starts in {record['start_seconds']:.1f} s; wall time is "
+        f"{record['wall_factor']:.2f} of what a calibration counts"
+    )

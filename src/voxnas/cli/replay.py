@@ -1,0 +1,44 @@
+"""``voxnas replay``: make a search's proposals again from its files, and say whether they agree.
+
+Run it in the folder in which Snakemake was started. Exit status 1: some do not agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLE = "example: voxnas replay config/studies/hippocampus.yaml --search bayesian"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.epilog = EXAMPLE
+    parser.add_argument(
+        "study", metavar="STUDY", help="study file (config/studies/NAME.yaml) or name of the study; 'phantom': default"
+    )
+    parser.add_argument("--search", metavar="NAME", help="one search alone, such as bayesian; default: all")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay and print one line a search."""
+    from voxnas.core.errors import UserError
+    from voxnas.core.paths import StudyPaths
+    from voxnas.search.replay import replay
+    from voxnas.search.restart import find_study
+
+    _, name = find_study(Path.cwd(), arguments.study)
+    paths = StudyPaths(Path.cwd() / "results" / name)
+    searches = sorted(folder.name for folder in (paths.root / "search").glob("*") if folder.is_dir())
+    if arguments.search:
+        if arguments.search not in searches:
+            raise UserError(
+                f"{paths.root} has no search {arguments.search!r}", f"it has: {', '.join(searches) or 'none'}"
+            )
+        searches = [arguments.search]
+    if not searches:
+        raise UserError(f"{paths.root} has no search", "run the study first")
+    replays = [replay(paths, search) for search in searches]
+    for one in replays:
+        print(one)
+    return int(any(one.differences for one in replays))

@@ -1,0 +1,56 @@
+"""``voxnas step``: propose and train one step of a search in order of arrival.
+
+A step that was killed finds its recorded proposal; one whose result is recorded writes it again. Exit
+status as of ``voxnas train``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from voxnas.cli.train import add_runtime_arguments
+
+    parser.add_argument("--study", type=Path, required=True, help="folder of the study, results/<study>")
+    parser.add_argument("--search", required=True, metavar="NAME", help="name of the search, such as bayesian")
+    parser.add_argument("--step", type=int, required=True, metavar="K", help="number of the step, from 0")
+    add_runtime_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Propose, train and record; see the module's docstring."""
+    from voxnas.cli.train import train_proposal, write_files
+    from voxnas.core.paths import StudyPaths
+    from voxnas.core.trial import Result
+    from voxnas.io.records import read_record, write_json
+    from voxnas.search.arrival import Arrivals
+    from voxnas.search.placement import worker_of
+
+    paths = StudyPaths(arguments.study)
+    log = Arrivals(paths, arguments.search)
+    proposal = log.propose(arguments.step, worker_of(paths, *_kind(arguments.kind)))
+    write_json(paths.step(arguments.search, arguments.step) / "proposal.json", proposal)
+    what = "idle, no network is left to try" if proposal.origin == "idle" else f"{proposal.origin} {proposal.key}"
+    print(f"{arguments.search} step {arguments.step}: {what}", flush=True)
+    recorded = log.result(arguments.step)
+    if recorded is not None and not recorded.store:
+        # It failed before it had anything to store. Others were proposed from that, so it stands.
+        write_files(arguments, recorded, None, True)
+        return 0
+    status = train_proposal(arguments, proposal, {p.step: p for p in log.proposals()})
+    if status == 0:
+        found = read_record(arguments.output, Result)
+        first = log.finish(arguments.step, found)
+        if first != found:
+            print("trained again, with another result; the first stands, since others were proposed from it")
+            write_json(arguments.output, first)
+    return status
+
+
+def _kind(text: str) -> tuple[str, float | None]:
+    """KIND and SECONDS of ``--kind``."""
+    kind, _, seconds = text.partition(":")
+    return kind, float(seconds) if seconds else None

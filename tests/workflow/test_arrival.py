@@ -1,0 +1,163 @@
+"""Order of arrival in the real workflow: the plan, lost files, kills, more steps; and every proposal replayed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from filelock import FileLock
+from running import PROJECT, planned_jobs, snakemake, write_study
+
+SEARCHES = ("baseline-unet", "random")
+STEPS = 6
+ARRIVAL = {
+    "search__order": "arrival",
+    "search__window": 4,
+    "search__steps": STEPS,
+    "search__methods": ["random"],
+    "search__promotion": {"rungs": 2, "factor": 2},
+}
+UNTIL = ("--until", "search")
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Working folder of a tiny study whose search, in order of arrival, has run to its end."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "searched"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "ended").exists():
+            folder.mkdir(exist_ok=True)
+            snakemake(folder, "--configfile", str(write_study(folder, **ARRIVAL)), "--cores", "2", *UNTIL)
+            (folder / "ended").touch()
+    return folder
+
+
+@pytest.fixture
+def copied(searched: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "study"
+    shutil.copytree(searched, folder, symlinks=True)
+    return folder
+
+
+def replays(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "voxnas", "replay", "study.yaml", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def decisions(folder: Path) -> dict[str, str]:
+    steps = (folder / "results/tiny/search").glob("*/steps/*/*.json")
+    return {str(p.relative_to(folder)): p.read_text() for p in sorted(steps) if p.name != "run.json"}
+
+
+def trainings(folder: Path) -> dict[str, str]:
+    return {p.parent.name: p.read_text() for p in (folder / "results/tiny/store").glob("*/run.json")}
+
+
+def arrived(folder: Path) -> dict[str, str]:
+    """Everything that the searches remember."""
+    log = (folder / "results/tiny/search").glob("*/arrivals/*/*/*.json")
+    return {str(p.relative_to(folder)): p.read_text() for p in sorted(log) if not p.name.startswith(".")}
+
+
+def test_finished_search_is_replayed(searched: Path) -> None:
+    done = replays(searched)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines() == [
+        "baseline-unet (arrival): 1 of 1 proposals agree",
+        f"random (arrival): {STEPS} of {STEPS} proposals agree",
+    ]
+    assert replays(searched, "--search", "random").stdout == done.stdout.splitlines(keepends=True)[1]
+    assert "has no search 'bayes'" in replays(searched, "--search", "bayes").stderr
+    # The copies beside the results are what the search remembers.
+    for name in SEARCHES:
+        for file in (searched / "results/tiny/search" / name).glob("arrivals/*/proposals/*.json"):
+            step = json.loads(file.read_text())["step"]
+            assert file.read_text() == (searched / f"results/tiny/search/{name}/steps/{step}/proposal.json").read_text()
+
+
+def test_plans(copied: Path) -> None:
+    def plan(**changes: object) -> dict[str, int]:
+        study = write_study(copied, **{**ARRIVAL, **changes})
+        done = snakemake(copied, "--configfile", str(study), "--dry-run", *UNTIL)
+        return planned_jobs(done.stdout + done.stderr)
+
+    assert plan() == {}
+    more = plan(search__steps=STEPS + 2)
+    assert more["step"] == 2 and "propose" not in more
+    assert plan(search__initial=5)["step"] == STEPS + 1
+
+
+def test_lost_files_cost_no_training(copied: Path) -> None:
+    before, trained, log = decisions(copied), trainings(copied), arrived(copied)
+    lost = "results/tiny/search/random/steps/1"
+    shutil.rmtree(copied / lost)
+    snakemake(copied, "--configfile", str(copied / "study.yaml"), "--cores", "2", f"{lost}/result.json")
+    assert (decisions(copied), trainings(copied), arrived(copied)) == (before, trained, log)
+
+
+def test_more_steps_leave_the_others(copied: Path) -> None:
+    before, trained, log = decisions(copied), trainings(copied), arrived(copied)
+    study = write_study(copied, **{**ARRIVAL, "search__steps": STEPS + 2})
+    snakemake(copied, "--configfile", str(study), "--cores", "2", *UNTIL)
+    assert decisions(copied).items() > before.items()
+    assert trainings(copied).items() > trained.items()
+    assert arrived(copied).items() > log.items()
+    assert f"random (arrival): {STEPS + 2} of {STEPS + 2} proposals agree" in replays(copied).stdout
+
+
+def steps_that_train(folder: Path) -> list[psutil.Process]:
+    """Jobs of this study whose proposal is recorded and that have a worker."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = process.cmdline()
+            if "step" in line and Path(process.cwd()) == folder and process.children(recursive=True):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return [p for p in found if "voxnas" in p.cmdline()]
+
+
+def test_killed_step_and_killed_snakemake(tmp_path: Path) -> None:
+    """One step is killed while it trains, then Snakemake: nothing that was proposed is proposed again."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    study = write_study(tmp_path, **{**ARRIVAL, "search__budget": {"amount": 24, "unit": "samples"}})
+    base = ["--snakefile", str(PROJECT / "Snakefile"), "--cores", "2", *UNTIL]
+    running = subprocess.Popen(
+        ["snakemake", "--configfile", str(study), *base, "--retries", "1"], cwd=tmp_path, env=environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+    def wait_for(what) -> list:
+        deadline = time.monotonic() + 300
+        while not (found := what()):
+            assert time.monotonic() < deadline and running.poll() is None, (
+                "the study ended before it could be disturbed"
+            )
+            time.sleep(0.05)
+        return found
+
+    wait_for(lambda: steps_that_train(tmp_path))[0].kill()
+    wait_for(lambda: len([name for name in arrived(tmp_path) if "/random/" in name and "/results/" in name]) >= 2)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    log = arrived(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "voxnas", "resume", str(study), "--", *base], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert arrived(tmp_path).items() > log.items()
+    assert replays(tmp_path).stdout.splitlines() == [
+        "baseline-unet (arrival): 1 of 1 proposals agree",
+        f"random (arrival): {STEPS} of {STEPS} proposals agree",
+    ]
+    names = [name for name in decisions(tmp_path) if "/random/" in name]
+    assert len(names) == 2 * STEPS

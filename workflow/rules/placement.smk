@@ -1,0 +1,73 @@
+# Where trainings run, by their predicted time on each kind of node that `placement` names. It is a resource and no
+# input: no job depends on the measurements, so nothing is run again because a node was measured, added or taken away.
+# The functions are asked when a job is ready, after its proposal is there.
+from functools import partial
+
+
+def slots_of(settings):
+    return {name: kind.slots for name, kind in settings.placement.items()}
+
+
+@cache
+def kind_of_step(study, search, k):
+    from voxnas.core.paths import StudyPaths
+    from voxnas.search.placement import arrival_kind, step_kind
+
+    settings = study_settings(study)
+    find = arrival_kind if settings.search.order == "arrival" else step_kind
+    return find(StudyPaths(f"results/{study}"), search, k, slots_of(settings), settings.search.window)
+
+
+@cache
+def kinds_of_finalists(study):
+    from voxnas.core.paths import StudyPaths
+    from voxnas.search.placement import finalist_kinds
+
+    settings = study_settings(study)
+    return finalist_kinds(StudyPaths(f"results/{study}"), slots_of(settings), settings.training.seeds)
+
+
+@cache
+def are_measured(study):
+    """Whether all kinds of nodes were measured; where not, it says so once."""
+    files = [Path(f"results/{study}/devices/{kind}.json") for kind in study_settings(study).placement]
+    missing = [str(file) for file in files if not file.exists()]
+    if missing:
+        print(f"voxnas: no placement, {missing[0]} is missing (snakemake ... --until device)", file=sys.stderr)
+    return not missing
+
+
+def kind_of(wildcards):
+    """Kind of node of a step or a final training; none before the nodes were measured."""
+    if not are_measured(wildcards.study):
+        return None
+    if "search" in wildcards.keys():
+        return kind_of_step(wildcards.study, wildcards.search, int(wildcards.k))
+    return kinds_of_finalists(wildcards.study)[wildcards.key, int(wildcards.seed)]
+
+
+def named_kind(wildcards, input):
+    """What a job is told: KIND, or KIND:SECONDS where its trial may take so long."""
+    kind = kind_of(wildcards)
+    if kind is None:
+        return "any"
+    seconds = settings_of(wildcards).placement[kind].seconds
+    return kind if seconds is None else f"{kind}:{seconds:g}"
+
+
+def resource_there(wildcards, input, name):
+    """A resource of the kind of node; None leaves it to the profile."""
+    kind = kind_of(wildcards)
+    return None if kind is None else settings_of(wildcards).placement[kind].resources.get(name)
+
+
+# Resources of the rules that train: the kind of node, and all that any kind asks for.
+PLACED = {"kind": "any"}
+if STUDY.placement:
+    names = {name for kind in STUDY.placement.values() for name in kind.resources}
+    PLACED = {"kind": named_kind, **{name: partial(resource_there, name=name) for name in names}}
+
+
+def on_node(name):
+    """A resource of the kind of node that is measured."""
+    return lambda wildcards: STUDY.placement[wildcards.kind].resources.get(name)
