@@ -27,20 +27,8 @@ def kinds_of_finalists(study):
     return finalist_kinds(StudyPaths(f"results/{study}"), slots_of(settings), settings.training.seeds)
 
 
-@cache
-def are_measured(study):
-    """Whether all kinds of nodes were measured; where not, it says so once."""
-    files = [Path(f"results/{study}/devices/{kind}.json") for kind in study_settings(study).placement]
-    missing = [str(file) for file in files if not file.exists()]
-    if missing:
-        print(f"voxnas: no placement, {missing[0]} is missing (snakemake ... --until device)", file=sys.stderr)
-    return not missing
-
-
 def kind_of(wildcards):
-    """Kind of node of a step or a final training; none before the nodes were measured."""
-    if not are_measured(wildcards.study):
-        return None
+    """Kind of node of a step or a final training."""
     if "search" in wildcards.keys():
         return kind_of_step(wildcards.study, wildcards.search, int(wildcards.k))
     return kinds_of_finalists(wildcards.study)[wildcards.key, int(wildcards.seed)]
@@ -49,25 +37,26 @@ def kind_of(wildcards):
 def named_kind(wildcards, input):
     """What a job is told: KIND, or KIND:SECONDS where its trial may take so long."""
     kind = kind_of(wildcards)
-    if kind is None:
-        return "any"
-    seconds = settings_of(wildcards).placement[kind].seconds
+    seconds = STUDY.placement[kind].seconds
     return kind if seconds is None else f"{kind}:{seconds:g}"
 
 
 def resource_there(wildcards, input, name):
-    """A resource of the kind of node; None leaves it to the profile."""
-    kind = kind_of(wildcards)
-    return None if kind is None else settings_of(wildcards).placement[kind].resources.get(name)
+    """A resource of the kind of node."""
+    return STUDY.placement[kind_of(wildcards)].resources[name]
 
 
-# Resources of the rules that train: the kind of node, and all that any kind asks for.
-PLACED = {"kind": "any"}
+# Resources of the rules that train: the kind of node, and what its jobs ask for (all kinds name the same).
+PLACED, ASKED = {"kind": "any"}, []
 if STUDY.placement:
-    names = {name for kind in STUDY.placement.values() for name in kind.resources}
-    PLACED = {"kind": named_kind, **{name: partial(resource_there, name=name) for name in names}}
+    ASKED = sorted(next(iter(STUDY.placement.values())).resources)
+    missing = [file for file in MEASURED_KINDS if not Path(file).exists()]
+    if missing:
+        print(f"voxnas: no placement, {missing[0]} is missing (snakemake ... --until device)", file=sys.stderr)
+    else:
+        PLACED = {"kind": named_kind, **{name: partial(resource_there, name=name) for name in ASKED}}
 
 
 def on_node(name):
     """A resource of the kind of node that is measured."""
-    return lambda wildcards: STUDY.placement[wildcards.kind].resources.get(name)
+    return lambda wildcards: STUDY.placement[wildcards.kind].resources[name]

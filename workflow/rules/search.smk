@@ -42,7 +42,7 @@ rule device:
     conda:
         ENVIRONMENT
     resources:
-        **{name: on_node(name) for name in PLACED if name != "kind"},
+        **{name: on_node(name) for name in ASKED},
     shell:
         "python -m voxnas --log {log} device --spec {input.spec} --search {input.search} --plan {input.plan}"
         " --output {output}"

@@ -441,6 +441,14 @@ class StudySettings(Settings):
                 f"benchmark.measure = {self.benchmark.measure!r} does not fit the task {self.task}, whose measures are "
                 f"{', '.join(fitting.get(self.task, ('auto',)))}"
             )
+        asked = {kind: set(node.resources) for kind, node in self.placement.items()}
+        for kind, names in asked.items():
+            lacking = set().union(*asked.values()) - names
+            if lacking:
+                raise ValueError(
+                    f"placement.{kind}.resources has no {min(lacking)}, which other kinds have; name it in all "
+                    "(gres: none is none)"
+                )
         if not self.search.methods and not self.baselines.names:
             raise ValueError("search.methods and baselines.names are both empty; there is nothing to train")
         # Volumes have the events' trial_type, unless the study says otherwise.

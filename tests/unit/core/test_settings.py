@@ -18,6 +18,11 @@ MISTAKES = [
     ({"benchmark": {"confidence": 1.0}}, ["benchmark.confidence = 1.0", "less than 1"]),
     ({"study": "My Study"}, ["study = 'My Study'"]),
     ({"task": "classification", "data_root": "x"}, ["data.target", "participants.tsv"]),
+    (
+        {"placement": {"cpu": {}, "gpu": {"resources": {"gres": "gpu:1"}}}},
+        ["placement.cpu.resources has no gres", "gres: none"],
+    ),
+    ({"placement": {"cpu": {"slots": 0}}}, ["placement.cpu.slots = 0"]),
 ]
 
 

@@ -1,0 +1,58 @@
+"""Placement in the real workflow: a resource of a job that is ready, and nothing that runs a job again."""
+
+import json
+from pathlib import Path
+
+from running import planned_jobs, snakemake, write_study
+
+from voxnas.complexity.features import FEATURES
+
+PLACEMENT = {
+    "cpu": {"slots": 2, "resources": {"slurm_partition": "long", "gres": "none"}},
+    "gpu": {"slots": 1, "resources": {"slurm_partition": "fast", "gres": "gpu:1"}},
+}
+
+
+def measured(folder: Path) -> None:
+    """Two kinds of nodes, one of which starts late and is then thirty times as fast."""
+    for kind, start, rate in (("cpu", 1.0, 1e-6), ("gpu", 20.0, 3e-8)):
+        file = folder / f"results/tiny/devices/{kind}.json"
+        file.parent.mkdir(exist_ok=True)
+        model = {"train_seconds": {"coefficients": dict.fromkeys(FEATURES, rate), "factors": {}}}
+        file.write_text(json.dumps({"start_seconds": start, "wall_factor": 1.0, "table": {}, "model": model}))
+
+
+def test_placement_runs_nothing_again_and_places_what_is_new(study_copy: Path) -> None:
+    def plan(**changes: object) -> tuple[dict[str, int], str]:
+        study = write_study(study_copy, placement=PLACEMENT, **changes)
+        done = snakemake(study_copy, "--configfile", str(study), "--dry-run")
+        return planned_jobs(done.stdout + done.stderr), done.stdout + done.stderr
+
+    jobs, text = plan()
+    assert jobs == {} and "no placement, results/tiny/devices/cpu.json is missing" in text
+    measured(study_copy)
+    assert plan()[0] == {}
+    jobs, text = plan(search__steps=4)
+    assert jobs["step"] == 2
+    # The proposal is not there yet, so the node is not known either.
+    assert text.count("slurm_partition=<TBD>") == 2
+    store = study_copy / "results/tiny/store"
+    before = {p.parent.name for p in store.glob("*/run.json")}
+    study = write_study(study_copy, placement=PLACEMENT, search__steps=4)
+    done = snakemake(study_copy, "--configfile", str(study), "--cores", "2", "--until", "search")
+    new = [json.loads(p.read_text()) for p in store.glob("*/run.json") if p.parent.name not in before]
+    assert len(new) == 2 and {run["kind"] for run in new} <= set(PLACEMENT)
+    for run in new:
+        partition = PLACEMENT[run["kind"]]["resources"]["slurm_partition"]
+        assert f"kind={run['kind']}" in done.stderr and f"slurm_partition={partition}" in done.stderr
+    assert plan(search__steps=4, search__finalists=1)[0].get("step") is None
+
+
+def test_final_trainings_are_placed(study_copy: Path) -> None:
+    measured(study_copy)
+    study = write_study(study_copy, placement=PLACEMENT, training__seeds=3)
+    done = snakemake(study_copy, "--configfile", str(study), "--dry-run")
+    text = done.stdout + done.stderr
+    jobs = planned_jobs(text)
+    assert jobs["finalist"] == len(list((study_copy / "results/tiny/networks").iterdir()))
+    assert text.count("slurm_partition=long") + text.count("slurm_partition=fast") == jobs["finalist"]
