@@ -19,7 +19,9 @@ def measured(folder: Path) -> None:
         file = folder / f"results/tiny/devices/{kind}.json"
         file.parent.mkdir(exist_ok=True)
         model = {"train_seconds": {"coefficients": dict.fromkeys(FEATURES, rate), "factors": {}}}
-        file.write_text(json.dumps({"start_seconds": start, "wall_factor": 1.0, "table": {}, "model": model}))
+        file.write_text(
+            json.dumps({"start_seconds": start, "wall_factor": 1.0, "reading": {}, "table": {}, "model": model})
+        )
 
 
 def test_placement_runs_nothing_again_and_places_what_is_new(study_copy: Path) -> None:

@@ -32,6 +32,7 @@ rule calibrate:
 
 rule device:
     input:
+        arrays,
         plan="results/{study}/preprocess/plan.json",
         spec=spec("calibrate"),
         search=calibration_space,
@@ -44,8 +45,8 @@ rule device:
     resources:
         **{name: on_node(name) for name in ASKED},
     shell:
-        "python -m voxnas --log {log} device --spec {input.spec} --search {input.search} --plan {input.plan}"
-        " --output {output}"
+        "python -m voxnas --log {log} device --study results/{wildcards.study} --spec {input.spec}"
+        " --search {input.search} --plan {input.plan} --output {output}"
 
 
 rule propose:

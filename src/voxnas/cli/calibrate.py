@@ -20,13 +20,11 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.complexity.calibrate import measure_calibration
     from voxnas.core.paths import StudyPaths
     from voxnas.io.records import read_json, write_json
-    from voxnas.training.samplers import sample_seconds
+    from voxnas.training.samplers import reading_seconds
 
     search, plan, spec = read_json(arguments.search), read_json(arguments.plan), read_json(arguments.spec)
     record = measure_calibration(search["space"], plan, spec, search["search"]["limits"])
-    given = (spec["task"], spec["foreground"], spec["seed"])
-    paths = StudyPaths(arguments.study)
-    record["reading"] = {view: sample_seconds(paths, view, *given) for view in plan.get("views", {"": {}})}
+    record["reading"] = reading_seconds(StudyPaths(arguments.study), plan, spec)
     write_json(arguments.output, record)
     device, step, latency = record["device"], record["error"]["train_seconds"], record["error"]["latency_ms"]
     print(

@@ -15,11 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Measure and write the record."""
     from voxnas.complexity.device import measure_device
+    from voxnas.core.paths import StudyPaths
     from voxnas.io.records import read_json, write_json
+    from voxnas.training.samplers import reading_seconds
 
     search = read_json(arguments.search)
     plan, spec = read_json(arguments.plan), read_json(arguments.spec)
     record = measure_device(search["space"], plan, spec, search["search"]["limits"])
+    record["reading"] = reading_seconds(StudyPaths(arguments.study), plan, spec)
     write_json(arguments.output, record)
     print(
         f"{record['device']['processor']}: a training starts in {record['start_seconds']:.1f} s; wall time is "

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voxnas.complexity.calibration import predict_train_seconds
+from voxnas.complexity.calibration import predict_sample_seconds
 from voxnas.core import canonical
 from voxnas.core.architecture import AnyArchitecture, Linear
 
@@ -36,7 +36,7 @@ def trial_seconds(
     """
     if isinstance(architecture, Linear):
         return device["start_seconds"]
-    rate = device["wall_factor"] * predict_train_seconds(device, architecture, patch)
+    rate = device["wall_factor"] * predict_sample_seconds(device, architecture, patch)
     return device["start_seconds"] + rate * samples
 
 

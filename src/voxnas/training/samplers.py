@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
@@ -25,26 +26,29 @@ def make_sampler(
     return PatchSampler(data, scans, targets, seed, recipe, foreground)
 
 
-def sample_seconds(paths: StudyPaths, view: str, task: str, foreground: float, seed: int) -> float:
-    """CPU seconds in which one training sample of a view is read and augmented, at the usual strength.
+def reading_seconds(paths: StudyPaths, plan: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, float]:
+    """CPU seconds in which one training sample of each view is read and augmented, at the usual strength.
 
     Parameters
     ----------
     paths : StudyPaths
         A study that is preprocessed and split.
-    view : str
-        View of the runs; empty: the scans themselves.
-    task, foreground, seed
-        Of the settings.
+    plan : mapping
+        Its plan; without views the one name is empty.
+    spec : mapping
+        ``task``, ``foreground`` and ``seed`` of the calibrate spec.
     """
-    data = StudyData(paths, view)
-    scans = data.train_scans(0)
-    loss = {"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[task]
+    loss = {"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[spec["task"]]
     recipe = Recipe.model_validate({"loss": loss})
-    sampler = make_sampler(data, scans, Targets.of(data, scans), seed, recipe, foreground)
-    for j in range(WARM_UP):
-        sampler.batch([j])
-    begun = time.process_time()
-    for j in range(WARM_UP, WARM_UP + TIMED):
-        sampler.batch([j])
-    return (time.process_time() - begun) / TIMED
+    found = {}
+    for view in plan.get("views", {"": {}}):
+        data = StudyData(paths, view)
+        scans = data.train_scans(0)
+        sampler = make_sampler(data, scans, Targets.of(data, scans), spec["seed"], recipe, spec["foreground"])
+        for j in range(WARM_UP):
+            sampler.batch([j])
+        begun = time.process_time()
+        for j in range(WARM_UP, WARM_UP + TIMED):
+            sampler.batch([j])
+        found[view] = (time.process_time() - begun) / TIMED
+    return found

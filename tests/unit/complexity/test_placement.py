@@ -22,7 +22,7 @@ NETWORK = CNN(
 def device(start=2.0, wall=1.0):
     """Measurements in which the network takes 0.25 s a sample."""
     table = {identity(NETWORK): {"patch": PATCH, "train_seconds": 0.25}}
-    return {"table": table, "start_seconds": start, "wall_factor": wall}
+    return {"table": table, "start_seconds": start, "wall_factor": wall, "reading": {}}
 
 
 def test_time_of_a_trial_by_hand():

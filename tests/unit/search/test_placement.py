@@ -29,6 +29,7 @@ def measure(s, kind, start, seconds):
     record = {
         "start_seconds": 0.0,
         "wall_factor": 1.0,
+        "reading": {},
         "batch_size": 2,
         "table": {identity(first.architecture): {"architecture": first.architecture.plain(), "patch": []}},
         "model": {"train_seconds": {"coefficients": dict.fromkeys(FEATURES, 1.0), "factors": {}}},

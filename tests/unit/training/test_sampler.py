@@ -5,7 +5,7 @@ import torch
 from voxnas.core.architecture import Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.training.sampler import PatchSampler, centred_start, crop_or_pad
-from voxnas.training.samplers import sample_seconds
+from voxnas.training.samplers import reading_seconds
 from voxnas.training.targets import Targets
 
 PATCH = [8, 8, 8]
@@ -85,9 +85,12 @@ def test_the_recipe_says_along_which_axes_patches_are_flipped(study, mirror, axe
 
 @pytest.mark.parametrize("task", ["segmentation", "classification"])
 def test_reading_a_sample_takes_time(new_study, task):
-    assert 0 < sample_seconds(new_study(task), "", task, 0.33, 0) < 1
+    spec = {"task": task, "foreground": 0.33, "seed": 0}
+    found = reading_seconds(new_study(task), {}, spec)
+    assert list(found) == [""] and 0 < found[""] < 1
 
 
 def test_each_view_of_a_run_has_its_own_time(timed_study):
-    paths = timed_study()
-    assert all(sample_seconds(paths, view, "classification", 0.0, 0) > 0 for view in ("clips", "connectivity"))
+    paths, spec = timed_study(), {"task": "classification", "foreground": 0.0, "seed": 0}
+    found = reading_seconds(paths, {"views": {"clips": {}, "connectivity": {}}}, spec)
+    assert found["clips"] > 0 and found["connectivity"] > 0
