@@ -1,7 +1,4 @@
-"""Trainings over two nodes of a Slurm cluster, by srun and without ssh: the same as on one.
-
-Wants a cluster with two nodes that is reachable by sbatch (tests/slurm starts one) and a folder that they share.
-"""
+"""Trainings over two nodes of a Slurm cluster, by srun and without ssh: the same as on one."""
 
 import os
 import shutil
@@ -17,17 +14,9 @@ from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, read_record, write_json
 from voxnas.io.weights import load_weights
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
-
-def slurm_nodes():
-    if shutil.which("srun") is None:
-        return 0
-    found = subprocess.run(["sinfo", "-h", "-o", "%D"], capture_output=True, text=True, timeout=20)
-    return sum(int(n) for n in found.stdout.split()) if found.returncode == 0 else 0
-
-
-pytestmark = pytest.mark.skipif(slurm_nodes() < 2, reason="no Slurm cluster of two nodes is reachable")
+def single_threaded(cluster):
+    return {**cluster.environment, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def train_command(paths, job, samples, *options):
@@ -39,27 +28,30 @@ def train_command(paths, job, samples, *options):
     return [*command, "--output", str(output), *options], output
 
 
-def submit(folder, command, *options):
+def submit(cluster, folder, command, *options):
     """A batch job on two nodes; ends with it."""
     script = folder / "job.sh"
     script.write_text("#!/bin/sh\nexec " + " ".join(command) + "\n")
-    sizes = ["--nodes=2", "--ntasks=2", "--cpus-per-task=1", "--mem=1500", f"--output={folder}/job.log"]
-    return subprocess.Popen(["sbatch", "--wait", *sizes, *options, str(script)], env=ENVIRONMENT, cwd=folder)
+    sizes = ["--nodes=2", "--ntasks=2", "--cpus-per-task=1", "--mem=1500", "--partition=gpu"]
+    sizes.append(f"--output={folder}/job.log")
+    return subprocess.Popen(
+        ["sbatch", "--wait", *sizes, *options, str(script)], env=single_threaded(cluster), cwd=folder
+    )
 
 
 @pytest.mark.parametrize("launcher", ["horovod", "ddp"])
-def test_two_nodes_equal_one_process(new_study, new_job, tmp_path, launcher):
+def test_two_nodes_equal_one_process(cluster, new_study, new_job, tmp_path, launcher):
     if launcher == "horovod" and find_spec("horovod") is None:
         pytest.skip("Horovod is not installed")
     paths, job = new_study(batch_size=3), new_job()
     command, output = train_command(paths, job, 12)
-    subprocess.run(command, env=ENVIRONMENT, check=True, timeout=120)
+    subprocess.run(command, env=single_threaded(cluster), check=True, timeout=120)
     one = read_record(output, Result)
     weights, _ = load_weights(paths.store / one.store / "weights.safetensors")
     shutil.rmtree(paths.store)
 
     command, _ = train_command(paths, job, 12, "--launcher", launcher, "--processes", "2", "--nodes", "2")
-    status = submit(tmp_path, command).wait(timeout=180)
+    status = submit(cluster, tmp_path, command).wait(timeout=180)
     log = (tmp_path / "job.log").read_text()
     assert status == 0, log
     run = read_json(output.with_name("run.json"))
@@ -71,14 +63,14 @@ def test_two_nodes_equal_one_process(new_study, new_job, tmp_path, launcher):
 
 
 @pytest.mark.parametrize("launcher", ["horovod", "ddp"])
-def test_a_preempted_job_leaves_its_state_and_nothing_runs_on(new_study, new_job, tmp_path, launcher):
+def test_a_preempted_job_leaves_its_state_and_nothing_runs_on(cluster, new_study, new_job, tmp_path, launcher):
     if launcher == "horovod" and find_spec("horovod") is None:
         pytest.skip("Horovod is not installed")
     paths = new_study()
     options = ["--launcher", launcher, "--processes", "2", "--nodes", "2"]
     command, _ = train_command(paths, new_job(), 1_000_000, *options)
     name = f"voxnas-{os.getpid()}-{launcher}"
-    job = submit(tmp_path, command, f"--job-name={name}")
+    job = submit(cluster, tmp_path, command, f"--job-name={name}")
     end = time.monotonic() + 120
     while not (tmp_path / "job.log").exists():
         assert time.monotonic() < end and job.poll() is None
@@ -87,8 +79,7 @@ def test_a_preempted_job_leaves_its_state_and_nothing_runs_on(new_study, new_job
         assert time.monotonic() < end and job.poll() is None
         time.sleep(0.1)
     time.sleep(1)
-    subprocess.run(["scancel", "--batch", f"--signal={signal.SIGTERM.name}", f"--name={name}"], check=True)
+    cluster.run("scancel", "--batch", f"--signal={signal.SIGTERM.name}", f"--name={name}")
     assert job.wait(timeout=90) == 75, (tmp_path / "job.log").read_text()
     assert list(paths.store.glob("*/state.json"))
-    left = subprocess.run(["squeue", "-h", "--steps", f"--name={name}"], capture_output=True, text=True, check=True)
-    assert not left.stdout.strip()
+    assert not cluster.run("squeue", "-h", "--steps", f"--name={name}").strip()
