@@ -33,7 +33,7 @@ fi
 
 say "debootstrap"
 debootstrap --variant=minbase "${SUITE:-bookworm}" "$tree" "${MIRROR:-http://deb.debian.org/debian}" >/dev/null
-cp /etc/resolv.conf "$tree/etc/resolv.conf"
+cp /etc/resolv.conf /etc/hosts "$tree/etc/" # as engines do; without hosts, localhost is looked for by ssh
 mount -t proc proc "$tree/proc"
 mount --rbind /dev "$tree/dev"
 
@@ -67,6 +67,7 @@ say "%test"
 enter "$tree" $clean sh -euc "$(section test)"
 
 say "two processes of Horovod, as an ordinary user"
+echo "user:x:1000:1000::/work:/bin/sh" >>"$tree/etc/passwd" # an engine adds its user
 mkdir -p "$tree/work" && chown 1000:1000 "$tree/work"
 user="--userspec=1000:1000 $tree env -i PATH=/opt/venv/bin:/usr/bin:/bin HOME=/work LANG=C.UTF-8 OMP_NUM_THREADS=1"
 # shellcheck disable=SC2086
