@@ -67,9 +67,9 @@ say "%test"
 enter "$tree" $clean sh -euc "$(section test)"
 
 say "two processes of Horovod, as an ordinary user"
-echo "user:x:1000:1000::/work:/bin/sh" >>"$tree/etc/passwd" # an engine adds its user
-mkdir -p "$tree/work" && chown 1000:1000 "$tree/work"
-user="--userspec=1000:1000 $tree env -i PATH=/opt/venv/bin:/usr/bin:/bin HOME=/work LANG=C.UTF-8 OMP_NUM_THREADS=1"
+echo "user:x:1000:1000::/study:/bin/sh" >>"$tree/etc/passwd" # an engine adds its user
+mkdir -p "$tree/study" && chown 1000:1000 "$tree/study"
+user="--userspec=1000:1000 $tree env -i PATH=/opt/venv/bin:/usr/bin:/bin HOME=/study LANG=C.UTF-8 OMP_NUM_THREADS=1"
 # shellcheck disable=SC2086
 enter $user horovodrun -np 2 -H localhost:2 --gloo python -c '
 import horovod.torch as hvd, torch
@@ -80,9 +80,9 @@ print("rank", hvd.rank(), "sum", total.item())'
 
 say "the smallest study"
 # shellcheck disable=SC2086
-enter $user sh -euc 'cd /work && snakemake --snakefile /opt/voxnas/Snakefile \
+enter $user sh -euc 'cd /study && snakemake --snakefile /opt/voxnas/Snakefile \
     --configfile /opt/voxnas/config/test/tiny.yaml --cores 2 --quiet rules && voxnas watch tiny'
-[ -s "$tree/work/results/tiny/report.html" ]
+[ -s "$tree/study/results/tiny/report.html" ]
 
 say "jobs of a Snakemake outside"
 outside=$(mktemp -d)

@@ -3,16 +3,16 @@
 import os
 import shutil
 import subprocess
-import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
+from tiny_training import train_command
 
-from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_json, read_record, write_json
+from voxnas.core.trial import Result
+from voxnas.io.records import read_json, read_record
 from voxnas.io.weights import load_weights
 from voxnas.training.distributed.launch import launch_command
 
@@ -20,17 +20,8 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 SAMPLES = 30
 
 
-def make_command(paths, job, *options, samples=SAMPLES):
-    file = paths.step("random", 0) / "proposal.json"
-    fields = {"search": "random", "step": 0, "trial": "t0", "origin": "random", "samples": samples}
-    write_json(file, Proposal(**fields, architecture=job.architecture, recipe=job.recipe))
-    output = file.with_name("result.json")
-    command = [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), "--proposal", str(file)]
-    return [*command, "--output", str(output), *options], output
-
-
 def train(paths, job, *options):
-    command, output = make_command(paths, job, *options)
+    command, output = train_command(paths, job, SAMPLES, *options)
     done = subprocess.run(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, timeout=180)
     return done.returncode, done.stderr, output
 
@@ -38,7 +29,7 @@ def train(paths, job, *options):
 @pytest.mark.parametrize("launcher", ["horovod", "ddp"])
 def test_two_processes_equal_one(new_study, new_job, launcher):
     if launcher == "horovod" and find_spec("horovod") is None:
-        pytest.skip("Horovod is not installed")
+        pytest.skip("the library works without Horovod, and so do its tests")
     # Three samples a batch are two for one process and one for the other.
     paths, job = new_study(batch_size=3), new_job(samples=SAMPLES)
     status, log, output = train(paths, job)
@@ -84,7 +75,7 @@ def alone(tmp_path_factory):
 @pytest.mark.parametrize(("launcher", "processes"), [("horovod", 3), ("ddp", 2)])
 def test_a_slow_process_gets_less_of_the_batch_and_the_gradient_stays(launcher, processes, alone, tmp_path):
     if launcher == "horovod" and find_spec("horovod") is None:
-        pytest.skip("Horovod is not installed")
+        pytest.skip("the library works without Horovod, and so do its tests")
     found = throttled(tmp_path, launcher, processes)
     *others, slow = found["speeds"].tolist()
     print(launcher, "samples a second", found["speeds"].tolist(), "samples of process 0", float(found["mine"]))
@@ -112,10 +103,10 @@ def training_processes(process):
 @pytest.mark.parametrize("launcher", ["horovod", "ddp"])
 def test_a_killed_process_is_replaced_with_its_group(new_study, new_job, launcher):
     if launcher == "horovod" and find_spec("horovod") is None:
-        pytest.skip("Horovod is not installed")
+        pytest.skip("the library works without Horovod, and so do its tests")
     paths = new_study()
     options = ["--launcher", launcher, "--processes", "2", "--checkpoint-seconds", "0.01"]
-    command, output = make_command(paths, new_job(), *options, samples=1_000_000)
+    command, output = train_command(paths, new_job(), 1_000_000, *options)
     process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 90

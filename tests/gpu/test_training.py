@@ -1,17 +1,16 @@
 """Training and prediction on a GPU give what the CPU gives, but for rounding."""
 
 import subprocess
-import sys
 
 import pytest
 import torch
+from tiny_training import train_command
 
 from voxnas.complexity.measured import device_record, measure_latency, measure_training
 from voxnas.complexity.memory import measure_peak_memory
 from voxnas.core.architecture import Recipe
-from voxnas.core.trial import Proposal
 from voxnas.data.dataset import StudyData
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import read_json
 from voxnas.io.weights import load_weights, save_weights
 from voxnas.nn.build import build_network
 from voxnas.nn.device import device_of
@@ -100,17 +99,8 @@ def test_saved_weights_predict_on_the_gpu_what_they_do_on_the_cpu(new_job, tmp_p
 @pytest.mark.parametrize(("launcher", "processes"), [("single", 1), ("ddp", 2)])
 def test_the_command_trains_on_the_gpu_and_says_so(new_study, new_job, launcher, processes):
     paths, job = new_study(), new_job(samples=4)
-    file = paths.step("random", 0) / "proposal.json"
-    fields = {"search": "random", "step": 0, "trial": "t0", "origin": "random", "samples": 4}
-    write_json(file, Proposal(**fields, architecture=job.architecture, recipe=job.recipe))
-    output = file.with_name("result.json")
-    command = [sys.executable, "-m", "voxnas", "train", "--study", paths.root, "--proposal", file, "--output", output]
-    done = subprocess.run(
-        [*map(str, command), "--launcher", launcher, "--processes", str(processes)],
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=300,
-    )
+    command, output = train_command(paths, job, 4, "--launcher", launcher, "--processes", str(processes))
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert read_json(output)["state"] == "DONE"
     assert read_json(output.with_name("run.json"))["device"] == torch.cuda.get_device_name()

@@ -6,18 +6,12 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 from cluster import Cluster, missing
 from studies import Place, copy_study, final_tables
-
-_file = Path(__file__).parents[1] / "unit" / "training" / "conftest.py"
-_spec = spec_from_file_location("training_fixtures", _file)
-_fixtures = module_from_spec(_spec)
-_spec.loader.exec_module(_fixtures)
-new_study, new_job = _fixtures.new_study, _fixtures.new_job
+from tiny_training import new_job, new_study  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

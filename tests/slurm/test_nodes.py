@@ -4,28 +4,26 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from importlib.util import find_spec
 
 import pytest
+from tiny_training import train_command
 
-from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_json, read_record, write_json
+from voxnas.core.trial import Result
+from voxnas.io.records import read_json, read_record
 from voxnas.io.weights import load_weights
+
+
+@pytest.fixture(params=["horovod", "ddp"])
+def launcher(request):
+    if request.param == "horovod" and find_spec("horovod") is None:
+        pytest.skip("the library works without Horovod, and so do its tests")
+    return request.param
 
 
 def single_threaded(cluster):
     return {**cluster.environment, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-def train_command(paths, job, samples, *options):
-    file = paths.step("random", 0) / "proposal.json"
-    fields = {"search": "random", "step": 0, "trial": "t0", "origin": "random", "samples": samples}
-    write_json(file, Proposal(**fields, architecture=job.architecture, recipe=job.recipe))
-    output = file.with_name("result.json")
-    command = [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), "--proposal", str(file)]
-    return [*command, "--output", str(output), *options], output
 
 
 def submit(cluster, folder, command, *options):
@@ -39,10 +37,7 @@ def submit(cluster, folder, command, *options):
     )
 
 
-@pytest.mark.parametrize("launcher", ["horovod", "ddp"])
 def test_two_nodes_equal_one_process(cluster, new_study, new_job, tmp_path, launcher):
-    if launcher == "horovod" and find_spec("horovod") is None:
-        pytest.skip("Horovod is not installed")
     paths, job = new_study(batch_size=3), new_job()
     command, output = train_command(paths, job, 12)
     subprocess.run(command, env=single_threaded(cluster), check=True, timeout=120)
@@ -62,10 +57,7 @@ def test_two_nodes_equal_one_process(cluster, new_study, new_job, tmp_path, laun
     assert two.score == pytest.approx(one.score, abs=1e-3)
 
 
-@pytest.mark.parametrize("launcher", ["horovod", "ddp"])
 def test_a_preempted_job_leaves_its_state_and_nothing_runs_on(cluster, new_study, new_job, tmp_path, launcher):
-    if launcher == "horovod" and find_spec("horovod") is None:
-        pytest.skip("Horovod is not installed")
     paths = new_study()
     options = ["--launcher", launcher, "--processes", "2", "--nodes", "2"]
     command, _ = train_command(paths, new_job(), 1_000_000, *options)

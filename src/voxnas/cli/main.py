@@ -72,6 +72,13 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """The argument of verbs that take a study as the user calls it."""
+    parser.add_argument(
+        "study", metavar="STUDY", help="study file (config/studies/NAME.yaml) or name of the study; 'phantom': default"
+    )
+
+
 def _redirect(path: str) -> TextIO:
     """Send this process's output, and its children's, to a file; return the former stderr."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)

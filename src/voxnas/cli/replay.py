@@ -13,10 +13,10 @@ EXAMPLE = "example: voxnas replay config/studies/hippocampus.yaml --search bayes
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
+    from voxnas.cli.main import add_study
+
     parser.epilog = EXAMPLE
-    parser.add_argument(
-        "study", metavar="STUDY", help="study file (config/studies/NAME.yaml) or name of the study; 'phantom': default"
-    )
+    add_study(parser)
     parser.add_argument("--search", metavar="NAME", help="one search alone, such as bayesian; default: all")
 
 
@@ -24,8 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Replay and print one line a search."""
     from voxnas.core.errors import UserError
     from voxnas.core.paths import StudyPaths
+    from voxnas.core.study_files import find_study
     from voxnas.search.replay import replay
-    from voxnas.search.restart import find_study
 
     _, name = find_study(Path.cwd(), arguments.study)
     paths = StudyPaths(Path.cwd() / "results" / name)

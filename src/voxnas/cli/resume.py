@@ -15,10 +15,10 @@ EXAMPLE = "example: voxnas resume config/studies/hippocampus.yaml -- --cores 2"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
+    from voxnas.cli.main import add_study
+
     parser.epilog = EXAMPLE
-    parser.add_argument(
-        "study", metavar="STUDY", help="study file (config/studies/NAME.yaml) or name of the study; 'phantom': default"
-    )
+    add_study(parser)
     parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="arguments for Snakemake; default: as before")
     parser.add_argument("--ended", action="store_true", help="the Snakemake of another machine is known to be over")
 
@@ -30,11 +30,12 @@ def run(arguments: argparse.Namespace) -> None:
     import sys
 
     from voxnas.cli.main import RULES
-    from voxnas.core.owner import read_owner
+    from voxnas.core.study_files import find_study
+    from voxnas.io.owner import read_owner
     from voxnas.search import restart, restart_slurm
 
     folder = Path.cwd()
-    config, name = restart.find_study(folder, arguments.study)
+    config, name = find_study(folder, arguments.study)
     study = folder / "results" / name
     owner = read_owner(folder)
     restart.check_no_snakemake(folder)

@@ -19,7 +19,8 @@ def run(arguments: argparse.Namespace) -> None:
     import yaml
 
     from voxnas.core.settings import parse_settings
-    from voxnas.core.settings_files import generated_files, read_study_file
+    from voxnas.core.settings_files import generated_files
+    from voxnas.core.study_files import read_study_file
     from voxnas.io.records import write_text
 
     if not arguments.files and not arguments.write:

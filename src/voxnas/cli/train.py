@@ -100,18 +100,18 @@ def _train(arguments: argparse.Namespace, what: Proposal | Network, job: Trainin
     final = isinstance(what, Network)
     events = events_folder(paths, what, seed) if arguments.tensorboard else None
     launch = Launch(
-        arguments.launcher,
-        arguments.processes,
-        arguments.deadline,
-        arguments.checkpoint_seconds,
-        not final and what.resumable,
-        arguments.nodes,
-        arguments.micro_batch,
-        arguments.shares,
-        arguments.fusion_mb,
-        arguments.cycle_ms,
-        events,
-        arguments.kind.partition(":")[0],
+        launcher=arguments.launcher,
+        processes=arguments.processes,
+        deadline=arguments.deadline,
+        checkpoint_seconds=arguments.checkpoint_seconds,
+        keep_state=not final and what.resumable,
+        nodes=arguments.nodes,
+        micro_batch=arguments.micro_batch,
+        shares=arguments.shares,
+        fusion_mb=arguments.fusion_mb,
+        cycle_ms=arguments.cycle_ms,
+        events=events,
+        kind=arguments.kind.partition(":")[0],
     )
 
     def write(result: Result, entry: Entry | None, reused: bool) -> None:

@@ -57,7 +57,7 @@ def find_folder(folder: Path, text: str) -> Path:
     for root in (folder / "results" / text, Path(text)):
         if root.is_dir() and any((root / name).exists() for name in ("study.json", "spec", "index", "search")):
             return root if root == Path(text) else Path("results") / text
-    from voxnas.search.restart import find_study
+    from voxnas.core.study_files import find_study
 
     file, name = find_study(folder, text)
     root = folder / "results" / name

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -95,16 +94,3 @@ def readme() -> str:
 def generated_files() -> dict[str, str]:
     """Path, relative to the project's folder, and text of each generated file."""
     return {CONFIG: config_yaml(), SCHEMA: schema_json(), README: readme()}
-
-
-def read_study_file(path: str) -> dict[str, Any]:
-    """Raw mapping of a study file, complete enough to be checked alone.
-
-    The folder of the scans is given on the command line, not in the file; a name stands for it
-    where the study reads one. yaml.YAMLError and OSError are the caller's.
-    """
-    with open(path, encoding="utf-8") as file:
-        raw = yaml.safe_load(file) or {}
-    if isinstance(raw, dict) and isinstance(raw.get("data"), dict) and raw["data"].get("folder"):
-        raw.setdefault("data_root", "given later")
-    return raw

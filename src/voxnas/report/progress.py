@@ -25,7 +25,7 @@ from voxnas.report.reader import Reader
 from voxnas.search.chain import Chain
 from voxnas.search.select import BASELINE, ranked
 from voxnas.training.jobs import network_job, proposal_job
-from voxnas.training.store import STALE_SECONDS, Entry
+from voxnas.training.store import STALE_SECONDS, Entry, living_processes
 
 QUIET_SECONDS = 90.0  # a training beats every 10 s; of other jobs the logs tell
 
@@ -238,7 +238,7 @@ class Watcher:
                 continue  # it ended while we looked
             pids = _pids(lease)
             host = str(lease.get("host", ""))
-            alive = time.time() - beats[0] < STALE_SECONDS and (host != socket.gethostname() or _any_lives(pids))
+            alive = time.time() - beats[0] < STALE_SECONDS and (host != socket.gethostname() or _lives(lease))
             held |= set(places) if alive else set()
             found.append(
                 Running(
@@ -451,8 +451,11 @@ def _pids(lease: dict[str, Any]) -> list[int]:
     return [pid for pid in found if isinstance(pid, int)]
 
 
-def _any_lives(pids: list[int]) -> bool:
-    return any(Path(f"/proc/{pid}").exists() for pid in pids)
+def _lives(lease: dict[str, Any]) -> bool:
+    try:
+        return bool(living_processes(lease))
+    except (KeyError, TypeError):
+        return False  # the record is damaged
 
 
 def _number(value: Any) -> float:

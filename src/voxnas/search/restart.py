@@ -13,12 +13,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import psutil
-import yaml
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
-from voxnas.core.settings import StudySettings, parse_settings
-from voxnas.core.settings_files import read_study_file
 from voxnas.io import slurm
 from voxnas.io.records import read_json
 from voxnas.training.store import lease_holders
@@ -161,44 +158,6 @@ def end(processes: list[psutil.Process], grace: float = 90.0) -> None:
 def is_locked(folder: Path) -> bool:
     """Whether Snakemake's working folder is locked."""
     return any((folder / ".snakemake" / "locks").glob("*.lock"))
-
-
-def find_study(folder: Path, text: str) -> tuple[Path | None, str]:
-    """Resolve what the user called a study.
-
-    Parameters
-    ----------
-    folder : Path
-        Snakemake's working folder.
-    text : str
-        A study file, or a study's name.
-
-    Returns
-    -------
-    file : Path or None
-        The study file; None for the default study, which has none.
-    name : str
-        Name of the study.
-
-    Raises
-    ------
-    UserError
-        If there is no such study.
-    """
-    default = StudySettings().study
-    file = Path(text)
-    if file.suffix not in (".yaml", ".yml"):
-        file = folder / "config" / "studies" / f"{text}.yaml"
-        if not file.exists() and text == default:
-            return None, default
-    if not file.exists():
-        known = sorted({default, *(p.stem for p in (folder / "config" / "studies").glob("*.yaml"))})
-        raise UserError(f"there is no study {text!r} ({file} does not exist)", f"known here: {', '.join(known)}")
-    try:
-        raw = read_study_file(str(file))
-    except yaml.YAMLError as error:
-        raise UserError(f"{file} is not YAML: {error}") from None
-    return file, parse_settings(raw, str(file)).study
 
 
 def snakemake_command(

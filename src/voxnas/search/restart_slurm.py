@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from voxnas.core.errors import UserError
-from voxnas.core.owner import Owner
 from voxnas.io import slurm
+from voxnas.io.owner import Owner
 
 END_SECONDS = 600.0
 

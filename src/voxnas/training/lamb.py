@@ -6,14 +6,16 @@ with phi the identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from voxnas.training.layerwise import Layerwise
 
-class LAMB(torch.optim.Optimizer):
+
+class LAMB(Layerwise):
     """Adam's direction, with a learning rate of its own for each layer.
 
     With weights `w`, decay `b` and Adam's bias-corrected moments `m` and `v`, the direction is
@@ -43,19 +45,6 @@ class LAMB(torch.optim.Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update all parameters that have a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
-        return loss
 
     def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state, (first, second) = self.state[parameter], group["betas"]

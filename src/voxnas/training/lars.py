@@ -5,14 +5,16 @@ The paper is *Large Batch Training of Convolutional Networks* (arXiv:1708.03888)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from voxnas.training.layerwise import Layerwise
 
-class LARS(torch.optim.Optimizer):
+
+class LARS(Layerwise):
     """Momentum SGD with a learning rate of its own for each layer.
 
     With weights `w`, gradient `g`, decay `b` and momentum `m` a step is ``v = m v + lr l (g + b w)``, ``w = w - v``,
@@ -41,19 +43,6 @@ class LARS(torch.optim.Optimizer):
         trust: float = 1e-3,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update all parameters that have a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
-        return loss
 
     def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         decay, state = group["weight_decay"], self.state[parameter]

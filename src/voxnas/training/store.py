@@ -13,7 +13,7 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +164,7 @@ def lease_holders(store: Path) -> Holders:
         if record is None or not _alive(lease, record):
             continue
         if record["host"] == socket.gethostname():
-            processes |= {p["pid"] for p in record["processes"] if process_identity(p["pid"]) == p}
+            processes |= set(living_processes(record))
         else:
             hosts[record["host"]] = record.get("slurm_job", "")
     return Holders(sorted(processes), hosts)
@@ -175,11 +175,16 @@ def _read_lease(lease: Path) -> dict[str, Any] | None:
     return read_json(lease) if lease.exists() else None
 
 
+def living_processes(record: Mapping[str, Any]) -> list[int]:
+    """Ids of the processes of a lease of this host that live; none after the machine was started anew."""
+    if record["boot"] != boot_id():
+        return []
+    return [process["pid"] for process in record["processes"] if process_identity(process["pid"]) == process]
+
+
 def _alive(lease: Path, record: dict[str, Any]) -> bool:
-    if record["host"] == socket.gethostname() and record["boot"] == boot_id():
-        return any(process_identity(process["pid"]) == process for process in record["processes"])
     if record["host"] == socket.gethostname():
-        return False
+        return bool(living_processes(record))
     try:
         silent = time.time() - lease.stat().st_mtime
     except FileNotFoundError:

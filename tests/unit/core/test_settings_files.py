@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from voxnas.core.settings import StudySettings, parse_settings
-from voxnas.core.settings_files import generated_files, read_study_file
+from voxnas.core.settings_files import generated_files
+from voxnas.core.study_files import read_study_file
 
 PROJECT = Path(__file__).parents[3]
 

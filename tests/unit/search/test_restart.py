@@ -6,7 +6,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
 from voxnas.core.errors import UserError
 from voxnas.io.records import write_json
@@ -134,23 +133,6 @@ def test_lock(tmp_path):
     assert not restart.is_locked(tmp_path)
     (locks / "0.output.lock").write_text("results/a/report.html\n")
     assert restart.is_locked(tmp_path)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    studies = tmp_path / "config" / "studies"
-    studies.mkdir(parents=True)
-    (studies / "brains.yaml").write_text(yaml.safe_dump({"study": "brains-2", "seed": 3}))
-    return tmp_path
-
-
-def test_find_study(folder):
-    file = folder / "config" / "studies" / "brains.yaml"
-    assert restart.find_study(folder, "brains") == (file, "brains-2")
-    assert restart.find_study(folder, str(file)) == (file, "brains-2")
-    assert restart.find_study(folder, "phantom") == (None, "phantom")
-    with pytest.raises(UserError, match=r"no study 'brain' .* known here: brains, phantom"):
-        restart.find_study(folder, "brain")
 
 
 def command(study, *extra, config=None):

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from voxnas.core.errors import UserError
-from voxnas.core.owner import Owner
+from voxnas.io.owner import Owner
 from voxnas.search.restart_slurm import check_owner_ended, find_jobs
 
 

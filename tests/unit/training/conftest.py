@@ -1,104 +1,11 @@
-"""A study of tiny preprocessed scans, as the stages before training write them."""
+"""The tiny studies and jobs of the training tests, on the CPU."""
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
-
-from voxnas.core.architecture import CNN, Recipe, UNet
-from voxnas.core.paths import StudyPaths
-from voxnas.core.trial import TrainingJob
-from voxnas.io.records import write_json, write_text
-
-PATCH = [8, 8, 8]
-
-
-def make_study(root, task="segmentation", scans=8, batch_size=2, validations=2, patience=0):
-    """Write a study whose scans are a bright ball (segmentation) or of a brightness that is the target."""
-    paths = StudyPaths(root)
-    rng = np.random.default_rng(0)
-    names = [f"sub-{i:02d}" for i in range(scans)]
-    tensors, records = {}, {}
-    for i, name in enumerate(names):
-        shape = (8, 10, 9) if task == "segmentation" else tuple(PATCH)
-        centre = [rng.uniform(3, n - 3) for n in shape]
-        grid = np.indices(shape)
-        ball = sum((g - c) ** 2 for g, c in zip(grid, centre, strict=True)) < 6
-        image = rng.normal(0, 0.5, shape) + 3 * ball
-        target = None
-        if task == "segmentation":
-            tensors[f"{name}/label"] = torch.from_numpy(ball.astype(np.uint8))
-        else:
-            image = image + 2 * (i % 2)
-            target = ["control", "atrophy"][i % 2] if task == "classification" else str(50 + 10 * (i % 2) + i / 10)
-        tensors[f"{name}/image"] = torch.from_numpy(image.astype(np.float32))[None]
-        records[name] = {"geometry": {}, "target": target}
-    paths.shard(0).parent.mkdir(parents=True)
-    save_file(tensors, paths.shard(0))
-    write_json(paths.shard(0).with_suffix(".json"), records)
-    rows = "".join(f"{name}\t{i:064d}\n" for i, name in enumerate(names))
-    write_text(paths.scans, "scan\tsha256\n" + rows)
-    write_json(paths.splits, {"test": names[:2], "folds": [names[2:4], names[4:]]})
-    plan = {
-        "task": task,
-        "patch": PATCH,
-        "spacing": [1, 1, 1],
-        "channels": 1,
-        "outputs": {"segmentation": 2, "classification": 2, "regression": 1}[task],
-        "labels": {"0": "background", "1": "ball"},
-        "classes": ["atrophy", "control"] if task == "classification" else [],
-    }
-    write_json(paths.plan, plan)
-    training = {
-        "batch_size": batch_size,
-        "patch": "auto",
-        "precision": "float32",
-        "threads": 1,
-        "validations": validations,
-        "patience": patience,
-        "foreground": 0.5,
-    }
-    write_json(paths.spec("train"), {"stage": "train", "version": 1, "task": task, "seed": 7, "training": training})
-    return paths
-
-
-def make_job(task="segmentation", samples=8, **changes):
-    """A job with a network of a few hundred weights."""
-    staged = {
-        "in_channels": 1,
-        "out_channels": 1 if task == "regression" else 2,
-        "widths": [4, 8, 8],
-        "blocks": [1, 1, 1],
-        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]],
-        "kernels": [[3, 3, 3]] * 3,
-    }
-    if task == "segmentation":
-        architecture = UNet(**staged, decoder_blocks=[1, 1], deep_supervision=True)
-    else:
-        architecture = CNN(**staged, dropout=0.2)
-    loss = {"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[task]
-    fields = {"architecture": architecture, "recipe": Recipe(loss=loss), "fold": 0, "seed": 3, "samples": samples}
-    return TrainingJob(**{**fields, **changes})
+from tiny_training import new_job, new_study, study  # noqa: F401 - fixtures
 
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
     """These tests ask for equality to the last bit, which a GPU does not give."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-
-
-@pytest.fixture
-def new_study(tmp_path):
-    """Function that writes a study and gives its paths; arguments as of make_study."""
-    return lambda task="segmentation", **options: make_study(tmp_path / f"study-{task}", task, **options)
-
-
-@pytest.fixture
-def new_job():
-    """Function that gives a training job; arguments as of make_job."""
-    return make_job
-
-
-@pytest.fixture
-def study(new_study):
-    return new_study()

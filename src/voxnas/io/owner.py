@@ -5,7 +5,6 @@ The record ``.snakemake/voxnas.json`` is written when a run starts, and read by 
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -13,7 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from voxnas.core.errors import UserError
 from voxnas.core.host import boot_id, process_identity
+from voxnas.io.records import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -73,19 +74,15 @@ def write_owner(folder: Path, study: str, executor: str) -> None:
         study, executor, profiles_of(sys.argv[1:]), socket.gethostname(), boot_id(), process_identity(os.getpid()),
         _initial("SLURM_JOB_ID"),
     )  # fmt: skip
-    file = _file(folder)
-    file.parent.mkdir(exist_ok=True)
-    temporary = file.with_name(f"{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(owner), sort_keys=True) + "\n")
-    temporary.replace(file)
+    write_json(_file(folder), asdict(owner))
 
 
 def read_owner(folder: Path) -> Owner | None:
     """The last run that was recorded in a working folder; None if none was, or if its record is torn."""
     try:
-        record: dict[str, Any] = json.loads(_file(folder).read_text())
+        record: dict[str, Any] = read_json(_file(folder))
         return Owner(**{**record, "profile": tuple(record["profile"])})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (UserError, OSError, TypeError, KeyError):
         return None
 
 

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from voxnas.core.host import process_identity
-from voxnas.core.owner import profiles_of, read_owner, write_owner
+from voxnas.io.owner import profiles_of, read_owner, write_owner
 
 
 @pytest.mark.parametrize(
