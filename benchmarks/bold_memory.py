@@ -1,18 +1,20 @@
-"""Peak memory of preprocessing against the length of a run and the number of runs.
+"""Peak memory of preprocessing and of training against the length of a run and the number of runs.
 
     python benchmarks/bold_memory.py --output FOLDER
 
 Runs of noise in an ellipsoid with 24 terms of motion are generated as ``.nii.gz``, volume by volume, and each set is
 preprocessed in a process of its own (smoothing, cleaning with a band-pass, clips, maps, series and correlations of an
 atlas of 20 regions). ``peak_mib`` is that process's largest resident memory; ``over_start_mib`` what of it came after
-the libraries were loaded. The rows ``whole`` are :func:`nilearn.image.clean_img` on one whole image,
-without the filter, for comparison.
+the libraries were loaded. The rows ``train`` are trainings of the hand-made network on clips (``cnn-gru``) with their
+validation, each in a process of its own on what was preprocessed before; half of the runs validate. The rows ``whole``
+are :func:`nilearn.image.clean_img` on one whole image, without the filter, for comparison.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import math
 import multiprocessing
 import resource
 import tempfile
@@ -25,12 +27,15 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.data.fmri.confounds import MOTION
+from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import read_table, write_table
 
 SPACING, INTERVAL, REGIONS = 3.0, 2.0, 20
+CLIPS = 64  # of a training
 Size = tuple[int, int, int]
 
 
@@ -67,19 +72,45 @@ def make_atlas(folder: Path, size: Size) -> Path:
     return folder / "atlas.nii.gz"
 
 
+def study(folder: Path) -> StudyPaths:
+    """The study in a folder of runs."""
+    return StudyPaths(folder / "study")
+
+
 def preprocess(folder: Path) -> None:
     """Plan and one shard of all runs in the folder."""
     from voxnas.data.fmri.plan import make_timed_plan
     from voxnas.data.fmri.runs import write_timed_shard
 
-    views = {"views": ["clips", "maps", "series", "connectivity"], "atlas": str(folder / "atlas.nii.gz")}
+    views = {"views": ["clips", "maps", "series", "connectivity"], "atlas": str(folder / "atlas.nii.gz"), "frames": 16}
     bold = {"confounds": ["motion"], "smoothing_mm": 5.0, "high_pass": 0.01, "low_pass": 0.1, "scrub_mm": 1.0}
     raw = {"task": "classification", "data_root": "x", "data": {"suffix": "bold", "target": "t"}}
     settings = parse_settings({**raw, "bold": bold, "clips": views})
     scans = read_table(folder / "scans.tsv", {"scan": str, "frames": int})
     dataset = {"layout": "bids", "classes": ["a", "b"], "target": "t"}
     plan = make_timed_plan(stage_spec(settings, "preprocess"), scans, dataset)
-    write_timed_shard(plan, folder, None, 0, 1, folder / "out")
+    paths, names = study(folder), list(scans["scan"])
+    write_timed_shard(plan, folder, None, 0, 1, paths.runs(0))
+    write_json(paths.plan, plan)
+    write_table(paths.scans, scans.assign(sha256=names))
+    half = len(names) // 2
+    write_json(paths.splits, {"test": [], "folds": [names[:half], names[half:]]})
+    write_json(paths.spec("train"), stage_spec(settings, "train"))
+
+
+def train(folder: Path) -> None:
+    """A training on clips of what is preprocessed."""
+    from voxnas.core.run_baselines import RUN_BASELINES
+    from voxnas.core.trial import TrainingJob
+    from voxnas.training.distributed.single import SingleBackend
+    from voxnas.training.store import Entry
+    from voxnas.training.worker import train_entry
+
+    paths, entry = study(folder), Entry(folder / "study" / "store" / "one")
+    plan = read_json(paths.plan)
+    architecture, recipe = RUN_BASELINES["cnn-gru"].build({**plan, **plan["views"]["clips"]}, {})
+    write_json(entry.job, TrainingJob(architecture=architecture, recipe=recipe, fold=0, seed=0, samples=CLIPS))
+    train_entry(paths.root, entry, SingleBackend(), math.inf, math.inf, False)
 
 
 def whole(folder: Path) -> None:
@@ -95,7 +126,8 @@ def _measured(work: Callable[[Path], None], folder: Path) -> tuple[float, float,
     """Peak memory in MiB, what of it came after the imports, and CPU seconds; run in a process of its own."""
     import zarr  # noqa: F401
 
-    import voxnas.data.fmri.runs  # noqa: F401
+    import voxnas.data.fmri.runs
+    import voxnas.training.worker  # noqa: F401
 
     start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     began = time.process_time()
@@ -104,15 +136,19 @@ def _measured(work: Callable[[Path], None], folder: Path) -> tuple[float, float,
     return peak, peak - start, time.process_time() - began
 
 
-def measure(work: Callable[[Path], None], size: Size, frames: int, runs: int) -> dict[str, object]:
-    """Peak memory of one process."""
+def measure(
+    work: Callable[[Path], None], size: Size, frames: int, runs: int, before: Callable[[Path], None] | None = None
+) -> dict[str, object]:
+    """Peak memory of one process; what has to be done before it is done in another."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_atlas(folder, size)
         rows = [make_run(folder, f"run-{n}", size, frames) for n in range(runs)]
         write_table(folder / "scans.tsv", pd.DataFrame(rows))
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            peak, over, seconds = pool.submit(_measured, work, folder).result()
+        for part in (before, work):
+            if part is not None:
+                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                    peak, over, seconds = pool.submit(_measured, part, folder).result()
     row = {"work": work.__name__, "frames": frames, "runs": runs, "peak_mib": peak, "over_start_mib": over}
     return {**row, "cpu_seconds": seconds}
 
@@ -128,6 +164,8 @@ def main() -> None:
     size = tuple(arguments.size)
     rows = [measure(preprocess, size, frames, 1) for frames in arguments.frames]
     rows.append(measure(preprocess, size, arguments.frames[0], arguments.runs))
+    rows += [measure(train, size, frames, 2, before=preprocess) for frames in arguments.frames]
+    rows.append(measure(train, size, arguments.frames[0], 2 * arguments.runs, before=preprocess))
     rows += [measure(whole, size, frames, 1) for frames in arguments.frames]
     table = pd.DataFrame(rows)
     first = table.groupby("work")["peak_mib"].transform("first")

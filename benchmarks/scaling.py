@@ -104,11 +104,12 @@ def work(launcher: str, folder: Path, batch: int, measured: bool) -> None:
                 balance.begin()
             mine = len(backend.share(range(batch)))
             loss = compute(images[: mine or 1], labels[: mine or 1], mine / batch)
+            stop = torch.tensor((folder / "stop").exists())
+            news = backend.begin_sum(torch.stack([loss.double(), stop.double()]))
+            over = bool(news()[1] > 0)
             backend.step(optimizer, CLIP_NORM, scaler)
-            news = torch.tensor([loss.item(), float((folder / "stop").exists())], dtype=torch.float64)
             if balance is not None and balance.end(max(mine, 1)):
                 (folder / "speeds").write_text(" ".join(map(str, backend.speeds)))
-            over = bool(backend.sum(news)[1] > 0)
             steps.write(f"{time.monotonic()}\n")
     backend.close()
 

@@ -1,10 +1,11 @@
 """What Slurm says of its jobs, and what it is asked to do with them.
 
-Slurm's own commands are called; nothing here needs accounting.
+Slurm's own commands are called; nothing here needs accounting, which is asked for what the controller has forgotten.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -54,13 +55,24 @@ def jobs() -> list[SlurmJob]:
     return [SlurmJob(*line.split(separator)) for line in text.splitlines()]
 
 
-def has_ended(job: str) -> bool | None:
-    """Whether a job is over; None where Slurm does not answer, or is not there."""
+def state_of(job: str) -> str | None:
+    """State of a job, such as RUNNING; empty: forgotten; None where Slurm does not answer, or is not there."""
     try:
         states = _ask("squeue", "--noheader", "--states=all", "--jobs", job, "--format", "%T").split()
     except UserError as error:
-        return True if "Invalid job id" in error.what else None
-    return all(state in ENDED for state in states)
+        if "Invalid job id" not in error.what:
+            return None
+        states = []
+    if not states:  # the controller forgets a job after some minutes; the accounting, where there is one, does not
+        with contextlib.suppress(UserError):
+            states = _ask("sacct", "--noheader", "-X", "--parsable2", "--jobs", job, "--format", "State").split()
+    return states[0] if states else ""
+
+
+def has_ended(job: str) -> bool | None:
+    """Whether a job is over; None where Slurm does not answer, or is not there."""
+    state = state_of(job)
+    return None if state is None else not state or state in ENDED
 
 
 def cancel(numbers: list[str]) -> None:

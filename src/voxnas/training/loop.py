@@ -149,11 +149,12 @@ def fit(
         set_learning_rate(optimizer, rate)
         torch.manual_seed(derive_seed(job.seed, "step", seen, backend.rank))  # for dropout
         loss = compute(images, targets, len(mine) / len(samples))
+        # On its way beside the gradients: a sum of its own after them would cost the wait for another exchange.
+        news = backend.begin_sum(torch.stack([loss.double(), loss.new_tensor(around.should_stop()).double()]))
+        batch_loss, stops = news().tolist()
         backend.step(optimizer, CLIP_NORM, scaler)
         if balance is not None and balance.end(len(images)):
             around.log("samples a second of each process: " + ", ".join(f"{speed:.3g}" for speed in backend.speeds))
-        news = torch.tensor([loss.item(), float(around.should_stop())], dtype=torch.float64)
-        batch_loss, stops = backend.sum(news).tolist()
         progress.samples += len(samples)
         if not math.isfinite(batch_loss):
             return _diverged("loss", batch_loss, progress, begun)

@@ -23,8 +23,8 @@ VALIDATION_BATCH = 16  # windows of runs that are predicted at once
 class Summing(Protocol):
     """The part of a backend that validation needs."""
 
-    rank: int
-    size: int
+    def share(self, samples: Sequence[int]) -> Sequence[int]:
+        """Those that this process computes."""
 
     def sum(self, values: Tensor) -> Tensor:
         """Sum over all processes."""
@@ -142,7 +142,7 @@ class Validation:
     def _maps(self, network: nn.Module, backend: Summing) -> Tensor:
         """Dice of each scan and label; the rows of other processes are 0."""
         rows = torch.zeros(len(self.scans), len(self.targets.labels) - 1, dtype=torch.float64)
-        for i in range(backend.rank, len(self.scans), backend.size):
+        for i in backend.share(range(len(self.scans))):
             probabilities = predict_probabilities(
                 network, self.data.image(self.scans[i]), self.patch, (), self.precision
             )
@@ -153,7 +153,7 @@ class Validation:
     def _vectors(self, network: nn.Module, backend: Summing) -> Tensor:
         """Logits or value of each sample; the rows of other processes are 0."""
         rows = torch.zeros(len(self.samples), max(len(self.targets.classes), 1), dtype=torch.float64)
-        for first in range(backend.rank * self.batch, len(self.samples), backend.size * self.batch):
+        for first in backend.share(range(0, len(self.samples), self.batch)):
             inputs = [self.data.input(sample) for sample in self.samples[first : first + self.batch]]
             rows[first : first + len(inputs)] = predict_vectors(network, inputs, self.patch, self.precision).double()
         return rows

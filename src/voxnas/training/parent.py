@@ -31,7 +31,8 @@ from voxnas.training.store import BEAT_SECONDS, Entry, store_digest
 
 GRACE_SECONDS = 60.0
 STALL_SECONDS = 900.0
-# A worker that is killed so often is killed for what it does, most likely for want of memory.
+# A worker that is killed so often is killed for what it does, most likely for want of memory. As many jobs of Slurm's
+# may be killed for it, each of which has more.
 KILLS = 3
 
 
@@ -114,8 +115,10 @@ def train(paths: StudyPaths, job: TrainingJob, launch: Launch, log: Callable[[st
         At the deadline, or on SIGTERM, SIGINT or SIGUSR1.
     UserError
         If a worker cannot do what the settings ask.
-    WorkerCrashed, WorkerKilled
-        If the worker ended otherwise.
+    WorkerCrashed
+        If the worker ended otherwise, or was killed and another job may have the memory for it.
+    WorkerKilled
+        If the memory does not do, also not after three jobs of Slurm's.
     """
     spec: dict[str, Any] = read_json(paths.spec("train"))
     entry = Entry(paths.store / store_digest(job, spec, data_digest(paths)))
@@ -139,12 +142,19 @@ def train(paths: StudyPaths, job: TrainingJob, launch: Launch, log: Callable[[st
                 log(f"the weights in {entry.folder} do not have their recorded digest; training again")
                 entry.outcome.unlink()
             write_json(entry.job, job)
+            if len(entry.starved()) >= KILLS:
+                raise WorkerKilled(f"out of memory in each of {KILLS} jobs")
             for kill in range(1, KILLS + 1):
                 try:
                     _run_workers(paths, entry, launch, deadline, received, spec["training"]["threads"])
                     return entry, False
                 except _KilledOnce:
                     log(f"a training process was killed ({kill} of {KILLS} times); going on from the last state")
+            own = slurm.own_job()
+            if own is not None:
+                entry.starve(own[0])
+                if len(entry.starved()) < KILLS:  # the next attempt at this job has more memory
+                    raise WorkerCrashed("the training process was killed again and again, probably out of memory")
             raise WorkerKilled("killed, probably out of memory")
     except Interrupted:
         if signal.SIGTERM not in received and signal.SIGINT not in received and slurm.requeue_own_job():

@@ -68,6 +68,7 @@ class Entry:
         self.heartbeat = folder / "heartbeat"
         self.progress = folder / "progress.json"
         self._lease = folder / "lease.json"
+        self._starved = folder / "starved.json"
 
     def finished(self) -> dict[str, Any] | None:
         """The outcome of a finished training; None if there is none, or if its weights are damaged."""
@@ -123,10 +124,22 @@ class Entry:
         with open(self.folder / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             record = _read_lease(self._lease)
-            if record is not None and _alive(self._lease, record):
-                return False
+            if record is not None:
+                if _alive(self._lease, record):
+                    return False
+                job = record.get("slurm_job", "")
+                if job and slurm.state_of(job) == "OUT_OF_MEMORY":
+                    self.starve(job)
             self.extend()
             return True
+
+    def starved(self) -> list[str]:
+        """Slurm jobs that were killed for want of memory while they trained this."""
+        return read_json(self._starved) if self._starved.exists() else []
+
+    def starve(self, job: str) -> None:
+        """Note such a job."""
+        write_json(self._starved, sorted({*self.starved(), job}))
 
     def extend(self, child: int | None = None) -> None:
         """Write the lease: this process, and the child that trains, which may outlive it."""

@@ -166,6 +166,22 @@ def test_a_worker_that_is_killed_again_and_again_is_a_failed_trial(study, new_jo
     assert (study.step("random", 0) / "curve.tsv").exists()
 
 
+def test_in_slurm_other_jobs_with_more_memory_come_first(study, new_job, monkeypatch):
+    for job in ("7", "8", "9"):
+        monkeypatch.setitem(ENVIRONMENT, "SLURM_JOB_ID", job)
+        process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
+        killed = []
+        for _ in range(3):
+            killed.append(worker_of(study, other_than=killed))
+            os.kill(killed[-1], signal.SIGKILL)
+        status, log = finish(process)
+        assert (status, (study.step("random", 0) / "result.json").exists()) == ((1, False) if job != "9" else (0, True))
+    assert result_of(study).state == "FAILED"
+    monkeypatch.setitem(ENVIRONMENT, "SLURM_JOB_ID", "10")
+    status, log = finish(start(study, *propose(study, new_job(), 1_000_000)))
+    assert (status, result_of(study).reason) == (0, "out of memory in each of 3 jobs"), log
+
+
 def test_a_crash_is_an_error_with_its_traceback(study, new_job):
     study.shard(0).write_bytes(b"\x01" * 100)
     status, log = finish(start(study, *propose(study, new_job(), 8)))

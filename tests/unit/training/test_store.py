@@ -109,3 +109,18 @@ def test_the_lease_of_an_earlier_start_of_this_job(tmp_path, monkeypatch, own, a
     monkeypatch.setenv("SLURM_RESTART_COUNT", own[1])
     with entry.lease(lambda: True, lambda line: None) as found:
         assert found is held
+
+
+def test_jobs_that_were_killed_for_want_of_memory_are_counted(tmp_path, monkeypatch):
+    entry, path = Entry(tmp_path / "e"), tmp_path / "e" / "lease.json"
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\ncase $* in *' 9 '*) echo NODE_FAIL;; *) echo OUT_OF_MEMORY;; esac\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    for job in ("7", "8", "9", "8"):
+        with entry.lease(lambda: True, print):
+            record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, "boot": "before", "slurm_job": job}))
+    with entry.lease(lambda: True, print) as held:
+        assert held
+    assert entry.starved() == ["7", "8"]

@@ -7,7 +7,7 @@ batch, so that unequal shares give the exact gradient of the whole batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -87,8 +87,19 @@ class Backend(ABC):
         optimizer.zero_grad()
 
     @abstractmethod
+    def begin_sum(self, values: Tensor) -> Callable[[], Tensor]:
+        """Begin to sum a float tensor over all processes, of any shape and on any device.
+
+        Returns
+        -------
+        callable
+            Waits for the sum and returns it, where the values were; every process gets it. It has to be called before
+            the next sum begins.
+        """
+
     def sum(self, values: Tensor) -> Tensor:
-        """Sum of a float tensor over all processes, of any shape and on any device; every process gets it there."""
+        """Sum of a float tensor over all processes; every process gets it."""
+        return self.begin_sum(values)()
 
     @abstractmethod
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -49,11 +50,16 @@ class DDPBackend(Backend):
         """Compute the gradients; DDP averages them, hence the factor."""
         (loss * self.size).backward()
 
-    def sum(self, values: Tensor) -> Tensor:
-        """Sum over all processes."""
+    def begin_sum(self, values: Tensor) -> Callable[[], Tensor]:
+        """Begin to sum over all processes."""
         total = values.to(self.device, copy=True)  # NCCL knows no tensors on the CPU
-        dist.all_reduce(total)
-        return total.to(values.device)
+        work = dist.all_reduce(total, async_op=True)
+
+        def wait() -> Tensor:
+            work.wait()
+            return total.to(values.device)
+
+        return wait
 
     def close(self) -> None:
         """Leave the process group."""

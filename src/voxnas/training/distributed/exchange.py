@@ -23,4 +23,4 @@ class Exchange:
 
     compression: str = "none"
     fusion_mb: float | None = None
-    cycle_ms: float = 10.0
+    cycle_ms: float = 25.0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
@@ -22,6 +23,9 @@ except ImportError as error:
     raise UserError(
         f"Horovod is not installed for this Python and torch ({error})", "build it (see envs/), or use another launcher"
     ) from None
+
+
+POLL_SECONDS = 5e-4
 
 
 class HorovodBackend(Backend):
@@ -77,9 +81,17 @@ class HorovodBackend(Backend):
         with optimizer.skip_synchronize():  # type: ignore[attr-defined]
             yield
 
-    def sum(self, values: Tensor) -> Tensor:
-        """Sum over all processes."""
-        return hvd.allreduce(values.to(self.device), op=hvd.Sum, name="values").to(values.device)
+    def begin_sum(self, values: Tensor) -> Callable[[], Tensor]:
+        """Begin to sum over all processes."""
+        handle = hvd.allreduce_async(values.to(self.device), op=hvd.Sum, name="values")
+
+        def wait() -> Tensor:
+            # Horovod's own wait keeps the core busy on which its sums are computed.
+            while not hvd.poll(handle):
+                time.sleep(POLL_SECONDS)
+            return hvd.synchronize(handle).to(values.device)
+
+        return wait
 
     def close(self) -> None:
         """Shut Horovod down."""
