@@ -135,7 +135,8 @@ def worker_of(paths, other_than=()):
 
     def found():
         folder = running(paths)
-        processes = json.loads((folder / "lease.json").read_text())["processes"] if folder else []
+        lease = folder / "lease.json" if folder else None
+        processes = json.loads(lease.read_text())["processes"] if lease and lease.exists() else []
         return next((p["pid"] for p in processes[1:] if p["pid"] not in other_than), None)
 
     wait_for(found)
