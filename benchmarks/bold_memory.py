@@ -100,7 +100,7 @@ def preprocess(folder: Path) -> None:
 
 def train(folder: Path) -> None:
     """A training on clips of what is preprocessed."""
-    from voxnas.core.run_baselines import RUN_BASELINES
+    from voxnas.core.baselines import BASELINES
     from voxnas.core.trial import TrainingJob
     from voxnas.training.distributed.single import SingleBackend
     from voxnas.training.store import Entry
@@ -108,7 +108,7 @@ def train(folder: Path) -> None:
 
     paths, entry = study(folder), Entry(folder / "study" / "store" / "one")
     plan = read_json(paths.plan)
-    architecture, recipe = RUN_BASELINES["cnn-gru"].build({**plan, **plan["views"]["clips"]}, {})
+    architecture, recipe = BASELINES["cnn-gru"](plan, {})
     write_json(entry.job, TrainingJob(architecture=architecture, recipe=recipe, fold=0, seed=0, samples=CLIPS))
     train_entry(paths.root, entry, SingleBackend(), math.inf, math.inf, False)
 

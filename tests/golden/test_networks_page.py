@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import Named
-from voxnas.core.baselines import WIDTHS
+from voxnas.core.baselines.handmade import WIDTHS
 from voxnas.core.networks import expand
 from voxnas.core.networks.named import NETWORKS
 

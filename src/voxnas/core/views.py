@@ -14,7 +14,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.record import Seen
 
 if TYPE_CHECKING:
-    from voxnas.core.architecture import AnyArchitecture
+    from voxnas.core.architecture import AnyArchitecture, Linear
 
 Plan = dict[str, Any]
 Architecture = TypeVar("Architecture", bound=Seen)
@@ -61,8 +61,6 @@ def input_size(architecture: AnyArchitecture, plan: Mapping[str, Any]) -> tuple[
     """Size of one input of a network: (D, H, W), of a clip (T, D, H, W), of the linear baseline its coarse voxels."""
     seen = view_plan(plan, architecture.view)
     if architecture.family == "linear":
-        from voxnas.core.linear_baselines import linear_size  # it imports this module
-
         return linear_size(architecture, seen)
     lead = (int(seen["frames"]),) if architecture.clips else ()
     return *lead, *map(int, seen["patch"])
@@ -73,3 +71,21 @@ def input_shape(architecture: AnyArchitecture, plan: Mapping[str, Any], batch: i
     seen = view_plan(plan, architecture.view)
     lead = (int(seen["frames"]),) if architecture.clips or architecture.view == "clips" else ()
     return batch, *lead, architecture.in_channels, *map(int, seen["patch"])
+
+
+def linear_size(architecture: Linear, plan: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Size (D, H, W) of what a linear model weighs of each channel, on inputs of a plan.
+
+    The plan's patch down-sampled to the model's voxels, of clips as often as they have volumes; the pairs of regions;
+    one value where it is the volume, or the last frame of series.
+    """
+    d, h, w = map(int, plan["patch"])
+    if architecture.view == "connectivity":
+        return 1, 1, w * (w - 1) // 2
+    if architecture.view == "series" or architecture.features == "volume":
+        return 1, 1, 1
+    if architecture.voxel_mm:
+        spacing = plan["spacing"][::-1]  # (x, y, z) to (D, H, W)
+        sizes = zip((d, h, w), spacing, strict=True)
+        d, h, w = (min(n, max(1, round(n * mm / architecture.voxel_mm))) for n, mm in sizes)
+    return (int(plan["frames"]) if architecture.view == "clips" else 1) * d, h, w

@@ -19,7 +19,7 @@ class LinearModel(nn.Module):
     ----------
     architecture : Linear
     grid : 3 ints
-        How many values of each channel are weighed, (D, H, W), as of :func:`voxnas.core.linear_baselines.linear_size`.
+        How many values of each channel are weighed, (D, H, W), as of :func:`voxnas.core.views.linear_size`.
     """
 
     grid: Tensor

@@ -10,8 +10,8 @@ from voxnas.benchmark.efficiency import efficiency
 from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.records import read_json
-from voxnas.report.figures import COSTS, Drawn, cost_panel
-from voxnas.report.style import identity, new_figure
+from voxnas.report.front import COSTS, cost_panel
+from voxnas.report.style import Drawn, identity, new_figure
 
 FURTHER_COSTS = {
     "peak_memory_mib": "peak memory of a prediction (MiB)",

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from voxnas.core.paths import StudyPaths
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
-from voxnas.report.style import COLOURS, STYLE, new_figure, save_figure
+from voxnas.report.style import COLOURS, STYLE, Drawn, new_figure, save_figure
 
 DRAWN = 3  # runs with a carpet plot
 WIDTH, RUN_HEIGHT, TITLE_HEIGHT = 8.6, 3.6, 0.36  # inches
@@ -33,7 +33,6 @@ MEASURES = {
 }
 TRACES = {"displacement": "FD\n(mm)", "dvars": "DVARS\n(%)"}
 OUTLINE = "#e8112d"
-Drawn = tuple[Figure, pd.DataFrame]
 
 
 def quality_figures(paths: StudyPaths, output: Path) -> list[str]:

@@ -16,6 +16,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INK, GRID = "#1f2933", "#dfe3e8"
 
+Drawn = tuple[Figure, pd.DataFrame]
+"""A figure, and the table that it draws."""
+
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"],

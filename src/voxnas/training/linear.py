@@ -19,7 +19,7 @@ import torch
 
 from voxnas.core.architecture import Linear
 from voxnas.core.errors import UserError
-from voxnas.core.linear_baselines import linear_size
+from voxnas.core.views import linear_size
 from voxnas.data.dataset import StudyData
 from voxnas.nn.linear import LinearModel
 from voxnas.training.sampler import centred_start, crop_or_pad

@@ -2,10 +2,11 @@ import pytest
 
 from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import parse_architecture
-from voxnas.core.baselines import BASELINES, WIDTHS, baselines_for, usable_stages
+from voxnas.core.baselines import BASELINES, baselines_for, usable_stages
+from voxnas.core.baselines.handmade import WIDTHS
 from voxnas.core.errors import UserError
-from voxnas.core.linear_baselines import linear_size
 from voxnas.core.networks.named import NETWORKS
+from voxnas.core.views import linear_size
 
 HIPPOCAMPUS = {
     "task": "segmentation",

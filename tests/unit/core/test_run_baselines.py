@@ -6,8 +6,6 @@ from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import Linear, parse_architecture
 from voxnas.core.baselines import BASELINES, baselines_for
 from voxnas.core.errors import UserError
-from voxnas.core.linear_baselines import LINEAR_BASELINES
-from voxnas.core.run_baselines import RUN_BASELINES
 from voxnas.core.views import input_shape, input_size
 
 VIEWS = {
@@ -28,7 +26,7 @@ VIEWS = {
         "strides": [[1, 1, 1], [1, 2, 2], [1, 2, 2]], "kernels": [[1, 3, 3]] * 3,
     },
 }  # fmt: skip
-OF_RUNS = [name for name in (*RUN_BASELINES, *LINEAR_BASELINES) if BASELINES[name].view]
+OF_RUNS = [name for name in BASELINES if BASELINES[name].view]
 
 
 def plan(unit="run", task="classification", views=tuple(VIEWS)):

@@ -10,7 +10,8 @@ from voxnas.core.architecture import CNN, Cells, Hierarchical, Linear, Named, UN
 from voxnas.io.tables import read_table, write_table
 from voxnas.report.cell_drawing import lay_out
 from voxnas.report.drawing import draw_network
-from voxnas.report.figures import draw_figures, pareto
+from voxnas.report.figures import draw_figures
+from voxnas.report.front import pareto
 from voxnas.report.scans import chosen_scans
 from voxnas.report.style import COLOURS, identity
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from voxnas.training.distributed.balance import EVERY, MEASURED, SKIPPED, Balance, split_by_speed
+from voxnas.training.distributed.balance import EVERY, MEASURED, SKIPPED, Balance
+from voxnas.training.distributed.shares import split_by_speed
 from voxnas.training.distributed.single import SingleBackend
 
 

@@ -68,7 +68,7 @@ class Held:
     ids=str,
 )
 def test_what_is_weighed_and_how_much_it_is(fields, shape, count):
-    from voxnas.core.linear_baselines import linear_size
+    from voxnas.core.views import linear_size
 
     channels = shape[1] if fields.get("view") != "clips" else shape[2]
     architecture = Linear(in_channels=channels, out_channels=3, **fields)

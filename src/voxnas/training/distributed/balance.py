@@ -6,49 +6,16 @@ is: they follow the hardware, and results differ by the order of summation alone
 
 from __future__ import annotations
 
-import heapq
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from voxnas.training.distributed.base import Backend
+from voxnas.training.distributed.base import Backend
 
 SKIPPED = 2  # first steps, in which memory is allocated and code is loaded
 MEASURED = 5  # steps of one measurement
 EVERY = 500  # steps from one measurement to the next
-
-
-def split_by_speed(samples: int, speeds: Sequence[float]) -> list[int]:
-    """Shares of a batch with which the last process is done earliest.
-
-    Each process first gets the whole samples that are its due; of the rest each goes to the process that
-    would finish it first, of equal ones to the last.
-
-    Parameters
-    ----------
-    samples : int
-        Samples of the batch.
-    speeds : sequence of float
-        Samples per second of each process, positive.
-
-    Returns
-    -------
-    list of int
-        Samples of each process; some may be 0.
-    """
-    total = sum(speeds)
-    shares = [int(samples * speed / total) for speed in speeds]
-    finish = [((shares[i] + 1) / speed, -i) for i, speed in enumerate(speeds)]
-    heapq.heapify(finish)
-    for _ in range(samples - sum(shares)):
-        i = -finish[0][1]
-        shares[i] += 1
-        heapq.heapreplace(finish, ((shares[i] + 1) / speeds[i], -i))
-    return shares
 
 
 class Balance:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
-from voxnas.training.distributed.balance import split_by_speed
+from voxnas.training.distributed.shares import split_by_speed
 
 
 class Backend(ABC):

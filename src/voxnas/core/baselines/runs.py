@@ -10,16 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxnas.core.architecture import Clip, Named, Recipe
-from voxnas.core.baselines import (
-    BASELINES,
-    Baseline,
-    Pair,
-    halved_to_fit,
-    residual_cnn,
-    residual_encoder,
-    resnet_recipe,
-)
-from voxnas.core.linear_baselines import VECTOR, WHOLE
+from voxnas.core.baselines.base import BASELINES, Baseline, Pair, halved_to_fit
+from voxnas.core.baselines.handmade import residual_cnn, residual_encoder, resnet_recipe, sfcn
+from voxnas.core.baselines.linear import VECTOR, WHOLE
 
 
 def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:
@@ -28,7 +21,7 @@ def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:
 
 def maps_sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """SFCN (Peng et al. 2021) on the maps of mean and deviation over time."""
-    architecture, recipe = BASELINES["sfcn"].build(plan, limits)
+    architecture, recipe = sfcn.build(plan, limits)
     return architecture, _unflipped(recipe, recipe.augmentation)
 
 
@@ -65,10 +58,10 @@ def connectivity_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair
     return halved_to_fit(build, 32, plan, limits), _unflipped(resnet_recipe(plan["task"]), 0.0)
 
 
-RUN_BASELINES: dict[str, Baseline] = {
+for _name, _one in {
     "connectivity-cnn": Baseline(connectivity_cnn, VECTOR, scaled=True, view="connectivity", units=WHOLE),
     "maps-sfcn": Baseline(maps_sfcn, VECTOR, scaled=True, view="maps"),
     "series-resnet1d": Baseline(series_resnet, VECTOR, scaled=True, view="series"),
     "cnn-gru": Baseline(cnn_gru, VECTOR, scaled=True, view="clips"),
-}
-"""Networks on views of runs, by name."""
+}.items():
+    BASELINES.register(_name)(_one)

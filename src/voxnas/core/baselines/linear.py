@@ -13,7 +13,7 @@ from math import prod
 from typing import Any
 
 from voxnas.core.architecture import Linear, Recipe
-from voxnas.core.baselines import Baseline, Pair, vector_loss
+from voxnas.core.baselines.base import BASELINES, Baseline, Pair, vector_loss
 from voxnas.core.errors import UserError
 
 VECTOR = ("classification", "regression")
@@ -66,34 +66,14 @@ def voxel_ridge(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     return _fitted(plan, view=plan["view"], model="ridge", voxel_mm=voxel_mm)
 
 
-_baseline = partial(Baseline, scaled=True, fitted=True)
-LINEAR_BASELINES: dict[str, Baseline] = {
-    "linear": _baseline(linear, VECTOR),
-    "volume": _baseline(volume, VECTOR, reference=False),
-    "connectivity-ridge": _baseline(partial(of_view, "ridge"), VECTOR, view="connectivity", units=WHOLE),
-    "connectivity-logistic": _baseline(
-        partial(of_view, "logistic"), ("classification",), view="connectivity", units=WHOLE
-    ),
-    "connectivity-svm": _baseline(partial(of_view, "svm"), VECTOR, view="connectivity", units=WHOLE),
-    "maps-ridge": _baseline(partial(of_view, "ridge"), VECTOR, view="maps"),
-    "voxel-ridge": _baseline(voxel_ridge, VECTOR, view="clips", units=("volume",)),
-}
-"""Baselines that are fitted, by name."""
-
-
-def linear_size(architecture: Linear, plan: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Size (D, H, W) of what a linear model weighs of each channel, on inputs of a plan.
-
-    The plan's patch down-sampled to the model's voxels, of clips as often as they have volumes; the pairs of regions;
-    one value where it is the volume, or the last frame of series.
-    """
-    d, h, w = map(int, plan["patch"])
-    if architecture.view == "connectivity":
-        return 1, 1, w * (w - 1) // 2
-    if architecture.view == "series" or architecture.features == "volume":
-        return 1, 1, 1
-    if architecture.voxel_mm:
-        spacing = plan["spacing"][::-1]  # (x, y, z) to (D, H, W)
-        sizes = zip((d, h, w), spacing, strict=True)
-        d, h, w = (min(n, max(1, round(n * mm / architecture.voxel_mm))) for n, mm in sizes)
-    return (int(plan["frames"]) if architecture.view == "clips" else 1) * d, h, w
+_fit = partial(Baseline, scaled=True, fitted=True)
+for _name, _one in {
+    "linear": _fit(linear, VECTOR),
+    "volume": _fit(volume, VECTOR, reference=False),
+    "connectivity-ridge": _fit(partial(of_view, "ridge"), VECTOR, view="connectivity", units=WHOLE),
+    "connectivity-logistic": _fit(partial(of_view, "logistic"), ("classification",), view="connectivity", units=WHOLE),
+    "connectivity-svm": _fit(partial(of_view, "svm"), VECTOR, view="connectivity", units=WHOLE),
+    "maps-ridge": _fit(partial(of_view, "ridge"), VECTOR, view="maps"),
+    "voxel-ridge": _fit(voxel_ridge, VECTOR, view="clips", units=("volume",)),
+}.items():
+    BASELINES.register(_name)(_one)

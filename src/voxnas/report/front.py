@@ -1,0 +1,107 @@
+"""Test score against cost: each network with its interval, and a line through those that nothing dominates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from voxnas.benchmark.leaderboard import read_leaderboard
+from voxnas.benchmark.metrics import ranking_measure
+from voxnas.core.paths import StudyPaths
+from voxnas.io.records import read_json
+from voxnas.report.style import Drawn, identity, new_figure
+from voxnas.report.tables import quantity
+
+COSTS = {"parameters": "parameters", "macs": "MACs of one patch", "latency_ms": "latency of one patch (ms)"}
+
+
+def pareto(cost: np.ndarray, score: np.ndarray, sign: int) -> np.ndarray:
+    """Which points no other point beats in both cost (smaller) and score.
+
+    Parameters
+    ----------
+    cost, score : ndarray, (N,)
+    sign : int
+        1 where a larger score is better, else -1.
+
+    Returns
+    -------
+    ndarray of bool, (N,)
+    """
+    better = (cost[None] <= cost[:, None]) & (sign * score[None] >= sign * score[:, None])
+    strictly = (cost[None] < cost[:, None]) | (sign * score[None] > sign * score[:, None])
+    return ~(better & strictly).any(1)
+
+
+def front(paths: StudyPaths) -> Drawn:
+    """Test score against parameters, MACs and latency; the line joins the networks that nothing dominates."""
+    measure = ranking_measure(read_json(paths.spec("benchmark")))
+    board = read_leaderboard(paths)
+    figure = new_figure(8.6, 4.2)
+    panels = figure.subplots(1, len(COSTS), sharey=True)
+    for axes, (cost, title) in zip(panels, COSTS.items(), strict=True):
+        board[f"front_{cost}"] = cost_panel(axes, board, cost, title, measure.sign)
+    panels[0].set_ylabel(f"test {measure.title}")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    columns = ["name", "winner", "test_score", "low", "high", *COSTS, *(f"front_{c}" for c in COSTS)]
+    return figure, board[columns]
+
+
+def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int) -> np.ndarray:
+    """Draw test score with its interval against one cost, and a line through the networks that nothing dominates.
+
+    Parameters
+    ----------
+    axes : Axes
+    board : DataFrame
+        name, winner, test_score, low, high and the cost; a network without the cost is left out.
+    cost, title : str
+        Column, and what it is called.
+    sign : int
+        1 where a larger score is better, else -1.
+
+    Returns
+    -------
+    ndarray of bool, (N,)
+        Which rows nothing dominates.
+    """
+    best = pareto(board[cost].to_numpy(), board.test_score.to_numpy(), sign) & board[cost].notna().to_numpy()
+    shown = {name: i for i, name in enumerate(singles(board))}
+    line = board[best].sort_values(cost)
+    axes.step(line[cost], line.test_score, where="post", color="#9aa5b1", linewidth=1.2, linestyle="--", zorder=1)
+    for row in board.itertuples():
+        single = row.name.removesuffix(" (ensemble)")
+        colour, marker = identity(shown[single])
+        axes.errorbar(
+            getattr(row, cost),
+            row.test_score,
+            yerr=[[max(0, row.test_score - row.low)], [max(0, row.high - row.test_score)]],
+            fmt=marker,
+            color=colour,
+            mfc=colour if row.name == single else "white",
+            elinewidth=0.8,
+            label=f"{row.name} ★" if row.winner else row.name,
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=_ticks(board[cost])))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(title)
+    return best
+
+
+def _ticks(values: pd.Series) -> tuple[float, ...]:
+    """Multiples of the powers of ten at which a logarithmic axis has labels: more where it is short."""
+    decades = np.log10(values.max() / values.min())
+    if decades > 1.5:
+        return (1,) if decades > 2.5 else (1, 3)
+    return (1, 2, 5) if decades > 0.8 else (1, 1.5, 2, 3, 5, 7)
+
+
+def singles(board: pd.DataFrame) -> list[str]:
+    """Names of the networks without their ensembles, the winner first, then in order of rank."""
+    singles = board[~board.name.str.endswith(" (ensemble)")]
+    return singles.sort_values("winner", ascending=False, kind="stable").name.tolist()

@@ -1,0 +1,35 @@
+"""How a batch is divided among processes of unequal speed."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+
+def split_by_speed(samples: int, speeds: Sequence[float]) -> list[int]:
+    """Shares of a batch with which the last process is done earliest.
+
+    Each process first gets the whole samples that are its due; of the rest each goes to the process that
+    would finish it first, of equal ones to the last.
+
+    Parameters
+    ----------
+    samples : int
+        Samples of the batch.
+    speeds : sequence of float
+        Samples per second of each process, positive.
+
+    Returns
+    -------
+    list of int
+        Samples of each process; some may be 0.
+    """
+    total = sum(speeds)
+    shares = [int(samples * speed / total) for speed in speeds]
+    finish = [((shares[i] + 1) / speed, -i) for i, speed in enumerate(speeds)]
+    heapq.heapify(finish)
+    for _ in range(samples - sum(shares)):
+        i = -finish[0][1]
+        shares[i] += 1
+        heapq.heapreplace(finish, ((shares[i] + 1) / speeds[i], -i))
+    return shares
