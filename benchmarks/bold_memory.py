@@ -35,7 +35,8 @@ from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import read_table, write_table
 
 SPACING, INTERVAL, REGIONS = 3.0, 2.0, 20
-CLIPS = 64  # of a training
+CLIPS = 16  # of a training
+TRAIN_RUNS = 8  # at least, of which half fill the batches of the validation
 Size = tuple[int, int, int]
 
 
@@ -164,8 +165,8 @@ def main() -> None:
     size = tuple(arguments.size)
     rows = [measure(preprocess, size, frames, 1) for frames in arguments.frames]
     rows.append(measure(preprocess, size, arguments.frames[0], arguments.runs))
-    rows += [measure(train, size, frames, 2, before=preprocess) for frames in arguments.frames]
-    rows.append(measure(train, size, arguments.frames[0], 2 * arguments.runs, before=preprocess))
+    rows += [measure(train, size, frames, TRAIN_RUNS, before=preprocess) for frames in arguments.frames]
+    rows.append(measure(train, size, arguments.frames[0], TRAIN_RUNS * arguments.runs, before=preprocess))
     rows += [measure(whole, size, frames, 1) for frames in arguments.frames]
     table = pd.DataFrame(rows)
     first = table.groupby("work")["peak_mib"].transform("first")

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import psutil
 from cluster import Cluster
 
+T = TypeVar("T")
 PROJECT = Path(__file__).parents[2]
 STUDY = PROJECT / "config" / "test" / "slurm.yaml"
 # Times and memory are measured anew in each run.
@@ -41,10 +43,12 @@ class Place:
         Where the clone is made, by links; Snakemake's working folder.
     profile : str
         Profile that runs the study.
+    file : path
+        The study file.
     """
 
-    def __init__(self, cluster: Cluster, folder: Path, profile: str) -> None:
-        self.cluster, self.folder, self.profile = cluster, folder, profile
+    def __init__(self, cluster: Cluster, folder: Path, profile: str, file: Path = STUDY) -> None:
+        self.cluster, self.folder, self.profile, self.file = cluster, folder, profile, file
         self.study = folder / "results" / "tiny"
         self.log = folder / "run.log"
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,11 +67,11 @@ class Place:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """``snakemake --profile PROFILE`` on the study."""
-        return self._popen("snakemake", "--profile", self.profile, "--configfile", str(STUDY), *arguments)
+        return self._popen("snakemake", "--profile", self.profile, "--configfile", str(self.file), *arguments)
 
     def resume(self) -> subprocess.Popen[bytes]:
         """``voxnas resume``, which knows the profile."""
-        return self._popen(sys.executable, "-m", "voxnas", "resume", str(STUDY))
+        return self._popen(sys.executable, "-m", "voxnas", "resume", str(self.file))
 
     def run(self, *arguments: str, seconds: float = 1800) -> None:
         """Run the study, or a part of it, to its end."""
@@ -115,6 +119,14 @@ class Place:
     def workers(self) -> list[psutil.Process]:
         """The processes that train."""
         return [p for p in self.processes() if "voxnas.training.worker" in _words(p)]
+
+    def training_jobs(self) -> set[str]:
+        """Ids of the jobs in which they run."""
+        found = set()
+        for process in self.workers():
+            with contextlib.suppress(psutil.Error):
+                found.add(process.environ().get("SLURM_JOB_ID", ""))
+        return found
 
     def results(self) -> list[Path]:
         """Results of search steps that are there."""
@@ -191,13 +203,14 @@ def copy_study(source: Path, target: Path) -> None:
         shutil.copytree(source / name, target / name, symlinks=True)
 
 
-def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Wait until something is so."""
+def wait_for(condition: Callable[[], T], seconds: float, what: str) -> T:
+    """Wait until something is so; returns it."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:.0f} s in vain: {what}")
         time.sleep(0.1)
+    return found
 
 
 def kill(process: psutil.Process | subprocess.Popen[bytes]) -> None:

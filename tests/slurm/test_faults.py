@@ -29,9 +29,10 @@ def check(study, tables):
 
 
 def running_step(study):
-    """Id and node of a search step that trains."""
-    wait_for(lambda: study.jobs("step") and study.workers(), 900, "a step that trains")
-    return study.jobs("step")[0]
+    """Id and node of a job that trains a search step."""
+    return wait_for(
+        lambda: [job for job in study.jobs("step") if job[0] in study.training_jobs()], 900, "a step that trains"
+    )[0]
 
 
 @through("slurm-generic")
