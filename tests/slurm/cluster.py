@@ -28,6 +28,7 @@ NODES = ("gpu1", "gpu2", "cpu1")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "unshare")
 ACCOUNTING = ("slurmdbd", "mariadbd")
 GPUS = 2
+SMALL_MIB = 64
 HOST = socket.gethostname().split(".")[0]
 SYSTEM = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
@@ -60,6 +61,7 @@ class Cluster:
     ) -> None:
         self.base, self.port, self.cpus, self.memory, self.accounting = base, port, cpus, memory, accounting
         self.conf = base / "etc" / "slurm.conf"
+        self.small = base / "small"  # a file system that is soon full, for all nodes
         own = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SBATCH_", "SRUN_", "SQUEUE_"))}
         self.environment = {**own, "SLURM_CONF": str(self.conf), "PATH": SYSTEM}
 
@@ -81,10 +83,12 @@ class Cluster:
         """Start all daemons and wait until every node is idle."""
         if self._pids():
             raise RuntimeError(f"{self.base} is in use: {self._pids()}")
-        for name in ("etc", "run", "state", "log", "dev", "munge", *(f"spool/{node}" for node in NODES)):
+        for name in ("small", "etc", "run", "state", "log", "dev", "munge", *(f"spool/{node}" for node in NODES)):
             (self.base / name).mkdir(parents=True, exist_ok=True)
         self.base.chmod(0o755)  # for munge's socket
         (self.base / "munge").chmod(0o700)
+        # Before the nodes, which do not see what is mounted later.
+        self.run("mount", "-t", "tmpfs", "-o", f"size={SMALL_MIB}m", "tmpfs", str(self.small))
         self._configure()
         self._munge()
         if self.accounting:
@@ -107,6 +111,7 @@ class Cluster:
         names = [*(f"slurmd.{node}" for node in NODES), "slurmctld", "slurmdbd", "mariadbd", "munged"]
         for name in names:
             self._end(name)
+        self.run("umount", "--lazy", str(self.small), check=False)
 
     def jobs(self) -> list[str]:
         """Ids of the jobs that are not over."""

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -180,7 +180,7 @@ def final_tables(study: Path) -> dict[str, str]:
     """Every record and table that must not depend on the course of a run."""
     found = {
         str(p.relative_to(study)): p.read_text()
-        for p in sorted(study.rglob("*"))
+        for p in sorted(Path(folder, name) for folder, _, names in os.walk(study, followlinks=True) for name in names)
         if p.name in RECORDS and "store" not in p.parts and "model" not in p.parts and "figures" not in p.parts
     }
     table = pd.read_csv(study / "leaderboard.tsv", sep="\t", dtype=str, keep_default_na=False)
@@ -217,14 +217,3 @@ def kill(process: psutil.Process | subprocess.Popen[bytes]) -> None:
     """SIGKILL, to one that may have ended."""
     with contextlib.suppress(psutil.Error, ProcessLookupError):
         process.send_signal(signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """A file system of a given size in a folder; needs root."""
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -8,7 +8,7 @@ import time
 
 import pandas as pd
 import pytest
-from studies import differences, kill, small_disk, wait_for
+from studies import differences, kill, wait_for
 
 
 @pytest.fixture
@@ -140,23 +140,19 @@ def test_lost_result(study, tables):
 
 @pytest.mark.slow
 @through("slurm-generic")
-def test_full_disk(study, tables):
-    store = study.study / "search"
-    with small_disk(store, 64):
-        ballast = store / "ballast"
-        run = study.start()
-        wait_for(study.results, 900, "a first result")
-        with open(ballast, "wb") as file:
-            try:
-                while True:
-                    file.write(bytes(2**16))
-            except OSError:
-                pass
-        assert run.wait(timeout=1800) != 0, "a full disk is an error"
-        assert "No space left on device" in study.log.read_text()
-        ballast.unlink()
-        study.finish(study.resume())
-        check(study, tables)
+def test_full_disk(study, tables, cluster):
+    (study.study / "search").symlink_to(cluster.small)
+    ballast = cluster.small / "ballast"
+    run = study.start()
+    wait_for(study.results, 900, "a first result")
+    with pytest.raises(OSError, match="No space left"), open(ballast, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(2**16))
+    assert run.wait(timeout=1800) != 0, "a full disk is an error"
+    assert "No space left on device" in study.log.read_text()
+    ballast.unlink()
+    study.finish(study.resume())
+    check(study, tables)
 
 
 @pytest.mark.slow
