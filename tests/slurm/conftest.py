@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ def cluster() -> Iterator[Cluster]:
     base = Path(tempfile.mkdtemp(prefix="voxnas-slurm-"))
     started = Cluster(base)
     # A time limit ends us by SIGTERM; the daemons are to end too.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated"))
     try:
         yield started.start()
     finally:
