@@ -106,8 +106,8 @@ def work(launcher: str, folder: Path, batch: int, measured: bool) -> None:
             loss = compute(images[: mine or 1], labels[: mine or 1], mine / batch)
             stop = torch.tensor((folder / "stop").exists())
             news = backend.begin_sum(torch.stack([loss.double(), stop.double()]))
-            over = bool(news()[1] > 0)
             backend.step(optimizer, CLIP_NORM, scaler)
+            over = bool(news()[1] > 0)
             if balance is not None and balance.end(max(mine, 1)):
                 (folder / "speeds").write_text(" ".join(map(str, backend.speeds)))
             steps.write(f"{time.monotonic()}\n")

@@ -151,8 +151,8 @@ def fit(
         loss = compute(images, targets, len(mine) / len(samples))
         # On its way beside the gradients: a sum of its own after them would cost the wait for another exchange.
         news = backend.begin_sum(torch.stack([loss.double(), loss.new_tensor(around.should_stop()).double()]))
-        batch_loss, stops = news().tolist()
         backend.step(optimizer, CLIP_NORM, scaler)
+        batch_loss, stops = news().tolist()
         if balance is not None and balance.end(len(images)):
             around.log("samples a second of each process: " + ", ".join(f"{speed:.3g}" for speed in backend.speeds))
         progress.samples += len(samples)

@@ -47,6 +47,7 @@ class HorovodBackend(Backend):
             self._rendezvous = _meet(place)
         hvd.init()
         self.exchange = exchange
+        self._last: int | None = None
         self.rank, self.size = hvd.rank(), hvd.size()
         gpus = torch.cuda.device_count() if hvd.cuda_built() else 0
         self.device = compute_device(hvd.local_rank()) if hvd.local_size() <= gpus else torch.device("cpu")
@@ -77,21 +78,29 @@ class HorovodBackend(Backend):
     @contextmanager
     def complete(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
         """Wait for the sums; the step within waits no more."""
+        self._await_last()
         optimizer.synchronize()  # type: ignore[attr-defined]
         with optimizer.skip_synchronize():  # type: ignore[attr-defined]
             yield
 
     def begin_sum(self, values: Tensor) -> Callable[[], Tensor]:
         """Begin to sum over all processes."""
-        handle = hvd.allreduce_async(values.to(self.device), op=hvd.Sum, name="values")
+        handle = self._last = hvd.allreduce_async(values.to(self.device), op=hvd.Sum, name="values")
 
         def wait() -> Tensor:
-            # Horovod's own wait keeps the core busy on which its sums are computed.
-            while not hvd.poll(handle):
-                time.sleep(POLL_SECONDS)
+            self._await_last()
             return hvd.synchronize(handle).to(values.device)
 
         return wait
+
+    def _await_last(self) -> None:
+        """Wait for the sum that was begun last.
+
+        Horovod's own wait keeps the core busy on which its sums are computed.
+        """
+        while self._last is not None and not hvd.poll(self._last):
+            time.sleep(POLL_SECONDS)
+        self._last = None
 
     def close(self) -> None:
         """Shut Horovod down."""
