@@ -6,7 +6,6 @@ The first three are a part of continuous integration, the others are slow.
 import signal
 import time
 
-import pandas as pd
 import pytest
 from studies import differences, kill, wait_for
 
@@ -165,18 +164,6 @@ def test_controller_away(study, tables, cluster):
     cluster.start_controller()
     study.finish(run)
     check(study, tables)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("study", ["slurm", "slurm-generic"], indirect=True)
-def test_no_memory_for_a_training_is_a_failed_trial(study, cluster):
-    before = list(cluster.states().values()).count("OUT_OF_MEMORY")
-    study.run("--until", "search", "--set-resources", "step:mem_mb=150")
-    trials = pd.read_csv(study.study / "search" / "random" / "trials.tsv", sep="\t")
-    assert set(trials["state"]) == {"FAILED"}
-    assert set(trials["reason"]) == {"out of memory in each of 3 jobs"}
-    assert list(cluster.states().values()).count("OUT_OF_MEMORY") == before + 3 * len(trials)
-    assert study.leftovers() == []
 
 
 @pytest.mark.slow
