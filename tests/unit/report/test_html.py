@@ -84,6 +84,21 @@ def test_the_title_can_be_set_and_is_escaped(fake_segmentation):
     assert "<h1>A &lt;b&gt; study</h1>" in render_report(fake_segmentation)
 
 
+def test_a_search_in_order_of_arrival_has_no_window(fake_segmentation):
+    for path, table in zip(
+        (fake_segmentation.leaderboard, fake_segmentation.comparisons), benchmark(fake_segmentation), strict=True
+    ):
+        write_table(path, table)
+    write_json(fake_segmentation.spec("report"), stage_spec(parse_settings({"study": "fake"}), "report"))
+    assert "window of steps at once" in render_report(fake_segmentation)
+    for file in fake_segmentation.spec("report").parent.glob("search-*.json"):
+        spec = read_json(file)
+        assert spec["search"].pop("window")
+        write_json(file, spec | {"search": spec["search"] | {"order": "arrival"}})
+    page = render_report(fake_segmentation)
+    assert "of arrival" in page and "window of steps at once" not in page
+
+
 def test_the_sentence_is_honest(fake_segmentation):
     board, comparisons = benchmark(fake_segmentation)
     measure = MEASURES["dice"]
