@@ -10,6 +10,8 @@ import socket
 import time
 from pathlib import Path
 
+import psutil
+
 from voxnas.core.errors import UserError
 from voxnas.io import slurm
 from voxnas.io.owner import Owner
@@ -74,8 +76,14 @@ def find_jobs(folder: Path, owner: Owner | None) -> list[slurm.SlurmJob]:
     ]
 
 
+def _submitting(folder: Path) -> bool:
+    """Whether an sbatch that outlived its Snakemake still talks to Slurm, as it does while the controller is away."""
+    found = psutil.process_iter(["name", "cwd"])
+    return any(p.info["name"] == "sbatch" and p.info["cwd"] == str(folder.resolve()) for p in found)
+
+
 def end_jobs(folder: Path, owner: Owner | None, patience: float = END_SECONDS) -> None:
-    """End all jobs of :func:`find_jobs` and wait until they have left the queue.
+    """End all jobs of :func:`find_jobs`, and those that are being submitted, and wait until they have left the queue.
 
     Raises
     ------
@@ -83,10 +91,14 @@ def end_jobs(folder: Path, owner: Owner | None, patience: float = END_SECONDS) -
         If they do not leave it within `patience` (s).
     """
     deadline, asked = time.monotonic() + patience, set()
-    while jobs := find_jobs(folder, owner):
-        # Also those that were just being submitted when Snakemake died.
+    while True:
+        submitting = _submitting(folder)  # asked first: once it is over its job is in the queue
+        jobs = find_jobs(folder, owner)
+        if not jobs and not submitting:
+            return
         slurm.cancel([job.id for job in jobs if job.id not in asked])
         asked |= {job.id for job in jobs}
         if time.monotonic() > deadline:
-            raise UserError(f"jobs {', '.join(sorted(asked))} do not end", "ask Slurm why: scontrol show job")
+            what = f"jobs {', '.join(sorted(asked))} do" if jobs else "a submission (sbatch) does"
+            raise UserError(f"{what} not end", "ask Slurm why: scontrol ping, scontrol show job")
         time.sleep(0.5)

@@ -1,12 +1,15 @@
 """Without a Slurm; what it does with one is in tests/slurm."""
 
+import shutil
 import socket
+import subprocess
+import time
 
 import pytest
 
 from voxnas.core.errors import UserError
 from voxnas.io.owner import Owner
-from voxnas.search.restart_slurm import check_owner_ended, find_jobs
+from voxnas.search.restart_slurm import check_owner_ended, end_jobs, find_jobs
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +44,18 @@ def test_without_slurm_there_are_jobs_only_for_a_run_that_used_it(tmp_path):
     assert find_jobs(tmp_path, owner()) == []
     with pytest.raises(UserError, match="squeue is not here"):
         find_jobs(tmp_path, owner(executor="slurm"))
+
+
+def test_what_is_being_submitted_is_waited_for(tmp_path):
+    program = tmp_path / "sbatch"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([program, "1.5"], cwd=tmp_path) as submitting:
+        begun = time.monotonic()
+        end_jobs(tmp_path.parent, None)
+        assert time.monotonic() - begun < 1, "of another folder"
+        end_jobs(tmp_path, None)
+        assert submitting.poll() == 0
+    with subprocess.Popen([program, "20"], cwd=tmp_path) as submitting:
+        with pytest.raises(UserError, match="does not end"):
+            end_jobs(tmp_path, None, patience=0.1)
+        submitting.kill()
