@@ -42,6 +42,11 @@ def own_job() -> tuple[str, int] | None:
     return (number, int(os.environ.get("SLURM_RESTART_COUNT") or 0)) if number else None
 
 
+def is_here() -> bool:
+    """Whether this machine has Slurm's commands."""
+    return shutil.which("squeue") is not None
+
+
 def jobs() -> list[SlurmJob]:
     """Jobs of this user that have not ended.
 

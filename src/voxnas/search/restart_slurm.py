@@ -65,9 +65,10 @@ def find_jobs(folder: Path, owner: Owner | None) -> list[slurm.SlurmJob]:
     try:
         queue = slurm.jobs()
     except UserError:
-        if owner is not None and owner.executor == "slurm":
+        # Its jobs may run on, unless it ran none elsewhere, or on a cluster that is not Slurm's.
+        if owner is not None and owner.executor != "local" and (slurm.is_here() or owner.executor == "slurm"):
             raise
-        return []  # not a cluster, or not Slurm's
+        return []
     own = slurm.own_job()
     return [
         job

@@ -123,6 +123,7 @@ def train(paths: StudyPaths, job: TrainingJob, launch: Launch, log: Callable[[st
     spec: dict[str, Any] = read_json(paths.spec("train"))
     entry = Entry(paths.store / store_digest(job, spec, data_digest(paths)))
     if entry.finished() is not None:
+        entry.clear()
         return entry, True
     deadline = math.inf if launch.deadline is None else time.time() + launch.deadline
     received: list[int] = []

@@ -44,6 +44,17 @@ def test_without_slurm_there_are_jobs_only_for_a_run_that_used_it(tmp_path):
     assert find_jobs(tmp_path, owner()) == []
     with pytest.raises(UserError, match="squeue is not here"):
         find_jobs(tmp_path, owner(executor="slurm"))
+    assert find_jobs(tmp_path, owner(executor="cluster-generic")) == [], "another kind of cluster"
+
+
+@pytest.mark.parametrize("executor", ["slurm", "cluster-generic"])
+def test_where_slurm_does_not_answer_nobody_knows_what_runs(tmp_path, executor):
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\necho Unable to contact slurm controller >&2; exit 1\n")
+    squeue.chmod(0o755)
+    with pytest.raises(UserError, match=r"Slurm does not answer.*Unable to contact"):
+        find_jobs(tmp_path, owner(executor=executor))
+    assert find_jobs(tmp_path, owner()) == []
 
 
 def test_what_is_being_submitted_is_waited_for(tmp_path):
