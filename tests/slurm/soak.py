@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 from cluster import NODES, Cluster, missing
-from studies import Place, copy_study, differences, final_tables, kill, wait_for
+from studies import Place, command_line, copy_study, differences, final_tables, kill, wait_for
 
 RESUMES = 30  # of one study, before it counts as stuck
 ONE_AT_A_TIME = threading.Lock()  # nodes and the controller are everybody's
@@ -32,7 +32,7 @@ ONE_AT_A_TIME = threading.Lock()  # nodes and the controller are everybody's
 
 def _one(place: Place, chance: random.Random, *words: str) -> str:
     """Kill one process of the study with these words in its command line; say which."""
-    found = [p for p in place.processes() if set(words) <= set(p.cmdline())]
+    found = [p for p in place.processes() if set(words) <= set(command_line(p))]
     if not found:
         return ""
     process = chance.choice(found)

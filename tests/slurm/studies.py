@@ -118,7 +118,7 @@ class Place:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that train."""
-        return [p for p in self.processes() if "voxnas.training.worker" in _words(p)]
+        return [p for p in self.processes() if "voxnas.training.worker" in command_line(p)]
 
     def training_jobs(self) -> set[str]:
         """Ids of the jobs in which they run."""
@@ -135,7 +135,7 @@ class Place:
     def leftovers(self) -> list[str]:
         """What should not be there when the study is over: jobs, processes, leases, locks."""
         rest = [f"job {number}" for number, _ in self.jobs(state="PD,R,CG")]
-        rest += [f"process {p.pid}: {' '.join(_words(p))[:200]}" for p in self.processes()]
+        rest += [f"process {p.pid}: {' '.join(command_line(p))[:200]}" for p in self.processes()]
         rest += [str(p) for p in self.study.glob("store/*/lease.json")]
         return rest + [str(p) for p in (self.folder / ".snakemake" / "locks").glob("*.lock")]
 
@@ -158,7 +158,8 @@ class Place:
         return found
 
 
-def _words(process: psutil.Process) -> list[str]:
+def command_line(process: psutil.Process) -> list[str]:
+    """Words of a process; none of one that has ended."""
     try:
         return process.cmdline()
     except psutil.Error:
