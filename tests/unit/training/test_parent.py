@@ -109,15 +109,17 @@ def test_a_signal_saves_the_state(study, new_job):
     assert not (running(study) / "lease.json").exists()
 
 
-def test_the_lease_of_a_parent_that_died_when_all_was_done_goes(study, new_job):
+def test_a_parent_that_died_when_all_was_done(study, new_job):
     arguments = propose(study, new_job(), 8)
     assert finish(start(study, *arguments))[0] == 0
     entry = study.store / result_of(study).store
     process = {"pid": os.getpid(), "started": -1.0}
     record = {"host": socket.gethostname(), "boot": "b", "slurm_job": "", "slurm_restarts": 0, "processes": [process]}
     write_json(entry / "lease.json", record)
+    (entry / "run.json").unlink()
     assert finish(start(study, *arguments))[0] == 0
     assert not (entry / "lease.json").exists()
+    assert json.loads((entry / "run.json").read_text())["device"]
 
 
 def test_a_killed_parent_leaves_no_orphan_and_its_lease_is_taken_over(study, new_job):
