@@ -1,6 +1,7 @@
 """A study of tiny preprocessed scans, as the stages before training write them."""
 
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -91,6 +92,12 @@ def train_command(paths, job, samples, *options):
     output = file.with_name("result.json")
     command = [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), "--proposal", str(file)]
     return [*command, "--output", str(output), *options], output
+
+
+def skip_without(launcher):
+    """Skip the rest where a launcher is not installed: the library works without Horovod."""
+    if launcher == "horovod" and find_spec("horovod") is None:
+        pytest.skip("Horovod is not installed")
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_training import skip_without
 
 from voxnas.core.errors import UserError
 from voxnas.io.weights import load_weights
@@ -34,8 +34,7 @@ def reference(tmp_path_factory):
 
 @pytest.mark.parametrize(("launcher", "processes"), SIZES)
 def test_processes_equal_one_process(launcher, processes, reference, tmp_path):
-    if launcher == "horovod" and find_spec("horovod") is None:
-        pytest.skip("Horovod is not installed")
+    skip_without(launcher)
     found = take_steps(launcher, processes, tmp_path / "found.safetensors")
     assert found.keys() == reference.keys()
     assert (found["sum"] == 0).all()

@@ -4,12 +4,11 @@ import os
 import shutil
 import subprocess
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
-from tiny_training import train_command
+from tiny_training import skip_without, train_command
 
 from voxnas.core.trial import Result
 from voxnas.io.records import read_json, read_record
@@ -28,8 +27,7 @@ def train(paths, job, *options):
 
 @pytest.mark.parametrize("launcher", ["horovod", "ddp"])
 def test_two_processes_equal_one(new_study, new_job, launcher):
-    if launcher == "horovod" and find_spec("horovod") is None:
-        pytest.skip("the library works without Horovod, and so do its tests")
+    skip_without(launcher)
     # Three samples a batch are two for one process and one for the other.
     paths, job = new_study(batch_size=3), new_job(samples=SAMPLES)
     status, log, output = train(paths, job)
@@ -74,8 +72,7 @@ def alone(tmp_path_factory):
 
 @pytest.mark.parametrize(("launcher", "processes"), [("horovod", 3), ("ddp", 2)])
 def test_a_slow_process_gets_less_of_the_batch_and_the_gradient_stays(launcher, processes, alone, tmp_path):
-    if launcher == "horovod" and find_spec("horovod") is None:
-        pytest.skip("the library works without Horovod, and so do its tests")
+    skip_without(launcher)
     found = throttled(tmp_path, launcher, processes)
     *others, slow = found["speeds"].tolist()
     print(launcher, "samples a second", found["speeds"].tolist(), "samples of process 0", float(found["mine"]))
@@ -102,8 +99,7 @@ def training_processes(process):
 
 @pytest.mark.parametrize("launcher", ["horovod", "ddp"])
 def test_a_killed_process_is_replaced_with_its_group(new_study, new_job, launcher):
-    if launcher == "horovod" and find_spec("horovod") is None:
-        pytest.skip("the library works without Horovod, and so do its tests")
+    skip_without(launcher)
     paths = new_study()
     options = ["--launcher", launcher, "--processes", "2", "--checkpoint-seconds", "0.01"]
     command, output = train_command(paths, new_job(), 1_000_000, *options)

@@ -5,10 +5,9 @@ import shutil
 import signal
 import subprocess
 import time
-from importlib.util import find_spec
 
 import pytest
-from tiny_training import train_command
+from tiny_training import skip_without, train_command
 
 from voxnas.core.trial import Result
 from voxnas.io.records import read_json, read_record
@@ -17,8 +16,7 @@ from voxnas.io.weights import load_weights
 
 @pytest.fixture(params=["horovod", "ddp"])
 def launcher(request):
-    if request.param == "horovod" and find_spec("horovod") is None:
-        pytest.skip("the library works without Horovod, and so do its tests")
+    skip_without(request.param)
     return request.param
 
 

@@ -122,8 +122,7 @@ def train(paths: StudyPaths, job: TrainingJob, launch: Launch, log: Callable[[st
     """
     spec: dict[str, Any] = read_json(paths.spec("train"))
     entry = Entry(paths.store / store_digest(job, spec, data_digest(paths)))
-    if entry.finished() is not None:
-        _complete(entry, launch)
+    if entry.finished() is not None and entry.settled():
         return entry, True
     deadline = math.inf if launch.deadline is None else time.time() + launch.deadline
     received: list[int] = []
@@ -138,7 +137,8 @@ def train(paths: StudyPaths, job: TrainingJob, launch: Launch, log: Callable[[st
             if not held:
                 raise Interrupted
             if entry.finished() is not None:
-                _complete(entry, launch)
+                if not entry.run.exists():
+                    _write_run(entry, launch, 0.0, read_json(entry.ended)["facts"] if entry.ended.exists() else {})
                 return entry, True
             if entry.outcome.exists():
                 log(f"the weights in {entry.folder} do not have their recorded digest; training again")
@@ -165,14 +165,6 @@ def train(paths: StudyPaths, job: TrainingJob, launch: Launch, log: Callable[[st
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-def _complete(entry: Entry, launch: Launch) -> None:
-    """Do for a finished training what its parent did not live to do."""
-    entry.clear()
-    if not entry.run.exists():
-        facts = read_json(entry.ended)["facts"] if entry.ended.exists() else {}
-        _write_run(entry, launch, 0.0, facts)
 
 
 def _run_workers(

@@ -120,13 +120,9 @@ class Entry:
         finally:
             self._lease.unlink(missing_ok=True)
 
-    def clear(self) -> None:
-        """Take away the lease of a process that died when it had finished."""
-        with open(self.folder / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            record = _read_lease(self._lease)
-            if record is not None and not _alive(self._lease, record):
-                self._lease.unlink(missing_ok=True)
+    def settled(self) -> bool:
+        """Whether the parent of a finished training lived to write its record and to give its lease back."""
+        return self.run.exists() and not self._lease.exists()
 
     def _take(self) -> bool:
         with open(self.folder / "lock", "w") as lock:

@@ -17,6 +17,8 @@ from voxnas.core.views import input_size, seen_as, view_plan, volume_plan
 
 Pair = tuple[AnyArchitecture, Recipe]
 Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
+VECTOR = ("classification", "regression")  # tasks with one vector a scan
+WHOLE = ("run", "participant")  # units of which a view of the whole run says something
 SMALLEST_BOTTLENECK = 4  # voxels along each axis, as in nnU-Net
 
 
@@ -60,11 +62,11 @@ class Baseline:
 BASELINES: Registry[Baseline] = Registry("baseline")
 
 
-def baseline(name: str, *tasks: str, scaled: bool = True) -> Callable[[Build], Baseline]:
-    """Decorator: register a baseline under `name` for the given tasks."""
+def baseline(name: str, *tasks: str, scaled: bool = True, **fields: Any) -> Callable[[Build], Baseline]:
+    """Decorator: register a baseline under `name` for the given tasks; `fields` are further ones of the record."""
 
     def enter(function: Build) -> Baseline:
-        return BASELINES.register(name)(Baseline(function, tasks, scaled))
+        return BASELINES.register(name)(Baseline(function, tasks, scaled, **fields))
 
     return enter
 

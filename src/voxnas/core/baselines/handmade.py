@@ -11,7 +11,16 @@ from functools import partial
 from typing import Any
 
 from voxnas.core.architecture import CNN, AnyArchitecture, Named, Recipe, UNet
-from voxnas.core.baselines.base import BASELINES, Baseline, Pair, baseline, halved_to_fit, usable_stages, vector_loss
+from voxnas.core.baselines.base import (
+    BASELINES,
+    VECTOR,
+    Baseline,
+    Pair,
+    baseline,
+    halved_to_fit,
+    usable_stages,
+    vector_loss,
+)
 from voxnas.core.networks.named import NETWORKS
 from voxnas.core.swaps import PREFIX, swapped, swapped_blocks
 
@@ -123,13 +132,13 @@ def residual_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any], base: int) 
     return halved_to_fit(lambda width: CNN(**residual_encoder(plan, width)), base, plan, limits)
 
 
-@baseline("resnet", "classification", "regression")
+@baseline("resnet", *VECTOR)
 def resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """A 3D ResNet-10 (Hara et al. 2018; Chen et al. 2019) at a quarter of its width: 16, 32, 64, 128."""
     return residual_cnn(plan, limits, 16), resnet_recipe(plan["task"])
 
 
-@baseline("sfcn", "classification", "regression")
+@baseline("sfcn", *VECTOR)
 def sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """SFCN (Peng et al. 2021): 32, 64, 128, 256, 256 channels with max pooling, a pointwise 64, dropout 0.5."""
     stages = min(5, usable_stages(plan))
@@ -196,7 +205,7 @@ def _swap(block: str, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pai
 
 
 def _swaps() -> dict[str, Baseline]:
-    tasks = ("segmentation", "classification", "regression")
+    tasks = ("segmentation", *VECTOR)
     return {
         f"{PREFIX}{block}": Baseline(partial(_swap, block), tasks, scaled=False, reference=False)
         for block in swapped_blocks()

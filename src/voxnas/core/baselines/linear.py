@@ -13,11 +13,9 @@ from math import prod
 from typing import Any
 
 from voxnas.core.architecture import Linear, Recipe
-from voxnas.core.baselines.base import BASELINES, Baseline, Pair, vector_loss
+from voxnas.core.baselines.base import VECTOR, WHOLE, Pair, baseline, vector_loss
 from voxnas.core.errors import UserError
 
-VECTOR = ("classification", "regression")
-WHOLE = ("run", "participant")  # units of which a view of the whole run says something
 MOST_VALUES = 30_000  # of a clip that are weighed one by one; of finer ones averages are
 
 
@@ -26,6 +24,7 @@ def _fitted(plan: Mapping[str, Any], **fields: Any) -> Pair:
     return architecture, Recipe(loss=vector_loss(plan["task"]), augmentation=0.0)
 
 
+@baseline("linear", *VECTOR, fitted=True)
 def linear(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """Ridge or logistic regression on voxels of 8 mm: what no network should lose to.
 
@@ -41,6 +40,7 @@ def linear(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     return _fitted(plan)
 
 
+@baseline("volume", *VECTOR, fitted=True, reference=False)
 def volume(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """Ridge or logistic regression on the number of non-zero voxels, which of scans without skull is brain volume.
 
@@ -54,6 +54,14 @@ def of_view(model: str, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> P
     return _fitted(plan, view=plan["view"], model=model)
 
 
+_of_connectivity = partial(baseline, fitted=True, view="connectivity", units=WHOLE)
+_of_connectivity("connectivity-ridge", *VECTOR)(partial(of_view, "ridge"))
+_of_connectivity("connectivity-logistic", "classification")(partial(of_view, "logistic"))
+_of_connectivity("connectivity-svm", *VECTOR)(partial(of_view, "svm"))
+baseline("maps-ridge", *VECTOR, fitted=True, view="maps")(partial(of_view, "ridge"))
+
+
+@baseline("voxel-ridge", *VECTOR, fitted=True, view="clips", units=("volume",))
 def voxel_ridge(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """Ridge regression on all voxels of a clip, without any search for informative ones.
 
@@ -64,16 +72,3 @@ def voxel_ridge(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     excess = plan["frames"] * prod(plan["patch"]) / MOST_VALUES
     voxel_mm = round((excess * prod(plan["spacing"])) ** (1 / 3), 1) if excess > 1 else 0.0
     return _fitted(plan, view=plan["view"], model="ridge", voxel_mm=voxel_mm)
-
-
-_fit = partial(Baseline, scaled=True, fitted=True)
-for _name, _one in {
-    "linear": _fit(linear, VECTOR),
-    "volume": _fit(volume, VECTOR, reference=False),
-    "connectivity-ridge": _fit(partial(of_view, "ridge"), VECTOR, view="connectivity", units=WHOLE),
-    "connectivity-logistic": _fit(partial(of_view, "logistic"), ("classification",), view="connectivity", units=WHOLE),
-    "connectivity-svm": _fit(partial(of_view, "svm"), VECTOR, view="connectivity", units=WHOLE),
-    "maps-ridge": _fit(partial(of_view, "ridge"), VECTOR, view="maps"),
-    "voxel-ridge": _fit(voxel_ridge, VECTOR, view="clips", units=("volume",)),
-}.items():
-    BASELINES.register(_name)(_one)

@@ -10,21 +10,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxnas.core.architecture import Clip, Named, Recipe
-from voxnas.core.baselines.base import BASELINES, Baseline, Pair, halved_to_fit
+from voxnas.core.baselines.base import VECTOR, WHOLE, Pair, baseline, halved_to_fit
 from voxnas.core.baselines.handmade import residual_cnn, residual_encoder, resnet_recipe, sfcn
-from voxnas.core.baselines.linear import VECTOR, WHOLE
 
 
 def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:
     return recipe.model_copy(update={"mirror": "none", "augmentation": augmentation})
 
 
+@baseline("maps-sfcn", *VECTOR, view="maps")
 def maps_sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """SFCN (Peng et al. 2021) on the maps of mean and deviation over time."""
     architecture, recipe = sfcn.build(plan, limits)
     return architecture, _unflipped(recipe, recipe.augmentation)
 
 
+@baseline("cnn-gru", *VECTOR, view="clips")
 def cnn_gru(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """A residual CNN of each volume, and over their vectors a GRU (after Donahue et al. 2015, CVPR, with an LSTM).
 
@@ -38,11 +39,13 @@ def cnn_gru(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     return halved_to_fit(build, 16, plan, limits), _unflipped(recipe, recipe.augmentation)
 
 
+@baseline("series-resnet1d", *VECTOR, view="series")
 def series_resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """A ResNet along time (Wang et al. 2017, IJCNN) whose channels are the regions: 32, 64, 128, 256 wide."""
     return residual_cnn(plan, limits, 32), _unflipped(resnet_recipe(plan["task"]), 0.0)
 
 
+@baseline("connectivity-cnn", *VECTOR, view="connectivity", units=WHOLE)
 def connectivity_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     """BrainNetCNN (Kawahara et al. 2017) on the matrix of correlations."""
 
@@ -56,12 +59,3 @@ def connectivity_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair
         )
 
     return halved_to_fit(build, 32, plan, limits), _unflipped(resnet_recipe(plan["task"]), 0.0)
-
-
-for _name, _one in {
-    "connectivity-cnn": Baseline(connectivity_cnn, VECTOR, scaled=True, view="connectivity", units=WHOLE),
-    "maps-sfcn": Baseline(maps_sfcn, VECTOR, scaled=True, view="maps"),
-    "series-resnet1d": Baseline(series_resnet, VECTOR, scaled=True, view="series"),
-    "cnn-gru": Baseline(cnn_gru, VECTOR, scaled=True, view="clips"),
-}.items():
-    BASELINES.register(_name)(_one)
