@@ -3,7 +3,8 @@
 #
 # The wheel is built once and kept in $VOXNAS_WHEELS (default: .wheels in the checkout), in a folder named after the
 # Python, torch and platform that it fits; every later installation takes seconds. Needs g++ (9 or later) and make,
-# and takes cmake from pip where there is none.
+# and takes cmake from pip where there is none. Horovod's own variables say what else goes in beside Gloo:
+# HOROVOD_WITH_MPI=1 (needs mpicxx), HOROVOD_GPU_OPERATIONS=NCCL (needs CUDA's toolkit).
 set -eu
 python=$(command -v "$1")
 python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
@@ -11,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 requirement=$(grep -v '^#' "$here/horovod.txt")
 tag=$("$python" -c 'import sys, sysconfig, torch
 print("cp%d%d-torch%s-%s" % (*sys.version_info[:2], torch.__version__, sysconfig.get_platform()))')
+if [ "${HOROVOD_WITH_MPI:-}" = 1 ]; then tag=$tag-mpi; else export HOROVOD_WITHOUT_MPI=1; fi
 wheels=${VOXNAS_WHEELS:-$(dirname "$here")/.wheels}/$tag
 mkdir -p "$wheels"
 
@@ -29,7 +31,7 @@ if ! install; then
     # --no-cache-dir: pip's own wheel cache knows neither the torch version nor these settings.
     # CMAKE_POLICY_VERSION_MINIMUM: cmake 4 refuses the version that the bundled gloo asks for.
     if ! env HOROVOD_WITH_PYTORCH=1 HOROVOD_WITH_GLOO=1 \
-        HOROVOD_WITHOUT_MPI=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MXNET=1 \
+        HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MXNET=1 \
         CXX="$here/g++17" LDFLAGS=-s MAKEFLAGS="-j$(getconf _NPROCESSORS_ONLN)" CMAKE_POLICY_VERSION_MINIMUM=3.5 \
         PATH="$(dirname "$python"):$PATH" \
         "$python" -m pip wheel --no-deps --no-build-isolation --no-cache-dir --no-binary=horovod \

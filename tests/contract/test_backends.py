@@ -1,6 +1,7 @@
 """What every backend owes the training loop: the gradients, the sums and the weights of one process."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -77,6 +78,23 @@ def test_single_refuses_several_processes():
 def test_unknown_launcher_is_named():
     with pytest.raises(UserError, match=r"mpi.*horovod"):
         launch_command("mpi", 2, ["-m", "x"])
+
+
+def test_horovod_meets_by_its_own_variable(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    commands = {}
+    for controller in ("gloo", "mpi"):
+        monkeypatch.setenv("HOROVOD_CONTROLLER", controller)
+        commands[controller] = launch_command("horovod", 2, ["-m", "x"])
+        assert f"--{controller}" in commands[controller]
+        # The cluster's own MPI starts the processes of MPI alone.
+        assert ("--mpi=none" in launch_command("horovod", 2, ["-m", "x"], nodes=2)) == (controller == "gloo")
+        assert "--mpi=none" in launch_command("ddp", 2, ["-m", "x"], nodes=2)
+    monkeypatch.delenv("HOROVOD_CONTROLLER")
+    assert launch_command("horovod", 2, ["-m", "x"]) == commands["gloo"]
+    monkeypatch.setenv("HOROVOD_CONTROLLER", "rabbit")
+    with pytest.raises(UserError, match=r"HOROVOD_CONTROLLER = 'rabbit'.*gloo, mpi"):
+        launch_command("horovod", 2, ["-m", "x"])
 
 
 @pytest.mark.parametrize("launcher", [name for name in LAUNCHERS if name != "single"])

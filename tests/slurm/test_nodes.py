@@ -14,14 +14,25 @@ from voxnas.io.records import read_json, read_record
 from voxnas.io.weights import load_weights
 
 
-@pytest.fixture(params=["horovod", "ddp"])
-def launcher(request):
-    skip_without(request.param)
-    return request.param
+@pytest.fixture(params=["horovod", "horovod by MPI", "ddp"])
+def launcher(request, cluster, monkeypatch):
+    """Of the trainings; the environment of what the cluster runs is made for it."""
+    name, *mpi = request.param.split(" by ")
+    skip_without(name)
+    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    if mpi:
+        threads |= with_mpi()
+    monkeypatch.setattr(cluster, "environment", {**cluster.environment, **threads})
+    return name
 
 
-def single_threaded(cluster):
-    return {**cluster.environment, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+def with_mpi():
+    """The environment by which srun starts Horovod's processes for MPI, where it was built for it."""
+    import horovod.torch as hvd
+
+    if not hvd.mpi_built():
+        pytest.skip("Horovod was built without MPI")
+    return {"HOROVOD_CONTROLLER": "mpi", "SLURM_MPI_TYPE": "pmix"}
 
 
 def submit(cluster, folder, command, *options):
@@ -30,15 +41,13 @@ def submit(cluster, folder, command, *options):
     script.write_text("#!/bin/sh\nexec " + " ".join(command) + "\n")
     sizes = ["--nodes=2", "--ntasks=2", "--cpus-per-task=1", "--mem=1500", "--partition=gpu"]
     sizes.append(f"--output={folder}/job.log")
-    return subprocess.Popen(
-        ["sbatch", "--wait", *sizes, *options, str(script)], env=single_threaded(cluster), cwd=folder
-    )
+    return subprocess.Popen(["sbatch", "--wait", *sizes, *options, str(script)], env=cluster.environment, cwd=folder)
 
 
 def test_two_nodes_equal_one_process(cluster, new_study, new_job, tmp_path, launcher):
     paths, job = new_study(batch_size=3), new_job()
     command, output = train_command(paths, job, 12)
-    subprocess.run(command, env=single_threaded(cluster), check=True, timeout=120)
+    subprocess.run(command, env=cluster.environment, check=True, timeout=120)
     one = read_record(output, Result)
     weights, _ = load_weights(paths.store / one.store / "weights.safetensors")
     shutil.rmtree(paths.store)

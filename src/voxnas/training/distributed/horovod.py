@@ -1,4 +1,4 @@
-"""Horovod, over gloo or as it was built: the only file that imports it."""
+"""Horovod, over gloo or MPI, on GPUs as it was built: the only file that imports it."""
 
 from __future__ import annotations
 
@@ -37,13 +37,25 @@ class HorovodBackend(Backend):
         Compression and fusion of the gradients.
     place : Place or None
         Where in a step of Slurm's this process is; None under ``horovodrun``, whose environment says it.
+    controller : str
+        ``gloo`` or ``mpi``.
+
+    Raises
+    ------
+    UserError
+        If Horovod was not built for the controller.
     """
 
-    def __init__(self, exchange: Exchange, place: Place | None) -> None:
+    def __init__(self, exchange: Exchange, place: Place | None, controller: str) -> None:
+        if not (hvd.mpi_built() if controller == "mpi" else hvd.gloo_built()):
+            raise UserError(
+                f"this Horovod was built without {controller}",
+                "build it with it (see envs/build_horovod.sh), or set another HOROVOD_CONTROLLER",
+            )
         if exchange.fusion_mb is not None:
             os.environ["HOROVOD_FUSION_THRESHOLD"] = str(round(exchange.fusion_mb * 2**20))
         os.environ["HOROVOD_CYCLE_TIME"] = str(exchange.cycle_ms)
-        if place is not None:
+        if place is not None and controller == "gloo":
             self._rendezvous = _meet(place)
         hvd.init()
         self.exchange = exchange

@@ -19,7 +19,24 @@ if TYPE_CHECKING:
     from voxnas.training.distributed.base import Backend
 
 LAUNCHERS = ("single", "horovod", "ddp")
+CONTROLLERS = ("gloo", "mpi")  # of Horovod
 SHARES = ("equal", "measured")
+
+
+def horovod_controller() -> str:
+    """By what Horovod's processes meet: its own variable ``HOROVOD_CONTROLLER``, gloo where that is not set.
+
+    Raises
+    ------
+    UserError
+        If it is set to something else than gloo or mpi.
+    """
+    controller = os.environ.get("HOROVOD_CONTROLLER", "gloo")
+    if controller not in CONTROLLERS:
+        raise UserError(
+            f"HOROVOD_CONTROLLER = {controller!r}", f"set it to one of {', '.join(CONTROLLERS)}, or not at all"
+        )
+    return controller
 
 
 def launch_command(
@@ -59,10 +76,12 @@ def launch_command(
                 "use horovod or ddp",
             )
         return [python, *program]
+    mpi = launcher == "horovod" and horovod_controller() == "mpi"
     if nodes > 1:
-        return [*_srun(processes, nodes, threads), python, *program]
+        # Processes of gloo meet by TCP, whatever the cluster has set for MPI; those of MPI by what it has set.
+        return [*_srun(processes, nodes, threads), *([] if mpi else ["--mpi=none"]), python, *program]
     if launcher == "horovod":
-        hosts = ["-np", str(processes), "-H", f"localhost:{processes}", "--gloo"]
+        hosts = ["-np", str(processes), "-H", f"localhost:{processes}", "--mpi" if mpi else "--gloo"]
         return [python, "-m", "horovod.runner.launch", *hosts, python, *program]
     run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return [python, *run, *program]
@@ -75,8 +94,7 @@ def _srun(processes: int, nodes: int, threads: int) -> list[str]:
         raise UserError(f"nodes = {nodes} needs srun, which is not in PATH", "use one node, or run under Slurm")
     sizes = [f"--nodes={nodes}", f"--ntasks={processes}", f"--cpus-per-task={threads}"]
     # --overlap: beside a step that holds all cores of its node this one would wait for ever.
-    # --mpi=none: the processes meet by TCP, whatever the cluster has set for MPI.
-    return ["srun", *sizes, "--distribution=block", "--overlap", "--mpi=none", "--kill-on-bad-exit=1", "--unbuffered"]
+    return ["srun", *sizes, "--distribution=block", "--overlap", "--kill-on-bad-exit=1", "--unbuffered"]
 
 
 def join_backend(launcher: str, exchange: Exchange | None = None, nodes: int = 1) -> Backend:
@@ -97,7 +115,7 @@ def join_backend(launcher: str, exchange: Exchange | None = None, nodes: int = 1
     if launcher == "horovod":
         from voxnas.training.distributed.horovod import HorovodBackend
 
-        backend = HorovodBackend(exchange, place)
+        backend = HorovodBackend(exchange, place, horovod_controller())
     elif launcher == "ddp":
         from voxnas.training.distributed.ddp import DDPBackend
 
