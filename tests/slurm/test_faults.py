@@ -1,6 +1,6 @@
 """Things that die under a study on Slurm: it ends with the same tables, and nothing is left running.
 
-The first three are a part of continuous integration, the others are slow.
+The first two are a part of continuous integration, the others are slow.
 """
 
 import signal
@@ -34,20 +34,19 @@ def running_step(study):
     )[0]
 
 
-@through("slurm-generic")
-def test_killed_worker(study, tables):
+@through("slurm")
+def test_killed_worker_and_cancelled_job(study, tables, cluster):
     run = study.start()
     running_step(study)
     kill(study.workers()[0])
-    study.finish(run)
-    logs = "".join(p.read_text() for p in study.study.glob("logs/*/**/*.log"))
-    assert "a training process was killed (1 of 3 times)" in logs
-    check(study, tables)
-
-
-@through("slurm")
-def test_cancelled_job(study, tables, cluster):
-    run = study.start()
+    logs = study.study / "logs"
+    wait_for(
+        lambda: (
+            "a training process was killed (1 of 3 times)" in "".join(p.read_text() for p in logs.glob("*/**/*.log"))
+        ),
+        60,
+        "the job notices",
+    )
     job, _ = running_step(study)
     cluster.run("scancel", job)
     study.finish(run)

@@ -12,7 +12,7 @@ from voxnas.io.records import read_json
 
 
 def data_digest(paths: StudyPaths) -> str:
-    """SHA-256 of what a training depends on: the scans' content, the plan, the splits, the preprocessing's version.
+    """SHA-256 of what a training depends on: the scans' content, plan, splits, version of preprocessing, spatial steps.
 
     Raises
     ------
@@ -27,10 +27,11 @@ def data_digest(paths: StudyPaths) -> str:
     except KeyError as error:
         raise UserError(f"{paths.scans} has no column {error}", "run the stage index") from None
     # The number of shards is no part of it, nor is anything else that leaves the arrays as they are.
-    spec = paths.spec("preprocess")
-    version = read_json(spec)["version"] if spec.exists() else 0
+    specs = {stage: paths.spec(stage) for stage in ("preprocess", "spatial")}
+    found = {stage: read_json(spec) for stage, spec in specs.items() if spec.exists()}
     splits = read_json(paths.splits)
     if splits.get("unit") == "participant":  # then the scans say all of the units
         splits = {key: value for key, value in splits.items() if key not in ("units", "within")}
-    record = [content, read_json(paths.plan), splits, version]
+    version = found["preprocess"]["version"] if "preprocess" in found else 0
+    record = [content, read_json(paths.plan), splits, version, *([found["spatial"]] if "spatial" in found else [])]
     return hashlib.sha256(canonical_json(record).encode()).hexdigest()

@@ -26,7 +26,13 @@ def test_counts_what_changes_the_arrays(tmp_path):
         {"version": 2},
     ]
     found = {data_digest(make(tmp_path / f"c{i}", **change)) for i, change in enumerate(changes)}
-    assert len(found | {base}) == 6
+    for i, spatial in enumerate(
+        ({"version": 1, "steps": ["motion"]}, {"version": 1, "steps": []}, {"version": 2, "steps": []})
+    ):
+        paths = make(tmp_path / f"s{i}")
+        write_json(paths.spec("spatial"), spatial)
+        found.add(data_digest(paths))
+    assert len(found | {base}) == 9
 
 
 def test_names_of_units_count_where_the_scans_do_not_say_them(tmp_path):

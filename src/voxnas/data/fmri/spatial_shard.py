@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from voxnas.core.errors import ScanError, UserError
 from voxnas.data.fmri.anatomy import Anatomy, load_anatomy
@@ -20,7 +22,7 @@ SMALLEST_MM = 2.0  # voxels of the series in the template's space: its own maps 
 
 
 def write_spatial_shard(spec: str | Path, index: str | Path, shard: int, shards: int, output: str | Path) -> None:
-    """Put the raw runs of one shard through the spatial steps; others are passed over.
+    """Put the raw runs of one shard (:func:`spatial_shards`) through the spatial steps; others are passed over.
 
     Parameters
     ----------
@@ -43,12 +45,12 @@ def write_spatial_shard(spec: str | Path, index: str | Path, shard: int, shards:
         raise UserError(f"there is no shard {shard} of {shards}", f"choose 0 to {shards - 1}")
     output, steps = Path(output), read_json(spec)["steps"]
     found = read_index(Path(index))
-    raw = is_raw(found.scans) if steps else pd.Series(False, index=found.scans.index)
-    mine = np.arange(len(found.scans)) % shards == shard
+    raw = found.scans[is_raw(found.scans)] if steps else found.scans[:0]
     records: dict[str, Any] = {}
-    grid = template_grid(study_spacing(found.scans[raw])) if (raw & mine).any() else None
+    mine = raw[spatial_shards(raw, steps, shards) == shard]
+    grid = template_grid(study_spacing(raw)) if len(mine) else None
     anatomy: Anatomy | None = None
-    for row in found.scans[raw & mine].to_dict("records"):
+    for row in mine.to_dict("records"):
         scan = str(row["scan"])
         try:
             anatomy = _anatomy(row, steps, anatomy)
@@ -78,9 +80,24 @@ def study_spacing(scans: pd.DataFrame) -> float:
     return max(SMALLEST_MM, round(edge, 1))
 
 
-def _anatomy(row: dict[str, Any], steps: list[str], last: Anatomy | None) -> Anatomy | None:
-    """The T1-weighted image of a run's participant; runs of one participant follow each other and share it."""
+def spatial_shards(scans: pd.DataFrame, steps: Sequence[str], shards: int) -> NDArray[np.int64]:
+    """Number of the shard of each run, (N,): runs with one T1-weighted image are in one shard.
+
+    The image's way to the template is found with its first run, once: how many shards there are must not change it.
+    """
+    heads = [_anatomical(row, steps) or Path(str(row["scan"])) for row in scans.to_dict("records")]
+    return pd.factorize(np.array(heads, dtype=object))[0] % shards
+
+
+def _anatomical(row: Mapping[Hashable, Any], steps: Sequence[str]) -> Path | None:
+    """The T1-weighted image of a run's participant, if there is one and it is wanted."""
     path = row.get("anatomical")
-    if "anatomical" not in steps or path is None or pd.isna(path) or not path:
+    return None if "anatomical" not in steps or path is None or pd.isna(path) or not path else Path(path)
+
+
+def _anatomy(row: Mapping[Hashable, Any], steps: Sequence[str], last: Anatomy | None) -> Anatomy | None:
+    """The same, loaded; the runs of one participant follow each other and share it."""
+    path = _anatomical(row, steps)
+    if path is None:
         return None
-    return last if last and last.path == Path(path) else load_anatomy(Path(path))
+    return last if last and last.path == path else load_anatomy(path)

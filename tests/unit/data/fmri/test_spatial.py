@@ -16,7 +16,7 @@ from voxnas.data.fmri.confounds import framewise_displacement
 from voxnas.data.fmri.registration import TEMPLATE_SPACE, template_grid
 from voxnas.data.fmri.source import find_source, read_spatial
 from voxnas.data.fmri.spatial import process_run
-from voxnas.data.fmri.spatial_shard import is_raw, study_spacing
+from voxnas.data.fmri.spatial_shard import is_raw, spatial_shards, study_spacing
 from voxnas.data.index import index_dataset
 from voxnas.data.index_files import write_index
 from voxnas.data.phantom_bold import NON_STEADY, generate_bold_phantom
@@ -128,6 +128,15 @@ class TestPassedOver:
             {"image": ["a.nii.gz", "b.nii.gz", "c.npz"], "preprocessed": ["no", "yes", "no"], "frames": 9}
         )
         assert is_raw(scans).tolist() == [True, False, False]
+
+    @pytest.mark.parametrize("shards", [1, 2, 3])
+    def test_runs_of_one_head_are_in_one_shard(self, shards):
+        heads = ["a", "a", "b", np.nan, "b", np.nan, "c"]
+        scans = pd.DataFrame({"scan": [f"run-{i}" for i in range(7)], "anatomical": heads})
+        found = spatial_shards(scans, STEPS, shards)
+        assert found.tolist() == [n % shards for n in (0, 0, 1, 2, 1, 3, 4)]
+        alone = spatial_shards(scans, ["motion"], shards)  # no image of a head is used
+        assert alone.tolist() == [n % shards for n in range(7)]
 
     def test_no_steps_no_work(self, study, tmp_path):
         write_json(tmp_path / "spatial.json", {"steps": []})
