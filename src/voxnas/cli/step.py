@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     paths = StudyPaths(arguments.study)
     log = Arrivals(paths, arguments.search)
-    proposal = log.propose(arguments.step, worker_of(paths, *_kind(arguments.kind)))
+    proposal = log.propose(arguments.step, worker_of(paths, *arguments.kind))
     write_json(paths.step(arguments.search, arguments.step) / "proposal.json", proposal)
     what = "idle, no network is left to try" if proposal.origin == "idle" else f"{proposal.origin} {proposal.key}"
     print(f"{arguments.search} step {arguments.step}: {what}", flush=True)
@@ -48,9 +48,3 @@ def run(arguments: argparse.Namespace) -> int:
             print("trained again, with another result; the first stands, since others were proposed from it")
             write_json(arguments.output, first)
     return status
-
-
-def _kind(text: str) -> tuple[str, float | None]:
-    """KIND and SECONDS of ``--kind``."""
-    kind, _, seconds = text.partition(":")
-    return kind, float(seconds) if seconds else None

@@ -34,7 +34,13 @@ def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
     from voxnas.training.distributed.launch import LAUNCHERS, SHARES
 
     parser.add_argument("--output", type=Path, required=True, help="result.json; the other files lie beside it")
-    parser.add_argument("--kind", default="any", metavar="KIND[:SECONDS]", help="kind of node that was chosen")
+    parser.add_argument(
+        "--kind",
+        type=kind_of_node,
+        default=("any", None),
+        metavar="KIND[:SECONDS]",
+        help="kind of node that was chosen, and how long a trial may take on it",
+    )
     parser.add_argument("--launcher", choices=LAUNCHERS, default="single", help="how processes are started")
     parser.add_argument("--processes", type=int, default=1, help="number of processes, on all nodes together")
     parser.add_argument("--nodes", type=int, default=1, help="nodes of this Slurm allocation to spread them over")
@@ -45,6 +51,12 @@ def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deadline", type=float, help="save and leave with status 75 after so many seconds")
     parser.add_argument("--tensorboard", type=int, choices=(0, 1), default=0, help="1: write TensorBoard's event files")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="time between two saved states")
+
+
+def kind_of_node(text: str) -> tuple[str, float | None]:
+    """KIND and SECONDS of ``--kind``; ValueError if the latter are no number."""
+    kind, _, seconds = text.partition(":")
+    return kind, float(seconds) if seconds else None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -111,7 +123,7 @@ def _train(arguments: argparse.Namespace, what: Proposal | Network, job: Trainin
         fusion_mb=arguments.fusion_mb,
         cycle_ms=arguments.cycle_ms,
         events=events,
-        kind=arguments.kind.partition(":")[0],
+        kind=arguments.kind[0],
     )
 
     def write(result: Result, entry: Entry | None, reused: bool) -> None:
