@@ -6,20 +6,33 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from running import planned_jobs, snakemake, write_study
+from running import RunOnce, planned_jobs, snakemake, write_study
 
 
 @pytest.fixture(scope="session")
-def finished_study(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Working folder of a tiny study that has run to its end; parallel test processes share one."""
+def run_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> RunOnce:
+    """Function: a folder of a name, which one of the parallel test processes has filled for all."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "finished_study"
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "ended").exists():
-            folder.mkdir(exist_ok=True)
-            snakemake(folder, "--configfile", str(write_study(folder)), "--cores", "2")
-            (folder / "ended").touch()
-    return folder
+    shared = base if worker_id == "master" else base.parent
+
+    def once(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "ended").exists():
+                folder.mkdir(exist_ok=True)
+                fill(folder)
+                (folder / "ended").touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def finished_study(run_once: RunOnce) -> Path:
+    """Working folder of a tiny study that has run to its end."""
+    return run_once(
+        "finished_study", lambda folder: snakemake(folder, "--configfile", str(write_study(folder)), "--cores", "2")
+    )
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
 PROJECT = Path(__file__).parents[2]
 TINY = PROJECT / "config" / "test" / "tiny.yaml"
+RunOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

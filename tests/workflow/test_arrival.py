@@ -11,8 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from filelock import FileLock
-from running import PROJECT, planned_jobs, snakemake, write_study
+from running import PROJECT, RunOnce, planned_jobs, snakemake, write_study
 
 SEARCHES = ("baseline-unet", "random")
 STEPS = 6
@@ -27,16 +26,13 @@ UNTIL = ("--until", "search")
 
 
 @pytest.fixture(scope="session")
-def searched(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def searched(run_once: RunOnce) -> Path:
     """Working folder of a tiny study whose search, in order of arrival, has run to its end."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "searched"
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "ended").exists():
-            folder.mkdir(exist_ok=True)
-            snakemake(folder, "--configfile", str(write_study(folder, **ARRIVAL)), "--cores", "2", *UNTIL)
-            (folder / "ended").touch()
-    return folder
+
+    def search(folder: Path) -> None:
+        snakemake(folder, "--configfile", str(write_study(folder, **ARRIVAL)), "--cores", "2", *UNTIL)
+
+    return run_once("searched", search)
 
 
 @pytest.fixture

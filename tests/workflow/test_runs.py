@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from running import PROJECT, planned_jobs, snakemake
+from running import PROJECT, RunOnce, planned_jobs, snakemake
 
 from voxnas.cli.main import main
 
@@ -14,11 +14,9 @@ STUDY = PROJECT / "config" / "test" / "runs.yaml"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(run_once: RunOnce) -> Path:
     """Working folder of the finished study."""
-    folder = tmp_path_factory.mktemp("runs")
-    snakemake(folder, "--configfile", str(STUDY), "--cores", "2")
-    return folder
+    return run_once("finished_runs", lambda folder: snakemake(folder, "--configfile", str(STUDY), "--cores", "2"))
 
 
 def test_runs_are_kept_apart_and_volumes_are_scored(finished: Path) -> None:
