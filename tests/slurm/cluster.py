@@ -83,16 +83,8 @@ class Cluster:
         """Start all daemons and wait until every node is idle."""
         if self._pids():
             raise RuntimeError(f"{self.base} is in use: {self._pids()}")
-        for name in (
-            "small",
-            "etc",
-            "run",
-            "state",
-            "log",
-            "dev",
-            "munge",
-            *(f"{kind}/{node}" for kind in ("spool", "tmp") for node in NODES),
-        ):
+        of_nodes = [f"{kind}/{node}" for kind in ("spool", "tmp") for node in NODES]
+        for name in ("small", "etc", "run", "state", "log", "dev", "munge", *of_nodes):
             (self.base / name).mkdir(parents=True, exist_ok=True)
         self.base.chmod(0o755)  # for munge's socket
         (self.base / "munge").chmod(0o700)

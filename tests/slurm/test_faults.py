@@ -36,17 +36,14 @@ def running_step(study):
 
 @through("slurm")
 def test_killed_worker_and_cancelled_job(study, tables, cluster):
+    def noticed():
+        logs = "".join(p.read_text() for p in study.study.glob("logs/*/**/*.log"))
+        return "a training process was killed (1 of 3 times)" in logs
+
     run = study.start()
     running_step(study)
     kill(study.workers()[0])
-    logs = study.study / "logs"
-    wait_for(
-        lambda: (
-            "a training process was killed (1 of 3 times)" in "".join(p.read_text() for p in logs.glob("*/**/*.log"))
-        ),
-        60,
-        "the job notices",
-    )
+    wait_for(noticed, 60, "the job notices")
     job, _ = running_step(study)
     cluster.run("scancel", job)
     study.finish(run)

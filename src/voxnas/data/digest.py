@@ -27,11 +27,13 @@ def data_digest(paths: StudyPaths) -> str:
     except KeyError as error:
         raise UserError(f"{paths.scans} has no column {error}", "run the stage index") from None
     # The number of shards is no part of it, nor is anything else that leaves the arrays as they are.
-    specs = {stage: paths.spec(stage) for stage in ("preprocess", "spatial")}
-    found = {stage: read_json(spec) for stage, spec in specs.items() if spec.exists()}
+    preprocess, spatial = (
+        read_json(spec) if spec.exists() else {} for spec in map(paths.spec, ("preprocess", "spatial"))
+    )
     splits = read_json(paths.splits)
     if splits.get("unit") == "participant":  # then the scans say all of the units
         splits = {key: value for key, value in splits.items() if key not in ("units", "within")}
-    version = found["preprocess"]["version"] if "preprocess" in found else 0
-    record = [content, read_json(paths.plan), splits, version, *([found["spatial"]] if "spatial" in found else [])]
+    record = [content, read_json(paths.plan), splits, preprocess.get("version", 0)]
+    if spatial:  # only of studies with raw runs
+        record.append(spatial)
     return hashlib.sha256(canonical_json(record).encode()).hexdigest()

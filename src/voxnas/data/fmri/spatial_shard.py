@@ -22,7 +22,7 @@ SMALLEST_MM = 2.0  # voxels of the series in the template's space: its own maps 
 
 
 def write_spatial_shard(spec: str | Path, index: str | Path, shard: int, shards: int, output: str | Path) -> None:
-    """Put the raw runs of one shard (:func:`spatial_shards`) through the spatial steps; others are passed over.
+    """Put the raw runs of one shard through the spatial steps; others are passed over.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def write_spatial_shard(spec: str | Path, index: str | Path, shard: int, shards:
     index : path
         Folder with scans.tsv and sidecars.json.
     shard, shards : int
-        Number of this shard, from 0, and how many there are.
+        Number of this shard, from 0, and how many there are: head h (:func:`number_heads`) lies in shard ``h % shards``.
     output : path
         Folder for the BIDS derivatives and ``runs.json``: by scan, what :func:`process_run` returns, or
         ``{"excluded": REASON}`` for a run that cannot be used.
@@ -46,8 +46,10 @@ def write_spatial_shard(spec: str | Path, index: str | Path, shard: int, shards:
     output, steps = Path(output), read_json(spec)["steps"]
     found = read_index(Path(index))
     raw = found.scans[is_raw(found.scans)] if steps else found.scans[:0]
+    heads = number_heads(raw, steps)
+    order = np.argsort(heads, kind="stable")
+    mine = raw.iloc[order[heads[order] % shards == shard]]
     records: dict[str, Any] = {}
-    mine = raw[spatial_shards(raw, steps, shards) == shard]
     grid = template_grid(study_spacing(raw)) if len(mine) else None
     anatomy: Anatomy | None = None
     for row in mine.to_dict("records"):
@@ -80,13 +82,13 @@ def study_spacing(scans: pd.DataFrame) -> float:
     return max(SMALLEST_MM, round(edge, 1))
 
 
-def spatial_shards(scans: pd.DataFrame, steps: Sequence[str], shards: int) -> NDArray[np.int64]:
-    """Number of the shard of each run, (N,): runs with one T1-weighted image are in one shard.
+def number_heads(scans: pd.DataFrame, steps: Sequence[str]) -> NDArray[np.int64]:
+    """Number of the head of each run, (N,), from 0: runs with one T1-weighted image show one, any other run its own.
 
     The image's way to the template is found with its first run, once: how many shards there are must not change it.
     """
     heads = [_anatomical(row, steps) or Path(str(row["scan"])) for row in scans.to_dict("records")]
-    return pd.factorize(np.array(heads, dtype=object))[0] % shards
+    return pd.factorize(np.array(heads, dtype=object))[0]
 
 
 def _anatomical(row: Mapping[Hashable, Any], steps: Sequence[str]) -> Path | None:
@@ -96,7 +98,7 @@ def _anatomical(row: Mapping[Hashable, Any], steps: Sequence[str]) -> Path | Non
 
 
 def _anatomy(row: Mapping[Hashable, Any], steps: Sequence[str], last: Anatomy | None) -> Anatomy | None:
-    """The same, loaded; the runs of one participant follow each other and share it."""
+    """The same, loaded; the runs of one head follow each other and share it."""
     path = _anatomical(row, steps)
     if path is None:
         return None

@@ -11,12 +11,13 @@ import pytest
 from voxnas.cli.main import main
 from voxnas.core.errors import ScanError
 from voxnas.core.settings import DataSettings
-from voxnas.data.fmri.anatomy import load_anatomy
+from voxnas.data.fmri import spatial_shard
+from voxnas.data.fmri.anatomy import Anatomy, load_anatomy
 from voxnas.data.fmri.confounds import framewise_displacement
 from voxnas.data.fmri.registration import TEMPLATE_SPACE, template_grid
 from voxnas.data.fmri.source import find_source, read_spatial
 from voxnas.data.fmri.spatial import process_run
-from voxnas.data.fmri.spatial_shard import is_raw, spatial_shards, study_spacing
+from voxnas.data.fmri.spatial_shard import is_raw, number_heads, study_spacing
 from voxnas.data.index import index_dataset
 from voxnas.data.index_files import write_index
 from voxnas.data.phantom_bold import NON_STEADY, generate_bold_phantom
@@ -129,14 +130,31 @@ class TestPassedOver:
         )
         assert is_raw(scans).tolist() == [True, False, False]
 
-    @pytest.mark.parametrize("shards", [1, 2, 3])
-    def test_runs_of_one_head_are_in_one_shard(self, shards):
+    def test_runs_with_one_image_show_one_head(self):
         heads = ["a", "a", "b", np.nan, "b", np.nan, "c"]
         scans = pd.DataFrame({"scan": [f"run-{i}" for i in range(7)], "anatomical": heads})
-        found = spatial_shards(scans, STEPS, shards)
-        assert found.tolist() == [n % shards for n in (0, 0, 1, 2, 1, 3, 4)]
-        alone = spatial_shards(scans, ["motion"], shards)  # no image of a head is used
-        assert alone.tolist() == [n % shards for n in range(7)]
+        assert number_heads(scans, STEPS).tolist() == [0, 0, 1, 2, 1, 3, 4]
+        assert number_heads(scans, ["motion"]).tolist() == list(range(7))  # no image of a head is used
+
+    @pytest.mark.parametrize("shards", [1, 2, 3])
+    def test_a_head_is_prepared_once_however_many_shards(self, study, tmp_path, monkeypatch, shards):
+        """Also where its runs do not follow each other."""
+        table = pd.read_csv(study / "index/scans.tsv", sep="\t", dtype=str).iloc[[0] * 5]
+        table["scan"] = [f"run-{i}" for i in range(5)]
+        table["anatomical"] = ["a", "b", "a", np.nan, "b"]
+        (tmp_path / "index").mkdir()
+        table.to_csv(tmp_path / "index/scans.tsv", sep="\t", index=False, na_rep="n/a")
+        for name in ("excluded.tsv", "dataset.json"):
+            (tmp_path / "index" / name).write_bytes((study / "index" / name).read_bytes())
+        loaded, done = [], []
+        monkeypatch.setattr(spatial_shard, "load_anatomy", lambda path: loaded.append(path) or Anatomy(path, None))
+        monkeypatch.setattr(spatial_shard, "process_run", lambda *given: done.append(given[4]) or {})
+        for shard in range(shards):
+            spatial_shard.write_spatial_shard(
+                study / "spatial.json", tmp_path / "index", shard, shards, tmp_path / str(shard)
+            )
+        assert sorted(map(str, loaded)) == ["a", "b"]
+        assert sorted(str(anatomy and anatomy.path) for anatomy in done) == ["None", "a", "a", "b", "b"]
 
     def test_no_steps_no_work(self, study, tmp_path):
         write_json(tmp_path / "spatial.json", {"steps": []})
