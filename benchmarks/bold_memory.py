@@ -81,7 +81,7 @@ def study(folder: Path) -> StudyPaths:
 def preprocess(folder: Path) -> None:
     """Plan and one shard of all runs in the folder."""
     from voxnas.data.fmri.plan import make_timed_plan
-    from voxnas.data.fmri.runs import write_timed_shard
+    from voxnas.data.fmri.prepare_runs import write_timed_shard
 
     views = {"views": ["clips", "maps", "series", "connectivity"], "atlas": str(folder / "atlas.nii.gz"), "frames": 16}
     bold = {"confounds": ["motion"], "smoothing_mm": 5.0, "high_pass": 0.01, "low_pass": 0.1, "scrub_mm": 1.0}
@@ -101,7 +101,7 @@ def preprocess(folder: Path) -> None:
 
 def train(folder: Path) -> None:
     """A training on clips of what is preprocessed."""
-    from voxnas.core.baselines import BASELINES
+    from voxnas.arch.baselines import BASELINES
     from voxnas.core.trial import TrainingJob
     from voxnas.training.distributed.single import SingleBackend
     from voxnas.training.store import Entry
@@ -127,7 +127,7 @@ def _measured(work: Callable[[Path], None], folder: Path) -> tuple[float, float,
     """Peak memory in MiB, what of it came after the imports, and CPU seconds; run in a process of its own."""
     import zarr  # noqa: F401
 
-    import voxnas.data.fmri.runs
+    import voxnas.data.fmri.prepare_runs
     import voxnas.training.worker  # noqa: F401
 
     start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

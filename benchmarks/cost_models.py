@@ -22,14 +22,14 @@ import pandas as pd
 import yaml
 from scipy.stats import spearmanr
 
+from voxnas.arch.architecture import Architecture
+from voxnas.arch.networks import expand, list_layers
+from voxnas.arch.primitives.base import blocks
+from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.calibration import identity, predict_latency_ms, predict_train_seconds
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
-from voxnas.core.architecture import AnyArchitecture
-from voxnas.core.networks import expand, list_layers
-from voxnas.core.primitives.base import blocks
-from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
 from voxnas.io.records import write_json
 from voxnas.io.tables import write_table
@@ -56,7 +56,7 @@ IDLE = ("zero", "skip")  # blocks that compute next to nothing
 class Asked(NamedTuple):
     """An architecture whose memory is measured."""
 
-    architecture: AnyArchitecture
+    architecture: Architecture
     patch: Sequence[int]
     batch: int
     bf16: bool
@@ -70,12 +70,12 @@ def space_of(family: str) -> dict[str, Any]:
     return raw
 
 
-def work(architecture: AnyArchitecture, patch: Sequence[int]) -> float:
+def work(architecture: Architecture, patch: Sequence[int]) -> float:
     """Multiply-adds, weighted by how slow they are."""
     return sum(layer.macs * (DEPTHWISE_WORK if layer.depthwise else 1) for layer in list_layers(architecture, patch))
 
 
-def draw(family: str, name: str, most: float, seed: int) -> Iterator[AnyArchitecture]:
+def draw(family: str, name: str, most: float, seed: int) -> Iterator[Architecture]:
     """Distinct random architectures of a family."""
     space, plan = SearchSpace.from_dict(space_of(family)), {**COMMON, **PLANS[family]}
     rng, seen = np.random.default_rng(derive_seed(seed, name, family)), set()

@@ -34,17 +34,17 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from voxnas.arch.architecture import network_key
+from voxnas.arch.search_space import SearchSpace
+from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import predict_train_seconds
 from voxnas.complexity.placement import earliest_end
-from voxnas.core.architecture import network_key
 from voxnas.core.paths import StudyPaths
-from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Network
-from voxnas.core.views import input_size
 from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import write_table
-from voxnas.search.placement import predicted, read_devices
+from voxnas.operate.placement import predicted, read_devices
 
 SLOTS = {"normal": 2, "slow": 1}
 PERIOD = 0.1

@@ -28,8 +28,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from voxnas.core.graph import GraphBuilder, place
-from voxnas.core.primitives.base import blocks
+from voxnas.arch.graph import GraphBuilder, infer_shapes
+from voxnas.arch.primitives.base import blocks
 from voxnas.io.tables import write_table
 from voxnas.nn.build import initialize
 from voxnas.nn.network import Network
@@ -64,7 +64,7 @@ def block(op: str, channels: int, **options: bool) -> Make:
     def make() -> tuple[nn.Module, int]:
         builder = GraphBuilder(channels, 3)
         graph = builder.finish(builder.add(op, 0, channels, 3, options=options))
-        return Network(graph), sum(layer.macs for placed in place(graph, SIZE) for layer in placed.layers)
+        return Network(graph), sum(layer.macs for shaped in infer_shapes(graph, SIZE) for layer in shaped.layers)
 
     return make
 

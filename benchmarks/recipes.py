@@ -16,17 +16,17 @@ from pathlib import Path
 
 import torch
 
-from voxnas.core.architecture import Recipe, UNet
-from voxnas.core.baselines import usable_stages
+from voxnas.arch.architecture import Recipe, UNet
+from voxnas.arch.baselines import usable_stages
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import TrainingJob
 from voxnas.data.dataset import StudyData
 from voxnas.io.records import write_text
 from voxnas.nn.build import build_network
 from voxnas.training.distributed.single import SingleBackend
-from voxnas.training.loop import Surroundings, fit
+from voxnas.training.loop import TrainingContext, fit
 from voxnas.training.metrics import Validation
-from voxnas.training.sampler import PatchSampler
+from voxnas.training.sampling.patches import PatchSampler
 from voxnas.training.targets import Targets
 
 BASE = Recipe(
@@ -69,7 +69,7 @@ def score(data: StudyData, recipe: Recipe, samples: int, seed: int, batch_size: 
     training = {"batch_size": batch_size, "precision": "auto", "validations": 1, "patience": 0}
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        around = Surroundings("benchmark", Path(folder))
+        around = TrainingContext("benchmark", Path(folder))
         outcome = fit(network, job, training, sampler, validate, SingleBackend(), around)
     return float("nan") if outcome.score is None else outcome.score, time.process_time() - begun
 

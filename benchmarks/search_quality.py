@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
-from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Proposal, Result
 from voxnas.search.chain import Chain, propose

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import yaml
 
+from voxnas.arch.graph import graph_digest
+from voxnas.arch.networks import expand
+from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
-from voxnas.core.graph import graph_digest
-from voxnas.core.networks import expand
-from voxnas.core.search_space import SearchSpace
 
 SPACES = Path(__file__).parents[1] / "config" / "search_spaces"
 PLAN = {

@@ -35,8 +35,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from voxnas.core.graph import GraphBuilder, place
-from voxnas.core.primitives.base import PRIMITIVES, Value
+from voxnas.arch.graph import GraphBuilder, infer_shapes
+from voxnas.arch.primitives.base import PRIMITIVES, Value
 from voxnas.io.nifti import open_image, read_voxels
 from voxnas.io.tables import write_table
 from voxnas.nn.build import initialize
@@ -79,7 +79,7 @@ def network(op: str, channels: int, frames: int, **options: Value) -> tuple[nn.M
     graph = builder.finish(builder.add(op, 0, channels, kernel, options=options))
     size = ONE if op in ("time_gru", "time_tcn") else SIZE
     macs = sum(
-        layer.macs for placed in place(graph, (frames, *size) if graph.clip else size) for layer in placed.layers
+        layer.macs for shaped in infer_shapes(graph, (frames, *size) if graph.clip else size) for layer in shaped.layers
     )
     module = Network(graph).apply(initialize).eval()
     return module, torch.randn(1, frames, channels, *size), macs

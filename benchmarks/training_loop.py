@@ -19,16 +19,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from voxnas.core.architecture import Recipe, UNet
+from voxnas.arch.architecture import Recipe, UNet
 from voxnas.core.trial import TrainingJob
 from voxnas.io.records import write_text
 from voxnas.nn.build import build_network
 from voxnas.nn.precision import autocast, resolve_precision
 from voxnas.training.distributed.single import SingleBackend
-from voxnas.training.loop import Surroundings, fit
+from voxnas.training.loop import TrainingContext, fit
 from voxnas.training.losses import LOSSES, supervised
 from voxnas.training.optimizers import build_optimizer
-from voxnas.training.sampler import PatchSampler
+from voxnas.training.sampling.patches import PatchSampler
 from voxnas.training.targets import Targets
 
 BATCH, SCANS, PATCH = 2, 8, [40, 56, 40]
@@ -113,7 +113,7 @@ def main() -> None:
 
     def ours(source: PatchSampler | Made) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            around = Surroundings(owner="benchmark", folder=Path(folder))
+            around = TrainingContext(owner="benchmark", folder=Path(folder))
             fit(network, job, training, source, lambda *_: (0.0, {}), SingleBackend(), around)
 
     loops = {

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from voxnas.core.architecture import CNN, Recipe, UNet
+from voxnas.arch.architecture import CNN, Recipe, UNet
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Proposal, TrainingJob
 from voxnas.io.records import write_json, write_text

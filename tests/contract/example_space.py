@@ -3,10 +3,10 @@
 Its ``pyproject.toml`` says  [project.entry-points."voxnas.spaces"]  column = "example_space:COLUMN".
 """
 
-from voxnas.core.architecture import CNN
-from voxnas.core.baselines import usable_stages
-from voxnas.core.parameters import integers
-from voxnas.core.spaces.base import ALWAYS, Family
+from voxnas.arch.architecture import CNN
+from voxnas.arch.baselines import usable_stages
+from voxnas.arch.parameters import integers
+from voxnas.arch.spaces.base import ALWAYS, Family
 
 
 class Column(Family):

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from voxnas.arch.architecture import Reference, parse_architecture, total_stride
+from voxnas.arch.networks import expand
+from voxnas.arch.reference import NETWORKS
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import Named, parse_architecture, total_stride
-from voxnas.core.networks import expand
-from voxnas.core.networks.named import NETWORKS
 from voxnas.nn.build import build_network
 
 torch.set_num_threads(1)
@@ -17,8 +17,8 @@ ODD = {1: (53,), 2: (35, 50), 3: (35, 51, 34)}
 SMALL = {"attention-unet": 4, "nnunet-plain": 4, "nnunet-resenc": 4, "unet3d": 4, "segresnet": 4}  # widths, for speed
 
 
-def named(name: str, dims: int = 3, **options) -> Named:
-    return Named(name=name, in_channels=2, out_channels=3, dims=dims, options=options)
+def named(name: str, dims: int = 3, **options) -> Reference:
+    return Reference(name=name, in_channels=2, out_channels=3, dims=dims, options=options)
 
 
 def expected(name: str, size: tuple[int, ...]) -> tuple[int, ...]:

@@ -15,11 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from uses import FRAMES, Use, row_of, typical_uses, usable, uses_of
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
+from voxnas.arch.architecture import UNet
+from voxnas.arch.graph import GraphBuilder, infer_shapes
+from voxnas.arch.layers import WEIGHTED, ones
+from voxnas.arch.primitives.base import PRIMITIVES, Shape, blocks
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import UNet
-from voxnas.core.graph import GraphBuilder, place
-from voxnas.core.layers import WEIGHTED, ones
-from voxnas.core.primitives.base import PRIMITIVES, Shape, blocks
 from voxnas.nn.build import build_network, initialize
 from voxnas.nn.network import Network
 from voxnas.nn.ops.base import MODULES
@@ -177,14 +177,14 @@ def test_on_a_clip_it_sees_each_frame_alone(use):
     builder = GraphBuilder(channels, use.dims, clip=True)
     graph = builder.finish(builder.add(use.op, 0, asked, use.kernel, use.stride, options=use.options))
     network = Network(graph).eval()
-    (placed,) = place(graph, (FRAMES, *use.size) if graph.clip else use.size)
+    (shaped,) = infer_shapes(graph, (FRAMES, *use.size) if graph.clip else use.size)
     clip = torch.randn(BATCH, FRAMES, channels, *use.size)
     with torch.no_grad():
         output = network(clip)
         torch.testing.assert_close(output[:, 2], network.ops["1"].module(clip[:, 2]), rtol=1e-4, atol=1e-5)
-    assert placed.output == Shape(placed.node.channels, tuple(output.shape[3:]), FRAMES)
-    single = sum(layer.macs for layer in use.primitive.layers(placed.node, use.inputs))
-    assert sum(layer.macs for layer in placed.layers) == FRAMES * single
+    assert shaped.output == Shape(shaped.node.channels, tuple(output.shape[3:]), FRAMES)
+    single = sum(layer.macs for layer in use.primitive.layers(shaped.node, use.inputs))
+    assert sum(layer.macs for layer in shaped.layers) == FRAMES * single
 
 
 @pytest.mark.parametrize("name", [name for name in blocks() if 3 in PRIMITIVES[name].dims])

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
+from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
-from voxnas.core.search_space import SearchSpace
 from voxnas.core.trial import Proposal
-from voxnas.search.base import Observation, Situation
-from voxnas.search.domain import Domain
+from voxnas.search.base import Observation, SearchState
+from voxnas.search.feasible import FeasibleSpace
 from voxnas.search.proposers import PROPOSERS
 
 SPACES = Path(__file__).parents[2] / "config" / "search_spaces"
@@ -36,10 +36,10 @@ def make_domain(family, limits=LIMIT, narrow=None):
         "channels": 1,
         "outputs": outputs,
     }
-    return Domain(SearchSpace.from_dict(raw), plan, limits)
+    return FeasibleSpace(SearchSpace.from_dict(raw), plan, limits)
 
 
-def situation(domain, scores, surrogate="gp", pending=2, seed=1):
+def state(domain, scores, surrogate="gp", pending=2, seed=1):
     """A search after len(scores) trials of random configurations, and some that are not done."""
     rng = np.random.default_rng(9)
     configs = [domain.space.sample(rng) for _ in range(len(scores) + pending)]
@@ -47,7 +47,7 @@ def situation(domain, scores, surrogate="gp", pending=2, seed=1):
     done = tuple(
         Observation(k, c, key, score) for k, (c, key, score) in enumerate(zip(configs, keys, scores, strict=False))
     )
-    return Situation(
+    return SearchState(
         domain=domain,
         history=done,
         pending=tuple(configs[len(scores) :]),
@@ -98,7 +98,7 @@ def check(proposer, asked):
 @pytest.mark.parametrize("history", HISTORIES)
 @pytest.mark.parametrize(("name", "surrogate"), CASES)
 def test_proposes_a_free_network_after_any_history(name, surrogate, history):
-    asked = situation(make_domain("unet"), HISTORIES[history], surrogate)
+    asked = state(make_domain("unet"), HISTORIES[history], surrogate)
     check(PROPOSERS[name], asked)
 
 
@@ -106,7 +106,7 @@ def test_proposes_a_free_network_after_any_history(name, surrogate, history):
 @pytest.mark.parametrize(("name", "surrogate"), CASES)
 def test_same_situation_same_answer(name, surrogate, family):
     answers = {
-        json.dumps(check(PROPOSERS[name], situation(make_domain(family), HISTORIES["ordinary"], surrogate))[0].config)
+        json.dumps(check(PROPOSERS[name], state(make_domain(family), HISTORIES["ordinary"], surrogate))[0].config)
         for _ in range(2)
     }
     assert len(answers) == 1
@@ -120,9 +120,7 @@ def test_every_proposer_is_tested_here(name):
 @pytest.mark.parametrize(("name", "surrogate"), CASES)
 def test_another_seed_another_answer(name, surrogate):
     domain = make_domain("unet")
-    keys = {
-        PROPOSERS[name](situation(domain, HISTORIES["nothing"], surrogate, 0, seed)).candidate.key for seed in (1, 2)
-    }
+    keys = {PROPOSERS[name](state(domain, HISTORIES["nothing"], surrogate, 0, seed)).candidate.key for seed in (1, 2)}
     assert len(keys) == 2
 
 
@@ -131,14 +129,14 @@ def test_limits_hold(name):
     limits = {"parameters": 60_000, "macs": 150_000_000, "latency_ms": None}
     domain = make_domain("unet", limits)
     for scores in (HISTORIES["nothing"], HISTORIES["ordinary"]):
-        cost = analyze(check(PROPOSERS[name], situation(domain, scores)).candidate.architecture, [32, 32, 32])
+        cost = analyze(check(PROPOSERS[name], state(domain, scores)).candidate.architecture, [32, 32, 32])
         assert cost.parameters <= 60_000
         assert cost.macs <= 150_000_000
 
 
 @pytest.mark.parametrize("name", list(PROPOSERS))
 def test_global_random_state_is_neither_used_nor_changed(name):
-    asked = situation(make_domain("unet"), HISTORIES["ordinary"])
+    asked = state(make_domain("unet"), HISTORIES["ordinary"])
     np.random.seed(1)
     before = np.random.get_state()[1].tolist()
     first = PROPOSERS[name](asked)
@@ -164,7 +162,7 @@ def test_small_space_is_searched_to_its_end_and_then_idle(name, surrogate):
     history = []
     for step in itertools.count():
         taken = frozenset(o.key for o in history)
-        asked = Situation(domain, tuple(history), (), taken, step, 0, 3, 2, surrogate)
+        asked = SearchState(domain, tuple(history), (), taken, step, 0, 3, 2, surrogate)
         pick = PROPOSERS[name](asked)
         if pick is None:
             break
@@ -176,4 +174,4 @@ def test_small_space_is_searched_to_its_end_and_then_idle(name, surrogate):
 @pytest.mark.parametrize("name", list(PROPOSERS))
 def test_nothing_within_the_limits_is_idle(name):
     domain = make_domain("unet", {"parameters": 10, "macs": None, "latency_ms": None})
-    assert PROPOSERS[name](situation(domain, [], pending=0)) is None
+    assert PROPOSERS[name](state(domain, [], pending=0)) is None

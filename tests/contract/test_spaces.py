@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import yaml
 
+from voxnas.arch.architecture import network_key, parse_architecture
+from voxnas.arch.baselines import BASELINES
+from voxnas.arch.graph import graph_digest
+from voxnas.arch.networks import expand
+from voxnas.arch.search_space import SearchSpace
+from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.core import search_space
-from voxnas.core.architecture import network_key, parse_architecture
-from voxnas.core.baselines import BASELINES
 from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
-from voxnas.core.graph import graph_digest
-from voxnas.core.networks import expand
 from voxnas.core.registry import Registry
-from voxnas.core.search_space import SearchSpace
-from voxnas.core.views import input_size
 
 FOLDER = Path(__file__).parents[2] / "config" / "search_spaces"
 FILES = sorted(path.stem for path in FOLDER.glob("*.yaml"))

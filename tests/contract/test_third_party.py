@@ -12,8 +12,8 @@ import pytest
 HERE = Path(__file__).parent
 EXAMPLE = HERE / "example_package"
 BUILD = """
-from voxnas.core.architecture import CNN
-from voxnas.core.primitives.base import blocks
+from voxnas.arch.architecture import CNN
+from voxnas.arch.primitives.base import blocks
 from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from voxnas.core.graph import resolve_options
-from voxnas.core.layers import Size, ones, strided
-from voxnas.core.primitives.base import PRIMITIVES, Node, Primitive, Shape, Value
+from voxnas.arch.graph import resolve_options
+from voxnas.arch.layers import Size, ones, strided
+from voxnas.arch.primitives.base import PRIMITIVES, Node, Primitive, Shape, Value
 
 SIZES = {1: ((11,), (56,)), 2: ((9, 11), (40, 7)), 3: ((9, 11, 9), (40, 56, 7))}
 STRIDES = {1: ((1,), (2,)), 2: ((1, 1), (2, 2), (1, 2)), 3: ((1, 1, 1), (2, 2, 2), (1, 2, 2))}

@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from voxnas.core.architecture import Recipe, UNet
+from voxnas.arch.architecture import Recipe, UNet
 from voxnas.core.trial import TrainingJob
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
 from voxnas.training.distributed.launch import join_backend
-from voxnas.training.loop import Surroundings, fit
-from voxnas.training.order import Sampler
+from voxnas.training.loop import TrainingContext, fit
+from voxnas.training.sampling.base import Sampler
 
 BATCH, STEPS, TIMES = 8, 8, 3
 ARCHITECTURE = UNet(
@@ -76,7 +76,7 @@ def main(launcher: str, output: str) -> None:
     job = TrainingJob(architecture=ARCHITECTURE, recipe=recipe, fold=0, seed=0, samples=BATCH * STEPS)
     training = {"batch_size": BATCH, "precision": "float32", "validations": 1, "patience": 0}
     with tempfile.TemporaryDirectory() as folder:
-        around = Surroundings(owner="test", folder=Path(folder), measure=True, micro_batch=2)
+        around = TrainingContext(owner="test", folder=Path(folder), measure=True, micro_batch=2)
         outcome = fit(network, job, training, Noise(0, 16), lambda *_: (0.0, {}), backend, around)
     found["loss"] = torch.tensor(outcome.curve[0]["train_loss"])
     found["speeds"] = torch.tensor(backend.speeds or [0.0])

@@ -5,11 +5,11 @@ python tests/golden/test_networks_page.py
 
 from pathlib import Path
 
+from voxnas.arch.architecture import Reference
+from voxnas.arch.baselines.handmade import WIDTHS
+from voxnas.arch.networks import expand
+from voxnas.arch.reference import NETWORKS
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import Named
-from voxnas.core.baselines.handmade import WIDTHS
-from voxnas.core.networks import expand
-from voxnas.core.networks.named import NETWORKS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "networks.md"
 SIZE = (64, 64, 64)
@@ -23,7 +23,7 @@ def networks_table() -> list[str]:
     """One row a network, at one channel in, two out and three dimensions."""
     lines = ["| name | for | paper | parameters | 10^9 MACs | options |", "|---|---|---|---:|---:|---|"]
     for name in NETWORKS:
-        network, record = NETWORKS[name], Named(name=name, in_channels=1, out_channels=2)
+        network, record = NETWORKS[name], Reference(name=name, in_channels=1, out_channels=2)
         cost = analyze(record, SIZE)
         options = ", ".join(f"`{option}`" for option in network.options) or "none"
         tasks = " and ".join(network.tasks)
@@ -65,7 +65,7 @@ def test_the_page_lists_every_network_and_width() -> None:
 def test_every_builder_says_what_it_is() -> None:
     for name in NETWORKS:
         assert NETWORKS[name].build.__doc__
-        assert expand(Named(name=name, in_channels=1, out_channels=2)).divisor == (1, 1, 1)
+        assert expand(Reference(name=name, in_channels=1, out_channels=2)).divisor == (1, 1, 1)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny_training import train_command
 
+from voxnas.arch.architecture import Recipe
 from voxnas.complexity.measured import device_record, measure_latency, measure_training
 from voxnas.complexity.memory import measure_peak_memory
-from voxnas.core.architecture import Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.io.records import read_json
 from voxnas.io.weights import load_weights, save_weights
@@ -16,9 +16,9 @@ from voxnas.nn.build import build_network
 from voxnas.nn.device import device_of
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.inference import load_trained, predict_probabilities, predict_vectors
-from voxnas.training.loop import Surroundings, fit
+from voxnas.training.loop import TrainingContext, fit
 from voxnas.training.metrics import Validation
-from voxnas.training.sampler import PatchSampler
+from voxnas.training.sampling.patches import PatchSampler
 from voxnas.training.targets import Targets
 
 CLOSE = {"rtol": 1e-3, "atol": 1e-4}
@@ -39,7 +39,7 @@ def run_fit(paths, job, folder, device, **options):
     backend.device = torch.device(device)
     torch.manual_seed(job.seed)
     network = build_network(job.architecture)
-    outcome = fit(network, job, training, sampler, validate, backend, Surroundings("own", folder, **options))
+    outcome = fit(network, job, training, sampler, validate, backend, TrainingContext("own", folder, **options))
     assert device_of(network).type == device
     return {name: value.cpu() for name, value in network.state_dict().items()}, outcome
 

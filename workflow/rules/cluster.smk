@@ -2,7 +2,7 @@
 import os
 import signal
 
-from voxnas.io.owner import write_owner
+from voxnas.operate.owner import write_owner
 
 if not workflow.is_main_process:
     # Slurm warns all processes of a job; the training saves its state, and Snakemake, which would die, waits for it.

@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 
 from voxnas.core.canonical import canonical_json
 from voxnas.core.errors import UserError
-from voxnas.core.outline import direct_baselines, has_spatial_steps, searches_of
+from voxnas.arch.study_outline import direct_baselines, has_spatial_steps, searches_of
 from voxnas.core.settings import StudySettings, needs_calibration, parse_settings
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
 

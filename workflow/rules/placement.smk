@@ -11,7 +11,7 @@ def slots_of(settings):
 @cache
 def kind_of_step(study, search, k):
     from voxnas.core.paths import StudyPaths
-    from voxnas.search.placement import arrival_kind, step_kind
+    from voxnas.operate.placement import arrival_kind, step_kind
 
     settings = study_settings(study)
     find = arrival_kind if settings.search.order == "arrival" else step_kind
@@ -21,7 +21,7 @@ def kind_of_step(study, search, k):
 @cache
 def kinds_of_finalists(study):
     from voxnas.core.paths import StudyPaths
-    from voxnas.search.placement import finalist_kinds
+    from voxnas.operate.placement import finalist_kinds
 
     settings = study_settings(study)
     return finalist_kinds(StudyPaths(f"results/{study}"), slots_of(settings), settings.training.seeds)

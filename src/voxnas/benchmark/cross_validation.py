@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from voxnas.arch.architecture import Linear
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import case_statistic, choose_winner, validation_scores
 from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.benchmark.statistics import Bootstrap
-from voxnas.core.architecture import Linear
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from voxnas.arch.architecture import Linear
+from voxnas.arch.views import input_size
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import validation_measure
 from voxnas.complexity.calibration import predict_train_seconds
-from voxnas.core.architecture import Linear
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
-from voxnas.core.views import input_size
 from voxnas.io.records import read_json
 
 COSTS = ["parameters", "macs", "latency_ms", "peak_memory_mib", "train_memory_mib"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from voxnas.core.architecture import MIRROR_AXES
+from voxnas.arch.architecture import MIRROR_AXES
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
@@ -18,7 +18,7 @@ from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
 
 if TYPE_CHECKING:
-    from voxnas.benchmark.predictor import Predictor
+    from voxnas.deploy.predictor import Predictor
 
 ENSEMBLE = "ensemble"
 
@@ -119,7 +119,7 @@ class _Asked:
 
     def predictor(self, seeds: Sequence[int]) -> Predictor:
         """The members of these seeds; UserError if weights are missing."""
-        from voxnas.benchmark.predictor import Predictor
+        from voxnas.deploy.predictor import Predictor
 
         weights = [self.paths.seed(self.key, s) / "weights.safetensors" for s in seeds]
         if missing := [str(w) for w in weights if not w.is_file()]:
@@ -144,8 +144,8 @@ class _Asked:
 
     def _vectors(self, scans: Sequence[str], predictor: Predictor, ensemble: bool) -> Scores:
         """Class or value of each case: a scan, or a volume, run or participant of time series."""
-        from voxnas.benchmark.predictor import named_prediction
         from voxnas.data.samples import by_case
+        from voxnas.deploy.predictor import named_prediction
 
         samples, plan = self.data.samples(scans), self.data.plan
         cases = by_case(samples)
@@ -162,7 +162,7 @@ class _Asked:
     def _segmentations(self, scans: Sequence[str], predictor: Predictor, folder: Path | None) -> Scores:
         """Overlap and surface distances of each scan."""
         from voxnas.benchmark.metrics import segmentation_scores
-        from voxnas.benchmark.predictor import label_map
+        from voxnas.deploy.predictor import label_map
         from voxnas.io.nifti import header_facts, load_label, open_image, save_like
 
         labels, tolerance = sorted(map(int, self.data.plan["labels"])), self.spec["nsd_tolerance_mm"]

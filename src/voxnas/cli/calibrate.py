@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.complexity.calibrate import measure_calibration
     from voxnas.core.paths import StudyPaths
     from voxnas.io.records import read_json, write_json
-    from voxnas.training.samplers import reading_seconds
+    from voxnas.training.sampling.factory import reading_seconds
 
     search, plan, spec = read_json(arguments.search), read_json(arguments.plan), read_json(arguments.spec)
     record = measure_calibration(search["space"], plan, spec, search["search"]["limits"])

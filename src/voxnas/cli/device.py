@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.complexity.device import measure_device
     from voxnas.core.paths import StudyPaths
     from voxnas.io.records import read_json, write_json
-    from voxnas.training.samplers import reading_seconds
+    from voxnas.training.sampling.factory import reading_seconds
 
     search = read_json(arguments.search)
     plan, spec = read_json(arguments.plan), read_json(arguments.spec)

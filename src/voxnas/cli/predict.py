@@ -25,8 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Predict every scan that can be read; name those that cannot, and end with status 2 if there are any."""
     import pandas as pd
 
-    from voxnas.benchmark.apply import Model, find_scans, read_model_plan
     from voxnas.core.errors import USER_ERROR, ScanError
+    from voxnas.deploy.predict import Model, find_scans, read_model_plan
     from voxnas.io.nifti import header_facts, open_image
     from voxnas.io.tables import write_table
 
@@ -67,8 +67,8 @@ def _predict_runs(arguments: argparse.Namespace) -> int:
 
     import pandas as pd
 
-    from voxnas.benchmark.apply_runs import RunModel
     from voxnas.core.errors import USER_ERROR
+    from voxnas.deploy.predict_runs import RunModel
     from voxnas.io.tables import write_table
 
     output = Path(arguments.output)

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     plan = read_json(arguments.plan)
     if plan.get("timed"):
-        from voxnas.data.fmri.runs import write_timed_shard
+        from voxnas.data.fmri.prepare_runs import write_timed_shard
 
         where = (arguments.index, arguments.spatial, arguments.shard, arguments.shards, arguments.output)
         write_timed_shard(plan, *where)

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from voxnas.core.errors import UserError
     from voxnas.core.paths import StudyPaths
     from voxnas.core.study_files import find_study
-    from voxnas.search.replay import replay
+    from voxnas.operate.replay import replay
 
     _, name = find_study(Path.cwd(), arguments.study)
     paths = StudyPaths(Path.cwd() / "results" / name)

@@ -31,27 +31,27 @@ def run(arguments: argparse.Namespace) -> None:
 
     from voxnas.cli.main import RULES
     from voxnas.core.study_files import find_study
-    from voxnas.io.owner import read_owner
-    from voxnas.search import restart, restart_slurm
+    from voxnas.operate import resume, resume_slurm
+    from voxnas.operate.owner import read_owner
 
     folder = Path.cwd()
     config, name = find_study(folder, arguments.study)
     study = folder / "results" / name
     owner = read_owner(folder)
-    restart.check_no_snakemake(folder)
-    if restart.is_locked(folder):
-        restart_slurm.check_owner_ended(owner, arguments.ended)
-    jobs = restart_slurm.find_jobs(folder, owner)
+    resume.check_no_snakemake(folder)
+    if resume.is_locked(folder):
+        resume_slurm.check_owner_ended(owner, arguments.ended)
+    jobs = resume_slurm.find_jobs(folder, owner)
     if jobs:
         print(f"cancelling {len(jobs)} Slurm jobs of the killed run: {', '.join(job.id for job in jobs)}", flush=True)
-        restart_slurm.end_jobs(folder, owner)
-    orphans = restart.find_orphans(folder, study, RULES)
+        resume_slurm.end_jobs(folder, owner)
+    orphans = resume.find_orphans(folder, study, RULES)
     if orphans:
         print(f"ending {len(orphans)} jobs that outlived Snakemake: {', '.join(str(p.pid) for p in orphans)}")
-        restart.end(orphans)
+        resume.end(orphans)
     profiles = owner.profile if owner is not None and owner.study == name else ()
-    command = restart.snakemake_command(sys.executable, config, study, arguments.snakemake, profiles)
-    if restart.is_locked(folder):
+    command = resume.snakemake_command(sys.executable, config, study, arguments.snakemake, profiles)
+    if resume.is_locked(folder):
         print("removing the lock that Snakemake left")
         subprocess.run([*command, "--unlock"], check=True)
     sys.stdout.flush()

@@ -26,8 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
     from voxnas.core.paths import StudyPaths
     from voxnas.core.trial import Result
     from voxnas.io.records import read_record, write_json
+    from voxnas.operate.placement import worker_of
     from voxnas.search.arrival import Arrivals
-    from voxnas.search.placement import worker_of
 
     paths = StudyPaths(arguments.study)
     log = Arrivals(paths, arguments.search)

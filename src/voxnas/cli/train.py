@@ -65,13 +65,15 @@ def run(arguments: argparse.Namespace) -> int:
     from voxnas.core.trial import Network, Proposal
     from voxnas.io.records import read_record
     from voxnas.training.jobs import network_job
-    from voxnas.training.observe import named
+    from voxnas.training.observe import with_display_name
 
     if arguments.proposal:
         return train_proposal(arguments, read_record(arguments.proposal, Proposal))
     paths = StudyPaths(arguments.study)
     network = read_record(arguments.network, Network)
-    return _train(arguments, named(paths, network), network_job(paths, network, arguments.seed), arguments.seed)
+    return _train(
+        arguments, with_display_name(paths, network), network_job(paths, network, arguments.seed), arguments.seed
+    )
 
 
 def train_proposal(arguments: argparse.Namespace, proposal: Proposal, earlier: Mapping[int, Proposal] = {}) -> int:

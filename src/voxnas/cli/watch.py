@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Show the study."""
     from rich.console import Console
 
-    from voxnas.report.progress import Watcher
-    from voxnas.report.terminal import show_live, show_once
+    from voxnas.operate.progress import Watcher
+    from voxnas.operate.terminal import show_live, show_once
 
     watcher = Watcher(find_folder(Path.cwd(), arguments.study))
     console = Console(highlight=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from voxnas.core.architecture import AnyArchitecture
-from voxnas.core.networks import list_layers
+from voxnas.arch.architecture import Architecture
+from voxnas.arch.networks import list_layers
 
 
 class Cost(NamedTuple):
@@ -28,12 +28,12 @@ class Cost(NamedTuple):
     activations: int
 
 
-def analyze(architecture: AnyArchitecture, size: Sequence[int]) -> Cost:
+def analyze(architecture: Architecture, size: Sequence[int]) -> Cost:
     """Count a network's parameters, multiply-adds and activations.
 
     Parameters
     ----------
-    architecture : AnyArchitecture
+    architecture : Architecture
         What is built.
     size : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of the input, of a clip with its frames first; of the down-sampled input for the linear baseline.

@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from voxnas.arch.architecture import Architecture, Reference
+from voxnas.arch.baselines import BASELINES, baselines_for, within
+from voxnas.arch.search_space import SearchSpace
+from voxnas.arch.views import input_shape, input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.blocks import time_nodes
 from voxnas.complexity.calibration import identity
@@ -18,11 +22,7 @@ from voxnas.complexity.fit import fit_times, left_out_errors
 from voxnas.complexity.measured import cpu_clock, device_record, measure_latency, measure_training
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
-from voxnas.core.architecture import AnyArchitecture, Named
-from voxnas.core.baselines import BASELINES, baselines_for, within
-from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
-from voxnas.core.views import input_shape, input_size
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device
 from voxnas.nn.precision import resolve_precision
@@ -85,7 +85,7 @@ def measure_calibration(
     sized = [(architecture, input_size(architecture, plan)) for architecture in candidates]
     nodes = list(time_nodes(sized, batch, spec["precision"], NODE_SHARE * seconds))
     table: dict[str, dict[str, Any]] = {}
-    timed: list[AnyArchitecture] = []
+    timed: list[Architecture] = []
     for name, architecture in chosen.items():
         if identity(architecture) in table:
             continue
@@ -106,7 +106,7 @@ def measure_calibration(
         }
         timed.append(architecture)
     models, errors = {}, {}
-    of_nodes = [{node.placed.node.op: node_features(node.placed)} for node in nodes]
+    of_nodes = [{node.shaped.node.op: node_features(node.shaped)} for node in nodes]
     for what in ("train_seconds", "latency_ms"):
         of_networks = [features(a, input_size(a, plan), what == "train_seconds") for a in timed]
         data = (of_networks, [row[what] for row in table.values()], of_nodes, [getattr(node, what) for node in nodes])
@@ -128,19 +128,19 @@ def measure_calibration(
     }
 
 
-def _named(names: Iterable[str], plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, AnyArchitecture]:
+def _named(names: Iterable[str], plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Architecture]:
     """The baselines of these names that are of the searched families, the cheapest first."""
     built = {name: BASELINES[name](plan, limits)[0] for name in names if not BASELINES[name].fitted}
-    networks = {name: a for name, a in built.items() if not isinstance(a, Named)}
+    networks = {name: a for name, a in built.items() if not isinstance(a, Reference)}
     return dict(sorted(networks.items(), key=lambda item: analyze(item[1], input_size(item[1], plan)).macs))
 
 
 def _candidates(
     space: SearchSpace, plan: Mapping[str, Any], limits: Mapping[str, Any], seed: int
-) -> list[AnyArchitecture]:
+) -> list[Architecture]:
     """Random networks within the limits, from cheap to dear by their activations."""
     rng = np.random.default_rng(seed)
-    found: dict[str, AnyArchitecture] = {}
+    found: dict[str, Architecture] = {}
     for _ in range(CANDIDATES):
         architecture, _ = space.decode(space.sample(rng), plan)
         if within(architecture, limits, input_size(architecture, plan)):
@@ -148,12 +148,12 @@ def _candidates(
     return sorted(found.values(), key=lambda a: analyze(a, input_size(a, plan)).activations)
 
 
-def _spread(candidates: Sequence[AnyArchitecture]) -> dict[str, AnyArchitecture]:
+def _spread(candidates: Sequence[Architecture]) -> dict[str, Architecture]:
     """Some of the candidates: every kind of block in turn, from cheap to dear.
 
     Of each kind the dearer networks are left to the prediction: they would take most of the time.
     """
-    by_block: dict[str, list[AnyArchitecture]] = {}
+    by_block: dict[str, list[Architecture]] = {}
     for architecture in candidates:
         by_block.setdefault(str(getattr(architecture, "block", "")), []).append(architecture)
     share = -(-NETWORKS // max(len(by_block), 1))
@@ -165,7 +165,7 @@ def _spread(candidates: Sequence[AnyArchitecture]) -> dict[str, AnyArchitecture]
     return {f"random-{i}": architecture for i, architecture in enumerate(chosen)}
 
 
-def _memory(networks: Sequence[AnyArchitecture], plan: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+def _memory(networks: Sequence[Architecture], plan: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
     """Factor of the memory model on this device: the largest among those networks that need most.
 
     What the allocator keeps of freed memory is in it, and varies; a limit is kept on the safe side of that.
@@ -188,7 +188,7 @@ def _memory(networks: Sequence[AnyArchitecture], plan: Mapping[str, Any], spec: 
     return {"cuda": cuda, "bf16": bf16, "factor": factor, "table": rows}
 
 
-def _bf16(architecture: AnyArchitecture, shape: tuple[int, ...]) -> dict[str, Any]:
+def _bf16(architecture: Architecture, shape: tuple[int, ...]) -> dict[str, Any]:
     """How many times as fast a training step is in bfloat16 as in float32."""
     network = build_network(architecture)
     seconds = {p: measure_training(network, shape, REPEATS, precision=p) for p in ("float32", "bf16")}

@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from voxnas.arch.architecture import Architecture
 from voxnas.complexity.features import features
 from voxnas.complexity.memory_model import training_mib
-from voxnas.core.architecture import AnyArchitecture
 from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
 
 
-def identity(architecture: AnyArchitecture) -> str:
+def identity(architecture: Architecture) -> str:
     """By which the table of measured networks is looked up."""
     return digest(architecture.plain())
 
 
-def _predict(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int], what: str) -> float:
+def _predict(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int], what: str) -> float:
     row = calibration["table"].get(identity(architecture))
     if row is not None and list(patch) == row["patch"]:
         return row[what]
@@ -34,14 +34,14 @@ def _predict(calibration: Mapping[str, Any], architecture: AnyArchitecture, patc
     )
 
 
-def predict_train_seconds(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]) -> float:
+def predict_train_seconds(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int]) -> float:
     """CPU seconds of training on one sample: forward, backward and optimizer.
 
     Parameters
     ----------
     calibration : mapping
         The study's ``calibration.json``.
-    architecture : AnyArchitecture
+    architecture : Architecture
         What is trained.
     patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
@@ -49,19 +49,17 @@ def predict_train_seconds(calibration: Mapping[str, Any], architecture: AnyArchi
     return _predict(calibration, architecture, patch, "train_seconds")
 
 
-def predict_sample_seconds(
-    calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]
-) -> float:
+def predict_sample_seconds(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int]) -> float:
     """CPU seconds of a training for each sample: :func:`predict_train_seconds`, and what reading it takes."""
     return predict_train_seconds(calibration, architecture, patch) + calibration["reading"].get(architecture.view, 0.0)
 
 
-def predict_latency_ms(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]) -> float:
+def predict_latency_ms(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int]) -> float:
     """Wall time, in ms, of a forward pass of one sample (see :func:`predict_train_seconds`)."""
     return _predict(calibration, architecture, patch, "latency_ms")
 
 
-def predict_training_mib(calibration: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int]) -> float:
+def predict_training_mib(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int]) -> float:
     """Peak of a training step, in MiB: :mod:`voxnas.complexity.memory_model`, corrected for the device."""
     memory = calibration["memory"]
     mib = training_mib(architecture, patch, calibration["batch_size"], memory["bf16"], memory["cuda"])
@@ -71,7 +69,7 @@ def predict_training_mib(calibration: Mapping[str, Any], architecture: AnyArchit
 def samples_of(
     budget: Mapping[str, Any],
     calibration: Mapping[str, Any] | None,
-    architecture: AnyArchitecture,
+    architecture: Architecture,
     patch: Sequence[int],
 ) -> int:
     """Training samples that a budget buys, with their reading: whole batches of the calibration, at least one.

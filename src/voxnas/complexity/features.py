@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from voxnas.core.architecture import AnyArchitecture
-from voxnas.core.graph import Placed, place
-from voxnas.core.layers import WEIGHTED, Layer
-from voxnas.core.networks import expand
+from voxnas.arch.architecture import Architecture
+from voxnas.arch.graph import ShapedNode, infer_shapes
+from voxnas.arch.layers import WEIGHTED, Layer
+from voxnas.arch.networks import expand
 
 LANES = 16  # a convolution computes its channels in blocks of so many, full or not
 PLAIN_INPUT = 3  # so few input channels are computed as they are
@@ -39,7 +39,7 @@ FEATURES = (
 )
 
 
-def node_features(placed: Placed) -> dict[str, float]:
+def node_features(shaped: ShapedNode) -> dict[str, float]:
     """Facts of one node for one sample: billions of multiply-adds, millions of elements, layers.
 
     ``thin`` (few input channels), ``pointwise``, ``dense`` (kernels up to 27 taps), ``wide`` (larger), ``transposed``,
@@ -50,9 +50,9 @@ def node_features(placed: Placed) -> dict[str, float]:
     that are moved or summed; ``attention`` multiply-adds, and ``scores`` pairs of places; ``voxels`` the places of
     all layers, whatever the channels; ``layers`` and ``parameters`` what does not grow with the input.
     """
-    node, found = placed.node, dict.fromkeys(FEATURES, 0.0)
-    given = placed.inputs[0]
-    for layer in placed.layers:
+    node, found = shaped.node, dict.fromkeys(FEATURES, 0.0)
+    given = shaped.inputs[0]
+    for layer in shaped.layers:
         elements, voxels = layer.elements / 1e6, layer.frames * prod(layer.size) / 1e6
         found["parameters"] += layer.parameters / 1e6
         found["layers"] += 1
@@ -84,12 +84,12 @@ def node_features(placed: Placed) -> dict[str, float]:
     return found
 
 
-def features(architecture: AnyArchitecture, patch: Sequence[int], training: bool) -> dict[str, dict[str, float]]:
+def features(architecture: Architecture, patch: Sequence[int], training: bool) -> dict[str, dict[str, float]]:
     """Facts of a network for one sample, by primitive: sums of :func:`node_features` over what is computed.
 
     Parameters
     ----------
-    architecture : AnyArchitecture
+    architecture : Architecture
         A network (not the linear baseline).
     patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
@@ -99,10 +99,10 @@ def features(architecture: AnyArchitecture, patch: Sequence[int], training: bool
     graph = expand(architecture)
     needed = set(graph.needed(training))
     found: dict[str, dict[str, float]] = {}
-    for placed in place(graph, tuple(patch)):
-        if placed.number in needed:
-            row = found.setdefault(placed.node.op, dict.fromkeys(FEATURES, 0.0))
-            for name, value in node_features(placed).items():
+    for shaped in infer_shapes(graph, tuple(patch)):
+        if shaped.number in needed:
+            row = found.setdefault(shaped.node.op, dict.fromkeys(FEATURES, 0.0))
+            for name, value in node_features(shaped).items():
                 row[name] += value
     return found
 

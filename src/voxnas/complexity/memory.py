@@ -24,20 +24,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from voxnas.core.architecture import AnyArchitecture, parse_architecture
+from voxnas.arch.architecture import Architecture, parse_architecture
 
 RETURNING = {"MALLOC_MMAP_THRESHOLD_": "131072"}  # bytes; see above
 MIB = 2**20
 
 
 def measure_peak_memory(
-    architecture: AnyArchitecture, shape: tuple[int, ...], training: bool, threads: int = 1, precision: str = "auto"
+    architecture: Architecture, shape: tuple[int, ...], training: bool, threads: int = 1, precision: str = "auto"
 ) -> float | None:
     """Peak memory of one forward pass, or of one training step.
 
     Parameters
     ----------
-    architecture : AnyArchitecture
+    architecture : Architecture
         What is built.
     shape : tuple of int, (B, C, D, H, W)
         Input.
@@ -65,7 +65,7 @@ def measure_peak_memory(
 
 
 def memory_request(
-    architecture: AnyArchitecture, shape: Sequence[int], training: bool, threads: int = 1, precision: str = "auto"
+    architecture: Architecture, shape: Sequence[int], training: bool, threads: int = 1, precision: str = "auto"
 ) -> dict[str, Any]:
     """A request for :func:`measure_peaks`; see :func:`measure_peak_memory` for the parameters."""
     return {

@@ -22,11 +22,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from voxnas.core.architecture import AnyArchitecture
-from voxnas.core.graph import Graph, Placed, place
-from voxnas.core.layers import WEIGHTED, Layer
-from voxnas.core.networks import expand
-from voxnas.core.primitives.attention import heads_of
+from voxnas.arch.architecture import Architecture
+from voxnas.arch.graph import Graph, ShapedNode, infer_shapes
+from voxnas.arch.layers import WEIGHTED, Layer
+from voxnas.arch.networks import expand
+from voxnas.arch.primitives.attention import heads_of
 
 MIB = 2**20
 BLOCK = 16  # channels of a block of oneDNN
@@ -83,21 +83,21 @@ class _Replay:
         self.values: dict[int, _Tensor] = {0: _Tensor(channels, tuple(size)[graph.clip :], count, 4)}
         self.chains: dict[int, _Chain] = {}
         needed = set(graph.needed(training=True))
-        for placed in place(graph, tuple(size)):
-            if placed.number in needed:
-                self.chains[placed.number] = self._node(placed)
+        for shaped in infer_shapes(graph, tuple(size)):
+            if shaped.number in needed:
+                self.chains[shaped.number] = self._node(shaped)
 
-    def _node(self, placed: Placed) -> _Chain:
+    def _node(self, shaped: ShapedNode) -> _Chain:
         """Replay one node forward."""
-        node, chain = placed.node, _Chain()
+        node, chain = shaped.node, _Chain()
         inputs = [self.values[i] for i in node.inputs]
         if len(inputs) > 1:  # a merge: a new tensor, and nothing is kept
             width = max(x.width for x in inputs)
-            output = self._tensor(placed.output.channels, placed.output.size, placed.output.frames, width)
+            output = self._tensor(shaped.output.channels, shaped.output.size, shaped.output.frames, width)
             chain.steps.append(_Step(forward=output.bytes))
-            self.values[placed.number] = output
+            self.values[shaped.number] = output
             return chain
-        seen, layers = [inputs[0]], placed.layers
+        seen, layers = [inputs[0]], shaped.layers
         for i, layer in enumerate(layers):
             if layer.kind == "parameter":
                 chain.steps.append(_Step(weights=layer.parameters))
@@ -135,10 +135,10 @@ class _Replay:
                     step.backward += 2 * y.bytes  # autograd copies the gradient of a view changed in place
             chain.steps.append(step)
             seen.append(y)
-        output = placed.output
+        output = shaped.output
         if seen[-1].channels != output.channels:  # joined from branches without a layer of its own
             seen.append(self._tensor(output.channels, output.size, output.frames, seen[-1].width))
-        self.values[placed.number] = seen[-1]
+        self.values[shaped.number] = seen[-1]
         return chain
 
     def _tensor(self, channels: int, size: tuple[int, ...], frames: int, width: int) -> _Tensor:
@@ -265,7 +265,7 @@ def _padding(channels: int) -> float:
 
 
 def training_mib(
-    architecture: AnyArchitecture,
+    architecture: Architecture,
     patch: Sequence[int],
     batch: int,
     bf16: bool,
@@ -276,7 +276,7 @@ def training_mib(
 
     Parameters
     ----------
-    architecture : AnyArchitecture
+    architecture : Architecture
         A network (not the linear baseline).
     patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.

@@ -12,14 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voxnas.arch.architecture import Architecture, Linear
 from voxnas.complexity.calibration import predict_sample_seconds
 from voxnas.core import canonical
-from voxnas.core.architecture import AnyArchitecture, Linear
 
 
-def trial_seconds(
-    device: Mapping[str, Any], architecture: AnyArchitecture, patch: Sequence[int], samples: int
-) -> float:
+def trial_seconds(device: Mapping[str, Any], architecture: Architecture, patch: Sequence[int], samples: int) -> float:
     """Wall seconds that a training takes on one kind of node.
 
     Parameters
@@ -27,7 +25,7 @@ def trial_seconds(
     device : mapping
         Measurements of the kind of node: a calibration with ``start_seconds`` (until a training process trains) and
         ``wall_factor`` (wall time over the time that the calibration counts).
-    architecture : AnyArchitecture
+    architecture : Architecture
         What is trained. A linear model is fitted in no time.
     patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
@@ -98,6 +96,6 @@ class Worker:
         """Digest of the measurements."""
         return canonical.digest(self.device)
 
-    def fits(self, architecture: AnyArchitecture, patch: Sequence[int], samples: int) -> bool:
+    def fits(self, architecture: Architecture, patch: Sequence[int], samples: int) -> bool:
         """Whether a training is predicted to end in time."""
         return trial_seconds(self.device, architecture, patch, samples) <= self.seconds

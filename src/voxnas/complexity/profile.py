@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from voxnas.arch.architecture import Architecture, Linear
+from voxnas.arch.views import input_shape, input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.energy import measure_energy, nvml_counter, rapl_counter
 from voxnas.complexity.measured import device_record, measure_latency, measure_step, training_step
 from voxnas.complexity.memory import measure_peak_memory
-from voxnas.core.architecture import AnyArchitecture, Linear
-from voxnas.core.views import input_shape, input_size
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device, synchronize
 from voxnas.nn.linear import LinearModel
@@ -22,13 +22,13 @@ STEPS = 5  # timed training steps, which take several times as long as a predict
 
 
 def profile_network(
-    architecture: AnyArchitecture, plan: Mapping[str, Any], training: Mapping[str, Any], repeats: int
+    architecture: Architecture, plan: Mapping[str, Any], training: Mapping[str, Any], repeats: int
 ) -> dict[str, Any]:
     """Cost of a network on the plan's patch.
 
     Parameters
     ----------
-    architecture : AnyArchitecture
+    architecture : Architecture
         What is built.
     plan : mapping
         The study's plan.
@@ -77,7 +77,7 @@ def profile_network(
 
 
 def _energy(
-    architecture: AnyArchitecture,
+    architecture: Architecture,
     one: tuple[int, ...],
     several: tuple[int, ...],
     training: Mapping[str, Any],

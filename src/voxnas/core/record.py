@@ -23,7 +23,7 @@ class Record(BaseModel):
         return self.model_dump(mode="json")
 
 
-class Seen(Record):
+class ArchitectureRecord(Record):
     """Base of the architectures: what they read of a scan.
 
     The view is left out of the plain data where it is the scan itself, so that keys of such networks do not know of it.

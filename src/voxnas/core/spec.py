@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from voxnas.arch.block_comparison import PREFIX
 from voxnas.core.settings import StudySettings, TrainingSettings
-from voxnas.core.swaps import PREFIX
 
 # Raise a stage's number when its code changes what it computes (tests/golden says when).
 STEP_VERSIONS = {

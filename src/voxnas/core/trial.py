@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from voxnas.core.architecture import Architecture, Recipe, Record, network_key
+from voxnas.arch.architecture import Architecture, Recipe, Record, network_key
 
 SCHEMA_VERSION: Final = 1
 LINEAR: Final = "linear"  # source of what is fitted and not trained

@@ -20,7 +20,7 @@ from voxnas.data.bids_files import BidsFiles
 from voxnas.data.bids_names import TIME_SUFFIXES, parse_name
 from voxnas.data.filters import filter_images
 from voxnas.data.label_maps import find_derivative, label_maps, label_of, read_label_names
-from voxnas.data.layout import Candidate, Layout, Pick, choose, read_description
+from voxnas.data.layout import Candidate, Layout, Suggestion, choose, read_description
 from voxnas.data.participants import Row, check_column, read_participants, read_sessions, site_of, target_of
 
 REGULAR_S = 1e-3  # volumes are evenly spaced if their steps differ by less, in seconds
@@ -32,7 +32,7 @@ def is_bids(root: Path) -> bool:
 
 
 def read_bids(
-    root: Path, task: str | None, settings: DataSettings, unit: str = "run", pick: Pick | None = None
+    root: Path, task: str | None, settings: DataSettings, unit: str = "run", pick: Suggestion | None = None
 ) -> Layout:
     """Read the scans of a BIDS data set.
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from voxnas.arch.views import view_plan
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
-from voxnas.core.views import view_plan
 from voxnas.data.arrays import Runs, Volumes
 from voxnas.data.digest import data_digest
 from voxnas.data.samples import Sample, run_samples, span
@@ -30,7 +30,7 @@ class StudyData:
     paths : StudyPaths
         The study.
     view : str
-        What of a run is read (:mod:`voxnas.core.views`); empty: the study's own, or the volume of each scan.
+        What of a run is read (:mod:`voxnas.arch.views`); empty: the study's own, or the volume of each scan.
 
     Attributes
     ----------

@@ -17,12 +17,12 @@ import pandas as pd
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.settings import DataSettings
 from voxnas.data.bids import is_bids, read_bids
-from voxnas.data.events import DEFAULT_COLUMN
-from voxnas.data.layout import Candidate, Layout, Pick, stem
+from voxnas.data.layout import Candidate, Layout, Suggestion, stem
 from voxnas.data.limit import limit_scans
 from voxnas.data.medmnist import is_medmnist, read_medmnist
 from voxnas.data.msd import is_msd, read_msd
 from voxnas.data.scan_rows import COLUMNS, read_scan
+from voxnas.data.stimuli import DEFAULT_COLUMN
 from voxnas.data.timeseries import is_timeseries, read_timeseries
 from voxnas.io.nifti import SUFFIXES
 
@@ -86,7 +86,7 @@ def find_layout(root: Path, layout: str = "auto") -> str:
 
 
 def read_layout(
-    root: Path, task: str | None, settings: DataSettings, unit: str = "run", pick: Pick | None = None
+    root: Path, task: str | None, settings: DataSettings, unit: str = "run", pick: Suggestion | None = None
 ) -> Layout:
     """Read a data set of any layout, without opening a scan.
 

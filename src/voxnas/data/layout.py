@@ -68,7 +68,7 @@ class Candidate:
 
 
 # Which of all candidates are looked at more closely: those that a limit draws, or that a job of several reads.
-Pick = Callable[[list[Candidate]], list[Candidate]]
+Suggestion = Callable[[list[Candidate]], list[Candidate]]
 
 
 @dataclass(frozen=True)

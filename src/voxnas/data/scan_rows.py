@@ -12,9 +12,9 @@ import nibabel as nib
 import numpy as np
 
 from voxnas.core.errors import ScanError
-from voxnas.data.events import event_types, read_events
 from voxnas.data.layout import Candidate, Layout
 from voxnas.data.quality import VoxelChecks
+from voxnas.data.stimuli import event_types, read_events
 from voxnas.data.timeseries import read_series
 from voxnas.io.nifti import SHIFT_TOLERANCE, HeaderFacts, header_facts, load_label, open_image, shift_in_voxels
 from voxnas.io.nifti_stream import read_volumes

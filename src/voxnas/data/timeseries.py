@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from voxnas.core.errors import ScanError, UserError
 from voxnas.data.bids_names import parse_name
-from voxnas.data.layout import Candidate, Layout, Pick, choose
+from voxnas.data.layout import Candidate, Layout, Suggestion, choose
 from voxnas.data.participants import Row, check_column, read_participants, site_of, target_of
 from voxnas.io.npz import array_names
 
@@ -47,7 +47,7 @@ def is_timeseries(root: Path) -> bool:
     return (root / "participants.tsv").is_file() and bool(archives(root))
 
 
-def read_timeseries(root: Path, task: str | None, target: str, pick: Pick | None = None) -> Layout:
+def read_timeseries(root: Path, task: str | None, target: str, pick: Suggestion | None = None) -> Layout:
     """List the series of a folder.
 
     Parameters

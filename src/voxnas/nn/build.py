@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
-from voxnas.core.architecture import AnyArchitecture
-from voxnas.core.networks import expand
+from voxnas.arch.architecture import Architecture
+from voxnas.arch.networks import expand
 from voxnas.nn.network import Network
 
 
-def build_network(architecture: AnyArchitecture) -> Network:
+def build_network(architecture: Architecture) -> Network:
     """Build the network of an architecture, initialised from torch's global generator.
 
     Raises

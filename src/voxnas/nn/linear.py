@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from voxnas.core.architecture import Linear
+from voxnas.arch.architecture import Linear
 
 
 class LinearModel(nn.Module):
@@ -19,7 +19,7 @@ class LinearModel(nn.Module):
     ----------
     architecture : Linear
     grid : 3 ints
-        How many values of each channel are weighed, (D, H, W), as of :func:`voxnas.core.views.linear_size`.
+        How many values of each channel are weighed, (D, H, W), as of :func:`voxnas.arch.views.linear_size`.
     """
 
     grid: Tensor

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
-from voxnas.core.graph import Graph
-from voxnas.core.primitives.base import PRIMITIVES
+from voxnas.arch.graph import Graph
+from voxnas.arch.primitives.base import PRIMITIVES
 from voxnas.nn.ops.base import MODULES, Framewise
 
 

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path
 
-from voxnas.core.architecture import AnyArchitecture, Cells, Hierarchical
-from voxnas.core.cell import Cell
+from voxnas.arch.architecture import Architecture, Cells, Hierarchical
+from voxnas.arch.cell import Cell
 from voxnas.report.style import COLOURS, INK
 
 FAINT = "#9aa5b1"
@@ -47,7 +47,7 @@ class Layout(NamedTuple):
     ways: list[list[Point]]
 
 
-def cells_of(architecture: AnyArchitecture) -> dict[str, tuple[Cell, tuple[str, ...]]]:
+def cells_of(architecture: Architecture) -> dict[str, tuple[Cell, tuple[str, ...]]]:
     """What an architecture repeats: by title each cell with the names of its inputs; nothing for most families."""
     if isinstance(architecture, Hierarchical):
         return {"cell: motifs of motifs, spelled out": (architecture.cell, ("input",))}

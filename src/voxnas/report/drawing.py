@@ -11,15 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from voxnas.arch.architecture import CNN, Architecture, Cells, Hierarchical, Linear, UNet
+from voxnas.arch.graph import infer_shapes
+from voxnas.arch.layers import WEIGHTED
+from voxnas.arch.networks import expand
+from voxnas.arch.views import input_size
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_leaderboard
-from voxnas.core.architecture import CNN, AnyArchitecture, Cells, Hierarchical, Linear, UNet
-from voxnas.core.graph import place
-from voxnas.core.layers import WEIGHTED
-from voxnas.core.networks import expand
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
-from voxnas.core.views import input_size
 from voxnas.io.records import read_json
 from voxnas.report.cell_drawing import cell_height, cells_of, draw_cell
 from voxnas.report.style import INK, new_figure
@@ -44,12 +44,12 @@ def winner(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
     )
 
 
-def draw_network(architecture: AnyArchitecture, patch: list[int], title: str) -> tuple[Figure, pd.DataFrame]:
+def draw_network(architecture: Architecture, patch: list[int], title: str) -> tuple[Figure, pd.DataFrame]:
     """Draw one architecture.
 
     Parameters
     ----------
-    architecture : AnyArchitecture
+    architecture : Architecture
     patch : list of int
         Input size (D, H, W) in voxels, of a clip (T, D, H, W).
     title : str
@@ -78,7 +78,7 @@ def draw_network(architecture: AnyArchitecture, patch: list[int], title: str) ->
     return figure, table
 
 
-def _boxes(architecture: AnyArchitecture, patch: list[int]) -> pd.DataFrame:
+def _boxes(architecture: Architecture, patch: list[int]) -> pd.DataFrame:
     """What is drawn, as a table; sizes are rounded up like those of a strided convolution."""
     rows = []
     if isinstance(architecture, Linear):
@@ -132,23 +132,23 @@ def _skeleton(architecture: Cells | Hierarchical, patch: list[int]) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
-def _sizes(architecture: AnyArchitecture, patch: list[int]) -> pd.DataFrame:
+def _sizes(architecture: Architecture, patch: list[int]) -> pd.DataFrame:
     """A network of any other family: one row for each run of layers of one size, down and, if it does, up again."""
     rows: list[dict[str, Any]] = []
     sizes: list[tuple[int, ...]] = []
     graph = expand(architecture)
     needed = set(graph.needed(training=False))
-    for placed in (placed for placed in place(graph, tuple(patch)) if placed.number in needed):
-        size = placed.output.size
+    for shaped in (shaped for shaped in infer_shapes(graph, tuple(patch)) if shaped.number in needed):
+        size = shaped.output.size
         if not sizes or sizes[-1] != size:
             before = sizes[-1] if sizes else tuple(patch)[graph.clip :]
             stride = [round(a / b) for a, b in zip(before, size, strict=True)] if prod(size) <= prod(before) else ()
-            row = {"part": "graph", "stage": len(rows), "channels": placed.output.channels, "blocks": 0}
+            row = {"part": "graph", "stage": len(rows), "channels": shaped.output.channels, "blocks": 0}
             rows.append({**row, "kernel": "", "stride": _times(stride), "size": _times(size)})
             sizes.append(size)
-        rows[-1]["blocks"] += sum(layer.kind in WEIGHTED for layer in placed.layers)
-        if not placed.node.op.endswith("_head"):
-            rows[-1]["channels"] = placed.output.channels
+        rows[-1]["blocks"] += sum(layer.kind in WEIGHTED for layer in shaped.layers)
+        if not shaped.node.op.endswith("_head"):
+            rows[-1]["channels"] = shaped.output.channels
     half = len(sizes) // 2
     if half and sizes == sizes[::-1]:
         for number, row in enumerate(rows):
@@ -161,7 +161,7 @@ def _times(triple: Sequence[int]) -> str:
     return "x".join(map(str, triple))
 
 
-def _summary(architecture: AnyArchitecture) -> str:
+def _summary(architecture: Architecture) -> str:
     """The choices that hold for all stages, in words."""
     if isinstance(architecture, Linear):
         return f"{architecture.in_channels} channel(s) in, {architecture.out_channels} out"

@@ -20,7 +20,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
-from voxnas.report import folds, runs, tables
+from voxnas.report import folds, tables, time_series
 from voxnas.report.drawing import winning_network
 from voxnas.report.efficiency import read_efficiency
 from voxnas.report.sentence import hand_made, headline, is_hand_made
@@ -146,11 +146,11 @@ def _runs(
     paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, winner: Network
 ) -> dict[str, Any]:
     """What only a study of time series shows."""
-    quality = runs.read_quality(paths)
+    quality = time_series.read_quality(paths)
     return {
-        "views": runs.views_table(paths, board, comparisons, measure),
-        "time": runs.does_time_pay(winner, board, comparisons, measure),
-        "quality": runs.quality_table(quality),
+        "views": time_series.views_table(paths, board, comparisons, measure),
+        "time": time_series.does_time_pay(winner, board, comparisons, measure),
+        "quality": time_series.quality_table(quality),
         "excluded": int(quality.excluded.notna().sum()),
     }
 

@@ -112,7 +112,7 @@ def _draw_run(figure: Figure, top: float, row: pd.Series, found: dict[str, NDArr
     """Draw one run below a height of the figure (0 to 1)."""
     reason = f" (excluded: {row['excluded']})" if isinstance(row["excluded"], str) else ""
     figure.text(0.01, top - 0.1 / figure.get_figheight(), f"{row['scan']}{reason}"[:110], va="top", weight="bold")
-    # Placed by hand: a layout that is solved for differs in its last digits from one drawing to the next.
+    # ShapedNode by hand: a layout that is solved for differs in its last digits from one drawing to the next.
     below = TITLE_HEIGHT
 
     def panel(height: float, gap: float) -> Axes:

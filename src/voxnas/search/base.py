@@ -1,6 +1,6 @@
 """The proposer protocol: from what is known at one step to what the step tries.
 
-A proposer is a pure function of its :class:`Situation`. It keeps no state, reads no clock and no
+A proposer is a pure function of its :class:`SearchState`. It keeps no state, reads no clock and no
 file, and does not know how many steps there will be, so that a search can be rebuilt from its
 records at any step and extended at its end.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from voxnas.core.search_space import Config
-from voxnas.search.domain import Candidate, Domain
+from voxnas.arch.search_space import Config
+from voxnas.search.feasible import Candidate, FeasibleSpace
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Situation:
+class SearchState:
     """Everything that a proposer may use."""
 
-    domain: Domain
+    domain: FeasibleSpace
     history: tuple[Observation, ...]
     """Finished steps of all trials, sorted by step."""
     pending: tuple[Config, ...]
@@ -57,7 +57,7 @@ class Situation:
         return candidate.key not in self.taken and self.domain.admits(candidate)
 
 
-class Pick(NamedTuple):
+class Suggestion(NamedTuple):
     """A proposer's answer."""
 
     candidate: Candidate
@@ -67,5 +67,5 @@ class Pick(NamedTuple):
 class Proposer(Protocol):
     """Chooses the next candidate, or None where it finds none that is free (the step is idle)."""
 
-    def __call__(self, situation: Situation) -> Pick | None:
+    def __call__(self, state: SearchState) -> Suggestion | None:
         """Answer for one step."""

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from voxnas.core.seeds import derive_seed
 from voxnas.search import random
-from voxnas.search.base import Observation, Pick, Situation
-from voxnas.search.domain import Candidate, Domain
+from voxnas.search.base import Observation, SearchState, Suggestion
+from voxnas.search.feasible import Candidate, FeasibleSpace
 from voxnas.search.surrogate import rank_by_improvement, robust_losses
 
 DESIGN_POINTS = 4096
@@ -37,46 +37,46 @@ APART = 0.15  # of a parameter's range, in at least one parameter, from every tr
 INTERLEAVE = 3  # every third surrogate step looks at random candidates alone (Hutter et al. 2011, SMAC)
 
 
-def propose(situation: Situation) -> Pick | None:
+def propose(state: SearchState) -> Suggestion | None:
     """Take the next point of the design, or the candidate of largest expected improvement.
 
     The surrogate takes over after ``initial`` points, once two scores are known.
     """
-    known = [o for o in situation.history if o.config]
+    known = [o for o in state.history if o.config]
     scored = sum(o.score is not None and o.rung == 0 for o in known)
-    if situation.turn < situation.initial or scored < 2:
-        for candidate in _design(situation):
-            if situation.is_free(candidate):
-                return Pick(candidate, "design")
-        return random.propose(situation)
-    candidates = _candidates(situation, known)
+    if state.turn < state.initial or scored < 2:
+        for candidate in _design(state):
+            if state.is_free(candidate):
+                return Suggestion(candidate, "design")
+        return random.propose(state)
+    candidates = _candidates(state, known)
     if not candidates:
-        return random.propose(situation)
-    domain = situation.domain
+        return random.propose(state)
+    domain = state.domain
     order = rank_by_improvement(
-        situation.surrogate,
+        state.surrogate,
         _features(domain, (domain.candidate(o.config) for o in known)),
         np.array([o.rung for o in known]),
         robust_losses([o.score for o in known]),
-        _features(domain, (domain.candidate(config) for config in situation.pending if config)),
+        _features(domain, (domain.candidate(config) for config in state.pending if config)),
         _features(domain, candidates),
-        derive_seed(situation.seed, "surrogate", situation.step),
+        derive_seed(state.seed, "surrogate", state.step),
     )
-    return Pick(candidates[int(order[0])], "surrogate")
+    return Suggestion(candidates[int(order[0])], "surrogate")
 
 
-def _features(domain: Domain, candidates: Iterable[Candidate]) -> NDArray[np.float64]:
+def _features(domain: FeasibleSpace, candidates: Iterable[Candidate]) -> NDArray[np.float64]:
     return np.array([domain.features(candidate) for candidate in candidates], dtype=float)
 
 
-def _design(situation: Situation) -> Iterator[Candidate]:
+def _design(state: SearchState) -> Iterator[Candidate]:
     """One scrambled Sobol sequence a search, the same at every step; its taken points are passed over."""
     from scipy.stats import qmc
 
-    space = situation.domain.space
+    space = state.domain.space
     if space.dim == 0:
         return
-    sobol = qmc.Sobol(space.dim, scramble=True, rng=derive_seed(situation.seed, "design"))
+    sobol = qmc.Sobol(space.dim, scramble=True, rng=derive_seed(state.seed, "design"))
     block = 64
     for _ in range(DESIGN_POINTS // block):
         with warnings.catch_warnings():
@@ -84,26 +84,26 @@ def _design(situation: Situation) -> Iterator[Candidate]:
             warnings.simplefilter("ignore", UserWarning)
             points = sobol.random(block)
         for point in points.tolist():
-            yield situation.domain.candidate(space.from_unit(point))
+            yield state.domain.candidate(space.from_unit(point))
 
 
-def _candidates(situation: Situation, known: list[Observation]) -> list[Candidate]:
+def _candidates(state: SearchState, known: list[Observation]) -> list[Candidate]:
     """Free candidates that repeat neither each other nor a trial: random ones, and mutants of the best."""
-    space = situation.domain.space
-    rng = np.random.default_rng(derive_seed(situation.seed, "candidates", situation.step))
+    space = state.domain.space
+    rng = np.random.default_rng(derive_seed(state.seed, "candidates", state.step))
     configs = [space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
     latest = {o.key: o for o in known}.values()
     best = sorted(latest, key=lambda o: (o.score is None, -o.rung, -(o.score or 0.0), o.step))[:PARENTS]
-    mutants = 0 if situation.turn % INTERLEAVE == 0 else MUTANTS
+    mutants = 0 if state.turn % INTERLEAVE == 0 else MUTANTS
     for index in range(mutants):
         config = best[index % len(best)].config
         # One to eight steps away: with noisy scores, the nearest neighbours only repeat the parent.
         for _ in range(1 + index // len(best) % MUTATIONS):
             config = space.mutate(config, rng)
         configs.append(config)
-    found = {c.key: c for c in map(situation.domain.candidate, configs)}
-    free = [c for c in found.values() if situation.is_free(c)]
-    tried = np.array([space.encode(config) for config in (*(o.config for o in latest), *situation.pending) if config])
+    found = {c.key: c for c in map(state.domain.candidate, configs)}
+    free = [c for c in found.values() if state.is_free(c)]
+    tried = np.array([space.encode(config) for config in (*(o.config for o in latest), *state.pending) if config])
     codes = np.array([space.encode(c.config) for c in free]).reshape(len(free), tried.shape[1])
     distances = np.abs(codes[:, None] - tried[None]).max(axis=2).min(axis=1)
     return [c for c, distance in zip(free, distances, strict=True) if distance >= APART] or free

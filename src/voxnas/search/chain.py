@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from voxnas.arch.architecture import Architecture, Recipe
+from voxnas.arch.baselines import BASELINES
+from voxnas.arch.search_space import SearchSpace
+from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
 from voxnas.complexity.placement import Worker
-from voxnas.core.architecture import AnyArchitecture, Recipe
-from voxnas.core.baselines import BASELINES
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
-from voxnas.core.search_space import SearchSpace
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Proposal, Result
-from voxnas.core.views import input_size
 from voxnas.io.records import read_json, read_record
-from voxnas.search.base import Observation, Situation
-from voxnas.search.domain import Candidate, Domain
+from voxnas.search.base import Observation, SearchState
+from voxnas.search.feasible import Candidate, FeasibleSpace
 from voxnas.search.promotion import to_promote
 from voxnas.search.proposers import PROPOSERS
 
@@ -141,12 +141,12 @@ def propose(
     limits = settings["limits"]
     source = f"search.space = {settings['space']!r}"
     if spec["baseline"] is None:
-        domain = Domain(SearchSpace.from_dict(spec["space"], source), plan, limits, calibration)
+        domain = FeasibleSpace(SearchSpace.from_dict(spec["space"], source), plan, limits, calibration)
         given = _start(domain) if settings["start"] else None
     else:
         architecture, recipe = BASELINES[spec["baseline"]](plan, limits)
-        domain = Domain(SearchSpace.recipes_of(spec["space"], source), plan, limits, calibration, architecture)
-        given = _own(domain, architecture, recipe)
+        domain = FeasibleSpace(SearchSpace.recipes_of(spec["space"], source), plan, limits, calibration, architecture)
+        given = baseline_candidate(domain, architecture, recipe)
     if worker is not None:
         domain.fits = lambda architecture: worker.fits(
             architecture,
@@ -158,7 +158,7 @@ def propose(
         candidate, origin = given, "start"
     else:
         pick = PROPOSERS[spec["method"]](
-            Situation(
+            SearchState(
                 domain=domain,
                 history=chain.observations(),
                 # A pending promotion is of a trial that the history already has.
@@ -207,13 +207,13 @@ def _promoted(earlier: Proposal, step: int, promotion: dict[str, int]) -> Propos
     return earlier.model_copy(update=changes)
 
 
-def _start(domain: Domain) -> Candidate | None:
+def _start(domain: FeasibleSpace) -> Candidate | None:
     """The hand-made plan as a point of the space; None where even that is beyond a limit."""
     candidate = domain.candidate(domain.space.start(domain.plan, domain.limits))
     return candidate if domain.admits(candidate) else None
 
 
-def _own(domain: Domain, architecture: AnyArchitecture, recipe: Recipe) -> Candidate:
+def baseline_candidate(domain: FeasibleSpace, architecture: Architecture, recipe: Recipe) -> Candidate:
     """A baseline as published; without a configuration where its recipe is not a point of the space."""
     candidate = domain.candidate(domain.space.nearest(recipe))
     return candidate if candidate.recipe == recipe else Candidate({}, architecture, recipe)

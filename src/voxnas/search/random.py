@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from voxnas.core.seeds import derive_seed
-from voxnas.search.base import Pick, Situation
+from voxnas.search.base import SearchState, Suggestion
 
 TRIES = 2000
 
 
-def propose(situation: Situation) -> Pick | None:
+def propose(state: SearchState) -> Suggestion | None:
     """Draw a configuration; each step draws from its own seed, whatever the steps before it did."""
-    rng = np.random.default_rng(derive_seed(situation.seed, "random", situation.step))
+    rng = np.random.default_rng(derive_seed(state.seed, "random", state.step))
     for _ in range(TRIES):
-        candidate = situation.domain.candidate(situation.domain.space.sample(rng))
-        if situation.is_free(candidate):
-            return Pick(candidate, "random")
+        candidate = state.domain.candidate(state.domain.space.sample(rng))
+        if state.is_free(candidate):
+            return Suggestion(candidate, "random")
     return None

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from voxnas.arch.architecture import Architecture, Clip, Linear, network_key
+from voxnas.arch.baselines import BASELINES
+from voxnas.arch.per_frame import uses_time, without_time
+from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
-from voxnas.core.architecture import AnyArchitecture, Clip, Linear, network_key
-from voxnas.core.baselines import BASELINES
 from voxnas.core.errors import UserError
-from voxnas.core.per_frame import uses_time, without_time
 from voxnas.core.trial import LINEAR, PER_FRAME, Network, Proposal, Result
-from voxnas.core.views import input_size
 from voxnas.search.chain import Chain
 
 BASELINE = "baseline-"
@@ -71,7 +71,7 @@ def select_finalists(
     -------
     networks : list of Network
         In the order of the searches, best first. Two searches may enter the same network. Behind a searched network
-        whose operators join frames follows its twin without them (:mod:`voxnas.core.per_frame`), since which of
+        whose operators join frames follows its twin without them (:mod:`voxnas.arch.per_frame`), since which of
         the networks wins is not known before all are trained.
     left_out : list of str
         One line for each baseline without a successful trial, and each twin that there is not.
@@ -113,7 +113,7 @@ def select_finalists(
                     networks.append(_twin(networks[-1], proposal.architecture, spec, plan, calibration))
                 except UserError as error:
                     left_out.append(f"{networks[-1].name} has no twin of single frames: {error}")
-    return networks + [_own(name, spec, plan, calibration) for name in direct], left_out
+    return networks + [_baseline_network(name, spec, plan, calibration) for name in direct], left_out
 
 
 def _twin(
@@ -137,7 +137,9 @@ def _twin(
     )
 
 
-def _own(name: str, spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None) -> Network:
+def _baseline_network(
+    name: str, spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None
+) -> Network:
     """A baseline with its own recipe. The linear one is fitted once to all scans, so its budget is a formality."""
     architecture, recipe = BASELINES[name](plan, spec["limits"])
     linear = isinstance(architecture, Linear)
@@ -152,7 +154,7 @@ def _own(name: str, spec: dict[str, Any], plan: dict[str, Any], calibration: dic
 
 
 def _samples(
-    spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None, architecture: AnyArchitecture
+    spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None, architecture: Architecture
 ) -> int:
     """What the budget of a final training buys."""
     return samples_of(spec["budget"], calibration, architecture, input_size(architecture, plan))

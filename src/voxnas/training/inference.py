@@ -10,20 +10,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from voxnas.core.architecture import AnyArchitecture, Linear
+from voxnas.arch.architecture import Architecture, Linear
 from voxnas.core.errors import UserError
 from voxnas.io.weights import load_weights
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device, device_of
 from voxnas.nn.precision import autocast
 from voxnas.training.linear import LinearModel
-from voxnas.training.sampler import centred_start, crop_or_pad
+from voxnas.training.sampling.patches import centred_start, crop_or_pad
 
 OVERLAP = 0.5
 WHOLE_VOLUME = 2.0  # a volume of at most so many patches is predicted at once
 
 
-def load_trained(architecture: AnyArchitecture, weights_path: str | Path) -> nn.Module:
+def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Module:
     """The network with its trained weights, ready for prediction on a GPU where there is one.
 
     For regression the attribute ``target_scale`` holds the mean and the deviation of the training

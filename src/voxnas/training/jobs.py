@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from voxnas.arch.architecture import Linear, network_key
+from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import Linear, network_key
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Network, Proposal, Result, TrainingJob
-from voxnas.core.views import input_size
 from voxnas.io.records import read_json, read_record
 
 SEARCH_FOLD = 0

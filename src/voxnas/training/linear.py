@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from voxnas.core.architecture import Linear
+from voxnas.arch.architecture import Linear
+from voxnas.arch.views import linear_size
 from voxnas.core.errors import UserError
-from voxnas.core.views import linear_size
 from voxnas.data.dataset import StudyData
 from voxnas.nn.linear import LinearModel
-from voxnas.training.sampler import centred_start, crop_or_pad
+from voxnas.training.sampling.patches import centred_start, crop_or_pad
 from voxnas.training.targets import Targets
 
 STRENGTHS = {"ridge": np.logspace(-1, 6, 15), "logistic": np.logspace(-6, 2, 9), "svm": np.logspace(-3, 2, 6)}

@@ -23,8 +23,8 @@ from voxnas.training.gradients import Gradients
 from voxnas.training.losses import loss_function
 from voxnas.training.metrics import Validation
 from voxnas.training.optimizers import CLIP_NORM, build_optimizer, set_learning_rate
-from voxnas.training.order import Sampler
 from voxnas.training.prefetch import Prefetcher
+from voxnas.training.sampling.base import Sampler
 from voxnas.training.schedules import batch_at, learning_rate_factor
 from voxnas.training.state import Progress, StateRefused, load_state, save_state
 
@@ -45,7 +45,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class TrainingContext:
     """What a training needs from its process, besides the job.
 
     Parameters
@@ -92,7 +92,7 @@ def fit(
     sampler: Sampler,
     validate: Validation,
     backend: Backend,
-    around: Surroundings,
+    context: TrainingContext,
 ) -> Outcome:
     """Train a network up to its samples, from the start or from where it was left.
 
@@ -112,7 +112,7 @@ def fit(
     training : dict
         ``batch_size``, ``precision``, ``validations`` and ``patience`` of the train spec, and ``large_batch`` where
         the batch is large.
-    sampler, validate, backend, around
+    sampler, validate, backend, context
         The patches, the validation fold, the process group, and the process.
     """
     batch_size, validations = training["batch_size"], training["validations"]
@@ -124,18 +124,18 @@ def fit(
     optimizer = build_optimizer(network.to(device), job.recipe, large.get("layerwise", False))
     model, optimizer = backend.prepare(network, optimizer)
     scaler = GradScaler(device.type, enabled=resolve_precision(training["precision"], device) is torch.float16)
-    progress = _restore(network, optimizer, around)
+    progress = _restore(network, optimizer, context)
     if progress.scaler:
         scaler.load_state_dict(progress.scaler)
     begun = progress.samples
     if not begun and job.restarts:
-        around.log("no state of the earlier step is in the store; training it again from the start")
+        context.log("no state of the earlier step is in the store; training it again from the start")
     over = _is_over(progress, goals, patience)
     started = saved = logged = time.monotonic()
     network.train()
     batches = Prefetcher(sampler, ahead=device.type == "cuda")
-    balance = Balance(backend, network) if around.measure and backend.size > 1 else None
-    compute = Gradients(model, backend, scaler, loss_of, training["precision"], around.micro_batch)
+    balance = Balance(backend, network) if context.measure and backend.size > 1 else None
+    compute = Gradients(model, backend, scaler, loss_of, training["precision"], context.micro_batch)
     while not over:
         seen, total = progress.samples, goals[progress.rung]
         samples = range(seen, min(seen + batch_at(seen / total, batch_size, growth), total))
@@ -150,11 +150,11 @@ def fit(
         torch.manual_seed(derive_seed(job.seed, "step", seen, backend.rank))  # for dropout
         loss = compute(images, targets, len(mine) / len(samples))
         # On its way beside the gradients: a sum of its own after them would cost the wait for another exchange.
-        news = backend.begin_sum(torch.stack([loss.double(), loss.new_tensor(around.should_stop()).double()]))
+        news = backend.begin_sum(torch.stack([loss.double(), loss.new_tensor(context.should_stop()).double()]))
         backend.step(optimizer, CLIP_NORM, scaler)
         batch_loss, stops = news().tolist()
         if balance is not None and balance.end(len(images)):
-            around.log("samples a second of each process: " + ", ".join(f"{speed:.3g}" for speed in backend.speeds))
+            context.log("samples a second of each process: " + ", ".join(f"{speed:.3g}" for speed in backend.speeds))
         progress.samples += len(samples)
         if not math.isfinite(batch_loss):
             return _diverged("loss", batch_loss, progress, begun)
@@ -167,18 +167,18 @@ def fit(
             if not math.isfinite(score):
                 return _diverged("score", score, progress, begun)
             _enter(progress, score, metrics, rate)
-            around.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
+            context.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
             logged = time.monotonic()
-        around.observe(progress, batch_loss, rate)
+        context.observe(progress, batch_loss, rate)
         over = _is_over(progress, goals, patience)
         now = time.monotonic()
         if now - logged > LOG_SECONDS:
-            around.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
+            context.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
             logged = now
         leaving = stops > 0 and not over
-        if backend.rank == 0 and (leaving or (over and around.keep_state) or now - saved > around.checkpoint_seconds):
+        if backend.rank == 0 and (leaving or (over and context.keep_state) or now - saved > context.checkpoint_seconds):
             progress.scaler = scaler.state_dict()
-            save_state(around.folder, around.owner, network, optimizer, progress)
+            save_state(context.folder, context.owner, network, optimizer, progress)
             saved = now
         if leaving:
             return Outcome("INTERRUPTED", "", None, {}, progress.samples, begun, progress.curve)
@@ -204,19 +204,19 @@ def _diverged(what: str, value: float, progress: Progress, begun: int) -> Outcom
     return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
 
 
-def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, around: Surroundings) -> Progress:
+def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, context: TrainingContext) -> Progress:
     """State of this training, or of the one that it continues, or of none; a refused one is named."""
-    candidates = [(around.folder, around.owner)]
-    if around.parent is not None:
-        candidates.append((around.parent, around.parent.name))
+    candidates = [(context.folder, context.owner)]
+    if context.parent is not None:
+        candidates.append((context.parent, context.parent.name))
     for folder, owner in candidates:
         try:
             progress = load_state(folder, owner, network, optimizer)
         except (StateRefused, UserError) as error:
-            around.log(f"state refused, training again: {error}")
+            context.log(f"state refused, training again: {error}")
             continue
         if progress is not None:
-            around.log(f"resuming at {progress.samples} samples")
+            context.log(f"resuming at {progress.samples} samples")
             return progress
     return Progress()
 

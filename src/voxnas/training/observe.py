@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network, Proposal, Result, TrainingJob
-from voxnas.io.events import FAILURE, PREFIX, SUCCESS, EventFile
 from voxnas.io.records import read_json, write_json
+from voxnas.io.tensorboard import FAILURE, PREFIX, SUCCESS, EventFile
 from voxnas.training.store import Entry
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def validation(row: dict[str, float]) -> dict[str, float]:
     return {f"validation/{name.removeprefix('val_')}": v for name, v in row.items() if name.startswith("val_")}
 
 
-def named(paths: StudyPaths, network: Network) -> Network:
+def with_display_name(paths: StudyPaths, network: Network) -> Network:
     """A network with the name and source that the selection gave it; its own record is known by its key alone."""
     if not paths.finalists.exists():
         return network

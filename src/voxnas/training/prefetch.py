@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from torch import Tensor
 
-from voxnas.training.order import Sampler
+from voxnas.training.sampling.base import Sampler
 
 Batch = tuple[Tensor, Tensor]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from voxnas.core.architecture import Linear
+from voxnas.arch.architecture import Linear
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import TrainingJob
@@ -34,10 +34,10 @@ from voxnas.training.distributed.base import Backend
 from voxnas.training.distributed.exchange import Exchange
 from voxnas.training.distributed.launch import LAUNCHERS, SHARES, join_backend
 from voxnas.training.linear import fit_linear
-from voxnas.training.loop import Outcome, Surroundings, fit
+from voxnas.training.loop import Outcome, TrainingContext, fit
 from voxnas.training.metrics import Validation
 from voxnas.training.observe import Observer
-from voxnas.training.samplers import make_sampler
+from voxnas.training.sampling.factory import make_sampler
 from voxnas.training.state import delete_state
 from voxnas.training.store import Entry, store_digest
 from voxnas.training.targets import Targets
@@ -73,7 +73,7 @@ def train_entry(
     keep_state : bool
         Keep the final state, for a training that continues this one.
     micro_batch, measure
-        As of :class:`voxnas.training.loop.Surroundings`.
+        As of :class:`voxnas.training.loop.TrainingContext`.
     events : path or None
         Folder for TensorBoard's event files.
     """
@@ -108,7 +108,7 @@ def train_entry(
         network.fit_inputs(lambda: map(data.input, data.samples(scans)))
         sampler = make_sampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
         observer = Observer(entry, job, events) if backend.rank == 0 else None
-        around = Surroundings(
+        context = TrainingContext(
             owner=entry.name,
             folder=entry.folder,
             parent=earlier,
@@ -120,8 +120,8 @@ def train_entry(
             log=_log if backend.rank == 0 else lambda line: None,
             observe=observer or (lambda progress, loss, rate: None),
         )
-        around.log(f"training on {device_name(backend.device)}")
-        outcome = fit(network, job, training, sampler, validate, backend, around)
+        context.log(f"training on {device_name(backend.device)}")
+        outcome = fit(network, job, training, sampler, validate, backend, context)
         if observer is not None:
             observer.close()
     if backend.rank == 0:

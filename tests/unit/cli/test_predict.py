@@ -2,8 +2,8 @@ import nibabel
 import numpy as np
 import pytest
 
+from voxnas.arch.architecture import CNN, Recipe, UNet, network_key
 from voxnas.cli.main import main
-from voxnas.core.architecture import CNN, Recipe, UNet, network_key
 from voxnas.core.trial import Network
 from voxnas.io.records import write_json
 from voxnas.io.tables import read_table
@@ -100,7 +100,7 @@ def test_a_channel_too_few_is_refused(tmp_path, capsys):
 
 
 def test_the_ensemble_is_the_mean_of_its_members(tmp_path):
-    from voxnas.benchmark.apply import Model
+    from voxnas.deploy.predict import Model
 
     folder = _write_model(tmp_path / "model", "segmentation")
     _write_scan(tmp_path / "scan.nii.gz")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from voxnas.cli.main import main
-from voxnas.search import restart
+from voxnas.operate import resume
 
 SNAKEFILE = """
 rule all:
@@ -39,7 +39,7 @@ def test_locked_study_goes_on_with_its_data(folder):
     assert done.returncode == 0, done.stderr
     assert "removing the lock that Snakemake left" in done.stdout
     assert Path("done.txt").read_text() == "/data/brains\n"
-    assert not restart.is_locked(folder)
+    assert not resume.is_locked(folder)
 
 
 def test_unknown_study_is_one_line(folder, capsys):
@@ -55,7 +55,7 @@ def test_refuses_beside_a_running_snakemake(folder, capsys):
         process.stdout.readline()
         assert main(["resume", "brains"]) == 2
         assert "Snakemake is running in" in capsys.readouterr().err
-        assert restart.is_locked(folder)
+        assert resume.is_locked(folder)
     finally:
         process.kill()
         process.wait()

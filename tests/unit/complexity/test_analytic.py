@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from voxnas.arch.architecture import CNN, Linear, UNet
+from voxnas.arch.networks import list_layers
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import CNN, Linear, UNet
-from voxnas.core.networks import list_layers
 from voxnas.nn.build import build_network
 
 torch.set_num_threads(1)

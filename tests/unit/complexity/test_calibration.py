@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from voxnas.arch.architecture import CNN
 from voxnas.complexity.calibration import (
     identity,
     predict_latency_ms,
@@ -19,7 +20,6 @@ from voxnas.complexity.calibration import (
 from voxnas.complexity.features import FEATURES
 from voxnas.complexity.features import features as features_by_primitive
 from voxnas.complexity.memory_model import training_mib
-from voxnas.core.architecture import CNN
 from voxnas.core.errors import UserError
 
 PATCH = [16, 16, 16]
@@ -181,6 +181,6 @@ def test_measuring_gives_a_record_that_predicts():
 
 
 def test_predicting_imports_no_torch():
-    code = "import voxnas.complexity.calibration, voxnas.complexity.analytic, voxnas.core.search_space, sys; "
+    code = "import voxnas.complexity.calibration, voxnas.complexity.analytic, voxnas.arch.search_space, sys; "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

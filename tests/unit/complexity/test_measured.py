@@ -5,11 +5,11 @@ import sys
 import pytest
 import torch
 
+from voxnas.arch.architecture import Linear, UNet
 from voxnas.complexity.measured import device_record, measure_latency, measure_step, measure_training
 from voxnas.complexity.memory import measure_peak_memory, measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
 from voxnas.complexity.profile import profile_network
-from voxnas.core.architecture import Linear, UNet
 from voxnas.nn.build import build_network
 
 torch.set_num_threads(1)

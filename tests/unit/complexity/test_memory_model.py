@@ -6,9 +6,9 @@ import sys
 import pytest
 import torch
 
+from voxnas.arch.architecture import CNN, UNet
+from voxnas.arch.networks import expand
 from voxnas.complexity.memory_model import _Replay, training_mib
-from voxnas.core.architecture import CNN, UNet
-from voxnas.core.networks import expand
 from voxnas.nn.build import build_network
 from voxnas.nn.precision import autocast
 

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from voxnas.arch.architecture import CNN, Linear
 from voxnas.complexity.calibration import identity
 from voxnas.complexity.placement import Worker, earliest_end, trial_seconds
-from voxnas.core.architecture import CNN, Linear
 
 PATCH = [16, 16, 16]
 NETWORK = CNN(

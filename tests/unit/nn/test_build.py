@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from voxnas.core.architecture import CNN, Linear, UNet, total_stride
-from voxnas.core.graph import GraphBuilder
+from voxnas.arch.architecture import CNN, Linear, UNet, total_stride
+from voxnas.arch.graph import GraphBuilder
 from voxnas.nn.build import build_network
 from voxnas.nn.network import Network
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 import yaml
 
+from voxnas.arch.architecture import total_stride
+from voxnas.arch.cell import POOLS
+from voxnas.arch.primitives.base import PRIMITIVES, blocks
+from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import total_stride
-from voxnas.core.cell import POOLS
-from voxnas.core.primitives.base import PRIMITIVES, blocks
-from voxnas.core.search_space import SearchSpace
 from voxnas.nn.build import build_network
 
 torch.set_num_threads(1)

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from voxnas.arch.architecture import Clip
+from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import Clip
-from voxnas.core.search_space import SearchSpace
 from voxnas.nn.build import build_network
 
 torch.set_num_threads(1)

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voxnas.arch.architecture import CNN, Cells, Hierarchical, Linear, Reference, UNet
 from voxnas.benchmark.leaderboard import benchmark
-from voxnas.core.architecture import CNN, Cells, Hierarchical, Linear, Named, UNet
 from voxnas.io.tables import read_table, write_table
 from voxnas.report.cell_drawing import lay_out
 from voxnas.report.drawing import draw_network
@@ -114,7 +114,7 @@ def test_an_arrow_over_several_columns_has_a_place_in_each():
 
 def test_hand_made_networks_are_drawn_from_their_graphs():
     for name in ("vnet", "resnet18"):
-        figure, table = draw_network(Named(name=name, in_channels=1, out_channels=2), [32, 32, 32], "x")
+        figure, table = draw_network(Reference(name=name, in_channels=1, out_channels=2), [32, 32, 32], "x")
         assert len(table) > 2 and len(figure.axes) == 1
 
 

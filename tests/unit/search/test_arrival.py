@@ -13,10 +13,10 @@ from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_record, write_json
+from voxnas.operate.replay import replay
 from voxnas.search import arrival
 from voxnas.search.arrival import Arrivals, record_digest
 from voxnas.search.chain import make_proposal, read_chain
-from voxnas.search.replay import replay
 from voxnas.search.select import ranked
 from voxnas.search.summary import trials_table
 

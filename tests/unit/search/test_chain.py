@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.calibration import predict_training_mib
 from voxnas.core.errors import UserError
-from voxnas.core.search_space import SearchSpace
 from voxnas.core.trial import Proposal
 from voxnas.io.records import read_record, write_json
 from voxnas.search.chain import finished_steps, make_proposal
@@ -242,9 +242,9 @@ def test_a_space_of_networks_on_clips_needs_clips():
 
     import yaml
 
-    from voxnas.core.search_space import SearchSpace
-    from voxnas.search.domain import Domain
+    from voxnas.arch.search_space import SearchSpace
+    from voxnas.search.feasible import FeasibleSpace
 
     space = SearchSpace.from_dict(yaml.safe_load(Path("config/search_spaces/clip.yaml").read_text()), "clip.yaml")
     with pytest.raises(UserError, match="family clip reads clips"):
-        Domain(space, {"task": "regression", "patch": [8, 8, 8]}, {})
+        FeasibleSpace(space, {"task": "regression", "patch": [8, 8, 8]}, {})

@@ -1,7 +1,7 @@
 import pytest
 
+from voxnas.arch.architecture import Clip, network_key
 from voxnas.benchmark.leaderboard import is_searched
-from voxnas.core.architecture import Clip, network_key
 from voxnas.core.errors import UserError
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, read_record

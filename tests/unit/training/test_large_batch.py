@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from voxnas.core.architecture import Recipe
+from voxnas.arch.architecture import Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
@@ -16,11 +16,11 @@ from voxnas.nn.build import build_network
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.lamb import LAMB
 from voxnas.training.lars import LARS
-from voxnas.training.loop import Surroundings, fit
+from voxnas.training.loop import TrainingContext, fit
 from voxnas.training.losses import cross_entropy, loss_function, soft_dice
 from voxnas.training.muon import Muon
 from voxnas.training.optimizers import build_optimizer
-from voxnas.training.sampler import PatchSampler
+from voxnas.training.sampling.patches import PatchSampler
 from voxnas.training.schedules import batch_at, learning_rate_factor
 from voxnas.training.targets import Targets
 
@@ -166,7 +166,7 @@ def test_a_training_with_a_large_batch_follows_the_recipe(new_study, new_job, tm
         seen.clear(), batches.clear()
         torch.manual_seed(0)
         sampler = PatchSampler(data, scans, targets, job.seed, job.recipe, 0.5)
-        around = Surroundings(owner="own", folder=tmp_path)
+        around = TrainingContext(owner="own", folder=tmp_path)
         network = build_network(job.architecture)
         outcome = fit(network, job, training, sampler, lambda *_: (0.5, {}), Recording(), around)
         return outcome.curve[0]["train_loss"], list(seen), batches[::2]

@@ -4,14 +4,14 @@ import math
 import pytest
 import torch
 
-from voxnas.core.architecture import Recipe
+from voxnas.arch.architecture import Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.io.records import read_json
 from voxnas.nn.build import build_network
 from voxnas.training.distributed.single import SingleBackend
-from voxnas.training.loop import Surroundings, fit
+from voxnas.training.loop import TrainingContext, fit
 from voxnas.training.metrics import Validation
-from voxnas.training.sampler import PatchSampler
+from voxnas.training.sampling.patches import PatchSampler
 from voxnas.training.schedules import learning_rate_factor
 from voxnas.training.targets import Targets
 
@@ -33,7 +33,7 @@ def run_fit(paths, job, around, poison=None, **changes):
 
 def around_of(folder, owner="own", **options):
     folder.mkdir(exist_ok=True)
-    return Surroundings(owner=owner, folder=folder, **options)
+    return TrainingContext(owner=owner, folder=folder, **options)
 
 
 def equal(first, second):

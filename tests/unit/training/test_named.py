@@ -5,16 +5,16 @@ import itertools
 import pytest
 import torch
 
-from voxnas.core.architecture import Named
+from voxnas.arch.architecture import Reference
 from voxnas.data.dataset import StudyData
 from voxnas.io.records import read_json
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.inference import load_trained, predict_probabilities, predict_vectors
-from voxnas.training.loop import Surroundings, fit
+from voxnas.training.loop import TrainingContext, fit
 from voxnas.training.metrics import Validation
-from voxnas.training.sampler import PatchSampler
+from voxnas.training.sampling.patches import PatchSampler
 from voxnas.training.targets import Targets
 
 CASES = [
@@ -35,7 +35,7 @@ def train(paths, job, folder, stop_after=None):
     torch.manual_seed(job.seed)
     network = build_network(job.architecture)
     steps = itertools.count(1)
-    around = Surroundings(owner="own", folder=folder, should_stop=lambda: next(steps) == stop_after)
+    around = TrainingContext(owner="own", folder=folder, should_stop=lambda: next(steps) == stop_after)
     return network, fit(network, job, training, sampler, validate, SingleBackend(), around)
 
 
@@ -43,7 +43,7 @@ def train(paths, job, folder, stop_after=None):
 def test_trained_resumed_saved_and_applied(new_study, new_job, tmp_path, task, name, options):
     torch.set_num_threads(1)
     paths = new_study(task)
-    architecture = Named(name=name, in_channels=1, out_channels=2, options=options)
+    architecture = Reference(name=name, in_channels=1, out_channels=2, options=options)
     job = new_job(task, 8, architecture=architecture)
     whole, outcome = train(paths, job, tmp_path / "a")
     assert outcome.state == "DONE" and outcome.score is not None
@@ -65,7 +65,7 @@ def test_trained_resumed_saved_and_applied(new_study, new_job, tmp_path, task, n
 
 
 def test_a_last_batch_of_one_scan_of_one_voxel_is_trained_on(new_study, new_job, tmp_path):
-    architecture = Named(name="resnet10", in_channels=1, out_channels=2)
+    architecture = Reference(name="resnet10", in_channels=1, out_channels=2)
     network, outcome = train(
         new_study("classification"), new_job("classification", 5, architecture=architecture), tmp_path
     )

@@ -31,7 +31,7 @@ def write_spatial_shard(spec: str | Path, index: str | Path, shard: int, shards:
     index : path
         Folder with scans.tsv and sidecars.json.
     shard, shards : int
-        Number of this shard, from 0, and how many there are: head h (:func:`number_heads`) lies in shard ``h % shards``.
+        Number of this shard, from 0, and their count: head h of :func:`number_heads` is in shard ``h % shards``.
     output : path
         Folder for the BIDS derivatives and ``runs.json``: by scan, what :func:`process_run` returns, or
         ``{"excluded": REASON}`` for a run that cannot be used.

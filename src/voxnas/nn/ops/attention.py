@@ -1,4 +1,4 @@
-"""Modules of :mod:`voxnas.core.primitives.attention`, without that on neighbourhoods: windows and axes."""
+"""Modules of :mod:`voxnas.arch.primitives.attention`, without that on neighbourhoods: windows and axes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import Size
-from voxnas.core.primitives.attention import heads_of, window_padding
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import Size
+from voxnas.arch.primitives.attention import heads_of, window_padding
 from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_norm, make_shortcut, pointwise
 
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import Size, norm_groups, ones
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import Size, norm_groups, ones
 from voxnas.core.registry import Registry
 from voxnas.nn.ops.channels_last import ChannelsLastConv3d, is_faster_last
 from voxnas.nn.ops.depthwise import DepthwiseConv3d

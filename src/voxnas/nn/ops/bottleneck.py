@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.bottleneck`."""
+"""Module of :mod:`voxnas.arch.primitives.bottleneck`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.primitives.bottleneck import inner_channels
+from voxnas.arch.graph import Node
+from voxnas.arch.primitives.bottleneck import inner_channels
 from voxnas.nn.ops.base import MODULES, ConvNorm, make_activation, make_shortcut, pointwise
 
 

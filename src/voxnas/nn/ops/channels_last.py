@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from voxnas.core.layers import Size
+from voxnas.arch.layers import Size
 
 BLOCK = 16
 

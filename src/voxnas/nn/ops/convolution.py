@@ -1,4 +1,4 @@
-"""Modules of :mod:`voxnas.core.primitives.convolution`."""
+"""Modules of :mod:`voxnas.arch.primitives.convolution`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import ones
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import ones
 from voxnas.nn.ops.base import MODULES, ConvNorm, make_activation, make_shortcut
 
 

@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.dense_layer`."""
+"""Module of :mod:`voxnas.arch.primitives.dense_layer`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import ones
-from voxnas.core.primitives.dense_layer import BOTTLENECK
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import ones
+from voxnas.arch.primitives.dense_layer import BOTTLENECK
 from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_conv, make_norm
 
 

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from voxnas.core.layers import Size
+from voxnas.arch.layers import Size
 
 PIECE = 16  # channels of one sample that are worked on at a time; measured
 TILE = 3  # largest kernel of oneDNN's depthwise backward pass

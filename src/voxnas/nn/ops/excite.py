@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.excite`."""
+"""Module of :mod:`voxnas.arch.primitives.excite`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.primitives.excite import squeezed_channels
+from voxnas.arch.graph import Node
+from voxnas.arch.primitives.excite import squeezed_channels
 from voxnas.nn.ops.base import CONV, MODULES, make_activation
 
 

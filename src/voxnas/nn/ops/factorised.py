@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.factorised`."""
+"""Module of :mod:`voxnas.arch.primitives.factorised`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.primitives.factorised import middle_channels, split
+from voxnas.arch.graph import Node
+from voxnas.arch.primitives.factorised import middle_channels, split
 from voxnas.nn.ops.base import MODULES, ConvNorm
 
 

@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.fire`."""
+"""Module of :mod:`voxnas.arch.primitives.fire`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import ones
-from voxnas.core.primitives.fire import squeezed_channels
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import ones
+from voxnas.arch.primitives.fire import squeezed_channels
 from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
 
 

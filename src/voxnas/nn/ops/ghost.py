@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.ghost`."""
+"""Module of :mod:`voxnas.arch.primitives.ghost`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import ones
-from voxnas.core.primitives.ghost import cheap_kernel, ghost_channels
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import ones
+from voxnas.arch.primitives.ghost import cheap_kernel, ghost_channels
 from voxnas.nn.ops.base import MODULES, ConvNorm
 
 

@@ -1,4 +1,4 @@
-"""Modules of :mod:`voxnas.core.primitives.identity`."""
+"""Modules of :mod:`voxnas.arch.primitives.identity`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import ones
-from voxnas.core.primitives.identity import half_channels
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import ones
+from voxnas.arch.primitives.identity import half_channels
 from voxnas.nn.ops.base import CONV, MODULES, make_norm
 
 

@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.inverted`."""
+"""Module of :mod:`voxnas.arch.primitives.inverted`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import ones
-from voxnas.core.primitives.inverted import hidden_channels
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import ones
+from voxnas.arch.primitives.inverted import hidden_channels
 from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
 
 

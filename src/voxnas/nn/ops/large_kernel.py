@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.large_kernel`."""
+"""Module of :mod:`voxnas.arch.primitives.large_kernel`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.primitives.inverted import hidden_channels
-from voxnas.core.primitives.large_kernel import wide_kernel
+from voxnas.arch.graph import Node
+from voxnas.arch.primitives.inverted import hidden_channels
+from voxnas.arch.primitives.large_kernel import wide_kernel
 from voxnas.nn.ops.base import CONV, MODULES, ConvNorm, make_activation, make_shortcut
 
 

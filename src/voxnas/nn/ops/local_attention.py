@@ -1,4 +1,4 @@
-"""Module of stand-alone self-attention, :class:`voxnas.core.primitives.attention.LocalAttention`.
+"""Module of stand-alone self-attention, :class:`voxnas.arch.primitives.attention.LocalAttention`.
 
 The two products go through the neighbours one by one, as sums of shifted tensors: on a processor seven
 times faster than products of the gathered neighbours, and without their memory (kernel^3 times the input's).
@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
-from voxnas.core.graph import Node
-from voxnas.core.primitives.attention import heads_of, neighbourhood
+from voxnas.arch.graph import Node
+from voxnas.arch.primitives.attention import heads_of, neighbourhood
 from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_norm, make_shortcut
 
 

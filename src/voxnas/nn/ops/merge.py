@@ -1,4 +1,4 @@
-"""Modules of :mod:`voxnas.core.primitives.merge`."""
+"""Modules of :mod:`voxnas.arch.primitives.merge`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
+from voxnas.arch.graph import Node
 from voxnas.nn.ops.base import MODULES
 
 

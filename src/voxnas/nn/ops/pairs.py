@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.pairs`."""
+"""Module of :mod:`voxnas.arch.primitives.pairs`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from voxnas.core.graph import Node
+from voxnas.arch.graph import Node
 from voxnas.nn.ops.base import MODULES
 
 

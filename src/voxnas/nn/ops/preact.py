@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.preact`."""
+"""Module of :mod:`voxnas.arch.primitives.preact`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import Size, ones
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import Size, ones
 from voxnas.nn.ops.base import MODULES, make_activation, make_conv, make_norm
 
 

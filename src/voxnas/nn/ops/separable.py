@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.separable`."""
+"""Module of :mod:`voxnas.arch.primitives.separable`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from voxnas.core.graph import Node
+from voxnas.arch.graph import Node
 from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
 
 

@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.shift`."""
+"""Module of :mod:`voxnas.arch.primitives.shift`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import Size, ones, strided
-from voxnas.core.primitives.shift import channel_groups, offsets
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import Size, ones, strided
+from voxnas.arch.primitives.shift import channel_groups, offsets
 from voxnas.nn.ops.base import MODULES, make_activation, pointwise
 
 Moves = tuple[tuple[int, int, Size], ...]

@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.shufflenet`."""
+"""Module of :mod:`voxnas.arch.primitives.shufflenet`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import ones
-from voxnas.core.primitives.shufflenet import branch_channels, shared_groups
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import ones
+from voxnas.arch.primitives.shufflenet import branch_channels, shared_groups
 from voxnas.nn.ops.base import AVERAGE_POOL, MODULES, ConvNorm, make_activation
 
 

@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.shufflenet2`."""
+"""Module of :mod:`voxnas.arch.primitives.shufflenet2`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.layers import ones
+from voxnas.arch.graph import Node
+from voxnas.arch.layers import ones
 from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
 
 

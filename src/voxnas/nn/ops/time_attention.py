@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.time_attention`."""
+"""Module of :mod:`voxnas.arch.primitives.time_attention`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from voxnas.core.graph import Node
-from voxnas.core.primitives.time_attention import attention_heads
+from voxnas.arch.graph import Node
+from voxnas.arch.primitives.time_attention import attention_heads
 from voxnas.nn.ops.base import MODULES, make_norm
 from voxnas.nn.ops.clips import channels_first, frames_first
 

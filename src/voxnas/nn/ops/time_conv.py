@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.time_conv`."""
+"""Module of :mod:`voxnas.arch.primitives.time_conv`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from voxnas.core.graph import Node
+from voxnas.arch.graph import Node
 from voxnas.nn.ops.base import MODULES, make_activation, make_norm
 from voxnas.nn.ops.clips import channels_first, frames_first
 

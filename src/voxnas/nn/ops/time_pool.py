@@ -1,4 +1,4 @@
-"""Modules of :mod:`voxnas.core.primitives.time_pool`."""
+"""Modules of :mod:`voxnas.arch.primitives.time_pool`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
+from voxnas.arch.graph import Node
 from voxnas.nn.ops.base import MODULES
 
 

@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.time_shift`."""
+"""Module of :mod:`voxnas.arch.primitives.time_shift`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from voxnas.core.graph import Node
-from voxnas.core.primitives.time_shift import shifted_channels
+from voxnas.arch.graph import Node
+from voxnas.arch.primitives.time_shift import shifted_channels
 from voxnas.nn.ops.base import MODULES
 
 

@@ -1,4 +1,4 @@
-"""Module of :mod:`voxnas.core.primitives.time_tcn`."""
+"""Module of :mod:`voxnas.arch.primitives.time_tcn`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from voxnas.core.graph import Node
+from voxnas.arch.graph import Node
 from voxnas.nn.ops.base import MODULES, make_activation
 from voxnas.nn.ops.clips import channels_first
 

@@ -2,8 +2,8 @@
 
 from math import gcd
 
-from voxnas.core.layers import divisor_up_to, ones
-from voxnas.core.primitives.base import Primitive, conv_norm
+from voxnas.arch.layers import divisor_up_to, ones
+from voxnas.arch.primitives.base import Primitive, conv_norm
 
 
 def groups_of(node, in_channels):

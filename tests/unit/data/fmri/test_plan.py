@@ -3,8 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from voxnas.arch.views import view_plan
 from voxnas.core.errors import ScanError, UserError
-from voxnas.core.views import view_plan
 from voxnas.data.fmri.plan import make_timed_plan
 
 from .conftest import AFFINE, make_bold, scan_row

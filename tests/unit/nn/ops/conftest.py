@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from voxnas.core.graph import GraphBuilder
+from voxnas.arch.graph import GraphBuilder
 from voxnas.nn.network import Network
 
 torch.set_num_threads(1)

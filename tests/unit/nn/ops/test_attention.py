@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from voxnas.core.graph import GraphBuilder
-from voxnas.core.primitives.attention import heads_of
+from voxnas.arch.graph import GraphBuilder
+from voxnas.arch.primitives.attention import heads_of
 from voxnas.nn.ops.attention import AxialAttentionBlock, WindowAttentionBlock, from_windows, to_windows
 from voxnas.nn.ops.local_attention import LocalAttentionBlock, neighbour_products, neighbour_sums
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from voxnas.arch.architecture import CNN, Clip
+from voxnas.arch.graph import GraphBuilder
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import CNN, Clip
-from voxnas.core.graph import GraphBuilder
 from voxnas.nn.build import build_network
 from voxnas.nn.network import Network
 

@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from voxnas.core.graph import GraphBuilder
-from voxnas.core.primitives.shift import channel_groups, offsets
+from voxnas.arch.graph import GraphBuilder
+from voxnas.arch.primitives.shift import channel_groups, offsets
 from voxnas.nn.ops.shift import ShiftBlock, plan_moves, shift
 
 torch.set_num_threads(1)

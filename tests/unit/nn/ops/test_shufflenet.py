@@ -2,7 +2,7 @@
 
 import torch
 
-from voxnas.core.graph import GraphBuilder, place
+from voxnas.arch.graph import GraphBuilder, infer_shapes
 from voxnas.nn.network import Network
 from voxnas.nn.ops.shufflenet import shuffle
 from voxnas.nn.ops.shufflenet2 import interleave
@@ -41,8 +41,8 @@ def test_growing_channels_are_the_pooled_input_and_the_branch():
 
 
 def test_units_are_much_smaller_than_a_convolution():
-    (plain,) = place(unit("plain", 32, 32), (8, 8, 8))
+    (plain,) = infer_shapes(unit("plain", 32, 32), (8, 8, 8))
     full = sum(layer.macs for layer in plain.layers)
     for op, least in (("shufflenet", 40), ("shufflenet2", 20), ("shift", 25), ("fire", 10)):
-        (placed,) = place(unit(op, 32, 32), (8, 8, 8))
-        assert full > least * sum(layer.macs for layer in placed.layers), op
+        (shaped,) = infer_shapes(unit(op, 32, 32), (8, 8, 8))
+        assert full > least * sum(layer.macs for layer in shaped.layers), op

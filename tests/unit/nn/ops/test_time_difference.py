@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from voxnas.core.graph import resolve_options
-from voxnas.core.primitives.base import PRIMITIVES, Node
+from voxnas.arch.graph import resolve_options
+from voxnas.arch.primitives.base import PRIMITIVES, Node
 from voxnas.nn.ops import time_difference
 from voxnas.nn.ops.base import MODULES
 from voxnas.nn.ops.tiles import Tiling

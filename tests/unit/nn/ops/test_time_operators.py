@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from voxnas.core.graph import resolve_options
-from voxnas.core.primitives.base import PRIMITIVES, Node, Shape
+from voxnas.arch.graph import resolve_options
+from voxnas.arch.primitives.base import PRIMITIVES, Node, Shape
 from voxnas.nn.ops.base import MODULES
 
 torch.set_num_threads(1)

@@ -1,0 +1,1 @@
+"""What a network is, without torch: records, graphs, primitives, search spaces."""

@@ -1,0 +1,124 @@
+"""What a baseline is, the table of all of them, and what their functions have in common.
+
+A baseline is a function of the study's plan and limits, and returns plain records like any source of networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from voxnas.arch.architecture import Architecture, Recipe
+from voxnas.arch.networks import list_layers
+from voxnas.arch.views import input_size, seen_as, view_plan, volume_plan
+from voxnas.core.errors import UserError
+from voxnas.core.registry import Registry
+
+Pair = tuple[Architecture, Recipe]
+Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
+VECTOR = ("classification", "regression")  # tasks with one vector a scan
+WHOLE = ("run", "participant")  # units of which a view of the whole run says something
+SMALLEST_BOTTLENECK = 4  # voxels along each axis, as in nnU-Net
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A registered baseline; call it with the plan and the limits.
+
+    ``scaled`` says whether it keeps to the limits; one that does not has its published size. One that is no
+    ``reference`` takes part only where a study names it. ``view`` is what of a run it reads, for the ``units`` that may
+    have a target; without one it reads scans, or the first view of a run that is a volume. ``fitted`` says that there
+    is nothing to train: it is fitted once, with its own choice of regularisation.
+    """
+
+    build: Build
+    tasks: tuple[str, ...]
+    scaled: bool
+    reference: bool = True
+    view: str = ""
+    units: tuple[str, ...] = ("volume", "run", "participant")
+    fitted: bool = False
+
+    def __call__(self, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+        """Return architecture and recipe for the data of `plan` under `limits` (LimitSettings as plain data).
+
+        Raises
+        ------
+        UserError
+            If the study does not prepare the view, or asks for what the view cannot answer.
+        """
+        seen = view_plan(plan, self.view) if self.view else volume_plan(plan)
+        if plan.get("unit", "run") not in self.units:
+            raise UserError(
+                f"a baseline on the view {self.view!r} answers for a {' or '.join(self.units)}, and clips.unit is "
+                f"{plan['unit']!r}",
+                "take it out of baselines.names, or change clips.unit",
+            )
+        architecture, recipe = self.build(seen, limits)
+        return seen_as(architecture, seen), recipe
+
+
+BASELINES: Registry[Baseline] = Registry("baseline")
+
+
+def baseline(name: str, *tasks: str, scaled: bool = True, **fields: Any) -> Callable[[Build], Baseline]:
+    """Decorator: register a baseline under `name` for the given tasks; `fields` are further ones of the record."""
+
+    def enter(function: Build) -> Baseline:
+        return BASELINES.register(name)(Baseline(function, tasks, scaled, **fields))
+
+    return enter
+
+
+def baselines_for(task: str, views: Sequence[str] = ("",), unit: str = "run") -> list[str]:
+    """Names of the reference baselines of a task, sorted.
+
+    Parameters
+    ----------
+    task : str
+    views : sequence of str
+        What a study of time series prepares of each run (``clips.views``); the usual is the scan itself.
+    unit : str
+        What has a target in a study of time series (``clips.unit``).
+    """
+    every = ((name, BASELINES[name]) for name in BASELINES)
+    return [
+        name for name, one in every if one.reference and task in one.tasks and one.view in views and unit in one.units
+    ]
+
+
+def usable_stages(plan: Mapping[str, Any], bottleneck: int = SMALLEST_BOTTLENECK) -> int:
+    """How many stages of the plan a network on its patch can have.
+
+    The patch must stay divisible by the strides, and its smallest axis at least `bottleneck`
+    voxels long (never counting an axis that was shorter from the start).
+    """
+    size, stages = list(plan["patch"]), 0
+    for stride in plan["strides"]:
+        if any(n % s or (s > 1 and n // s < bottleneck) for n, s in zip(size, stride, strict=True)):
+            break
+        size = [n // s for n, s in zip(size, stride, strict=True)]
+        stages += 1
+    return max(stages, 1)
+
+
+def within(architecture: Architecture, limits: Mapping[str, Any], size: Sequence[int]) -> bool:
+    """Whether the limits on parameters and multiply-adds hold on an input of a size, (D, H, W) or (T, D, H, W)."""
+    layers = list(list_layers(architecture, size))
+    allowed = {name: limits.get(name) or float("inf") for name in ("parameters", "macs")}
+    return all(sum(getattr(layer, name) for layer in layers) <= most for name, most in allowed.items())
+
+
+def halved_to_fit(
+    build: Callable[[int], Architecture], base: int, plan: Mapping[str, Any], limits: Mapping[str, Any]
+) -> Architecture:
+    """`build(base)` with the base width halved until the limits hold, or to 2."""
+    while base > 2 and not within(narrow := build(base), limits, input_size(narrow, plan)):
+        base //= 2
+    return build(base)
+
+
+def vector_loss(task: str) -> str:
+    """Loss of a network with one vector a scan: cross-entropy, or squared error for regression."""
+    return "mse" if task == "regression" else "ce"

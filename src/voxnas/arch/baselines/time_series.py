@@ -1,0 +1,61 @@
+"""Networks as baselines on the views of a run: hand-made ones that a searched 4D network has to beat.
+
+None flips its input: the two sides of a brain do not answer alike, and the axes of series and matrices are no axes of
+space, so that those are not distorted either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from voxnas.arch.architecture import Clip, Recipe, Reference
+from voxnas.arch.baselines.base import VECTOR, WHOLE, Pair, baseline, halved_to_fit
+from voxnas.arch.baselines.handmade import residual_cnn, residual_encoder, resnet_recipe, sfcn
+
+
+def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:
+    return recipe.model_copy(update={"mirror": "none", "augmentation": augmentation})
+
+
+@baseline("maps-sfcn", *VECTOR, view="maps")
+def maps_sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """SFCN (Peng et al. 2021) on the maps of mean and deviation over time."""
+    architecture, recipe = sfcn.build(plan, limits)
+    return architecture, _unflipped(recipe, recipe.augmentation)
+
+
+@baseline("cnn-gru", *VECTOR, view="clips")
+def cnn_gru(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """A residual CNN of each volume, and over their vectors a GRU (after Donahue et al. 2015, CVPR, with an LSTM).
+
+    16, 32, 64, 128 channels and 64 units, halved until the limits hold.
+    """
+
+    def build(base: int) -> Clip:
+        return Clip(**residual_encoder(plan, base), time_head="gru", time_width=4 * base)
+
+    recipe = resnet_recipe(plan["task"])
+    return halved_to_fit(build, 16, plan, limits), _unflipped(recipe, recipe.augmentation)
+
+
+@baseline("series-resnet1d", *VECTOR, view="series")
+def series_resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """A ResNet along time (Wang et al. 2017, IJCNN) whose channels are the regions: 32, 64, 128, 256 wide."""
+    return residual_cnn(plan, limits, 32), _unflipped(resnet_recipe(plan["task"]), 0.0)
+
+
+@baseline("connectivity-cnn", *VECTOR, view="connectivity", units=WHOLE)
+def connectivity_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    """BrainNetCNN (Kawahara et al. 2017) on the matrix of correlations."""
+
+    def build(base: int) -> Reference:
+        options = {"regions": int(plan["patch"][2]), "width": base}
+        return Reference(
+            name="brainnetcnn",
+            in_channels=plan["channels"],
+            out_channels=plan["outputs"],
+            options=tuple(options.items()),
+        )
+
+    return halved_to_fit(build, 32, plan, limits), _unflipped(resnet_recipe(plan["task"]), 0.0)

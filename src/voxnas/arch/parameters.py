@@ -1,0 +1,263 @@
+"""One parameter of a search space: its values, its condition, its place in the unit cube."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+
+from voxnas.arch.architecture import Recipe
+from voxnas.core.errors import UserError
+
+Value = bool | int | float | str
+
+STEP = 0.15  # spread of a mutation of a number, as a share of its range
+KEYS = ("choices", "low", "high", "log", "integer", "when", "sets")
+
+
+def _recipe_names(field: str) -> tuple[str, ...]:
+    return get_args(Recipe.model_fields[field].annotation)
+
+
+ValueSet = tuple  # names, truth values, or the three below
+
+
+def numbers(low: float, high: float) -> ValueSet:
+    """The domain of all numbers from `low` to `high`."""
+    return ("number", low, high)
+
+
+def integers(low: int, high: int) -> ValueSet:
+    """The domain of all whole numbers from `low` to `high`."""
+    return ("integer", low, high)
+
+
+def odd(low: int, high: int) -> ValueSet:
+    """The domain of all odd numbers from `low` to `high`."""
+    return ("odd", low, high)
+
+
+# What each part of a recipe may be.
+RECIPE_VALUES: dict[str, ValueSet] = {
+    "optimizer": _recipe_names("optimizer"),
+    "learning_rate": numbers(1e-7, 10),
+    "weight_decay": numbers(0, 1),
+    "schedule": _recipe_names("schedule"),
+    "loss": ("dice_ce", "dice_focal"),
+    "augmentation": numbers(0, 1),
+    "mirror": _recipe_names("mirror"),
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _allowed(domain: ValueSet) -> str:
+    if domain[0] in ("number", "integer", "odd"):
+        return f"{'an' if domain[0] != 'number' else 'a'} {domain[0]} from {domain[1]:g} to {domain[2]:g}".replace(
+            "odd from", "odd number from"
+        )
+    return "one of " + ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in domain)
+
+
+def _fits(value: Any, domain: ValueSet) -> bool:
+    if domain[0] not in ("number", "integer", "odd"):
+        return any(value == known and type(value) is type(known) for known in domain)
+    if not _is_number(value) or not domain[1] <= value <= domain[2]:
+        return False
+    return domain[0] == "number" or (value == int(value) and (domain[0] == "integer" or value % 2 == 1))
+
+
+def nearest_name(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    """A hint for an unknown name: the nearest known one, or all of them."""
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter with either `choices` or a range from `low` to `high`.
+
+    Attributes
+    ----------
+    name : str
+        Name in the file and in configurations.
+    target : str
+        The part of the architecture or recipe that it sets; its name unless the file says ``sets``.
+    choices : tuple
+        Values to choose from, in the file's order; empty for a range.
+    low, high : float
+        Ends of the range, included.
+    log, integer : bool
+        Whether the range is logarithmic, and whether its values are whole.
+    when : tuple of mappings of name to tuple of values
+        The parameter is active only where, in one of the mappings, each named parameter is active and has one
+        of the values; always active where there is no mapping.
+    """
+
+    name: str
+    target: str
+    choices: tuple[Value, ...]
+    low: float
+    high: float
+    log: bool
+    integer: bool
+    when: tuple[Mapping[str, tuple[Value, ...]], ...]
+
+    @classmethod
+    def parse(cls, name: str, raw: Any, domains: Mapping[str, ValueSet], source: str) -> Parameter:
+        """Read one entry of a file; a scalar is a fixed value.
+
+        Raises
+        ------
+        UserError
+            Names the source, the key and what is allowed.
+        """
+        where = f"{source}: parameters.{name}"
+        raw = raw if isinstance(raw, Mapping) else {"choices": raw if isinstance(raw, list | tuple) else [raw]}
+        for key in raw:
+            if key not in KEYS:
+                raise UserError(f"{where}: unknown key {key!r}", nearest_name(key, KEYS))
+        target = raw.get("sets", name)
+        if target not in domains:
+            what = f"sets = {target!r}" if "sets" in raw else "unknown parameter"
+            raise UserError(f"{where}: {what}", nearest_name(target, domains))
+        domain = domains[target]
+        if ("choices" in raw) == ("low" in raw or "high" in raw):
+            raise UserError(f"{where}: {dict(raw)}", "give either choices or low and high")
+        choices, low, high = (), 0.0, 0.0
+        if "choices" in raw:
+            choices = tuple(raw["choices"]) if isinstance(raw["choices"], list | tuple) else (raw["choices"],)
+            if not choices or len(set(map(repr, choices))) < len(choices):
+                raise UserError(f"{where}: choices = {list(choices)}", "give at least one value, none of them twice")
+            values: tuple = choices
+        else:
+            if domain[0] not in ("number", "integer"):
+                raise UserError(f"{where}: low and high do not fit", f"give choices; allowed: {_allowed(domain)}")
+            low, high = raw.get("low"), raw.get("high")
+            values = (low, high)
+        for value in values:
+            if not _fits(value, domain):
+                hint = "; in YAML write 1.0e-3, not 1e-3" if re.fullmatch(r"[\d.]+e[-+]?\d+", str(value)) else ""
+                raise UserError(f"{where}: {value!r} is not allowed", f"allowed: {_allowed(domain)}{hint}")
+        if "choices" not in raw and not low < high:
+            raise UserError(f"{where}: low = {low} and high = {high}", "low must be below high")
+        log = bool(raw.get("log", False))
+        if log and "choices" not in raw and low <= 0:
+            raise UserError(f"{where}: low = {low}", "a logarithmic range begins above 0")
+        when = raw.get("when") or []
+        alternatives = [when] if isinstance(when, Mapping) else when
+        if not isinstance(alternatives, list | tuple) or not all(isinstance(a, Mapping) for a in alternatives):
+            raise UserError(f"{where}: when = {when!r}", "write it as {other parameter: value or list of values}")
+        conditions = tuple(
+            {k: tuple(v) if isinstance(v, list | tuple) else (v,) for k, v in alternative.items()}
+            for alternative in alternatives
+        )
+        integer = bool(raw.get("integer", False)) or domain[0] == "integer"
+        return cls(name, target, choices, low, high, log, integer, conditions)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether there is one value only."""
+        return len(self.choices) == 1
+
+    @property
+    def depends_on(self) -> frozenset[str]:
+        """Names of the parameters that its conditions name."""
+        return frozenset(name for alternative in self.when for name in alternative)
+
+    def is_active(self, config: Mapping[str, Any]) -> bool:
+        """Whether the conditions hold; the parameters that they name must be decided in `config`."""
+        return not self.when or any(
+            all(name in config and config[name] in values for name, values in alternative.items())
+            for alternative in self.when
+        )
+
+    def all_values(self) -> tuple[Value, ...]:
+        """All values of a parameter that has finitely many."""
+        return self.choices or tuple(range(int(self.low), int(self.high) + 1))
+
+    @property
+    def count(self) -> float:
+        """Number of values; infinite for a range of numbers."""
+        if self.choices:
+            return len(self.choices)
+        return self.high - self.low + 1 if self.integer else math.inf
+
+    @property
+    def ordinal(self) -> bool:
+        """Whether the values have an order (numbers, and the two truth values)."""
+        return not self.choices or all(_is_number(v) or isinstance(v, bool) for v in self.choices)
+
+    @property
+    def width(self) -> int:
+        """Number of entries in an encoding."""
+        return 1 if self.ordinal else len(self.choices)
+
+    def value(self, u: float) -> Value:
+        """The value at `u` in [0, 1]; numbers of a range have three significant digits."""
+        if self.choices:
+            return self.choices[min(int(u * len(self.choices)), len(self.choices) - 1)]
+        if self.integer and not self.log:
+            return min(int(self.low + u * (self.high - self.low + 1)), int(self.high))
+        if self.log:
+            value = math.exp(math.log(self.low) + u * (math.log(self.high) - math.log(self.low)))
+        else:
+            value = self.low + u * (self.high - self.low)
+        value = round(value) if self.integer else float(f"{value:.3g}")
+        return type(value)(min(max(value, self.low), self.high))
+
+    def position(self, value: Value) -> float:
+        """Where a value lies in [0, 1]: by rank among choices, else by the range's scale."""
+        if self.choices:
+            return self.choices.index(value) / max(len(self.choices) - 1, 1)
+        if self.log:
+            return math.log(float(value) / self.low) / math.log(self.high / self.low)
+        return (float(value) - self.low) / (self.high - self.low)
+
+    def contains(self, value: Any) -> bool:
+        """Whether a value is one of the parameter's."""
+        if self.choices:
+            return any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in self.choices)
+        return _is_number(value) and self.low <= value <= self.high and (not self.integer or isinstance(value, int))
+
+    def encode(self, value: Value | None) -> list[float]:
+        """Encode a value for a surrogate; None (inactive) is the middle.
+
+        Ordered values are one number in [0, 1]. Names are one-hot, scaled so that two different
+        names are at distance 1; inactive is all zero.
+        """
+        if self.ordinal:
+            return [0.5 if value is None else self.position(value)]
+        return [math.sqrt(0.5) if choice == value else 0.0 for choice in self.choices]
+
+    def nearest(self, value: Value) -> Value:
+        """The parameter's value nearest to any value; for an unknown name the first choice."""
+        if self.contains(value):
+            return value
+        if not self.choices:
+            clipped = min(max(float(value), self.low), self.high)
+            return round(clipped) if self.integer else clipped
+        if _is_number(value) and all(_is_number(choice) for choice in self.choices):
+            return min(self.choices, key=lambda choice: (abs(float(choice) - float(value)), choice))
+        return self.choices[0]
+
+    def mutate(self, value: Value, rng: np.random.Generator) -> Value:
+        """Another value: near it in an ordered parameter, any other of the names."""
+        if self.choices:
+            place = self.choices.index(value)
+            others = [i for i in range(len(self.choices)) if i != place]
+            if self.ordinal and rng.random() < 0.75:
+                others = [i for i in others if abs(i - place) == 1]
+            return self.choices[others[rng.integers(len(others))]]
+        while True:
+            u = self.position(value) + rng.normal(0, STEP)
+            other = self.value(min(max(u, 0.0), 1.0))
+            if other != value:
+                return other

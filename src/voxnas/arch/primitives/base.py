@@ -1,0 +1,181 @@
+"""What a primitive states about itself, without torch: the shape it gives and the layers it is made of.
+
+The module that computes it is registered under the same name in :mod:`voxnas.nn.ops`, and the
+contract tests hold the two against each other, for each primitive, dimension, odd size and stride.
+A third-party package adds one by the entry points ``voxnas.primitives`` (a :class:`Primitive`) and
+``voxnas.modules`` (what builds its module), each under the primitive's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from voxnas.arch.layers import Layer, Size, ones, strided
+from voxnas.core.registry import Registry
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Channels and size of a tensor, without the batch.
+
+    Attributes
+    ----------
+    channels : int
+    size : tuple of int
+        (D, H, W) in three dimensions; all 1 for a vector.
+    frames : int
+        Length of the time axis; 1 where there is none.
+    """
+
+    channels: int
+    size: Size
+    frames: int = 1
+
+
+@dataclass(frozen=True)
+class Node:
+    """One use of a primitive in a graph.
+
+    Attributes
+    ----------
+    op : str
+        Name of the primitive.
+    inputs : tuple of int
+        Numbers of earlier nodes.
+    channels : int
+        Of the output.
+    kernel, stride : tuple of int
+        One entry for each spatial dimension.
+    norm, activation : str
+    options : tuple of (name, value)
+        All of the primitive's options, sorted.
+    """
+
+    op: str
+    inputs: tuple[int, ...]
+    channels: int
+    kernel: Size
+    stride: Size
+    norm: str = "instance"
+    activation: str = "leaky_relu"
+    options: tuple[tuple[str, Value], ...] = ()
+
+    def option(self, name: str) -> Value:
+        """Value of one of the primitive's options."""
+        return dict(self.options)[name]
+
+
+class Primitive:
+    """Base of all primitives; an instance is registered once and keeps no state.
+
+    Attributes
+    ----------
+    name : str
+        Set on registration.
+    dims : tuple of int
+        Spatial dimensions for which it is defined.
+    arity : int or None
+        Number of inputs; None: two or more.
+    commutative : bool
+        Whether the order of its inputs has no effect.
+    block : bool
+        Whether it takes any channels to any channels at any stride, as the blocks of a stage do.
+    sized : bool
+        Whether kernels above 3 differ from one of 3.
+    temporal : bool
+        Whether it works on the time axis of a clip, (B, T, C, D, H, W). The others see one frame at a time.
+    ends_time : bool
+        Whether its output has no time axis any more.
+    options : mapping of name to default
+        Further choices.
+    stem : str
+        Primitive that takes this one's place as the first block of a network, where few channels come in.
+    """
+
+    name: ClassVar[str] = ""
+    dims: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    arity: ClassVar[int | None] = 1
+    commutative: ClassVar[bool] = False
+    block: ClassVar[bool] = True
+    sized: ClassVar[bool] = True
+    temporal: ClassVar[bool] = False
+    ends_time: ClassVar[bool] = False
+    options: ClassVar[dict[str, Value]] = {}
+    stem: ClassVar[str] = "plain"
+
+    def channels(self, given: Sequence[int], asked: int | None) -> int:
+        """Output channels, from those of the inputs and those asked for."""
+        return given[0] if asked is None else asked
+
+    def check(self, node: Node, given: Sequence[int], dims: int) -> None:
+        """Refuse a node that cannot be built.
+
+        Parameters
+        ----------
+        node : Node
+        given : sequence of int
+            Channels of the inputs.
+        dims : int
+            Spatial dimensions of the graph.
+
+        Raises
+        ------
+        ValueError
+            Says why.
+        """
+        if dims not in self.dims:
+            raise ValueError(f"{self.name} is not defined in {dims} dimensions")
+        if len(given) != self.arity if self.arity is not None else len(given) < 2:
+            raise ValueError(f"{self.name} takes {self.arity or 'two or more'} inputs, not {len(given)}")
+        if not self.block and self.arity == 1 and node.channels != self.channels(given, None):
+            raise ValueError(f"{self.name} gives {self.channels(given, None)} channels here, not {node.channels}")
+
+    def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
+        """Shape of the output; a frame's for those that are not temporal."""
+        return Shape(node.channels, strided(inputs[0].size, node.stride), inputs[0].frames)
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """All layers, in the order of computation; for one frame for those that are not temporal."""
+        raise NotImplementedError
+
+
+PRIMITIVES: Registry[Primitive] = Registry("primitive", "voxnas.primitives")
+
+
+def primitive(name: str) -> Callable[[type[Primitive]], type[Primitive]]:
+    """Decorator: register a subclass of :class:`Primitive` under `name`."""
+
+    def enter(kind: type[Primitive]) -> type[Primitive]:
+        kind.name = name
+        PRIMITIVES.register(name)(kind())
+        return kind
+
+    return enter
+
+
+def blocks(temporal: bool = False) -> list[str]:
+    """Names of the primitives that can be the blocks of a stage, sorted; on clips also of those that are temporal."""
+    return [name for name in PRIMITIVES if PRIMITIVES[name].block and (temporal or not PRIMITIVES[name].temporal)]
+
+
+def conv_norm(inputs: int, outputs: int, kernel: Size, size: Size, groups: int = 1, frames: int = 1) -> Iterator[Layer]:
+    """A convolution without bias and the norm behind it; `size` is the output's."""
+    yield Layer("conv", inputs, outputs, kernel, size, groups, frames=frames)
+    yield Layer("norm", outputs, outputs, ones(len(size)), size, frames=frames)
+
+
+def is_same(node: Node, inputs: Sequence[Shape]) -> bool:
+    """Whether a block keeps channels and size, so that its input can be added to its output."""
+    return inputs[0].channels == node.channels and node.stride == ones(len(node.stride))
+
+
+def shortcut(node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+    """Layers of a residual connection: none, or a strided pointwise projection where shapes differ."""
+    size = strided(inputs[0].size, node.stride)
+    if not is_same(node, inputs):
+        yield from conv_norm(inputs[0].channels, node.channels, ones(len(size)), size)
+    yield Layer("move", node.channels, node.channels, ones(len(size)), size)

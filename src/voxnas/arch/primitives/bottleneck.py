@@ -1,0 +1,32 @@
+"""The bottleneck of ResNet-50 (He et al. 2016, CVPR, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from voxnas.arch.layers import Layer, ones
+from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primitive, shortcut
+
+
+def inner_channels(channels: int, expansion: int) -> int:
+    """Channels between the two pointwise convolutions."""
+    return max(1, channels // expansion)
+
+
+@primitive("bottleneck")
+class Bottleneck(Primitive):
+    """Pointwise to a quarter of the channels, convolution, pointwise back, and a skip.
+
+    The stride is in the middle, as in every implementation since; the paper has it in the first.
+    """
+
+    options = {"expansion": 4}  # noqa: RUF012 - read only
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """Three convolutions with norms, and the skip."""
+        size, pointwise = self.shape(node, inputs).size, ones(len(node.stride))
+        inner = inner_channels(node.channels, int(node.option("expansion")))
+        yield from conv_norm(inputs[0].channels, inner, pointwise, inputs[0].size)
+        yield from conv_norm(inner, inner, node.kernel, size)
+        yield from conv_norm(inner, node.channels, pointwise, size)
+        yield from shortcut(node, inputs)

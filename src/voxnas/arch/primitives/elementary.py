@@ -1,0 +1,211 @@
+"""The parts that hand-made networks are spelled out with: one layer each, with the choices their papers make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from voxnas.arch.layers import Layer, Size, ones
+from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
+
+
+def activation_layers(node: Node, channels: int, size: Size) -> Iterator[Layer]:
+    """The slopes of a PReLU (He et al. 2015, ICCV), one for each channel; the other activations learn nothing."""
+    if node.activation == "prelu":
+        yield Layer("parameter", channels, channels, ones(len(size)), size)
+
+
+def check_window(node: Node) -> None:
+    """Refuse a kernel that is neither odd nor the stride: no padding makes its output ceil(size / stride)."""
+    if any(k % 2 == 0 and k != s for k, s in zip(node.kernel, node.stride, strict=True)):
+        raise ValueError(f"{node.op} has the kernel {node.kernel}, neither odd nor its stride {node.stride}")
+
+
+@primitive("conv")
+class Conv(Primitive):
+    """One convolution with or without a bias, groups, a norm and an activation.
+
+    A norm without `scale` learns a shift only. A bias before a norm has no effect, but some published
+    networks have and count it. A kernel may also be the stride, and so even; the border is then
+    padded at the far end.
+    """
+
+    block = False
+    options = {"groups": 1, "bias": False, "norm": True, "scale": True, "activate": True}  # noqa: RUF012 - read only
+
+    def check(self, node: Node, given: Sequence[int], dims: int) -> None:
+        """Any channels will do that the groups divide."""
+        groups = int(node.option("groups"))
+        if given[0] % groups or node.channels % groups:
+            raise ValueError(f"conv from {given[0]} to {node.channels} channels cannot have {groups} groups")
+        check_window(node)
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """The convolution, its norm, the activation's slopes."""
+        size, one = self.shape(node, inputs).size, ones(len(node.stride))
+        groups, bias = int(node.option("groups")), bool(node.option("bias"))
+        yield Layer("conv", inputs[0].channels, node.channels, node.kernel, size, groups, bias)
+        if node.option("norm"):
+            if node.option("scale"):
+                yield Layer("norm", node.channels, node.channels, one, size)
+            else:
+                yield Layer("move", node.channels, node.channels, one, size)
+                yield Layer("parameter", node.channels, node.channels, one, size)
+        if node.option("activate"):
+            yield from activation_layers(node, node.channels, size)
+
+
+@primitive("normalize")
+class Normalize(Primitive):
+    """A norm and an activation before a convolution (He et al. 2016, ECCV, section 4.1), with nothing convolved."""
+
+    block = False
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """The norm, the activation's slopes."""
+        size = inputs[0].size
+        yield Layer("norm", node.channels, node.channels, ones(len(size)), size)
+        yield from activation_layers(node, node.channels, size)
+
+
+@primitive("activate")
+class Activate(Primitive):
+    """An activation alone, as behind a sum."""
+
+    block = False
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """A move, and the activation's slopes."""
+        size = inputs[0].size
+        yield Layer("move", node.channels, node.channels, ones(len(size)), size)
+        yield from activation_layers(node, node.channels, size)
+
+
+class _Window(Primitive):
+    """Windows that may overlap; the border is padded so that every size has an output, ceil(size / stride)."""
+
+    block = False
+
+    def check(self, node: Node, given: Sequence[int], dims: int) -> None:
+        """Refuse windows that no padding makes fit."""
+        super().check(node, given, dims)
+        check_window(node)
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """One pooling layer."""
+        yield Layer("pool", node.channels, node.channels, node.kernel, self.shape(node, inputs).size)
+
+
+@primitive("window_max")
+class WindowMax(_Window):
+    """Largest value of each window, as in the stem of a ResNet (kernel 3, stride 2)."""
+
+
+@primitive("window_average")
+class WindowAverage(_Window):
+    """Mean of each window; what was padded is not counted."""
+
+
+@primitive("upsample")
+class Upsample(Primitive):
+    """Interpolation by the stride, linear or nearest, in place of a transposed convolution."""
+
+    block = False
+    options = {"mode": "linear"}  # noqa: RUF012 - read only
+
+    def check(self, node: Node, given: Sequence[int], dims: int) -> None:
+        """Refuse an unknown mode."""
+        super().check(node, given, dims)
+        if node.option("mode") not in ("linear", "nearest"):
+            raise ValueError(f"upsample has the mode {node.option('mode')!r}, which is neither linear nor nearest")
+
+    def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
+        """The input's size, multiplied."""
+        size = tuple(n * s for n, s in zip(inputs[0].size, node.stride, strict=True))
+        return Shape(node.channels, size, inputs[0].frames)
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """A move."""
+        yield Layer("move", node.channels, node.channels, node.stride, self.shape(node, inputs).size)
+
+
+@primitive("crop")
+class Crop(Primitive):
+    """Cut the first input at the far end to the size of the second, so that a decoder meets a skip of odd size.
+
+    Going down rounds up, so that what comes up again is as large as the skip or larger.
+    """
+
+    arity = 2
+    block = False
+
+    def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
+        """Size of the second input."""
+        if any(n < m for n, m in zip(inputs[0].size, inputs[1].size, strict=True)):
+            raise ValueError(f"crop of {inputs[0].size} to {inputs[1].size}")
+        return Shape(node.channels, inputs[1].size, inputs[0].frames)
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """Nothing: the values stay where they are."""
+        return iter(())
+
+
+@primitive("channel_slice")
+class ChannelSlice(Primitive):
+    """Some channels of the input, from `start` on."""
+
+    block = False
+    options = {"start": 0}  # noqa: RUF012 - read only
+
+    def check(self, node: Node, given: Sequence[int], dims: int) -> None:
+        """Refuse a slice that is not inside the input."""
+        if int(node.option("start")) + node.channels > given[0]:
+            raise ValueError(f"{node.channels} channels from {node.option('start')} on are more than {given[0]}")
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """Nothing: the values stay where they are."""
+        return iter(())
+
+
+@primitive("channel_shuffle")
+class ChannelShuffle(Primitive):
+    """Interleave the channels of groups (Zhang et al. 2018, CVPR, section 3.1)."""
+
+    block = False
+    options = {"groups": 2}  # noqa: RUF012 - read only
+
+    def check(self, node: Node, given: Sequence[int], dims: int) -> None:
+        """Refuse groups that do not divide the channels."""
+        super().check(node, given, dims)
+        if given[0] % int(node.option("groups")):
+            raise ValueError(f"{given[0]} channels cannot be shuffled among {node.option('groups')} groups")
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """A move."""
+        size = inputs[0].size
+        yield Layer("move", node.channels, node.channels, ones(len(size)), size)
+
+
+@primitive("dense")
+class Dense(Primitive):
+    """A hidden linear layer on all values of a fixed grid, as VGG ends (Simonyan & Zisserman 2015, ICLR).
+
+    The input is averaged to `grid` places along each axis, so that any size will do; a dropout comes first.
+    """
+
+    block = False
+    options = {"grid": 1, "dropout": 0.0}  # noqa: RUF012 - read only
+
+    def check(self, node: Node, given: Sequence[int], dims: int) -> None:
+        """Any channels will do."""
+
+    def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
+        """One place."""
+        return Shape(node.channels, ones(len(inputs[0].size)), inputs[0].frames)
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """The pooling to the grid, and the linear layer."""
+        one, grid = ones(len(inputs[0].size)), int(node.option("grid"))
+        values = inputs[0].channels * grid ** len(one)
+        yield Layer("pool", inputs[0].channels, inputs[0].channels, one, (grid,) * len(one))
+        yield Layer("linear", values, node.channels, one, one, bias=True)
+        yield from activation_layers(node, node.channels, one)

@@ -1,0 +1,51 @@
+"""Where paths meet: sum and concatenation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from voxnas.arch.layers import Layer, ones
+from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
+
+
+class _Merge(Primitive):
+    arity = None
+    block = False
+
+    def check(self, node: Node, given: Sequence[int], dims: int) -> None:
+        """Refuse a node whose channels do not follow from its inputs."""
+        super().check(node, given, dims)
+        if node.channels != self.channels(given, None):
+            raise ValueError(f"{self.name} of {tuple(given)} channels does not give {node.channels}")
+
+    def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
+        """Shape of the output; inputs of different sizes are an error."""
+        if len({shape.size for shape in inputs}) > 1:
+            raise ValueError(f"{self.name} of the sizes {[shape.size for shape in inputs]}")
+        return Shape(node.channels, inputs[0].size, max(shape.frames for shape in inputs))
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """A move."""
+        yield Layer("move", node.channels, node.channels, ones(len(inputs[0].size)), inputs[0].size)
+
+
+@primitive("add")
+class Add(_Merge):
+    """Sum of tensors of one shape."""
+
+    commutative = True
+
+    def check(self, node: Node, given: Sequence[int], dims: int) -> None:
+        """Refuse inputs with different channels."""
+        super().check(node, given, dims)
+        if len(set(given)) > 1:
+            raise ValueError(f"add of {tuple(given)} channels")
+
+
+@primitive("concat")
+class Concat(_Merge):
+    """Concatenation along the channels."""
+
+    def channels(self, given: Sequence[int], asked: int | None) -> int:
+        """The sum of the inputs' channels."""
+        return sum(given) if asked is None else asked

@@ -1,0 +1,49 @@
+"""The unit of ShuffleNet (Zhang et al. 2018, CVPR, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import gcd
+
+from voxnas.arch.layers import Layer, divisor_up_to, ones
+from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primitive
+
+
+def branch_channels(in_channels: int, node: Node) -> tuple[int, int]:
+    """Channels inside the branch, a quarter of the unit's output but at least two, and at its end."""
+    wider = node.channels > in_channels
+    return max(2, node.channels // 4), node.channels - in_channels if wider else node.channels
+
+
+def shared_groups(in_channels: int, out_channels: int, node: Node) -> int:
+    """Groups of a pointwise convolution: up to as many as asked for, so that both sides divide by it.
+
+    Each group sees two channels at least, for the norm behind a pointwise convolution of one channel undoes it.
+    """
+    return divisor_up_to(gcd(in_channels, out_channels), min(int(node.option("groups")), in_channels // 2))
+
+
+@primitive("shufflenet")
+class ShuffleNet(Primitive):
+    """Grouped pointwise convolution, shuffle of the channels, depthwise and grouped pointwise convolution, shortcut.
+
+    The shortcut is the input, averaged over windows of 3 along strided axes. In the paper it is added
+    where stride is 1 and channels agree, and concatenated with the branch at stride 2, where channels grow.
+    Here, for any channels and stride: added where the channels agree; concatenated where they grow; left
+    out where they shrink.
+    """
+
+    options = {"groups": 4}  # noqa: RUF012 - read only
+
+    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
+        """Three convolutions with norms, the shuffle and the shortcut."""
+        given, size, one = inputs[0].channels, self.shape(node, inputs).size, ones(len(node.stride))
+        hidden, last = branch_channels(given, node)
+        yield from conv_norm(given, hidden, one, inputs[0].size, shared_groups(given, hidden, node))
+        yield Layer("move", hidden, hidden, one, inputs[0].size)
+        yield from conv_norm(hidden, hidden, node.kernel, size, hidden)
+        yield from conv_norm(hidden, last, one, size, shared_groups(hidden, last, node))
+        if node.channels >= given:
+            if node.stride != one:
+                yield Layer("pool", given, given, tuple(3 if s > 1 else 1 for s in node.stride), size)
+            yield Layer("move", node.channels, node.channels, one, size)

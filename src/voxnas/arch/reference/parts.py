@@ -1,0 +1,53 @@
+"""Short words for the layers that hand-made networks are spelled out with."""
+
+from __future__ import annotations
+
+from voxnas.arch.graph import GraphBuilder
+from voxnas.arch.layers import Size
+
+Kernel = Size | int
+
+
+def conv(
+    graph: GraphBuilder,
+    at: int,
+    channels: int,
+    kernel: Kernel = 3,
+    stride: Kernel = 1,
+    groups: int = 1,
+    bias: bool = False,
+    activate: bool = True,
+) -> int:
+    """A convolution with its norm and, unless not, its activation."""
+    options = {"groups": groups, "bias": bias, "activate": activate}
+    return graph.add("conv", at, channels, kernel, stride, options=options)
+
+
+def bare(
+    graph: GraphBuilder,
+    at: int,
+    channels: int,
+    kernel: Kernel = 3,
+    stride: Kernel = 1,
+    bias: bool = False,
+    activate: bool = False,
+) -> int:
+    """A convolution without a norm."""
+    return graph.add("conv", at, channels, kernel, stride, options={"norm": False, "bias": bias, "activate": activate})
+
+
+def classify(graph: GraphBuilder, at: int, out_channels: int, dropout: float = 0.0) -> int:
+    """Global average pooling and a linear layer."""
+    return graph.add("linear_head", graph.add("global_pool", at), out_channels, options={"dropout": dropout})
+
+
+def up(graph: GraphBuilder, at: int, skip: int, channels: int, stride: Kernel = 2) -> int:
+    """A transposed convolution, cut to the size of the skip."""
+    return graph.add("crop", (graph.add("transposed", at, channels, stride=stride), skip))
+
+
+def scaled(channels: int, width: float, divisor: int = 1) -> int:
+    """Channels under a width multiplier, rounded to a multiple of `divisor`, but never below 0.9 of what was asked."""
+    wanted = channels * width
+    rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * wanted else rounded

@@ -1,0 +1,324 @@
+"""Runs of a shard: from the series on disk to clean volumes, light views, records and quality.
+
+Order of operations for one run (:func:`write_timed_shard`):
+
+1. volume by volume: smoothing (Gaussian), mean series of the atlas's regions, crop to the
+   plan's box (of the brain), linear resampling to the plan's spacing with the field of view kept; quality is measured
+   on the volumes as they come;
+2. a run that is not good enough ends here, with its reason;
+3. block of voxels by block of voxels: cleaning (:mod:`voxnas.data.fmri.clean`); the regions' series alike;
+4. volumes, chunk by chunk, into the run's file; maps, series and connectivity into the shard's.
+
+Smoothing and resampling are linear in space and cleaning is linear in time, so they may change places; on the coarser
+grid it is less work. Between 1 and 4 the run lies in a scratch file, so memory depends on the size of a volume and of a
+block alone, and not on the number of volumes or of runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from voxnas.core.errors import ScanError, UserError
+from voxnas.data.fmri.clean import clean_block, standardized
+from voxnas.data.fmri.confounds import Confounds, read_confounds
+from voxnas.data.fmri.plan import SAME_GRID, Box, target_size
+from voxnas.data.fmri.quality import COLUMNS, Meter, mask_overlap, mosaic, reason_to_exclude, summarize
+from voxnas.data.fmri.regions import Regions, painting
+from voxnas.data.fmri.scratch import Scratch
+from voxnas.data.fmri.source import Series, Source, brain_mask, find_source, read_spatial, table_rows
+from voxnas.data.fmri.views import correlations, maps
+from voxnas.data.preprocess import nonzero_box, resample
+from voxnas.data.samples import span
+from voxnas.data.timeseries import read_series
+from voxnas.io.clips import ATLAS, chunk_frames, read_atlas, write_run
+from voxnas.io.records import write_json
+from voxnas.io.tables import read_table, write_table
+from voxnas.io.tensors import TensorWriter
+
+PAINTING = "atlas.zip"  # regions on the plan's grid, once for all runs of a shard
+SIGMA_TO_FWHM = 8**0.5 * np.log(2) ** 0.5
+MASK_SHARE = 0.5  # of a resampled voxel that lies in the brain
+Plan = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The grid of a run after preprocessing.
+
+    Attributes
+    ----------
+    box : list of [start, stop]
+        Of the canonical grid.
+    size : list of int
+        (X, Y, Z) of the resampled box.
+    mask : ndarray of bool, (D, H, W)
+        The brain on it.
+    """
+
+    box: Box
+    size: list[int]
+    mask: NDArray[np.bool_]
+
+    def bring(self, volume: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A canonical volume (X, Y, Z) as (D, H, W) of this grid."""
+        inside = volume[tuple(slice(a, b) for a, b in self.box)]
+        return resample(inside[None], self.size)[0].transpose(2, 1, 0)
+
+
+def write_timed_shard(
+    plan: Plan, index: str | Path, spatial: str | Path | None, shard: int, shards: int, output: str | Path
+) -> None:
+    """Preprocess the runs of one shard.
+
+    Parameters
+    ----------
+    plan : mapping
+        The content of plan.json.
+    index : path
+        Folder with scans.tsv.
+    spatial : path or None
+        What the spatial steps wrote: their folder, or that of this shard.
+    shard, shards : int
+        Row r of scans.tsv lies in shard ``r % shards``.
+    output : path
+        Folder for ``<scan>.zip`` (:mod:`voxnas.io.clips`), ``views.safetensors``, ``quality.safetensors`` (what
+        its figures draw), ``records.json`` and ``quality.tsv``.
+
+    Raises
+    ------
+    UserError
+        If there is no such shard, or the settings ask for what no run can give.
+    """
+    if not 0 <= shard < shards:
+        raise UserError(f"there is no shard {shard} of {shards}", f"choose 0 to {shards - 1}")
+    output, done = Path(output), read_spatial(spatial)
+    rows = read_table(Path(index) / "scans.tsv", {"scan": str, "image": str}).iloc[shard::shards]
+    records: dict[str, dict[str, Any]] = {}
+    if plan["layout"] == "timeseries":
+        space = painting(Path(plan["atlas"]), tuple(plan["regions"]), tuple(plan["spacing"]))
+        write_run(output / PAINTING, [space], space.shape, len(space))
+    with TensorWriter(output / "views.safetensors") as views, TensorWriter(output / "quality.safetensors") as drawn:
+        for row in table_rows(rows):
+            try:
+                if plan["layout"] == "timeseries":
+                    record = _write_painted(row, plan, output, views, drawn)
+                else:
+                    record = _write_run(row, plan, done, output, views, drawn)
+            except ScanError as error:
+                record = {"frames": 0, "quality": {}, "geometry": {}, "excluded": str(error)}
+            record["target"] = None if pd.isna(row.get("target")) else row["target"]
+            records[row["scan"]] = record
+    write_json(output / "records.json", records)
+    table = pd.DataFrame(
+        [
+            {"scan": scan, **record["quality"], "excluded": record["excluded"] or None}
+            for scan, record in records.items()
+        ],
+        columns=["scan", *COLUMNS, "excluded"],
+    )
+    write_table(output / "quality.tsv", table.round(4))
+
+
+def _write_run(
+    row: Mapping[str, Any],
+    plan: Plan,
+    spatial: Mapping[str, dict[str, Any]],
+    output: Path,
+    views: TensorWriter,
+    drawn: TensorWriter,
+) -> dict[str, Any]:
+    """Preprocess one run; its record."""
+    source = find_source(row, spatial)
+    series = Series(source.bold)
+    brain = brain_mask(series, source.mask)
+    grid = make_grid(series, brain, plan)
+    confounds = read_confounds(source, series.frames, plan["bold"])
+    regions = Regions(Path(plan["atlas"]), series, brain) if plan["atlas"] else None
+    meter = Meter(series.frames, brain)
+    means = np.zeros((series.frames, len(regions.values) if regions else 0))
+    with Scratch(output, series.frames, int(grid.mask.sum())) as scratch:
+        for frame, volume in enumerate(series.volumes()):
+            meter.add(volume)
+            volume = smoothed(volume, series.spacing, plan["bold"]["smoothing_mm"])
+            if regions:
+                means[frame] = regions.means(volume)
+            scratch.append(grid.bring(volume)[grid.mask])
+        measured = meter.finish()
+        overlap = mask_overlap(brain, series, source.space)
+        brain_ml = float(brain.sum()) * float(np.prod(series.spacing)) / 1000
+        quality = summarize(measured, confounds, source, overlap, brain_ml)
+        record: dict[str, Any] = {
+            "frames": quality["kept"],
+            "repetition_time": source.repetition_time,
+            "geometry": _geometry(series, grid, plan),
+            "quality": quality,
+            "excluded": reason_to_exclude(quality, plan["bold"]["quality"], span(plan["clip"])),
+        }
+        if not confounds.kept.all():
+            record["volumes"] = np.flatnonzero(confounds.kept).tolist()
+        if plan["unit"] == "volume":
+            record["labels"] = _labels(row, plan, source, confounds)
+        drawn.add(f"{source.scan}/carpet", measured.carpet)
+        drawn.add(f"{source.scan}/dvars", measured.dvars.astype(np.float32))
+        if confounds.displacement is not None:
+            drawn.add(f"{source.scan}/displacement", confounds.displacement.astype(np.float32))
+        drawn.add(f"{source.scan}/mean", mosaic(measured.mean).astype(np.float32))
+        drawn.add(f"{source.scan}/brain", mosaic(np.where(brain, measured.mean != 0, False)).astype(np.uint8))
+        if not record["excluded"]:
+            _write_clean(source, scratch, confounds, grid, plan, means, output, views)
+    return record
+
+
+def make_grid(series: Series, brain: NDArray[np.bool_], plan: Plan) -> Grid:
+    """The grid of a run: the plan's box where the study's runs share one grid, else that of its own brain.
+
+    Raises
+    ------
+    ScanError
+        If the study's runs share a grid and this one lies on another.
+    """
+    shared = plan["grid"]
+    if shared is None:
+        box = nonzero_box(brain[None])
+    else:
+        same = list(series.shape) == shared["shape"] and np.allclose(series.affine, shared["affine"], atol=SAME_GRID)
+        if not same:
+            raise ScanError(
+                f"{series.path}: lies on another grid ({'x'.join(map(str, series.shape))}) than the study's runs "
+                f"({'x'.join(map(str, shared['shape']))})",
+                "bring all runs to one template (bold.spatial), or choose those of one grid by data.filters",
+            )
+        box = shared["box"]
+    size = target_size(box, series.spacing, plan["spacing"])
+    inside = brain[tuple(slice(a, b) for a, b in box)].astype(np.float32)
+    mask = resample(inside[None], size)[0].transpose(2, 1, 0) >= MASK_SHARE
+    if not mask.any():
+        raise ScanError(f"{series.path}: no voxel of {plan['spacing']} mm lies in the brain", "choose smaller voxels")
+    return Grid(box, size, mask)
+
+
+def smoothed(volume: NDArray[np.float32], spacing: NDArray, fwhm: float) -> NDArray[np.float32]:
+    """A volume smoothed as by :func:`nilearn.image.smooth_img`, without an image for each.
+
+    Parameters
+    ----------
+    volume : ndarray, (X, Y, Z)
+        Mirrored at its ends.
+    spacing : ndarray, (3,)
+        Voxel size in mm.
+    fwhm : float
+        Full width at half maximum of the Gaussian, in mm; 0: the volume as it is.
+    """
+    if not fwhm:
+        return volume
+    return ndimage.gaussian_filter(volume, fwhm / (SIGMA_TO_FWHM * spacing))
+
+
+def _write_clean(
+    source: Source,
+    scratch: Scratch,
+    confounds: Confounds,
+    grid: Grid,
+    plan: Plan,
+    means: NDArray,
+    output: Path,
+    views: TensorWriter,
+) -> None:
+    """Clean what lies in the scratch file, and write the run and its views."""
+    settings, interval = plan["bold"], source.repetition_time
+    mean, deviation = np.zeros(scratch.voxels), np.zeros(scratch.voxels)
+    for voxels, block in scratch.blocks():
+        cleaned = clean_block(block, confounds, settings, interval)
+        mean[voxels], deviation[voxels] = cleaned.mean, cleaned.deviation
+        scratch.replace(voxels, cleaned.series)
+    frames = int(confounds.kept.sum())
+    if "clips" in plan["views"]:
+        length = chunk_frames(grid.mask.size, frames)
+        blocks = _volumes(scratch, frames, length, grid.mask)
+        write_run(output / f"{source.scan}.zip", blocks, (frames, 1, *grid.mask.shape), length)
+    if "maps" in plan["views"]:
+        views.add(f"{source.scan}/maps", maps(mean, deviation, grid.mask))
+    if means.shape[1]:
+        series = clean_block(means, confounds, settings, interval).series
+        views.add(f"{source.scan}/series", series)
+        if "connectivity" in plan["views"]:
+            views.add(f"{source.scan}/connectivity", correlations(series))
+
+
+def _write_painted(
+    row: Mapping[str, Any], plan: Plan, output: Path, views: TensorWriter, drawn: TensorWriter
+) -> dict[str, Any]:
+    """A run that comes as series of regions: they are standardised, and painted onto the atlas when they are read."""
+    series = read_series(row["image"], row["scan"]).astype(np.float64)
+    frames, regions = series.shape
+    if regions != len(plan["regions"]):
+        raise ScanError(f"{row['image']}: {row['scan']} has {regions} regions, the atlas has {len(plan['regions'])}")
+    interval = float(row.get("repetition_time") or "nan")
+    quality = {"frames": frames, "kept": frames, "seconds": frames * interval if interval > 0 else None}
+    excluded = reason_to_exclude(quality, plan["bold"]["quality"], span(plan["clip"]))
+    mean, deviation = series.mean(axis=0), series.std(axis=0, ddof=1)
+    space = read_atlas(output / PAINTING)
+    if not excluded:
+        clean = standardized(series - mean, mean, deviation, plan["bold"]["standardize"])
+        write_run(output / f"{row['scan']}.zip", [clean], clean.shape, frames, {ATLAS: PAINTING})
+        views.add(f"{row['scan']}/series", clean)
+        drawn.add(f"{row['scan']}/carpet", clean.T)
+        if "maps" in plan["views"]:
+            column = space[space > 0] - 1
+            views.add(f"{row['scan']}/maps", maps(mean[column], deviation[column], space > 0))
+        if "connectivity" in plan["views"]:
+            views.add(f"{row['scan']}/connectivity", correlations(clean))
+    return {
+        "frames": frames,
+        "repetition_time": interval if interval > 0 else None,
+        "geometry": {"size": list(space.shape)[::-1], "spacing": [float(s) for s in plan["spacing"]]},
+        "quality": quality,
+        "excluded": excluded,
+    }
+
+
+def _volumes(scratch: Scratch, frames: int, length: int, mask: NDArray[np.bool_]) -> Iterator[NDArray[np.float32]]:
+    """Blocks (t, 1, D, H, W) of whole volumes; 0 outside the brain."""
+    for start in range(0, frames, length):
+        rows = scratch.rows(start, min(start + length, frames))
+        block = np.zeros((len(rows), 1, *mask.shape), np.float32)
+        block[:, 0, mask] = rows
+        yield block
+
+
+def _labels(row: Mapping[str, Any], plan: Plan, source: Source, confounds: Confounds) -> list[str | None]:
+    """The event of each volume that stays."""
+    from voxnas.data.stimuli import read_events, volume_labels
+
+    path = row.get("events")
+    if path is None or pd.isna(path):
+        raise ScanError(f"{row['image']}: the run has no table of events", "choose runs that have by data.filters")
+    labels = volume_labels(
+        read_events(path),
+        plan["target"] or "trial_type",
+        len(confounds.kept),
+        source.repetition_time,
+        source.dropped,
+        plan["clip"]["delay"],
+    )
+    known = set(plan["classes"])
+    return [label if label in known else None for label, kept in zip(labels, confounds.kept, strict=True) if kept]
+
+
+def _geometry(series: Series, grid: Grid, plan: Plan) -> dict[str, Any]:
+    return {
+        "shape": list(series.stored_shape),
+        "affine": series.stored_affine.tolist(),
+        "orientation": series.orientation.astype(int).tolist(),
+        "box": grid.box,
+        "size": grid.size,
+        "spacing": [float(s) for s in plan["spacing"]],
+    }

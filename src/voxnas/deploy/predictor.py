@@ -1,0 +1,113 @@
+"""Trained networks applied to preprocessed scans, one by one and as an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from voxnas.arch.architecture import Architecture
+
+
+class Predictor:
+    """One architecture with the weights of one or more seeds.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    weights : sequence of path
+        One safetensors file a seed.
+    plan : dict
+        Preprocessing record of the study: task, patch, labels.
+    training : dict
+        ``threads`` and ``precision``, which belong to a result's identity.
+    mirror : sequence of int
+        Axes of (D, H, W) along which mirrored copies of the input are averaged (segmentation).
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        weights: Sequence[str | Path],
+        plan: dict[str, Any],
+        training: dict[str, Any],
+        mirror: Sequence[int],
+    ) -> None:
+        import torch
+
+        from voxnas.training.inference import load_trained
+
+        torch.set_num_threads(training["threads"])
+        self.plan, self.mirror, self.precision = plan, mirror, training["precision"]
+        self.networks = [load_trained(architecture, path) for path in weights]
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[np.ndarray]:
+        """Predict one case with each network.
+
+        Parameters
+        ----------
+        inputs : sequence of Tensor, (C, D, H, W) or (T, C, D, H, W)
+            The preprocessed scan (segmentation takes one), or the windows of a run, whose predictions are averaged.
+
+        Returns
+        -------
+        list of ndarray
+            Segmentation: class probabilities (K, D, H, W) on the preprocessed grid;
+            classification: class probabilities (K,); regression: the value (1,). Their mean over
+            the list is the ensemble's prediction.
+        """
+        from voxnas.training.inference import predict_probabilities, predict_vectors
+
+        patch, precision = self.plan["patch"], self.precision
+        if self.plan["task"] == "segmentation":
+            (image,) = inputs
+            return [predict_probabilities(n, image, patch, self.mirror, precision).numpy() for n in self.networks]
+        found = [predict_vectors(n, inputs, patch, precision) for n in self.networks]
+        if self.plan["task"] == "classification":
+            found = [rows.softmax(1) for rows in found]
+        return [rows.mean(0).numpy() for rows in found]
+
+
+def label_map(probabilities: np.ndarray, geometry: dict[str, Any]) -> np.ndarray:
+    """The label of each voxel on the scan's own grid.
+
+    Probabilities, not labels, are resampled, so that borders stay smooth.
+
+    Parameters
+    ----------
+    probabilities : ndarray, (K, D, H, W)
+        On the preprocessed grid.
+    geometry : dict
+        What :func:`voxnas.data.preprocess.preprocess_scan` recorded.
+
+    Returns
+    -------
+    ndarray, (X, Y, Z)
+        uint8, or int16 where a label needs it.
+    """
+    from voxnas.data.preprocess import restore_probabilities
+
+    values = np.array(geometry["values"])
+    values = values.astype(np.uint8 if values.max() < 256 else np.int16)
+    return values[restore_probabilities(probabilities, geometry).argmax(0)]
+
+
+def named_prediction(vector: np.ndarray, plan: dict[str, Any]) -> dict[str, Any]:
+    """Columns of a table for one prediction of a class or a value.
+
+    Parameters
+    ----------
+    vector : ndarray, (K,)
+        Class probabilities, or the value.
+    plan : dict
+        Preprocessing record with task and classes.
+    """
+    if plan["task"] == "regression":
+        return {"predicted": float(vector[0])}
+    columns = {f"probability_{name}": float(p) for name, p in zip(plan["classes"], vector, strict=True)}
+    return {"predicted": plan["classes"][int(vector.argmax())], **columns}

@@ -1,0 +1,119 @@
+"""Where the steps and the final trainings of a study run, from its files alone.
+
+Every function is one of the records and of the measured kinds of nodes, and remembers nothing: a
+restarted Snakemake, and the one that each Slurm job starts, find the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median_low
+from typing import Any
+
+from voxnas.arch.architecture import Architecture, parse_architecture
+from voxnas.arch.views import input_size
+from voxnas.complexity.calibration import samples_of
+from voxnas.complexity.placement import Worker, earliest_end, trial_seconds
+from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import Network, Proposal
+from voxnas.io.records import read_json, read_record
+from voxnas.search.chain import study_calibration
+
+LOOK_BACK = 3  # windows: what was proposed before has ended, or makes no difference any more
+
+Devices = Mapping[str, Mapping[str, Any]]
+
+
+def read_devices(paths: StudyPaths, kinds: Mapping[str, int]) -> dict[str, Any]:
+    """Measurements of each kind of node (:mod:`voxnas.complexity.device`).
+
+    Raises
+    ------
+    UserError
+        If one is missing.
+    """
+    missing = [kind for kind in kinds if not paths.device(kind).exists()]
+    if missing:
+        raise UserError(
+            f"placement names {', '.join(missing)}, but {paths.device(missing[0])} does not exist",
+            "measure the nodes first: snakemake ... --until device",
+        )
+    return {kind: read_json(paths.device(kind)) for kind in kinds}
+
+
+def worker_of(paths: StudyPaths, kind: str, seconds: float | None) -> Worker | None:
+    """The worker for which a step in order of arrival proposes; None where nothing limits its time."""
+    return Worker(kind, seconds, read_json(paths.device(kind))) if kind and seconds is not None else None
+
+
+def step_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, int], window: int) -> str:
+    """Kind of node for a step in strict order, by what it and the steps before it are predicted to take.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        The study; the proposals up to this step are there.
+    search : str
+        Name of the search.
+    step : int
+        Number of the step.
+    slots : mapping of kind to int
+        Trainings that the nodes of a kind run at once.
+    window : int
+        The search's W.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the step's proposal is not there yet.
+    UserError
+        If a kind was not measured.
+    """
+    proposal = paths.step(search, step) / "proposal.json"
+    if not proposal.exists():
+        raise FileNotFoundError(2, "not proposed yet", str(proposal))
+    devices, plan = read_devices(paths, slots), read_json(paths.plan)
+    first = max(0, step - LOOK_BACK * window)
+    proposals = [read_record(paths.step(search, k) / "proposal.json", Proposal) for k in range(first, step + 1)]
+    return earliest_end([_step_seconds(paths, devices, plan, p) for p in proposals], slots, window)[-1]
+
+
+def _step_seconds(paths: StudyPaths, devices: Devices, plan: dict[str, Any], proposal: Proposal) -> dict[str, float]:
+    if proposal.architecture is None:
+        return dict.fromkeys(devices, 0.0)
+    samples = proposal.samples
+    if proposal.resume_from is not None:
+        before = paths.step(proposal.search, proposal.resume_from) / "proposal.json"
+        samples -= read_record(before, Proposal).samples
+    return predicted(devices, plan, proposal.architecture, samples)
+
+
+def predicted(devices: Devices, plan: dict[str, Any], architecture: Architecture, samples: int) -> dict[str, float]:
+    """Wall seconds of a training on each kind of node."""
+    size = input_size(architecture, plan)
+    return {kind: trial_seconds(device, architecture, size, samples) for kind, device in devices.items()}
+
+
+def arrival_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, int], window: int) -> str:
+    """Kind of node for a step in order of arrival, whose network is not known yet: as many steps as each kind can do.
+
+    All steps count as a trial of the median network of the first kind's measurements.
+    """
+    devices, plan = read_devices(paths, slots), read_json(paths.plan)
+    table = next(iter(devices.values()))["table"].values()
+    middle = median_low(row["train_seconds"] for row in table)
+    architecture = parse_architecture(next(row for row in table if row["train_seconds"] == middle)["architecture"])
+    budget = read_json(paths.spec(f"search-{search}"))["search"]["budget"]
+    samples = samples_of(budget, study_calibration(paths), architecture, input_size(architecture, plan))
+    return earliest_end([predicted(devices, plan, architecture, samples)] * (step + 1), slots, window)[-1]
+
+
+def finalist_kinds(paths: StudyPaths, slots: Mapping[str, int], seeds: int) -> dict[tuple[str, int], str]:
+    """Kind of node of every final training, by key and seed: all are known at once, so the longest is placed first."""
+    devices, plan = read_devices(paths, slots), read_json(paths.plan)
+    networks = [Network.model_validate(entry) for entry in read_json(paths.finalists)["networks"]]
+    times = {n.key: predicted(devices, plan, n.architecture, n.samples) for n in networks}
+    order = sorted(times, key=lambda key: (-min(times[key].values()), key))
+    jobs = [(key, seed) for key in order for seed in range(seeds)]
+    return dict(zip(jobs, earliest_end([times[key] for key, _ in jobs], slots), strict=True))

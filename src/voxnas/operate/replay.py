@@ -1,0 +1,107 @@
+"""Make the proposals of a search again from its files, and compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import Proposal, Result
+from voxnas.io.records import read_json, read_record
+from voxnas.operate.placement import worker_of
+from voxnas.search.arrival import Arrivals, record_digest
+from voxnas.search.chain import in_order_of_arrival, make_proposal
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How the proposals of one search compare with those made again.
+
+    Parameters
+    ----------
+    search : str
+        Name of the search.
+    order : str
+        ``strict`` or ``arrival``.
+    proposals : int
+        How many were made again.
+    differences : tuple of str
+        What does not agree, one entry a step.
+    """
+
+    search: str
+    order: str
+    proposals: int
+    differences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One line."""
+        agree = self.proposals - len(self.differences)
+        line = f"{self.search} ({self.order}): {agree} of {self.proposals} proposals agree"
+        more = len(self.differences) - 1
+        return line + (f"; {self.differences[0]}{f', and {more} more' if more else ''}" if self.differences else "")
+
+
+def replay(paths: StudyPaths, search: str) -> Replay:
+    """Replay a search, in strict order from its steps, in order of arrival from what each proposal knew.
+
+    Raises
+    ------
+    UserError
+        If there is no such search, or a file that every proposal needs is missing.
+    """
+    spec = read_json(paths.spec(f"search-{search}"))
+    if in_order_of_arrival(spec):
+        return _arrival(paths, search)
+    differences = []
+    step = 0
+    while (file := paths.step(search, step) / "proposal.json").exists():
+        try:
+            if make_proposal(paths, search, step) != read_record(file, Proposal):
+                differences.append(f"step {step} is another proposal now")
+        except UserError as error:
+            differences.append(f"step {step}: {error}")
+        step += 1
+    return Replay(search, "strict", step, tuple(differences))
+
+
+def _arrival(paths: StudyPaths, search: str) -> Replay:
+    log = Arrivals(paths, search)
+    proposals = log.proposals()
+    digests = [record_digest(p) for p in proposals]
+    found = {p.step: result for p in proposals if (result := log.result(p.step)) is not None}
+    results = {step: record_digest(result) for step, result in found.items()}
+    differences = []
+    for order, proposal in enumerate(proposals):
+        why = _difference(log, proposals[:order], digests, found, results, proposal)
+        if why:
+            differences.append(f"step {proposal.step} {why}")
+    return Replay(search, "arrival", len(proposals), tuple(differences))
+
+
+def _difference(
+    log: Arrivals,
+    before: list[Proposal],
+    digests: list[str],
+    found: dict[int, Result],
+    results: dict[int, str],
+    proposal: Proposal,
+) -> str:
+    """What does not agree with a recorded proposal; empty where all does."""
+    known = proposal.known
+    if known is None:
+        return "does not say what it was made from"
+    earlier = {p.step: d for p, d in zip(before, digests, strict=False)}
+    if known.pending.keys() | known.results.keys() != earlier.keys():
+        return "was made from other proposals than are there"
+    for step, digest in known.pending.items():
+        if earlier[step] != digest:
+            return f"was made while another proposal of step {step} was pending"
+    for step, digest in known.results.items():
+        if results.get(step) != digest:
+            return f"was made from another result of step {step}"
+    worker = worker_of(log.paths, known.kind, known.seconds)
+    if worker is not None and worker.digest != known.calibration:
+        return f"was made for a kind of node, {known.kind}, that was measured again since"
+    again = log.make(before, {step: found[step] for step in known.results}, proposal.step, worker)
+    return "" if again == proposal else "is another proposal now"

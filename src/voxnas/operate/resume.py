@@ -1,0 +1,198 @@
+"""What a SIGKILL of Snakemake leaves behind, and how it is cleared: jobs that run on, and a lock.
+
+Snakemake's lock does not say who holds it, so its owner is looked for among the processes: while
+any Snakemake runs in the working folder the lock is valid and nothing is touched. Jobs that
+outlived their Snakemake are asked to end; a training saves its state and is continued from it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+
+from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
+from voxnas.io import slurm
+from voxnas.io.records import read_json
+from voxnas.training.store import lease_holders
+
+
+def program(argv: list[str]) -> tuple[str, list[str]]:
+    """Name of the program or Python module that a command line runs, and its arguments.
+
+    Examples
+    --------
+    >>> program(["/usr/bin/python3", "-u", "-m", "voxnas", "train", "--step", "3"])
+    ('voxnas', ['train', '--step', '3'])
+    >>> program(["/venv/bin/python", "/venv/bin/snakemake", "--cores", "2"])
+    ('snakemake', ['--cores', '2'])
+    """
+    rest = list(argv)
+    if rest and os.path.basename(rest[0]).startswith("python"):
+        rest.pop(0)
+        while rest and rest[0].startswith("-") and rest[0] != "-m":
+            del rest[: 2 if rest[0] in ("-X", "-W") else 1]
+        if rest[:1] == ["-m"]:
+            rest.pop(0)
+    return (os.path.basename(rest[0]), rest[1:]) if rest else ("", [])
+
+
+def _others() -> Iterator[tuple[psutil.Process, str, list[str], Path]]:
+    """All living processes but this one and its ancestors: process, program, arguments, working folder."""
+    me = psutil.Process()
+    mine = {me.pid, *(p.pid for p in me.parents())}
+    for process in psutil.process_iter():
+        if process.pid in mine:
+            continue
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            name, arguments = program(process.cmdline())
+            yield process, name, arguments, Path(process.cwd())
+        except psutil.Error:
+            continue  # it ended meanwhile, or belongs to someone else
+
+
+def _is_job(arguments: list[str]) -> bool:
+    """Whether a Snakemake process is one that Snakemake started itself, to run one job."""
+    return "--mode" in arguments or any(a.startswith("--mode=") for a in arguments)
+
+
+def _verb(arguments: list[str]) -> str:
+    """The verb of a ``voxnas`` command line, which ``--log FILE`` may precede."""
+    rest = arguments[2:] if arguments[:1] == ["--log"] else arguments
+    return rest[0] if rest else ""
+
+
+def check_no_snakemake(folder: Path) -> None:
+    """Make sure that no Snakemake runs in a working folder.
+
+    Raises
+    ------
+    UserError
+        Names the process that does; its jobs and its lock are not ours to end.
+    """
+    for process, name, arguments, where in _others():
+        if name == "snakemake" and not _is_job(arguments) and where == folder.resolve():
+            raise UserError(
+                f"Snakemake is running in {folder} (process {process.pid}: snakemake {' '.join(arguments)})",
+                "wait for it, or stop it with Ctrl-C, then resume",
+            )
+
+
+def find_orphans(folder: Path, study: Path, verbs: Collection[str]) -> list[psutil.Process]:
+    """Find jobs that outlived the Snakemake which started them.
+
+    Parameters
+    ----------
+    folder : Path
+        Snakemake's working folder. Call :func:`check_no_snakemake` first.
+    study : Path
+        Folder of the study.
+    verbs : collection of str
+        The workflow's verbs; a person's own ``voxnas predict`` is none of them and lives on.
+
+    Returns
+    -------
+    orphans : list of Process
+        Holders of a lease in the study's store, ``voxnas`` processes with an argument in the
+        study's folder, and job processes of Snakemake.
+
+    Raises
+    ------
+    UserError
+        If another host trains for this study; its processes cannot be ended from here. In a Slurm job that is over
+        nobody does; those that the workflow submitted are ended before
+        (:func:`voxnas.operate.resume_slurm.end_jobs`).
+    """
+    study = study.resolve()
+    holders = lease_holders(StudyPaths(study).store)
+    for host, job in holders.hosts.items():
+        if not job:
+            raise UserError(
+                f"{host} is training for this study", "end its job there; a dead one frees its lease in minutes"
+            )
+        if not slurm.has_ended(job):
+            raise UserError(f"job {job} on {host} is training for this study", f"scancel {job}")
+    found = {}
+    for process, name, arguments, where in _others():
+        values = [a.partition("=")[2] if a.startswith("--") else a for a in arguments]
+        in_study = any((where / v).resolve().is_relative_to(study) for v in values if v)
+        is_rule = name == "voxnas" and _verb(arguments) in verbs and in_study
+        is_job = name == "snakemake" and _is_job(arguments) and where == folder.resolve()
+        if is_rule or is_job or process.pid in holders.processes:
+            found[process.pid] = process
+    return [found[pid] for pid in sorted(found)]
+
+
+def end(processes: list[psutil.Process], grace: float = 90.0) -> None:
+    """Ask processes to end, wait, then kill what is left of them and of their children.
+
+    Parameters
+    ----------
+    processes : list of Process
+        Ended with SIGTERM, on which a training saves its state.
+    grace : float
+        Seconds before SIGKILL; more than a training waits for its own workers.
+    """
+    family = list(processes)
+    for process in processes:
+        try:
+            family += process.children(recursive=True)
+            process.terminate()
+        except psutil.NoSuchProcess:
+            continue
+    _, alive = psutil.wait_procs(family, timeout=grace)
+    for process in alive:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(alive, timeout=grace)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether Snakemake's working folder is locked."""
+    return any((folder / ".snakemake" / "locks").glob("*.lock"))
+
+
+def snakemake_command(
+    python: str, config: Path | None, study: Path, extra: list[str], profiles: Sequence[str] = ()
+) -> list[str]:
+    """Build the command that runs a study again.
+
+    Parameters
+    ----------
+    python : str
+        Interpreter to run Snakemake with.
+    config : Path or None
+        Study file.
+    study : Path
+        Folder of the study. Its ``spec/index.json`` remembers the data folder, which is passed on
+        where `extra` does not name one.
+    extra : list of str
+        The user's arguments for Snakemake.
+    profiles : sequence of str
+        Profiles of the killed run, which are used where the user's arguments name neither a profile nor a number of
+        cores or jobs; without one, ``--cores all``.
+    """
+    arguments = list(extra)
+    if not any(re.match(r"(-c|-j|--cores|--jobs)(=|\d|$)|--(workflow-)?profile", a) for a in arguments):
+        again = [word for profile in profiles for word in ("--profile", profile)]
+        arguments += again or ["--cores", "all"]
+    index = StudyPaths(study).spec("index")
+    data_root = read_json(index).get("data_root", "") if index.exists() else ""
+    if data_root and not any(a.startswith("data_root=") for a in arguments):
+        # A second --config would replace the user's own, so the folder joins that one.
+        at = next((i for i, a in enumerate(arguments) if a in ("--config", "-C")), None)
+        if at is None:
+            arguments += ["--config", f"data_root={data_root}"]
+        else:
+            arguments.insert(at + 1, f"data_root={data_root}")
+    study_file = ["--configfile", str(config)] if config else []
+    # A flag follows --configfile, which would otherwise take a target of the user's for a second file.
+    return [python, "-m", "snakemake", *study_file, "--rerun-incomplete", *arguments]

@@ -1,0 +1,263 @@
+"""A study's progress as a terminal shows it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from voxnas.operate.progress import Best, Cost, Failure, Running, Search, Snapshot, Watcher
+
+SHOWN = 8  # lines of a list that may be long
+MARKS = {"done": ("✓", "green"), "running": ("●", "cyan"), "failed": ("✗", "bold red"), "waiting": ("·", "dim")}
+STATES = {"finished": "green", "running": "cyan", "failed": "bold red", "quiet": "yellow"}
+
+
+def show_once(watcher: Watcher, console: Console) -> None:
+    """Print one picture."""
+    picture = draw(watcher.look())
+    if console.is_terminal:
+        console.print(picture)
+        return
+    with console.capture() as text:
+        console.print(picture)
+    for line in text.get().splitlines():  # without the blanks that fill a terminal's lines
+        print(line.rstrip())
+
+
+def show_live(watcher: Watcher, console: Console, seconds: float) -> None:
+    """Show the study in place, looked at anew every so many seconds, until it is finished or Ctrl-C is pressed."""
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        try:
+            while True:
+                snapshot = watcher.look()
+                live.update(draw(snapshot, seconds), refresh=True)
+                if snapshot.state == "finished":
+                    return
+                time.sleep(seconds)
+        except KeyboardInterrupt:
+            return
+
+
+def draw(snapshot: Snapshot, seconds: float | None = None) -> RenderableType:
+    """The whole picture.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        What to show.
+    seconds : float, optional
+        How often it is looked at anew; none for a single picture.
+    """
+    parts: list[RenderableType] = [_head(snapshot, seconds), Text(), _stages(snapshot)]
+    if snapshot.running:
+        parts += [_title("Trainings"), _running(snapshot.running)]
+    if snapshot.best:
+        parts += [_title("Best so far"), _best(snapshot.best)]
+    if snapshot.jobs_failed:
+        parts += [_title("Failed jobs", "bold red"), _failures(snapshot.jobs_failed)]
+    if snapshot.trials_failed:
+        parts += [_title("Failed trials, which the search learns from"), _failures(snapshot.trials_failed)]
+    parts += [_title("Cost of the trainings"), _cost(snapshot)]
+    if snapshot.unreadable:
+        parts += [Text(), _unreadable(snapshot.unreadable)]
+    return Group(*parts)
+
+
+def _head(snapshot: Snapshot, seconds: float | None) -> RenderableType:
+    said = snapshot.state
+    if snapshot.state == "quiet":
+        said = f"nothing runs; last change {duration(snapshot.quiet)} ago"
+    elif snapshot.state == "failed":
+        said = f"stopped {duration(snapshot.quiet)} ago"
+    left = Text.assemble((snapshot.name, "bold"), "  ", (said, STATES[snapshot.state]))
+    right = time.strftime("%H:%M:%S") + (f", every {seconds:g} s" if seconds else "")
+    table = Table.grid(expand=True)
+    table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column(justify="right", style="dim", no_wrap=True)
+    table.add_row(left, right)
+    if snapshot.state in ("quiet", "failed"):
+        hint = f"to go on, once no Snakemake runs: voxnas resume {snapshot.name}"
+        return Group(table, Text(hint, style="dim"))
+    return table
+
+
+def _title(text: str, style: str = "bold") -> RenderableType:
+    return Group(Text(), Text(text, style=style, no_wrap=True, overflow="ellipsis"))
+
+
+def _stages(snapshot: Snapshot) -> RenderableType:
+    rows = []
+    wide = max([len("preprocess"), *(2 + len(search.name) for search in snapshot.searches)])
+    for stage in snapshot.stages:
+        mark, style = MARKS[stage.state]
+        if stage.state == "running" and snapshot.state != "running":
+            style = "yellow"
+        name = Text(stage.name.ljust(wide), style="dim" if stage.state == "waiting" else "")
+        rows.append(Text.assemble(" ", (mark, style), " ", name, "  ", (stage.note, "" if stage.note else "dim")))
+        if stage.name == "search":
+            rows += [_search(search, wide, snapshot.searches) for search in snapshot.searches]
+    for row in rows:
+        row.no_wrap, row.overflow = True, "ellipsis"
+    return Group(*rows)
+
+
+def _search(search: Search, wide: int, searches: list[Search]) -> Text:
+    counts = [_done(s) for s in searches]
+    count = _done(search).ljust(max(map(len, counts)))
+    text = Text.assemble("     ", (search.name.ljust(wide - 2), "dim"), "  ", (count, "dim"))
+    if search.best:
+        text.append(f"  best {search.best.score:7.4f}")
+    for number, what, style in (
+        (search.running, "running", "cyan"),
+        (search.queued, "queued", ""),
+        (search.failed, "failed", "yellow"),
+    ):
+        if number:
+            text.append(f"  {number} {what}", style=style)
+    return text
+
+
+def _done(search: Search) -> str:
+    return f"{search.done}" if search.steps is None else f"{search.done}/{search.steps}"
+
+
+def _running(trainings: list[Running]) -> RenderableType:
+    rows = [("training", "host:process", "samples", "score", "left", Text("last sign"))]
+    for training in trainings[: 2 * SHOWN]:
+        left = training.seconds_left if training.alive else None
+        rows.append(
+            (
+                training.what,
+                f"{training.host}:{training.pid}",
+                f"{training.samples:,}/{training.goal:,}" if training.samples else "begins",
+                "" if training.score is None else f"{training.score:.4f}",
+                "" if left is None else duration(left),
+                _sign(training),
+            )
+        )
+    table = Table.grid(padding=(0, 2, 0, 0))
+    columns: list[Literal["left", "right"]] = ["left", "left", "right", "right", "right", "left"]
+    for number, justify in enumerate(columns):
+        # Names give way where there is no room, numbers do not.
+        width = None if number < 2 else max(len(row[number]) for row in rows)
+        table.add_column(justify=justify, no_wrap=True, overflow="ellipsis", min_width=width)
+    table.add_row(*rows[0], style="dim")
+    for row, training in zip(rows[1:], trainings, strict=False):
+        table.add_row(*row, style="" if training.alive else "dim")
+    return _indented(table, _more(len(trainings), 2 * SHOWN))
+
+
+def _sign(training: Running) -> Text:
+    ago = f"{duration(training.silent)} ago"
+    if not training.alive:
+        return Text(f"{ago}, stale", style="yellow")
+    return Text(ago, style="yellow" if training.silent > 60 else "dim")
+
+
+def _best(best: Best) -> RenderableType:
+    facts = f"{best.trial}: {best.score:.4f}, {count(best.parameters)} parameters, {count(best.macs)} multiply-adds"
+    config = ", ".join(f"{name} {_value(value)}" for name, value in best.config.items())
+    return _indented(Text(facts), Text(config, style="dim") if config else None)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _failures(failures: list[Failure]) -> RenderableType:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for failure in failures[-SHOWN:]:
+        reason = Text(" ".join(failure.reason.split()) or "no reason is recorded")
+        if failure.log is not None:
+            reason.append(f"  {failure.log}", style="dim")
+        table.add_row(failure.what, reason)
+    return _indented(table, _more(len(failures), SHOWN))
+
+
+def _cost(snapshot: Snapshot) -> RenderableType:
+    cost = snapshot.cost
+    lines = [Text(f"spent  {seconds_of(cost.spent)}, {cost.finished} trained to the end")]
+    if cost.to_come or snapshot.state != "finished":
+        lines.append(Text(_left(cost, snapshot.state)))
+    if cost.left:
+        lines.append(Text("steps at the mean of those done, final trainings at their network's rate", style="dim"))
+    return _indented(*lines)
+
+
+def _left(cost: Cost, state: str) -> str:
+    if not cost.to_come:
+        return "left   no training"
+    what = f"{cost.to_come} training" + ("s" if cost.to_come > 1 else "")
+    if cost.left is None:
+        return f"left   {what}; how long they take is not known before one has finished"
+    text = f"left   about {seconds_of(cost.left)} for {what}"
+    if cost.wall is not None and state == "running":
+        text += f": {duration(cost.wall)}, {'one at a time' if cost.at_once == 1 else f'{cost.at_once} at once'}"
+    return text
+
+
+def _unreadable(files: list[Path]) -> Text:
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return Text(f"cannot be read: {files[0]}{more}", style="yellow")
+
+
+def _more(number: int, shown: int) -> Text | None:
+    return Text(f"and {number - shown} more", style="dim") if number > shown else None
+
+
+def _indented(*parts: RenderableType | None) -> RenderableType:
+    return Padding(Group(*(part for part in parts if part is not None)), (0, 0, 0, 3))
+
+
+def duration(seconds: float) -> str:
+    """A time in two units at most.
+
+    Examples
+    --------
+    >>> [duration(s) for s in (3.4, 75, 3700, 200_000)]
+    ['3 s', '1 min 15 s', '1 h 2 min', '2 d 8 h']
+    """
+    rest = round(seconds)
+    for size, unit, smaller, low in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if rest >= size:
+            big, small = divmod(rest, size)
+            small //= smaller
+            return f"{big} {unit}" + (f" {small} {low}" if small else "")
+    return f"{rest} s"
+
+
+def seconds_of(seconds: float) -> str:
+    """A cost in CPU seconds, as CPU hours too where it is long.
+
+    Examples
+    --------
+    >>> seconds_of(12.3), seconds_of(36000)
+    ('12 CPU s', '36,000 CPU s (10.0 CPU hours)')
+    """
+    text = f"{seconds:,.0f} CPU s"
+    return f"{text} ({seconds / 3600:,.1f} CPU hours)" if seconds >= 3600 else text
+
+
+def count(number: int) -> str:
+    """A count with three digits.
+
+    Examples
+    --------
+    >>> count(950), count(40116), count(4_290_000_000)
+    ('950', '40.1 k', '4.29 G')
+    """
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return str(number)

@@ -1,0 +1,160 @@
+"""What a study of time series is asked beside its scores: how good its runs are, and what four dimensions gain."""
+
+from __future__ import annotations
+
+from itertools import count, takewhile
+from typing import Any
+
+import pandas as pd
+
+from voxnas.arch.architecture import Clip, Linear
+from voxnas.arch.per_frame import uses_time
+from voxnas.benchmark import results
+from voxnas.benchmark.leaderboard import is_searched
+from voxnas.benchmark.metrics import Measure, validation_measure
+from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import PER_FRAME, Network
+from voxnas.io.records import read_json
+from voxnas.io.tables import read_table
+from voxnas.report.tables import Column, Table, number, quantity, signed, verdict
+
+VIEWS = {
+    "clips": "clips of volumes (4D)",
+    "maps": "maps over time (3D)",
+    "series": "series of regions (1D)",
+    "connectivity": "correlations of regions",
+}
+QUALITY = {
+    "tsnr": Column("tSNR", "median over the brain of mean over standard deviation in time"),
+    "mean_fd_mm": Column("mean FD mm", "mean framewise displacement"),
+    "max_fd_mm": Column("largest FD mm"),
+    "mean_dvars": Column("mean DVARS %", "change of the brain between volumes, of its mean signal"),
+    "start_excess": Column("start %", "signal of the first volume over that of the median one"),
+    "mask_overlap": Column("mask overlap", "Dice overlap of the brain mask with the template's"),
+    "anatomical_overlap": Column("T1w overlap", "overlap of the brain mask with that of the participant's T1w"),
+    "brain_ml": Column("brain ml"),
+    "frames": Column("volumes"),
+    "kept": Column("kept", "volumes that scrubbing left"),
+    "seconds": Column("s kept"),
+}
+DIGITS = {"tsnr": 0, "brain_ml": 0, "frames": 0, "kept": 0, "seconds": 0}  # of the others 2
+
+
+def is_timed(paths: StudyPaths) -> bool:
+    """Whether the scans of a study are runs."""
+    return bool(read_json(paths.plan).get("timed"))
+
+
+def read_quality(paths: StudyPaths) -> pd.DataFrame:
+    """The quality of all runs, as preprocessing measured it.
+
+    Returns
+    -------
+    DataFrame
+        scan; numbers of :mod:`voxnas.data.fmri.quality`; excluded (why, or missing).
+    """
+    files = takewhile(lambda file: file.exists(), (paths.runs(n) / "quality.tsv" for n in count()))
+    tables = [read_table(file, {"scan": str, "excluded": str}) for file in files]
+    if not tables:
+        return pd.DataFrame(columns=["scan", *QUALITY, "excluded"])
+    table = pd.concat(tables, ignore_index=True).drop_duplicates("scan").sort_values("scan", ignore_index=True)
+    return table.astype(dict.fromkeys(QUALITY, float))
+
+
+def quality_table(runs: pd.DataFrame) -> Table:
+    """One row a run, with the measures that any run has; runs that were excluded are marked."""
+    known = [name for name in QUALITY if runs[name].notna().any()]
+    columns = [Column("run", numeric=False), *(QUALITY[name] for name in known), Column("excluded", numeric=False)]
+    rows = [
+        [
+            (row["scan"], row["scan"]),
+            *((number(row[name], DIGITS.get(name, 2)), row[name]) for name in known),
+            (reason := "" if pd.isna(row["excluded"]) else row["excluded"], reason),
+        ]
+        for row in runs.to_dict("records")
+    ]
+    return Table(columns, rows, frozenset(int(i) for i in runs.index[runs.excluded.notna()]))
+
+
+def views_table(paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> Table:
+    """The best linear model and the best network of each view, and the winner without its time.
+
+    The best are those of the best validation score; the test only says how good they are.
+    """
+    found = {n.name: n for n in results.networks(paths)}
+    plan = read_json(paths.plan)
+    default, sign = plan["view"], validation_measure(plan["task"]).sign
+    singles = board[board.name.isin(found) & (board.source != PER_FRAME)]
+    kinds = [(found[n].architecture.view or default, isinstance(found[n].architecture, Linear)) for n in singles.name]
+    singles = singles.assign(view=[view for view, _ in kinds], linear=[linear for _, linear in kinds])
+    rows = []
+    for view, title in VIEWS.items():
+        for linear in (True, False):
+            of_kind = singles[(singles.view == view) & (singles.linear == linear)].dropna(subset="validation_score")
+            if len(of_kind):
+                best = of_kind.loc[(sign * of_kind.validation_score).idxmax()]
+                rows.append((title, "linear model" if linear else "network", best))
+    if (twin := twin_of_winner(board)) is not None:
+        rows.append(("clips, each volume by itself", "the winner without its time", twin))
+    columns = [
+        Column("what is read", numeric=False),
+        Column("by", numeric=False),
+        Column("best by validation", numeric=False),
+        Column(f"test {measure.title}"),
+        Column("validation"),
+        Column("parameters"),
+        Column("MACs"),
+        Column("the winner is", "better by so much, on the same test cases, with its interval"),
+        Column("in words", "what the interval says about the winner", numeric=False),
+    ]
+    return Table(columns, [_row(*row, comparisons, measure) for row in rows])
+
+
+def _row(title: str, kind: str, best: pd.Series, comparisons: pd.DataFrame, measure: Measure) -> list[tuple[str, Any]]:
+    d = measure.digits
+    against = comparisons[(comparisons.comparison == "winner") & (comparisons.second == best["name"])]
+    difference, words, key = "the winner", "", float("inf")
+    if len(against):
+        row = against.iloc[0]
+        difference = f"{signed(row.difference, d)} [{signed(row.low, d)}, {signed(row.high, d)}]"
+        words, key = verdict(row.low, row.high), row.difference
+    return [
+        (title, title),
+        (kind, kind),
+        (best["name"], best["name"]),
+        (f"{number(best.test_score, d)} [{number(best.low, d)}, {number(best.high, d)}]", best.test_score),
+        (number(best.validation_score, d), best.validation_score),
+        (quantity(best.parameters), best.parameters),
+        (quantity(best.macs), best.macs),
+        (difference, key),
+        (words, words),
+    ]
+
+
+def twin_of_winner(board: pd.DataFrame) -> pd.Series | None:
+    """The row of the winner without its time, where there is one."""
+    twin = board[board.name == f"{board.name[board.winner].iloc[0]}-{PER_FRAME}"]
+    return twin.iloc[0] if len(twin) else None
+
+
+def does_time_pay(winner: Network, board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> str:
+    """In words; empty where the winner does not read clips."""
+    if not isinstance(winner.architecture, Clip):
+        return ""
+    if (twin := twin_of_winner(board)) is None:
+        if uses_time(winner.architecture):
+            return "The winner has no twin of single volumes, so that this study does not say whether time pays."
+        found = "the search found no use for time" if is_searched(winner) else "its maker found no use for time"
+        return f"The winner sees its volumes one by one and averages them: {found}."
+    row = comparisons[(comparisons.comparison == "winner") & (comparisons.second == twin["name"])].iloc[0]
+    words = {
+        "better": "Time pays: the winner is better than",
+        "worse": "Time does not pay: the winner is worse than",
+        "not told apart": "Time is not shown to pay: this test cannot tell the winner from",
+    }
+    d = measure.digits
+    between = f"interval {signed(row.low, d)} to {signed(row.high, d)}"
+    return (
+        f"{words[verdict(row.low, row.high)]} the same network without operators along time, made wider to equal "
+        f"multiply-adds and trained alike (difference {signed(row.difference, d)}, {between})."
+    )

@@ -1,0 +1,53 @@
+"""Which sampler the networks of a view have, and what a sample of it costs before a network sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from voxnas.arch.architecture import Recipe
+from voxnas.core.paths import StudyPaths
+from voxnas.data.dataset import StudyData
+from voxnas.training.sampling.base import Sampler
+from voxnas.training.sampling.patches import PatchSampler
+from voxnas.training.sampling.windows import RunSampler
+from voxnas.training.targets import Targets
+
+TIMED = 64  # samples
+
+
+def make_sampler(
+    data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe, foreground: float
+) -> Sampler:
+    """The sampler of a study's view; `foreground` is the setting of that name, of patches alone."""
+    if data.timed:
+        return RunSampler(data, scans, targets, seed, recipe)
+    return PatchSampler(data, scans, targets, seed, recipe, foreground)
+
+
+def reading_seconds(paths: StudyPaths, plan: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, float]:
+    """CPU seconds in which one training sample of each view is read and augmented, at the usual strength.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        A study that is preprocessed and split.
+    plan : mapping
+        Its plan; without views the one name is empty.
+    spec : mapping
+        ``task``, ``foreground`` and ``seed`` of the calibrate spec.
+    """
+    loss = {"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[spec["task"]]
+    recipe = Recipe.model_validate({"loss": loss})
+    found = {}
+    for view in plan.get("views", {"": {}}):
+        data = StudyData(paths, view)
+        scans = data.train_scans(0)
+        sampler = make_sampler(data, scans, Targets.of(data, scans), spec["seed"], recipe, spec["foreground"])
+        for _ in range(2):  # the second time files are open and in memory, as they are nearly always in a training
+            begun = time.process_time()
+            for j in range(TIMED):
+                sampler.batch([j])
+            found[view] = (time.process_time() - begun) / TIMED
+    return found

@@ -1,0 +1,117 @@
+"""Which patch is sample j of a training: a pure function of (seed, j).
+
+Nothing is remembered between samples, so a resumed training needs no state of a random generator,
+and process r of n takes its slice of each global batch: the batches do not depend on n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from voxnas.arch.architecture import MIRROR_AXES, Recipe
+from voxnas.data.dataset import StudyData
+from voxnas.data.transforms import Augmentation
+from voxnas.training.sampling.base import Sampler
+from voxnas.training.targets import Targets
+
+
+def crop_or_pad(array: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
+    """The box at `start` of the given size from the last three axes; outside of the array is 0.
+
+    Parameters
+    ----------
+    array : Tensor, (..., D, H, W)
+    start : 3 ints
+        First voxel of the box; may be negative.
+    size : 3 ints
+
+    Returns
+    -------
+    Tensor, (..., d, h, w)
+    """
+    padding: list[int] = []
+    for axis, (first, length) in enumerate(zip(start, size, strict=True), start=array.ndim - 3):
+        low, high = max(first, 0), min(first + length, array.shape[axis])
+        array = array.narrow(axis, low, max(high - low, 0))
+        padding = [low - first, first + length - high, *padding]
+    return F.pad(array, padding) if any(padding) else array
+
+
+def centred_start(shape: Sequence[int], size: Sequence[int]) -> list[int]:
+    """Start of the box of the given size in the middle of a volume (negative where it is larger)."""
+    return [(n - p) // 2 for n, p in zip(shape, size, strict=True)]
+
+
+class PatchSampler(Sampler):
+    """Draws augmented patches.
+
+    Parameters
+    ----------
+    data : StudyData
+        Preprocessed scans; those that train are held in memory.
+    scans : sequence of str
+        The scans that train.
+    targets : Targets
+        How targets become tensors.
+    seed : int
+        Everything derives from it.
+    recipe : Recipe
+        Has the strength of the augmentation and the axes of mirroring.
+    foreground : float
+        Share of the patches that are centred on a labelled voxel (segmentation).
+    """
+
+    def __init__(
+        self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe, foreground: float
+    ) -> None:
+        plan: dict[str, Any] = data.plan
+        super().__init__(seed, len(scans))
+        self.scans = list(scans)
+        self.patch = [int(p) for p in plan["patch"]]
+        self.foreground = foreground
+        self.targets = targets
+        self.segments = targets.task == "segmentation"
+        self.augmentation = Augmentation(recipe.augmentation, MIRROR_AXES[recipe.mirror], plan["spacing"][::-1])
+        self._images = {scan: data.image(scan) for scan in self.scans}
+        self._labels = {scan: data.label(scan) for scan in self.scans} if self.segments else {}
+        self._values = {} if self.segments else {scan: targets.encode(data.target(scan)) for scan in self.scans}
+        self._labelled: dict[str, Tensor] = {}
+
+    def scan_of(self, sample: int) -> str:
+        """Scan of sample j: each epoch is a permutation of the scans."""
+        return self.scans[self.position(sample)]
+
+    def _start(self, scan: str, rng: np.random.Generator) -> list[int]:
+        """First voxel of the patch: random, or about a labelled voxel; the middle where the patch is larger."""
+        shape = self._images[scan].shape[1:]
+        start = centred_start(shape, self.patch)
+        room = [max(n - p, 0) for n, p in zip(shape, self.patch, strict=True)]
+        draws = [int(rng.integers(r + 1)) for r in room]
+        centre: list[int] | None = None
+        if self.segments and rng.random() < self.foreground and any(room):
+            if scan not in self._labelled:
+                self._labelled[scan] = self._labels[scan].nonzero().to(torch.int32)
+            voxels = self._labelled[scan]
+            if len(voxels):
+                centre = voxels[int(rng.integers(len(voxels)))].tolist()
+        for axis in range(3):
+            if room[axis]:
+                wanted = draws[axis] if centre is None else centre[axis] - self.patch[axis] // 2
+                start[axis] = min(max(wanted, 0), room[axis])
+        return start
+
+    def sample(self, sample: int) -> tuple[Tensor, Tensor]:
+        """Sample j: image (C, D, H, W) and target (label map (D, H, W), class or value)."""
+        scan = self.scan_of(sample)
+        rng = np.random.default_rng([self.seed, sample])
+        start = self._start(scan, rng)
+        image = crop_or_pad(self._images[scan], start, self.patch)
+        label = crop_or_pad(self._labels[scan], start, self.patch) if self.segments else None
+        image, label = self.augmentation.draw(rng)(image, label)
+        return image, self._values[scan] if label is None else label.long()

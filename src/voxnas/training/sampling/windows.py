@@ -1,0 +1,89 @@
+"""Which window of which run is sample j of a training: a pure function of (seed, j), as for patches.
+
+A labelled volume is a sample of its own. Where the whole run has the target, an epoch is a permutation of the
+runs, and of each a window is drawn anywhere in it; of correlations, the stretch of the run that they are taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from voxnas.arch.architecture import MIRROR_AXES, Recipe
+from voxnas.data.dataset import StudyData
+from voxnas.data.samples import WINDOWED, Sample, span
+from voxnas.data.time_transforms import WindowAugmentation
+from voxnas.data.transforms import Augmentation
+from voxnas.training.sampling.base import Sampler
+from voxnas.training.sampling.patches import centred_start, crop_or_pad
+from voxnas.training.targets import Targets
+
+FARTHEST = 1 / 16  # of an axis, that a volume is moved at most
+
+
+class RunSampler(Sampler):
+    """Draws augmented windows of runs.
+
+    Parameters
+    ----------
+    data : StudyData
+        Of a view.
+    scans : sequence of str
+        The runs that train.
+    targets : Targets
+        How targets become tensors.
+    seed : int
+        Everything derives from it.
+    recipe : Recipe
+        Has the strength of the augmentation and the axes of mirroring.
+    """
+
+    def __init__(self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe) -> None:
+        self.data = data
+        self.drawn = data.plan["unit"] != "volume"  # where in the run a sample lies
+        samples = data.samples(scans)
+        self.samples = list({s.scan: s for s in samples}.values()) if self.drawn else samples
+        super().__init__(seed, len(self.samples))
+        self._values = {target: targets.encode(target) for target in {s.target for s in self.samples}}
+        self.patch = [int(n) for n in data.plan["patch"]]
+        spatial = data.view in ("clips", "maps")
+        axes = MIRROR_AXES[recipe.mirror] if spatial else ()
+        if data.view in WINDOWED:
+            room = [int(n * FARTHEST) if spatial else 0 for n in self.patch]
+            self._windows = WindowAugmentation(recipe.augmentation, axes, int(data.plan["clip"]["frames"]), room)
+        self._volumes = Augmentation(recipe.augmentation if spatial else 0.0, axes, data.plan["spacing"][::-1])
+        self.strength = recipe.augmentation
+
+    def sample(self, sample: int) -> tuple[Tensor, Tensor]:
+        """Sample j: what the network reads, and the target's class or value."""
+        chosen = self.samples[self.position(sample)]
+        rng = np.random.default_rng([self.seed, sample])
+        view = self.data.view
+        if view in WINDOWED and self.drawn:
+            last = max(self.data.frames(chosen.scan) - span(self.data.plan["clip"]), 0)
+            chosen = replace(chosen, start=int(rng.integers(last + 1)))
+        if view == "connectivity" and self.strength:
+            x = self._correlations(chosen, rng)
+        else:
+            x = self.data.input(chosen)
+            if view == "clips":
+                x = self._windows.draw(rng)(x)
+            elif view == "series":
+                x = self._windows.draw(rng)(x.movedim(-1, 0)).movedim(0, -1)
+            elif view == "maps":
+                x, _ = self._volumes.draw(rng)(x, None)
+        x = crop_or_pad(x, centred_start(x.shape[-3:], self.patch), self.patch)
+        return x, self._values[chosen.target]
+
+    def _correlations(self, sample: Sample, rng: np.random.Generator) -> Tensor:
+        """Correlations over a part of the run: down to half of it at full strength."""
+        from voxnas.data.fmri.views import correlations
+
+        series = self.data.series(sample.scan)
+        length = round(len(series) * float(rng.uniform(1 - 0.5 * self.strength, 1)))
+        start = int(rng.integers(len(series) - length + 1))
+        return torch.from_numpy(correlations(series[start : start + length]))[None, None]

@@ -1,0 +1,140 @@
+"""A study in which steps are proposed for real and trained by a formula, for tests of searches."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from voxnas.complexity.analytic import analyze
+from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import Proposal, Result
+from voxnas.io.records import read_record, write_json, write_text
+from voxnas.search.arrival import Arrivals
+from voxnas.search.chain import make_proposal
+
+SPACES = Path(__file__).parents[1] / "config" / "search_spaces"
+
+PLAN = {
+    "task": "segmentation",
+    "spacing": [1.0, 1.0, 1.0],
+    "patch": [32, 48, 32],
+    "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]],
+    "kernels": [[3, 3, 3]] * 4,
+    "channels": 1,
+    "outputs": 3,
+}
+
+
+def objective(architecture, recipe):
+    """A smooth score with its best at width 16, three or more stages and learning rate 3e-3."""
+    width = math.log2(architecture.widths[0]) - 4
+    rate = math.log10(recipe.learning_rate) + 2.5
+    return 0.9 - 0.02 * width**2 - 0.03 * rate**2 - 0.03 * (len(architecture.widths) < 3)
+
+
+class Study:
+    """A study's folder in which steps are proposed for real and trained by a formula."""
+
+    def __init__(self, root, **changes):
+        self.paths = StudyPaths(root)
+        search = {
+            "space": "auto",
+            "window": 2,
+            "initial": 3,
+            "surrogate": "gp",
+            "start": True,
+            "budget": {"amount": 240, "unit": "samples"},
+            "promotion": {"rungs": 1, "factor": 3},
+            "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
+        }
+        self.spec = {"stage": "search", "version": 1, "task": "segmentation", "seed": 5, "search": search | changes}
+        self.space = yaml.safe_load((SPACES / "unet.yaml").read_text())
+        write_json(self.paths.plan, PLAN)
+        write_json(
+            self.paths.spec("select"),
+            {
+                "finalists": 2,
+                "budget": {"amount": 600, "unit": "samples"},
+                "limits": {},
+                "task": "segmentation",
+                "seed": 5,
+            },
+        )
+
+    def add_search(self, name, method, baseline=None, **changes):
+        spec = self.spec | {"name": name, "method": method, "baseline": baseline, "space": self.space}
+        spec["search"] = spec["search"] | changes
+        write_json(self.paths.spec(f"search-{name}"), spec)
+
+    def file(self, name, step, kind):
+        return self.paths.step(name, step) / f"{kind}.json"
+
+    def propose(self, name, step):
+        proposal = make_proposal(self.paths, name, step)
+        write_json(self.file(name, step, "proposal"), proposal)
+        return proposal
+
+    def train(self, name, step, state="DONE", score=None):
+        proposal = read_record(self.file(name, step, "proposal"), Proposal)
+        if proposal.origin == "idle":
+            result = Result(state="SKIPPED")
+        elif state == "FAILED":
+            result = Result(state="FAILED", reason="diverged", key=proposal.key)
+        else:
+            cost = analyze(proposal.architecture, PLAN["patch"])
+            score = objective(proposal.architecture, proposal.recipe) if score is None else score
+            result = Result(
+                state=state,
+                key=proposal.key,
+                score=score,
+                samples=proposal.samples,
+                parameters=cost.parameters,
+                macs=cost.macs,
+                cpu_seconds=proposal.samples / 160,
+            )
+        write_json(self.file(name, step, "result"), result)
+        return result
+
+    def begin(self, name, step):
+        """Order of arrival: what a step's job does before it trains."""
+        proposal = Arrivals(self.paths, name).propose(step)
+        write_json(self.file(name, step, "proposal"), proposal)
+        return proposal
+
+    def end(self, name, step, state="DONE"):
+        """Order of arrival: what it does after."""
+        self.train(name, step, state)
+        result = read_record(self.file(name, step, "result"), Result)
+        return Arrivals(self.paths, name).finish(step, result)
+
+    def run(self, name, steps, failed=()):
+        """Undisturbed: the newest results that the window allows arrive just in time."""
+        window = self.spec["search"]["window"]
+        for k in range(steps + window):
+            if k >= window:
+                self.train(name, k - window, "FAILED" if k - window in failed else "DONE")
+            if k < steps:
+                self.propose(name, k)
+
+    def proposals(self, name, steps):
+        return [self.file(name, k, "proposal").read_bytes() for k in range(steps)]
+
+
+@pytest.fixture
+def study(tmp_path):
+    return lambda **changes: Study(tmp_path / "study", **changes)
+
+
+@pytest.fixture
+def arriving(study):
+    """Function: a study in order of arrival, with all that the identity of what it remembers rests on."""
+
+    def make(**changes):
+        s = study(order="arrival", **changes)
+        write_text(s.paths.scans, "scan\tsha256\na\t00\n")
+        write_json(s.paths.splits, {"unit": "participant", "folds": []})
+        write_json(s.paths.spec("train"), {"stage": "train", "version": 1, "seed": 5, "training": {}})
+        return s
+
+    return make

@@ -1,0 +1,55 @@
+import pytest
+
+from voxnas.arch.baselines import BASELINES, baselines_for
+from voxnas.arch.block_comparison import PREFIX, compared_blocks
+from voxnas.arch.networks import expand
+from voxnas.complexity.analytic import analyze
+from voxnas.core.settings import parse_settings
+from voxnas.core.spec import stage_spec
+
+PLAN = {
+    "task": "segmentation",
+    "spacing": [1.0, 1.0, 1.0],
+    "patch": [40, 56, 40],
+    "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]],
+    "kernels": [[3, 3, 3]] * 4,
+    "channels": 1,
+    "outputs": 3,
+}
+CLASSES = {**PLAN, "task": "classification", "patch": [32, 32, 32], "outputs": 2}
+SHALLOW = {**PLAN, "patch": [8, 8, 8]}
+
+
+@pytest.mark.parametrize("block", compared_blocks())
+@pytest.mark.parametrize("plan", [PLAN, CLASSES, SHALLOW], ids=["unet", "cnn", "shallow"])
+def test_only_the_block_differs(block, plan):
+    architecture, recipe = BASELINES[PREFIX + block](plan, {"parameters": 1})
+    plain, common = BASELINES["block-plain"](plan, {})
+    changed = {"block", "decoder_block", "expansion"}
+    assert {**architecture.plain(), **dict.fromkeys(changed)} == {**plain.plain(), **dict.fromkeys(changed)}
+    assert recipe == common
+    ops = [node.op for node in expand(architecture).nodes[1:]]
+    assert ops[0] == "plain" and set(architecture.block[1:]) == {block}
+    assert analyze(architecture, plan["patch"]).macs > 0
+
+
+def test_widths_and_places_of_the_blocks():
+    ops = [node.op for node in expand(BASELINES["block-ghost"](PLAN, {})[0]).nodes]
+    assert ops.count("ghost") == 2 + 2 + 2 + 1 + 1 + 2 and ops.count("max_pool") == 3
+    assert BASELINES["block-ghost"](PLAN, {})[0].widths == (8, 16, 32, 64)
+    assert BASELINES["block-ghost"](CLASSES, {})[0].widths == (16, 32, 64, 128)
+    assert [BASELINES["block-ghost"]({**CLASSES, "task": t}, {})[1].loss for t in ("classification", "regression")] == [
+        "ce",
+        "mse",
+    ]
+
+
+def test_swaps_take_part_only_where_they_are_named():
+    assert not any(
+        name.startswith(PREFIX) for task in ("segmentation", "classification") for name in baselines_for(task)
+    )
+    assert "block-zero" not in BASELINES
+    default = stage_spec(parse_settings({}), "calibrate")
+    assert default == stage_spec(parse_settings({"baselines": {"names": ["unet"]}}), "calibrate")
+    named = parse_settings({"baselines": {"names": ["unet", "block-shift"]}})
+    assert stage_spec(named, "calibrate")["swaps"] == ["block-shift"]

@@ -1,0 +1,1 @@
+from formula_study import arriving, study  # noqa: F401 - fixtures

@@ -1,0 +1,161 @@
+"""Which node a study's trainings go to, from its files; and that no result knows of it."""
+
+import json
+
+import pytest
+
+from voxnas.complexity.calibration import identity
+from voxnas.complexity.features import FEATURES
+from voxnas.complexity.placement import trial_seconds
+from voxnas.core.canonical import canonical_json
+from voxnas.core.errors import UserError
+from voxnas.core.settings import StudySettings
+from voxnas.core.spec import STEP_VERSIONS, stage_spec
+from voxnas.core.trial import Network, Proposal
+from voxnas.io.records import read_record, write_json
+from voxnas.operate.placement import arrival_kind, finalist_kinds, predicted, read_devices, step_kind, worker_of
+from voxnas.operate.replay import replay
+from voxnas.search.arrival import Arrivals
+from voxnas.training.jobs import proposal_job
+from voxnas.training.store import store_digest
+
+PLAN = {"patch": [32, 48, 32]}
+SLOTS = {"cpu": 2, "gpu": 1}
+
+
+def measure(s, kind, start, seconds):
+    """A kind of node on which the first step takes `start` + `seconds`, and others by their size."""
+    first = read_record(s.file("random", 0, "proposal"), Proposal)
+    record = {
+        "start_seconds": 0.0,
+        "wall_factor": 1.0,
+        "reading": {},
+        "batch_size": 2,
+        "table": {identity(first.architecture): {"architecture": first.architecture.plain(), "patch": []}},
+        "model": {"train_seconds": {"coefficients": dict.fromkeys(FEATURES, 1.0), "factors": {}}},
+    }
+    rate = seconds / trial_seconds(record, first.architecture, PLAN["patch"], first.samples)
+    record["model"]["train_seconds"]["coefficients"] = dict.fromkeys(FEATURES, rate)
+    record["table"][identity(first.architecture)]["train_seconds"] = 1.0
+    write_json(s.paths.device(kind), record | {"start_seconds": start})
+
+
+@pytest.fixture
+def measured(study):
+    """A random search of 12 steps and two kinds of nodes."""
+    s = study(window=6)
+    s.add_search("random", "random")
+    s.run("random", 12)
+    measure(s, "cpu", 2.0, 60.0)
+    measure(s, "gpu", 8.0, 2.0)
+    return s
+
+
+def test_dear_steps_go_to_the_gpu(measured):
+    s = measured
+    kinds = [step_kind(s.paths, "random", step, SLOTS, 6) for step in range(12)]
+    plan, devices = json.loads(s.paths.plan.read_text()), read_devices(s.paths, SLOTS)
+    cost = [
+        predicted(devices, plan, p.architecture, p.samples)["cpu"]
+        for p in (read_record(s.file("random", k, "proposal"), Proposal) for k in range(12))
+    ]
+    assert set(kinds) == set(SLOTS)
+    mean = {kind: sum(c for c, k in zip(cost, kinds, strict=True) if k == kind) / kinds.count(kind) for kind in SLOTS}
+    assert mean["cpu"] < mean["gpu"]
+    # Asked again, in any order and by anybody, it is the same.
+    assert [step_kind(s.paths, "random", step, SLOTS, 6) for step in reversed(range(12))] == kinds[::-1]
+
+
+def test_a_step_that_is_not_proposed_yet_has_no_kind(measured):
+    with pytest.raises(FileNotFoundError) as caught:
+        step_kind(measured.paths, "random", 12, SLOTS, 6)
+    assert caught.value.filename == str(measured.file("random", 12, "proposal"))
+
+
+def test_a_kind_that_was_not_measured_is_named(measured):
+    with pytest.raises(UserError, match="placement names big"):
+        step_kind(measured.paths, "random", 0, {**SLOTS, "big": 1}, 6)
+
+
+def test_an_idle_step_has_a_kind(measured):
+    write_json(
+        measured.file("random", 11, "proposal"), Proposal(search="random", step=11, trial="random-11", origin="idle")
+    )
+    assert step_kind(measured.paths, "random", 11, SLOTS, 6) in SLOTS
+
+
+def test_steps_without_a_network_yet_are_shared_by_what_each_kind_can_do(measured):
+    measure(measured, "cpu", 0.0, 8.0)
+    measure(measured, "gpu", 0.0, 2.0)
+    kinds = [arrival_kind(measured.paths, "random", step, SLOTS, 20) for step in range(60)]
+    assert kinds.count("gpu") == pytest.approx(40, abs=2)  # four times as fast as one of two
+
+
+def test_finalists_are_placed_together_the_longest_first(measured):
+    measure(measured, "gpu", 8.0, 20.0)
+    networks = []
+    for k in range(4):
+        p = read_record(measured.file("random", k, "proposal"), Proposal)
+        networks.append(
+            Network(
+                key=p.key, name=f"n{k}", source="random", architecture=p.architecture, recipe=p.recipe, samples=2400
+            ).plain()
+        )
+    write_json(measured.paths.finalists, {"networks": networks})
+    kinds = finalist_kinds(measured.paths, SLOTS, 3)
+    assert kinds.keys() == {(n["key"], seed) for n in networks for seed in range(3)}
+    assert set(kinds.values()) == set(SLOTS)
+
+
+def test_a_proposal_for_a_kind_keeps_its_time_and_is_replayed(arriving):
+    s = arriving(start=False)
+    s.add_search("random", "random")
+    s.begin("random", 0)
+    s.end("random", 0)
+    measure(s, "cpu", 2.0, 60.0)
+    log = Arrivals(s.paths, "random")
+    plan, devices = json.loads(s.paths.plan.read_text()), read_devices(s.paths, {"cpu": 1})
+
+    def seconds(p):
+        return predicted(devices, plan, p.architecture, p.samples)["cpu"]
+
+    free = [log.propose(step) for step in range(1, 9)]
+    limit = sorted(map(seconds, free))[2]
+    kept = [log.propose(step, worker_of(s.paths, "cpu", limit)) for step in range(9, 17)]
+    assert max(map(seconds, kept)) <= limit < max(map(seconds, free))
+    assert {(p.known.kind, p.known.seconds) for p in kept} == {("cpu", limit)}
+    assert not replay(s.paths, "random").differences
+    measure(s, "cpu", 3.0, 60.0)
+    found = replay(s.paths, "random").differences
+    assert len(found) == len(kept) and "step 9 was made for a kind of node, cpu, that was measured again" in found[0]
+
+
+def test_a_worker_without_the_time_does_not_promote(arriving):
+    s = arriving(start=False, promotion={"rungs": 2, "factor": 2})
+    s.add_search("random", "random")
+    for step in range(2):
+        s.begin("random", step)
+        s.end("random", step)
+    measure(s, "cpu", 2.0, 60.0)
+    log = Arrivals(s.paths, "random")
+    plan, devices = json.loads(s.paths.plan.read_text()), read_devices(s.paths, {"cpu": 1})
+    costs = [predicted(devices, plan, p.architecture, p.samples)["cpu"] for p in log.proposals()]
+    assert log.propose(2, worker_of(s.paths, "cpu", 0.9 * min(costs))).rung == 0
+    assert log.propose(3, worker_of(s.paths, "cpu", 2 * max(costs))).rung == 1
+    assert not replay(s.paths, "random").differences
+
+
+def test_no_result_knows_of_placement(measured):
+    """Neither a stage's spec nor the digest of a training holds a kind of node or a measurement of one."""
+    s = measured
+    p = read_record(s.file("random", 0, "proposal"), Proposal)
+    write_json(s.paths.spec("train"), {"stage": "train", "version": 1, "seed": 5, "training": {}})
+    digest = store_digest(proposal_job(s.paths, p), {"training": {}}, "data")
+    measure(s, "cpu", 99.0, 1.0)
+    s.paths.device("gpu").unlink()
+    assert store_digest(proposal_job(s.paths, p), {"training": {}}, "data") == digest
+    placed = StudySettings.model_validate(
+        {"placement": {"cpu": {"slots": 3, "seconds": 60, "resources": {"slurm_partition": "long"}}}}
+    )
+    for stage in STEP_VERSIONS:
+        assert canonical_json(stage_spec(placed, stage)) == canonical_json(stage_spec(StudySettings(), stage))

@@ -1,0 +1,173 @@
+"""What the page of a study of time series shows: views, time, quality, and the linear model in its first line."""
+
+import pandas as pd
+import pytest
+
+from voxnas.arch.architecture import Clip, Linear
+from voxnas.benchmark.leaderboard import benchmark, choose_winner
+from voxnas.benchmark.metrics import MEASURES
+from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import Network
+from voxnas.io.records import read_json, write_json, write_text
+from voxnas.io.tables import write_table
+from voxnas.report.folds import folds_sentence, folds_table, read_folds
+from voxnas.report.html import render_report
+from voxnas.report.sentence import headline
+from voxnas.report.time_series import QUALITY, does_time_pay, quality_table, read_quality, twin_of_winner, views_table
+
+CLIP = {"channels": 1, "patch": [8, 16, 16], "frames": 6, "strides": [[1, 1, 1], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2}
+MATRIX = {"channels": 1, "patch": [1, 32, 32], "strides": [[1, 1, 1]], "kernels": [[1, 3, 3]], "spacing": [1, 1, 1]}
+MEASURE = MEASURES["auc"]
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory, new_fake_study):
+    """A study on clips: a searched network, its twin of single volumes, a linear model on correlations."""
+    paths = new_fake_study(tmp_path_factory.mktemp("timed") / "fake", "classification")
+    plan = {k: v for k, v in read_json(paths.plan).items() if k not in ("normalize", "crop", "fingerprint")}
+    write_json(
+        paths.plan,
+        {
+            **plan, "timed": True, "unit": "run", "view": "clips", "views": {"clips": CLIP, "connectivity": MATRIX},
+            "clip": {"frames": 6, "step": 2, "delay": 5.0, "per_run": 4}, "repetition_time": 2.5, **CLIP,
+            "bold": {"confounds": ["motion"], "high_pass": 0.008, "low_pass": None, "standardize": "zscore"},
+            "fingerprint": {"median_shape": [16, 16, 8], "median_frames": 120, "shortest": 90, "runs": 12},
+        },
+    )  # fmt: skip
+    write_json(paths.splits, {**read_json(paths.splits), "unit": "run", "within": True})
+    record = read_json(paths.finalists)
+    fields = {
+        "in_channels": 1, "out_channels": 2, "widths": [4, 8], "blocks": [1, 1], "strides": CLIP["strides"],
+        "kernels": CLIP["kernels"], "view": "clips",
+    }  # fmt: skip
+    changes = [
+        {"architecture": Clip(**fields, temporal="conv").plain()},
+        {"name": "bayesian-1-per-frame", "source": "per-frame", "architecture": Clip(**fields).plain()},
+        {
+            "name": "connectivity-ridge", "source": "linear",
+            "architecture": Linear(in_channels=1, out_channels=2, view="connectivity", model="ridge").plain(),
+        },
+    ]  # fmt: skip
+    networks = [{**network, **change} for network, change in zip(record["networks"], changes, strict=True)]
+    write_json(paths.finalists, {**record, "searches": {"bayesian": 4}, "networks": networks})
+    for number, reason in enumerate((None, "mean framewise displacement 0.7 mm, at most 0.5")):
+        row = {"scan": f"sub-{number:02d}", "tsnr": 50.4, "mean_fd_mm": 0.7, "frames": 120, "kept": 118}
+        columns = list(dict.fromkeys([*row, *QUALITY]))
+        write_table(
+            paths.runs(number) / "quality.tsv",
+            pd.DataFrame([{**row, "excluded": reason}], columns=[*columns, "excluded"]),
+        )
+    for path, table in zip((paths.leaderboard, paths.comparisons), benchmark(paths), strict=True):
+        write_table(path, table)
+    paths.figures.mkdir(exist_ok=True)
+    write_text(paths.figures / "quality.svg", "<svg xmlns='http://www.w3.org/2000/svg'></svg>")
+    return paths
+
+
+def winner_of(paths):
+    return Network.model_validate(read_json(paths.finalists)["networks"][0])
+
+
+def changed(comparisons, second, low, high):
+    table = comparisons.copy()
+    table.loc[table.second == second, ["difference", "low", "high"]] = (low + high) / 2, low, high
+    return table
+
+
+def test_the_twin_is_no_candidate(timed):
+    found = [Network.model_validate(n) for n in read_json(timed.finalists)["networks"]]
+    assert choose_winner(found, {n.name: 1.0 for n in found} | {"bayesian-1": 0.0}, 1).name == "bayesian-1"
+
+
+def test_the_best_of_each_view_and_the_twin_stand_beside_the_winner(timed):
+    board, comparisons = benchmark(timed)
+    table = views_table(timed, board, comparisons, MEASURE)
+    shown = [[text for text, _ in row[:3]] for row in table.rows]
+    assert shown == [
+        ["clips of volumes (4D)", "network", "bayesian-1"],
+        ["correlations of regions", "linear model", "connectivity-ridge"],
+        ["clips, each volume by itself", "the winner without its time", "bayesian-1-per-frame"],
+    ]
+    assert table.rows[0][7][0] == "the winner" and table.rows[1][8][0] in ("better", "not told apart", "worse")
+
+
+def test_whether_time_pays_follows_the_interval(timed):
+    board, comparisons = benchmark(timed)
+    winner, twin = winner_of(timed), "bayesian-1-per-frame"
+    assert twin_of_winner(board)["name"] == twin
+    for low, high, words in ((0.1, 0.2, "Time pays:"), (-0.1, 0.2, "not shown to pay"), (-0.2, -0.1, "does not pay")):
+        assert words in does_time_pay(winner, board, changed(comparisons, twin, low, high), MEASURE)
+    without = board[board.name != twin]
+    assert "no twin" in does_time_pay(winner, without, comparisons, MEASURE)
+    still = winner.model_copy(
+        update={"architecture": winner.architecture.model_copy(update={"temporal": ("none",) * 2})}
+    )
+    assert "found no use for time" in does_time_pay(still, without, comparisons, MEASURE)
+    linear = winner.model_copy(update={"architecture": Linear(in_channels=1, out_channels=2)})
+    assert does_time_pay(linear, board, comparisons, MEASURE) == ""
+
+
+def test_a_winner_that_does_not_beat_the_linear_model_says_so_first(timed):
+    board, comparisons = benchmark(timed)
+
+    def said(low, high):
+        return headline(board, changed(comparisons, "connectivity-ridge", low, high), MEASURE, 0.95, "run")
+
+    assert said(0.1, 0.2).startswith("On 4 locked test runs bayesian-1 reaches")
+    first = "The searched network bayesian-1 does not beat the linear baseline connectivity-ridge: "
+    assert said(-0.1, 0.2).startswith(first) and "cannot be told apart from it" in said(-0.1, 0.2)
+    assert said(-0.3, -0.1).startswith(first) and "it is worse than it" in said(-0.3, -0.1)
+
+
+def test_a_linear_winner_says_so_first(timed):
+    board, comparisons = benchmark(timed)
+    board = board.assign(winner=board.name == "connectivity-ridge")
+    text = headline(board, comparisons, MEASURE, 0.95)
+    assert text.startswith("No network of this study is better by validation than the linear model connectivity-ridge.")
+
+
+def test_runs_are_listed_with_what_excluded_them(timed):
+    table = quality_table(read_quality(timed))
+    assert [c.title for c in table.columns] == ["run", "tSNR", "mean FD mm", "volumes", "kept", "excluded"]
+    assert [text for text, _ in table.rows[0]] == ["sub-00", "50", "0.70", "120", "118", ""]
+    assert table.marked == {1} and "at most 0.5" in table.rows[1][-1][0]
+
+
+def test_the_page_has_it_all(timed):
+    page = render_report(timed)
+    for text in (
+        "Is 4D worth it?",
+        "A within-participant study",
+        "Quality of the runs",
+        "2 runs were measured before they were cleaned, 1 of them excluded",
+        "6 volumes, 1 of 2",
+        "0.008 to the highest Hz",
+        'aria-label="quality"',
+    ):
+        assert text in page
+
+
+@pytest.mark.parametrize(("low", "high", "words"), [
+    (0.1, 0.2, "better than connectivity-ridge"),
+    (-0.1, 0.1, "not to be told apart from connectivity-ridge"),
+])  # fmt: skip
+def test_cross_validated_scores_stand_beside_the_test(tmp_path, low, high, words):
+    row = {"rank": 1, "name": "bayesian-1", "winner": True, "key": "k", "folds": 5, "cases": 500, "units": 9,
+           "score": 0.75, "low": 0.7, "high": 0.8, "reference": "connectivity-ridge", "difference": (low + high) / 2,
+           "difference_low": low, "difference_high": high, "not_better": 0.01}  # fmt: skip
+    own = {**row, "rank": 2, "name": "connectivity-ridge", "winner": False, "reference": ""}
+    own |= dict.fromkeys(("difference", "difference_low", "difference_high", "not_better"), float("nan"))
+    paths = StudyPaths(tmp_path)
+    assert read_folds(paths) is None
+    write_table(paths.cross_validation, pd.DataFrame([row, own]))
+    table = read_folds(paths)
+    assert words in folds_sentence(table, MEASURE) and "500 cases of 9 units" in folds_sentence(table, MEASURE)
+    shown = folds_table(table, MEASURE, 0.95)
+    assert shown.columns[3].title == "minus connectivity-ridge" and shown.marked == {0}
+    assert shown.rows[0][2][0] == "0.750 [0.700, 0.800]" and shown.rows[1][3][0] == ""
+
+
+def test_other_studies_show_none_of_it(finished_study):
+    page = render_report(finished_study)
+    assert "Is 4D worth it?" not in page and "Quality of the runs" not in page and "within-participant" not in page
+    assert "normalisation" in page and "crop to the non-zero box" in page
