@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from voxnas.arch import search_space
 from voxnas.arch.architecture import network_key, parse_architecture
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.graph import graph_digest
@@ -17,7 +18,6 @@ from voxnas.arch.networks import expand
 from voxnas.arch.search_space import SearchSpace
 from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
-from voxnas.core import search_space
 from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
 from voxnas.core.registry import Registry
