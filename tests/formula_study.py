@@ -41,11 +41,10 @@ class Study:
         search = {
             "space": "auto",
             "window": 2,
-            "initial": 3,
-            "surrogate": "gp",
             "start": True,
             "budget": {"amount": 240, "unit": "samples"},
-            "promotion": {"rungs": 1, "factor": 3},
+            "promotion": "",
+            "options": {"bayesian": {"initial": 3}},
             "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
         }
         self.spec = {"stage": "search", "version": 1, "task": "segmentation", "seed": 5, "search": search | changes}
@@ -77,7 +76,7 @@ class Study:
 
     def train(self, name, step, state="DONE", score=None):
         proposal = read_record(self.file(name, step, "proposal"), Proposal)
-        if proposal.origin == "idle":
+        if proposal.idle:
             result = Result(state="SKIPPED")
         elif state == "FAILED":
             result = Result(state="FAILED", reason="diverged", key=proposal.key)

@@ -1,6 +1,7 @@
 """Names to things, with an error that says which names there are."""
 
 import difflib
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
@@ -19,16 +20,23 @@ class Registry(Generic[T]):
         What the things are called in an error ("baseline", "proposer").
     group : str
         Entry points by which other packages add things, each under the name of its entry point; empty: none.
+    package : str
+        Package whose import enters the built-in things, imported when the table is first read; empty: none. So a table
+        can lie below the layer of its things.
     """
 
-    def __init__(self, kind: str, group: str = "") -> None:
+    def __init__(self, kind: str, group: str = "", package: str = "") -> None:
         self.kind = kind
+        self._package = package
         self._group = group
         self._things: dict[str, T] = {}
         self._later: list[Callable[[], Mapping[str, T]]] = []
 
     def _complete(self) -> dict[str, T]:
-        """The table with what other packages add, looked for once."""
+        """The table with the built-in things and what other packages add, looked for once."""
+        if self._package:
+            package, self._package = self._package, ""
+            importlib.import_module(package)
         if self._group:
             found, self._group = entry_points(group=self._group), ""
             for entry in found:

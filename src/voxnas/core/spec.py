@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from voxnas.arch.block_comparison import PREFIX
-from voxnas.core.settings import StudySettings, TrainingSettings
+from voxnas.core.settings import SearchSettings, StudySettings, TrainingSettings
+from voxnas.core.strategies import is_job, options_of
 
 # Raise a stage's number when its code changes what it computes (tests/golden says when).
 STEP_VERSIONS = {
@@ -43,6 +44,19 @@ def _training(settings: TrainingSettings) -> dict[str, Any]:
     return training
 
 
+def _search(settings: SearchSettings, method: str) -> dict[str, Any]:
+    """What the steps of one method depend on: of all options those of its own strategies."""
+    unused = {"methods", "steps", "finalists"}
+    if is_job(method):
+        unused |= {"order", "window", "start", "promotion"}
+    else:
+        # In order of arrival the window says what waits for what; no proposal depends on it.
+        unused |= {"order" if settings.order == "strict" else "window"}
+    used = settings.model_dump(mode="json", exclude=unused)
+    names = filter(None, [method, used.get("promotion")])
+    return used | {"options": {name: options_of(name, settings.options) for name in names}}
+
+
 def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, Any]:
     """The part of the settings that one stage depends on, as plain data.
 
@@ -53,12 +67,10 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
     stage : str
         A key of :data:`STEP_VERSIONS`.
     **extra
-        Further entries, such as the text of the search space for ``search``.
+        Further entries, such as the search space and the method of ``search``.
     """
     s = settings.model_dump(mode="json")
     training = _training(settings.training)
-    # In order of arrival the window says what waits for what; no proposal depends on it.
-    unused = "order" if s["search"]["order"] == "strict" else "window"
     parts: dict[str, dict[str, Any]] = {
         "index": {"task": s["task"], "data_root": s["data_root"], "data": s["data"], "seed": s["seed"]},
         "spatial": {"steps": s["bold"]["spatial"]},
@@ -76,7 +88,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
         "search": {
             "task": s["task"],
             "seed": s["seed"],
-            "search": {k: v for k, v in s["search"].items() if k not in ("methods", "steps", "finalists", unused)},
+            "search": _search(settings.search, extra.get("method", "random")),
         },
         "train": {"task": s["task"], "seed": s["seed"], "training": training},
         "select": {

@@ -28,7 +28,7 @@ def trials_table(chain: Chain) -> pd.DataFrame:
     paid: dict[str, tuple[int, float]] = {}
     latest: dict[str, tuple[Proposal, Result]] = {}
     for proposal, result in sorted(zip(chain.proposals, chain.results, strict=True), key=lambda pair: _order(pair[0])):
-        idle = proposal.origin == "idle"
+        idle = proposal.idle
         if not idle:
             latest[proposal.trial] = (proposal, result)
         samples, seconds = paid.get(proposal.trial, (0, 0.0))
