@@ -27,77 +27,80 @@ class Settings(BaseModel):
 
 
 class Budget(Settings):
-    """How long one network trains.
+    """Training budget of one network.
 
-    CPU seconds are converted to samples once, by the study's calibration.json, so that every network
-    gets the same time and no clock takes part in a decision.
+    The study's calibration.json converts CPU seconds to samples once. Every network thus receives the same
+    processing time, and no decision depends on a clock.
     """
 
-    amount: Annotated[float, Field(gt=0)] = Field(240, description="How much.")
+    amount: Annotated[float, Field(gt=0)] = Field(240, description="Amount, in `unit`.")
     unit: Literal["samples", "cpu_seconds"] = Field(
-        "samples", description="`samples` seen in training, or `cpu_seconds`, converted to samples by calibration."
+        "samples",
+        description="`samples` seen in training, or `cpu_seconds`, which the calibration converts to samples.",
     )
 
 
 class PhantomSettings(Settings):
-    """The generated data set that is used when `data_root` is empty."""
+    """The generated data set, used when `data_root` is empty."""
 
     participants: Annotated[int, Field(ge=4)] = Field(40, description="Number of participants to generate.")
     spacing: Annotated[float, Field(ge=2, le=8)] = Field(5.0, description="Voxel size of the generated scans, in mm.")
 
 
 class DataSettings(Settings):
-    """Where the scans are and how to read them."""
+    """Location and layout of the scans."""
 
     layout: Literal["auto", "msd", "bids", "npz", "timeseries"] = Field(
         "auto",
-        description="`msd` (dataset.json with image and label folders; also nnU-Net's), `bids`, `npz` (an archive of "
-        "volumes as MedMNIST's, whose own splits are pooled), `timeseries` (series of an atlas's regions, one array a "
-        "run, with participants.tsv), or `auto`.",
+        description="`msd` (Medical Segmentation Decathlon or nnU-Net: dataset.json with image and label folders), "
+        "`bids`, `npz` (an archive of volumes in the MedMNIST format, whose splits are pooled), `timeseries` (regional "
+        "time series of an atlas, one array per run, with participants.tsv), or `auto`.",
     )
     folder: str = Field(
-        "", description="Folder (or archive) inside `data_root` that holds the data set, used where it exists there."
+        "", description="Folder or archive of the data set inside `data_root`; ignored if it does not exist there."
     )
-    suffix: str = Field("T1w", description="BIDS suffix of the image to read; `bold` makes a study of time series.")
+    suffix: str = Field("T1w", description="BIDS suffix of the images; `bold` selects the fMRI workflow.")
     filters: dict[str, tuple[EntityValue, ...] | EntityValue] = Field(
         {},
-        description="BIDS: entities that an image must have, by their key in file names, such as "
-        "`{task: rest, run: [1, 2]}`; an empty value: the entity must be absent.",
+        description="BIDS: required entities by their file-name key, e.g. `{task: rest, run: [1, 2]}`; an empty value "
+        "requires that the entity is absent.",
     )
     images: str = Field(
         "",
-        description="BIDS: folder under derivatives/ whose preprocessed images are read (fMRIPrep); empty: raw ones.",
+        description="BIDS: folder under derivatives/ with the preprocessed images to read (e.g. fMRIPrep); empty: raw "
+        "images.",
     )
     derivatives: str = Field(
-        "", description="BIDS: name of the folder under derivatives/ with the label maps; empty: the only one."
+        "",
+        description="BIDS: folder under derivatives/ with the label maps; empty: the only folder that has label maps.",
     )
     label_suffix: str = Field("dseg", description="BIDS: suffix of the label maps.")
     target: str = Field(
         "",
-        description="What to predict (classification, regression): a column of participants.tsv or of participants' "
-        "sessions.tsv (of the events, with `clips.unit: volume`), or for `npz` the end of the arrays' names, such as "
-        "`labels` of train_labels.",
+        description="Target of classification or regression: a column of participants.tsv or sessions.tsv (of the "
+        "events table with `clips.unit: volume`); for `npz` the suffix of the array names, e.g. `labels` for "
+        "train_labels.",
     )
     limit: Annotated[int, Field(ge=0)] = Field(
-        0, description="Most scans to use, drawn by the seed and by class (classification); 0: all."
+        0, description="Maximum number of scans, drawn at random and stratified by class; 0: all."
     )
-    strict: bool = Field(False, description="Stop at the first scan that cannot be used, instead of leaving it out.")
+    strict: bool = Field(False, description="Stop at the first unusable scan instead of excluding it.")
     phantom: PhantomSettings = Field(PhantomSettings(), description="The generated data set.")
 
 
 class PreprocessSettings(Settings):
-    """From a scan to the array that a network sees."""
+    """Preprocessing of a scan to the input array of a network."""
 
     spacing: Literal["auto"] | Spacing = Field(
-        "auto", description="Voxel size in mm, in the order of the axes R, A, S; `auto`: from the data's fingerprint."
+        "auto", description="Voxel size in mm along the axes R, A, S; `auto`: from the fingerprint of the data set."
     )
     normalize: Literal["zscore", "percentile", "none"] = Field(
         "zscore",
-        description="Intensity of one scan: zero mean and unit variance over the foreground, "
-        "the 0.5 to 99.5 percentiles to [0, 1], or unchanged.",
+        description="Intensity normalisation per scan: zero mean and unit variance over the foreground, the 0.5 to "
+        "99.5 percentiles mapped to [0, 1], or none.",
     )
-    crop: bool = Field(True, description="Crop to the box of the non-zero voxels.")
-    shards: Positive = Field(2, description="Number of jobs that share the scans; raise it with the data set.")
+    crop: bool = Field(True, description="Crop to the bounding box of the non-zero voxels.")
+    shards: Positive = Field(2, description="Number of preprocessing jobs; increase it for large data sets.")
 
 
 SpatialStep = Literal["steady", "slice_timing", "motion", "bias", "mask", "anatomical", "template"]
@@ -105,107 +108,117 @@ Confound = Literal["motion", "wm_csf", "global_signal", "compcor", "ica_aroma", 
 
 
 class QualitySettings(Settings):
-    """When a run is good enough; one that is not is excluded with its reason."""
+    """Thresholds of quality; a run beyond a threshold is excluded, and the reason is recorded."""
 
     mean_fd_mm: Annotated[float, Field(gt=0)] | None = Field(
-        0.5, description="Largest mean framewise displacement, in mm."
+        0.5, description="Maximum mean framewise displacement, in mm."
     )
     mean_dvars: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="Largest mean DVARS, in percent of the brain's mean signal."
+        None, description="Maximum mean DVARS, in percent of the mean signal of the brain."
     )
     tsnr: Annotated[float, Field(ge=0)] | None = Field(
-        None, description="Smallest median temporal signal-to-noise ratio within the brain mask."
+        None, description="Minimum median temporal signal-to-noise ratio within the brain mask."
     )
     mask_overlap: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        0.7, description="Smallest Dice overlap of the brain mask with the template's (where the run is in its space)."
+        0.7, description="Minimum Dice overlap of the brain mask with the template mask (runs in template space)."
     )
     seconds: Annotated[float, Field(ge=0)] = Field(
-        30.0, description="Shortest run, in seconds, after dropped and scrubbed volumes."
+        30.0, description="Minimum duration of a run in seconds, without dropped and scrubbed volumes."
     )
 
 
 class BoldSettings(Settings):
-    """From a run (BOLD) to clean time series."""
+    """Preprocessing of a BOLD run to clean time series."""
 
     spatial: tuple[SpatialStep, ...] = Field(
         ("steady", "slice_timing", "motion", "bias", "mask", "anatomical", "template"),
-        description="Steps for raw images, always in this order; preprocessed ones (`data.images`) need none of them.",
+        description="Spatial steps for raw images, always in this order; not used for preprocessed images "
+        "(`data.images`).",
     )
     confounds: tuple[Confound, ...] = Field(
         ("motion", "wm_csf", "high_pass"),
-        description="Groups of confounds that are regressed out, in the words of nilearn's load_confounds.",
+        description="Confound groups to regress out, named as in nilearn's load_confounds.",
     )
     motion: Literal["basic", "power2", "derivatives", "full"] = Field(
-        "full", description="Terms of the motion parameters: 6, with squares, with derivatives, or all 24."
+        "full", description="Motion regressors: the 6 parameters, with squares, with derivatives, or all 24."
     )
     scrub_mm: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="Leave out volumes with a framewise displacement above this, in mm."
+        None, description="Censor volumes whose framewise displacement exceeds this value, in mm."
     )
-    high_pass: Annotated[float, Field(gt=0)] | None = Field(0.008, description="Lowest frequency that stays, in Hz.")
-    low_pass: Annotated[float, Field(gt=0)] | None = Field(None, description="Highest frequency that stays, in Hz.")
-    smoothing_mm: Annotated[float, Field(ge=0)] = Field(0.0, description="Full width at half maximum, in mm; 0: none.")
+    high_pass: Annotated[float, Field(gt=0)] | None = Field(
+        0.008, description="Cut-off of the high-pass filter, in Hz."
+    )
+    low_pass: Annotated[float, Field(gt=0)] | None = Field(None, description="Cut-off of the low-pass filter, in Hz.")
+    smoothing_mm: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Full width at half maximum of the Gaussian kernel, in mm; 0: none."
+    )
     standardize: Literal["zscore", "percent", "none"] = Field(
-        "zscore", description="Each voxel over its run: zero mean and unit variance, percent of its mean, or unchanged."
+        "zscore", description="Per voxel and run: zero mean and unit variance, percent signal change, or none."
     )
-    quality: QualitySettings = Field(QualitySettings(), description="When a run is good enough.")
+    quality: QualitySettings = Field(QualitySettings(), description="Thresholds of run quality.")
 
 
 class ClipSettings(Settings):
-    """What of a run a network sees at once, and what it is asked."""
+    """Input window of a network on fMRI, and the unit of prediction."""
 
     unit: Literal["volume", "run", "participant"] = Field(
         "run",
-        description="What has a target and a score: each volume (by its event), each run, or each participant; "
-        "predictions of the clips of a run or participant are averaged.",
+        description="Unit of prediction: volume (labelled by its event), run, or participant; the predictions of all "
+        "clips of a run or participant are averaged.",
     )
-    frames: Positive = Field(16, description="Volumes of a clip; with `unit: volume` it ends with the labelled one.")
-    step: Positive = Field(1, description="Every how manyth volume a clip takes.")
+    frames: Positive = Field(
+        16, description="Volumes per clip; with `unit: volume` the labelled volume is the last one."
+    )
+    step: Positive = Field(1, description="Keep every n-th volume of a clip.")
     delay: Annotated[float, Field(ge=0)] = Field(
-        5.0, description="Seconds from an event to the peak of its response (`unit: volume`)."
+        5.0, description="Delay from event onset to the peak of the response, in seconds (`unit: volume`)."
     )
-    per_run: Positive = Field(4, description="Clips of a run that are predicted and averaged.")
+    per_run: Positive = Field(4, description="Clips per run whose predictions are averaged.")
     views: tuple[Literal["clips", "maps", "series", "connectivity"], ...] = Field(
         ("clips",),
         min_length=1,
-        description="What is prepared of each run: clips of volumes (4D), maps of mean and deviation over time (3D), "
-        "series of an atlas's regions (1D), or their correlations (matrix).",
+        description="Views prepared of each run: clips of volumes (4D), maps of the temporal mean and standard "
+        "deviation (3D), regional time series of an atlas (1D), or their correlation matrix.",
     )
     view: Literal["auto", "clips", "maps", "series", "connectivity"] = Field(
-        "auto", description="What the searched networks see; `auto`: the first of `views`."
+        "auto", description="Input view of the searched networks; `auto`: the first of `views`."
     )
-    atlas: str = Field("", description="Label image of regions (NIfTI), for series and connectivity.")
+    atlas: str = Field("", description="Label image of the regions (NIfTI), for `series` and `connectivity`.")
 
 
 class SplitSettings(Settings):
-    """Who is trained on, who selects, and who is locked away."""
+    """Training folds, and the locked test split."""
 
     unit: Literal["participant", "site", "session", "run"] = Field(
         "participant",
-        description="What is never split. `session` and `run` make a within-participant study, which the report says.",
+        description="Unit that is never divided between splits. `session` and `run` define a within-participant study, "
+        "which the report states.",
     )
-    test: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="Share of the units in the locked test split.")
+    test: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.2, description="Fraction of the units in the locked test split."
+    )
     test_units: tuple[str, ...] = Field(
-        (), description="Names of the units in the locked test split, such as sites; empty: drawn by the seed."
+        (), description="Names of the units in the locked test split, e.g. sites; empty: drawn at random."
     )
     folds: Annotated[int, Field(ge=2)] | Literal["leave_one_out"] = Field(
         5,
-        description="Folds of the rest, or one for each unit. The search validates on fold 0; seed s of a finalist on "
-        "fold s.",
+        description="Number of folds of the remaining units, or one fold per unit. The search validates on fold 0, "
+        "seed s of a finalist on fold s.",
     )
 
 
 class LimitSettings(Settings):
-    """Hard limits: a network beyond one of them is never proposed."""
+    """Hard limits: no proposed network exceeds them."""
 
-    parameters: Positive | None = Field(500_000, description="Largest number of parameters.")
-    macs: Positive | None = Field(None, description="Largest number of multiply-adds for one patch.")
+    parameters: Positive | None = Field(500_000, description="Maximum number of parameters.")
+    macs: Positive | None = Field(None, description="Maximum number of multiply-adds (MACs) for one patch.")
     latency_ms: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="Largest latency of one patch in ms, as predicted by the study's calibration."
+        None, description="Maximum latency of one patch in ms, predicted by the calibration of the study."
     )
     memory_mib: Annotated[float, Field(gt=0)] | None = Field(
         None,
-        description="Largest peak memory of a training step in MiB, over that of the idle process (about 400), as "
-        "predicted from the shapes.",
+        description="Maximum predicted peak memory of a training step in MiB, excluding the idle process (about 400 "
+        "MiB).",
     )
 
 
@@ -258,37 +271,39 @@ class SearchSettings(Settings):
 
 
 class BaselineSettings(Settings):
-    """Hand-made networks, with the same freedom of recipe and the same budgets."""
+    """Hand-made networks, trained with searched recipes under the same budgets."""
 
     names: tuple[str, ...] = Field(
         ("auto",),
-        description="Registered baselines; `auto`: those of the task that are scaled to the limits; empty: none. "
-        "`block-<name>` is a fixed small network with that block in every place.",
+        description="Registered baselines; `auto`: all baselines of the task that are scaled to the limits; empty: "
+        "none. `block-<name>` is a fixed small network built from one block.",
     )
     steps: Annotated[int, Field(ge=0)] = Field(
-        2, description="Recipes tried for each baseline; its own recipe is the first. 0: its own, without any trial."
+        2,
+        description="Recipes tried per baseline, beginning with its published recipe. 0: the published recipe without "
+        "trials.",
     )
 
 
 class LargeBatchSettings(Settings):
-    """What keeps large batches stable; off, and no part of a training, below the threshold."""
+    """Stabilisation of large batches; disabled, and not part of a training's identity, below the threshold."""
 
-    threshold: Positive = Field(256, description="Smallest `training.batch_size` for which all of these hold.")
+    threshold: Positive = Field(256, description="Minimum `training.batch_size` that enables all of these settings.")
     layerwise: bool = Field(
         True,
-        description="SGD becomes LARS and AdamW LAMB (You et al. 2017, 2019): the step in a layer is in proportion to "
-        "the norm of its weights, the learning rate the share of it.",
+        description="Replace SGD by LARS and AdamW by LAMB (You et al. 2017, 2019): the update of each layer is scaled "
+        "to the norm of its weights.",
     )
     warm_up: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.05, description="Share of the budget in which the learning rate rises in a line (Goyal et al. 2017)."
+        0.05, description="Fraction of the budget with linear learning-rate warm-up (Goyal et al. 2017)."
     )
     growth: tuple[tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(gt=0)]], ...] = Field(
         ((0.34, 2.0),),
-        description="Batch-size control (Mikami et al. 2018): pairs of a share of the budget and how many times "
-        "`batch_size` the batch is from there on; empty: it stays.",
+        description="Batch-size control (Mikami et al. 2018): pairs (fraction of the budget, factor on `batch_size` "
+        "from there on); empty: constant.",
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.1, description="Share of a label that is spread over all classes (cross-entropies only)."
+        0.1, description="Label smoothing of the cross-entropy losses."
     )
 
     @model_validator(mode="after")
@@ -304,31 +319,31 @@ class TrainingSettings(Settings):
 
     budget: Budget = Field(Budget(amount=400), description="Budget of one finalist or baseline, per seed.")
     seeds: Positive = Field(2, description="Seeds per finalist and baseline.")
-    batch_size: Positive = Field(2, description="Global batch, whatever the number of processes.")
+    batch_size: Positive = Field(2, description="Global batch size, independent of the number of processes.")
     patch: Literal["auto"] | Patch = Field(
-        "auto", description="Patch size in voxels (x, y, z); `auto`: from the data's fingerprint."
+        "auto", description="Patch size in voxels (x, y, z); `auto`: from the fingerprint of the data set."
     )
     precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
         "auto",
-        description="Of autocast: `auto` is bfloat16 where the processor has it in hardware, else float16 on a GPU, "
-        "else float32. `fp16` scales the loss; without hardware for it (most CPUs) it is slow.",
+        description="Autocast precision: `auto` is bfloat16 where the hardware supports it, else float16 on a GPU, "
+        "else float32. `fp16` uses loss scaling and is slow on most CPUs.",
     )
     compression: Literal["none", "fp16"] = Field(
-        "none", description="Gradients between processes: as they are, or in 16 bits, which rounds them."
+        "none", description="Compression of the exchanged gradients: none, or rounding to 16 bits."
     )
     large_batch: LargeBatchSettings = Field(LargeBatchSettings(), description="Large batches.")
-    threads: Positive = Field(1, description="Threads of each training process (part of the result's identity).")
-    validations: Positive = Field(4, description="Validations in the course of one training, the last at its end.")
+    threads: Positive = Field(1, description="Threads per training process (part of the identity of a result).")
+    validations: Positive = Field(4, description="Validations per training; the last one is at its end.")
     patience: Annotated[int, Field(ge=0)] = Field(
-        0, description="Stop after this many validations without improvement; 0: never."
+        0, description="Stop after this number of validations without improvement; 0: never."
     )
     foreground: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.33, description="Share of the patches that are centred on a labelled voxel (segmentation)."
+        0.33, description="Fraction of the patches centred on a labelled voxel (segmentation)."
     )
     tensorboard: bool = Field(
         False,
-        description="Write event files to results/<study>/tensorboard, live; no result depends on it, so that turning "
-        "it on trains nothing again.",
+        description="Write TensorBoard event files to results/<study>/tensorboard during training; no result depends "
+        "on it.",
     )
 
 
@@ -337,52 +352,55 @@ class BenchmarkSettings(Settings):
 
     mirror: bool = Field(
         True,
-        description="Average predictions over the mirrored copies that a network's recipe trained with (segmentation).",
+        description="Test-time augmentation by the mirror axes of the recipe (segmentation).",
     )
     cross_validate: bool = Field(
         False,
-        description="Also score each network on the scans outside the test split, each by the seeds that did not train "
-        "on it; wants `training.seeds` of at least `splits.folds`.",
+        description="Also score each network on the scans outside the test split, each scan by the seeds that did not "
+        "train on it; requires `training.seeds` >= `splits.folds`.",
     )
     nsd_tolerance_mm: Annotated[float, Field(gt=0)] = Field(
         1.0, description="Tolerance of the normalised surface distance, in mm."
     )
     measure: Literal["auto", "auc", "accuracy", "mae", "r"] = Field(
         "auto",
-        description="What ranks the networks on the test: `auto` is Dice, the area under the ROC curve, or the mean "
-        "absolute error; `accuracy` for many classes, `r` (correlation) for regression.",
+        description="Primary measure on the test split: `auto` is Dice, the area under the ROC curve, or the mean "
+        "absolute error; `accuracy` for classification, `r` (Pearson correlation) for regression.",
     )
     bootstrap: Annotated[int, Field(ge=100)] = Field(5000, description="Bootstrap samples of each interval.")
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Coverage of the intervals.")
-    latency_repeats: Positive = Field(20, description="Timed repeats of a forward pass.")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Nominal coverage of the intervals.")
+    latency_repeats: Positive = Field(20, description="Repetitions of the timed forward pass.")
 
 
 class ReportSettings(Settings):
-    """The page at the end."""
+    """The HTML report."""
 
     title: str = Field("", description="Title of the report; empty: the study's name.")
-    scans: Annotated[int, Field(ge=1, le=12)] = Field(3, description="Test scans that are drawn with their prediction.")
+    scans: Annotated[int, Field(ge=1, le=12)] = Field(
+        3, description="Number of test scans drawn with their predictions."
+    )
 
 
 class NodeKind(Settings):
-    """Nodes that take the same time for the same training."""
+    """A group of nodes of equal speed."""
 
-    slots: Positive = Field(1, description="Trainings that all nodes of this kind run at once.")
+    slots: Positive = Field(1, description="Trainings that all nodes of this kind run concurrently.")
     seconds: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="`order: arrival`: predicted time of the longest trial that is proposed for these nodes."
+        None,
+        description="`order: arrival`: maximum predicted duration of a trial proposed for these nodes, in seconds.",
     )
-    resources: dict[str, str | int] = Field({}, description="Snakemake resources of a job there.")
+    resources: dict[str, str | int] = Field({}, description="Snakemake resources of a job on these nodes.")
 
 
 class StudySettings(Settings):
     """All settings of one study."""
 
     study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(
-        "phantom", description="Name of the study; its outputs lie in results/<study>."
+        "phantom", description="Name of the study; its outputs are in results/<study>."
     )
     data_root: str = Field("", description="Folder of the data set; empty: the generated phantom.")
-    task: Task = Field("segmentation", description="What the network predicts.")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="The one seed from which everything random derives.")
+    task: Task = Field("segmentation", description="Task of the networks.")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="Root seed of all random numbers.")
     data: DataSettings = Field(DataSettings(), description="Reading the data.")
     preprocess: PreprocessSettings = Field(PreprocessSettings(), description="Preprocessing.")
     bold: BoldSettings = Field(BoldSettings(), description="Preprocessing of time series.")
@@ -395,27 +413,27 @@ class StudySettings(Settings):
     report: ReportSettings = Field(ReportSettings(), description="Report.")
     container: str = Field(
         "",
-        description="Image in which jobs run with `--software-deployment-method apptainer`: a file or folder, or an "
-        "address such as `docker://...`; empty: envs/voxnas.sif of the project. It belongs to no result.",
+        description="Container image for `--software-deployment-method apptainer`: a file, a folder, or an address "
+        "such as `docker://...`; empty: envs/voxnas.sif of the project. No result depends on it.",
     )
     placement: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")], NodeKind] = Field(
         {},
-        description="Kinds of nodes among which trainings are placed by predicted time: `slots`, `seconds` and "
-        "`resources` of each by its name (docs/cluster.md); no part of any result.",
+        description="Kinds of nodes among which trainings are placed by predicted time, by name: `slots`, `seconds` "
+        "and `resources` (docs/cluster.md). No result depends on it.",
     )
     paper: tuple[str, ...] = Field(
         ("phantom", "hippocampus", "efficiency", "efficiency-class"),
-        description="`snakemake paper`: the studies (config/studies/<name>.yaml) that are published.",
+        description="Studies published by `snakemake paper` (config/studies/<name>.yaml).",
     )
 
     @property
     def timed(self) -> bool:
-        """Whether the scans are runs: series of volumes, or of an atlas's regions."""
+        """Whether the scans are fMRI runs: series of volumes or regional time series."""
         return self.data.suffix == "bold" or self.data.layout == "timeseries"
 
     @property
     def view(self) -> str:
-        """What the searched networks see of a run; empty for volumes."""
+        """Input view of the searched networks; empty for volumes."""
         if not self.timed:
             return ""
         return self.clips.views[0] if self.clips.view == "auto" else self.clips.view
