@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from voxnas.benchmark import results
-from voxnas.benchmark.evaluate import ENSEMBLE
 from voxnas.benchmark.metrics import classification_scores, ranking_measure, regression_scores, validation_measure
+from voxnas.benchmark.results import ENSEMBLE
 from voxnas.benchmark.statistics import Bootstrap, Statistic, auc_statistic, correlation_statistic, mean_statistic
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths

@@ -28,7 +28,7 @@ from voxnas.report.sentence import hand_made, headline, is_hand_made
 
 def render_report(paths: StudyPaths) -> str:
     """Render the page of a study whose benchmark and figures are done."""
-    source = files("voxnas.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    source = files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"quantity": tables.quantity, "duration": tables.duration, "number": tables.number}
     return environment.from_string(source).render(context(paths))

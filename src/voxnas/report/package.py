@@ -92,7 +92,7 @@ def _card(paths: StudyPaths, model: dict[str, Any], plan: dict[str, Any]) -> str
     measure, confidence = ranking_measure(spec), spec["confidence"]
     dataset, splits = read_json(paths.dataset), read_json(paths.splits)
     names = (model["name"], f"{model['name']} (ensemble)")
-    source = files("voxnas.report").joinpath("model_card.md.j2").read_text(encoding="utf-8")
+    source = files(__package__).joinpath("model_card.md.j2").read_text(encoding="utf-8")
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from voxnas.benchmark import results
-from voxnas.benchmark.evaluate import ENSEMBLE
+from voxnas.benchmark.results import ENSEMBLE
 from voxnas.core.paths import StudyPaths
 from voxnas.io.nifti import load_array, load_label
 from voxnas.io.records import read_json
