@@ -33,18 +33,24 @@ def objective(architecture, recipe):
     return 0.9 - 0.02 * width**2 - 0.03 * rate**2 - 0.03 * (len(architecture.widths) < 3)
 
 
+def options(initial=3, surrogate="gp", rungs=1, factor=3):
+    """Settings of a search: the options of its strategies, with promotion for more than one rung."""
+    found = {"bayesian": {"initial": initial, "surrogate": surrogate}}
+    if rungs > 1:
+        found["asha"] = {"rungs": rungs, "factor": factor}
+    return {"promotion": "asha" if rungs > 1 else "", "options": found}
+
+
 class Study:
     """A study's folder in which steps are proposed for real and trained by a formula."""
 
     def __init__(self, root, **changes):
         self.paths = StudyPaths(root)
-        search = {
+        search = options() | {
             "space": "auto",
             "window": 2,
             "start": True,
             "budget": {"amount": 240, "unit": "samples"},
-            "promotion": "",
-            "options": {"bayesian": {"initial": 3}},
             "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
         }
         self.spec = {"stage": "search", "version": 1, "task": "segmentation", "seed": 5, "search": search | changes}

@@ -109,6 +109,10 @@ class SearchState:
     budget: Callable[[Candidate], int]
     worker: Worker | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("history", "pending"):
+            object.__setattr__(self, name, tuple(sorted(getattr(self, name), key=lambda o: o.step)))
+
     @cached_property
     def taken(self) -> frozenset[str]:
         """Keys of all networks that this search has proposed."""
