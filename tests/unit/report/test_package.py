@@ -1,6 +1,6 @@
 import pytest
 
-from voxnas.arch.architecture import network_key
+from voxnas.core.architecture import network_key
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_record
 from voxnas.report.package import write_model
