@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from voxnas.benchmark.results import ENSEMBLE
 from voxnas.core.architecture import MIRROR_AXES
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
@@ -19,8 +20,6 @@ from voxnas.io.tables import read_table
 
 if TYPE_CHECKING:
     from voxnas.deploy.predictor import Predictor
-
-ENSEMBLE = "ensemble"
 
 
 class Scored(NamedTuple):

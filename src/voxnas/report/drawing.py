@@ -11,24 +11,15 @@ from matplotlib.patches import FancyBboxPatch
 
 from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
-from voxnas.benchmark import results
-from voxnas.benchmark.leaderboard import read_leaderboard
+from voxnas.benchmark.leaderboard import winning_network
 from voxnas.core.architecture import Architecture
 from voxnas.core.paths import StudyPaths
-from voxnas.core.trial import Network
 from voxnas.io.records import read_json
 from voxnas.report.cell_drawing import cell_height, draw_cell
 from voxnas.report.style import INK, new_figure
 
 ENCODER, DECODER, HEAD = "#d6e6f4", "#dcefe3", "#f6e3d3"
 HEIGHT, GAP = 0.62, 1.0  # of a box, and between the lines of boxes
-
-
-def winning_network(paths: StudyPaths) -> Network:
-    """Record of the leaderboard's winner."""
-    board = read_leaderboard(paths)
-    name = board.name[board.winner].iloc[0]
-    return next(n for n in results.networks(paths) if n.name == name)
 
 
 def winner(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:

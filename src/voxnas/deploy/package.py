@@ -1,32 +1,25 @@
-"""The model folder of a study's winner: all that ``voxnas predict`` needs."""
+"""The model folder: a trained network with all that ``voxnas predict`` needs."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from voxnas import __version__
-from voxnas.benchmark import results
-from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
-from voxnas.benchmark.metrics import ranking_measure
 from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import Network, Result
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_json, write_json, write_text
-from voxnas.report import tables
-from voxnas.report.drawing import winning_network
-from voxnas.report.sentence import headline
+from voxnas.io.records import read_json, write_json
 
 SCHEMA_VERSION = 1
 PACKAGES = ("torch", "nibabel", "numpy")
 
 
-def write_model(paths: StudyPaths, output: str | Path) -> None:
-    """Write ``architecture.json``, ``plan.json``, ``model.json``, the weights of all seeds and a model card.
+def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Result], output: Path) -> dict[str, Any]:
+    """Write ``architecture.json``, ``plan.json``, ``model.json`` and the weights of all seeds.
 
     The default member is the seed with the best validation score.
 
@@ -34,14 +27,20 @@ def write_model(paths: StudyPaths, output: str | Path) -> None:
     ----------
     paths : StudyPaths
         A study whose benchmark is done.
-    output : path
+    network : Network
+        The network to package.
+    trained : mapping of int to Result
+        Results of its trainings by seed.
+    output : Path
         Folder to write; what an earlier run left in it is removed.
+
+    Returns
+    -------
+    dict
+        The content of ``model.json``.
     """
-    output = Path(output)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    network = winning_network(paths)
-    trained = results.seed_results(paths, network.key)
     for seed in trained:
         shutil.copyfile(paths.seed(network.key, seed) / "weights.safetensors", output / weights_name(seed))
     write_json(output / "architecture.json", network)
@@ -68,7 +67,7 @@ def write_model(paths: StudyPaths, output: str | Path) -> None:
         "versions": {"voxnas": __version__, **{name: version(name) for name in PACKAGES}},
     }
     write_json(output / "model.json", model)
-    write_text(output / "README.md", _card(paths, model, plan))
+    return model
 
 
 def _reading(paths: StudyPaths, plan: dict[str, Any]) -> dict[str, Any]:
@@ -83,30 +82,3 @@ def _reading(paths: StudyPaths, plan: dict[str, Any]) -> dict[str, Any]:
 def weights_name(seed: int) -> str:
     """File of one seed's weights in the model folder."""
     return f"weights-{seed}.safetensors"
-
-
-def _card(paths: StudyPaths, model: dict[str, Any], plan: dict[str, Any]) -> str:
-    """The model card (Mitchell et al. 2019, Model Cards for Model Reporting)."""
-    board, comparisons = read_leaderboard(paths), read_comparisons(paths)
-    spec = read_json(paths.spec("benchmark"))
-    measure, confidence = ranking_measure(spec), spec["confidence"]
-    dataset, splits = read_json(paths.dataset), read_json(paths.splits)
-    names = (model["name"], f"{model['name']} (ensemble)")
-    source = files("voxnas.report").joinpath("model_card.md.j2").read_text(encoding="utf-8")
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {"quantity": tables.quantity, "number": tables.number}
-    return environment.from_string(source).render(
-        model=model,
-        plan=plan,
-        labels=sorted(plan["labels"].items(), key=lambda pair: int(pair[0])),
-        dataset=dataset,
-        measure=measure,
-        confidence=confidence,
-        development=sum(map(len, splits["folds"])),
-        test=len(splits["test"]),
-        headline=headline(board, comparisons, measure, confidence, plan.get("unit", "scan")),
-        separated="" if splits.get("within") else f", separated by {splits['unit']}",
-        rows=[row for row in board.to_dict("records") if row["name"] in names],
-    )

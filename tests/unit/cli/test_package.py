@@ -1,14 +1,14 @@
 import pytest
 
+from voxnas.cli.main import main
 from voxnas.core.architecture import network_key
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_record
-from voxnas.report.package import write_model
 
 
 @pytest.fixture
 def model(finished_study, tmp_path):
-    write_model(finished_study, tmp_path / "model")
+    assert main(["package", "--study", str(finished_study.root), "--output", str(tmp_path / "model")]) == 0
     return tmp_path / "model"
 
 
@@ -38,5 +38,5 @@ def test_the_card_says_how_well_and_how_far(model):
 
 def test_an_old_member_does_not_stay(model, finished_study):
     (model / "weights-7.safetensors").touch()
-    write_model(finished_study, model)
+    assert main(["package", "--study", str(finished_study.root), "--output", str(model)]) == 0
     assert not (model / "weights-7.safetensors").exists()
