@@ -20,22 +20,21 @@ class Registry(Generic[T]):
         What the things are called in an error ("baseline", "proposer").
     group : str
         Entry points by which other packages add things, each under the name of its entry point; empty: none.
-    package : str
-        Package whose import enters the built-in things, imported when the table is first read; empty: none. So a table
-        can lie below the layer of its things.
+    builtin : str
+        Package whose import enters the library's own things. It is imported when the table is first read, so that the
+        table can lie in a layer below the package.
     """
 
-    def __init__(self, kind: str, group: str = "", package: str = "") -> None:
+    def __init__(self, kind: str, group: str = "", builtin: str = "") -> None:
         self.kind = kind
-        self._package = package
-        self._group = group
+        self._group, self._builtin = group, builtin
         self._things: dict[str, T] = {}
         self._later: list[Callable[[], Mapping[str, T]]] = []
 
     def _complete(self) -> dict[str, T]:
-        """The table with the built-in things and what other packages add, looked for once."""
-        if self._package:
-            package, self._package = self._package, ""
+        """The table with the built-in things and those that other packages add, looked for once."""
+        if self._builtin:
+            package, self._builtin = self._builtin, ""
             importlib.import_module(package)
         if self._group:
             found, self._group = entry_points(group=self._group), ""

@@ -18,7 +18,9 @@ class StrategyOptions(Record):
     """Whether it proposes one step, decides which trials continue, or is a whole search in one job."""
 
 
-STRATEGIES: Registry[type[StrategyOptions]] = Registry("strategy", "voxnas.proposers", "voxnas.search.strategies")
+STRATEGIES: Registry[type[StrategyOptions]] = Registry(
+    "strategy", "voxnas.proposers", builtin="voxnas.search.strategies"
+)
 
 
 def options_of(name: str, given: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, TypeAlias
 
-from voxnas.arch.architecture import Architecture
 from voxnas.arch.views import input_size
 from voxnas.complexity.placement import Worker
+from voxnas.core.architecture import Architecture
 from voxnas.core.paths import StudyPaths
 from voxnas.core.strategies import StrategyOptions
 from voxnas.search.feasible import Candidate, FeasibleSpace

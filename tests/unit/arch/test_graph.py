@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from voxnas.arch.architecture import UNet
+from voxnas.arch.families import expand
+from voxnas.arch.families.unet import UNet
 from voxnas.arch.graph import Graph, GraphBuilder, graph_digest
-from voxnas.arch.networks import expand
 from voxnas.arch.primitives.base import PRIMITIVES
 
 
