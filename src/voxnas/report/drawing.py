@@ -138,7 +138,7 @@ def _sizes(architecture: Architecture, patch: list[int]) -> pd.DataFrame:
     sizes: list[tuple[int, ...]] = []
     graph = expand(architecture)
     needed = set(graph.needed(training=False))
-    for shaped in (shaped for shaped in infer_shapes(graph, tuple(patch)) if shaped.number in needed):
+    for shaped in (shaped for shaped in infer_shapes(graph, tuple(patch)) if shaped.node.id in needed):
         size = shaped.output.size
         if not sizes or sizes[-1] != size:
             before = sizes[-1] if sizes else tuple(patch)[graph.clip :]

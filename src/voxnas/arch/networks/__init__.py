@@ -62,4 +62,4 @@ def list_layers(architecture: Architecture, size: Sequence[int]) -> Iterator[Lay
     needed = set(graph.needed(training=False))
     for shaped in infer_shapes(graph, tuple(size)):
         for layer in shaped.layers:
-            yield layer if shaped.number in needed else layer._replace(frames=0)
+            yield layer if shaped.node.id in needed else layer._replace(frames=0)
