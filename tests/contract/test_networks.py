@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from voxnas.arch.architecture import Reference, parse_architecture, total_stride
-from voxnas.arch.networks import expand
+from voxnas.arch.families import expand, total_stride
+from voxnas.arch.families.reference import Reference
 from voxnas.arch.reference import NETWORKS
 from voxnas.complexity.analytic import analyze
+from voxnas.core.architecture import parse_architecture
 from voxnas.nn.build import build_network
 
 torch.set_num_threads(1)

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from uses import FRAMES, Use, row_of, typical_uses, usable, uses_of
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
-from voxnas.arch.architecture import UNet
+from voxnas.arch.families.unet import UNet
 from voxnas.arch.graph import GraphBuilder, infer_shapes
 from voxnas.arch.layers import WEIGHTED, ones
 from voxnas.arch.primitives.base import PRIMITIVES, Shape, blocks

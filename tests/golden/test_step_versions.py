@@ -9,6 +9,9 @@ stage computes, raise its number in ``voxnas.core.spec.STEP_VERSIONS``; then, in
 import ast
 import hashlib
 import json
+import pkgutil
+import re
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -37,27 +40,10 @@ ROOTS = {
 NEUTRAL = {"voxnas.core.settings", "voxnas.core.spec", "voxnas.core.paths", "voxnas.core.errors"}
 
 
-def module_file(name: str) -> Path | None:
-    path = SOURCE / Path(*name.split("."))
-    found = [p for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()]
-    return found[0] if found else None
-
-
-def imported(tree: ast.AST) -> set[str]:
-    """Modules of the project that a module imports, at its top or inside a function."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name for name in names if name.startswith("voxnas.") and module_file(name)}
-
-
 @cache
-def code(name: str) -> ast.Module:
+def code(file: Path) -> ast.Module:
     """A module without its docstrings (comments are gone already)."""
-    tree = ast.parse(module_file(name).read_text())
+    tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
@@ -67,20 +53,72 @@ def code(name: str) -> ast.Module:
     return tree
 
 
-def closure_digest(roots: list[str]) -> str:
-    seen: dict[str, str] = {}
-    queue = list(roots)
-    while queue:
-        name = queue.pop()
-        if name not in seen and name not in NEUTRAL:
-            tree = code(name)
-            seen[name] = ast.dump(tree)
-            queue += imported(tree)
-    return hashlib.sha256("\n".join(f"{n} {seen[n]}" for n in sorted(seen)).encode()).hexdigest()[:16]
+@cache
+def content(file: Path) -> str:
+    """The code of a module, and the templates beside it that it names."""
+    templates = sorted(set(re.findall(r"[\w.]+\.j2", file.read_text())))
+    return "\n".join([ast.dump(code(file)), *((file.parent / name).read_text() for name in templates)])
 
 
-def current(stage: str) -> dict[str, object]:
-    return {"version": STEP_VERSIONS[stage], "code": closure_digest(ROOTS[stage])}
+class Sources:
+    """The modules under a folder, and the modules that each of them loads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def file(self, name: str) -> Path | None:
+        path = self.folder / Path(*name.split("."))
+        return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()), None)
+
+    def members(self, package: str) -> set[str]:
+        folder = self.folder / Path(*package.split("."))
+        return {f"{package}.{found.name}" for found in pkgutil.iter_modules([str(folder)])}
+
+    @cache  # noqa: B019 - two objects, for the length of one test module
+    def loaded(self, name: str) -> set[str]:
+        """The modules that a module loads, at its top or inside a function.
+
+        These are the modules that it imports, the modules that a string names (of a package: all), all modules of a
+        package that lists itself, and the packages around each.
+        """
+        names = {name}
+        for node in ast.walk(code(self.file(name))):
+            match node:
+                case ast.Import():
+                    names |= {alias.name for alias in node.names}
+                case ast.ImportFrom(module=str(module)):
+                    names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+                case ast.Constant(value=str(text)) if re.fullmatch(r"voxnas(\.\w+)+", text):
+                    names |= {text, *self.members(text)}
+                case ast.Attribute(attr="iter_modules"):
+                    names |= self.members(name)
+        names |= {name.rpartition(".")[0] for name in names}
+        return {name for name in names if name.startswith("voxnas.") and self.file(name)}
+
+    def digest(self, roots: list[str]) -> str:
+        """The digest of all code that the roots load."""
+        seen: set[str] = set()
+        queue = list(roots)
+        while queue:
+            name = queue.pop()
+            if name not in seen and name not in NEUTRAL:
+                seen.add(name)
+                queue += self.loaded(name)
+        lines = (f"{name} {content(self.file(name))}" for name in sorted(seen))
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+    def stages(self) -> dict[str, str]:
+        return {stage: self.digest(roots) for stage, roots in ROOTS.items()}
+
+
+def current() -> dict[str, dict[str, object]]:
+    codes = Sources(SOURCE).stages()
+    return {stage: {"version": version, "code": codes[stage]} for stage, version in STEP_VERSIONS.items()}
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, dict[str, object]]:
+    return current()
 
 
 def test_every_stage_has_roots() -> None:
@@ -88,10 +126,33 @@ def test_every_stage_has_roots() -> None:
 
 
 @pytest.mark.parametrize("stage", ROOTS)
-def test_code_of_stage_is_the_recorded_one(stage: str) -> None:
-    assert json.loads(GOLDEN.read_text())[stage] == current(stage), __doc__
+def test_code_of_stage_is_the_recorded_one(stage: str, stages: dict[str, dict[str, object]]) -> None:
+    assert json.loads(GOLDEN.read_text())[stage] == stages[stage], __doc__
+
+
+def changed_stages(tmp_path: Path, module: str, old: str, new: str) -> set[str]:
+    """The stages whose digest changes with one edit of a module."""
+    copy = Sources(tmp_path / "src")
+    shutil.copytree(SOURCE, copy.folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    file = copy.file(module)
+    text = file.read_text()
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new))
+    before = Sources(SOURCE).stages()
+    return {stage for stage, digest in copy.stages().items() if digest != before[stage]}
+
+
+def test_an_operator_is_code_of_the_stages_that_compute_with_networks(tmp_path: Path) -> None:
+    """No module imports an operator by name: the package of operators loads all of its modules."""
+    old, new = "self.second(self.first(x)) + self.skip(x)", "(self.second(self.first(x)) + self.skip(x)) / 2"
+    assert changed_stages(tmp_path, "voxnas.nn.ops.convolution", old, new) == {
+        "calibrate",
+        "train",
+        "evaluate",
+        "profile",
+    }
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps({stage: current(stage) for stage in ROOTS}, indent=1, sort_keys=True) + "\n")
+    GOLDEN.write_text(json.dumps(current(), indent=1, sort_keys=True) + "\n")
     print(f"wrote {GOLDEN.name}")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from voxnas.arch.architecture import MIRROR_AXES
+from voxnas.benchmark.results import ENSEMBLE
+from voxnas.core.architecture import MIRROR_AXES
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
@@ -19,8 +20,6 @@ from voxnas.io.tables import read_table
 
 if TYPE_CHECKING:
     from voxnas.deploy.predictor import Predictor
-
-ENSEMBLE = "ensemble"
 
 
 class Scored(NamedTuple):

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from voxnas.benchmark import results
-from voxnas.benchmark.evaluate import ENSEMBLE
 from voxnas.benchmark.metrics import classification_scores, ranking_measure, regression_scores, validation_measure
+from voxnas.benchmark.results import ENSEMBLE
 from voxnas.benchmark.statistics import Bootstrap, Statistic, auc_statistic, correlation_statistic, mean_statistic
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
@@ -138,6 +138,13 @@ def read_leaderboard(paths: StudyPaths) -> pd.DataFrame:
     table = read_table(paths.leaderboard, {"name": str, "winner": str, "source": str, "key": str})
     numbers = [c for c in table.columns if c not in ("name", "winner", "source", "key")]
     return table.astype(dict.fromkeys(numbers, float)).assign(winner=table.winner == "True")
+
+
+def winning_network(paths: StudyPaths) -> Network:
+    """Record of the leaderboard's winner."""
+    board = read_leaderboard(paths)
+    name = board.name[board.winner].iloc[0]
+    return next(n for n in results.networks(paths) if n.name == name)
 
 
 def read_comparisons(paths: StudyPaths) -> pd.DataFrame:

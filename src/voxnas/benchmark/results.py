@@ -13,6 +13,8 @@ from voxnas.io.tables import read_table
 from voxnas.search.chain import read_chain
 from voxnas.search.summary import trials_table
 
+ENSEMBLE = "ensemble"  # the seed under which tables of cases hold the mean over the seeds of a network
+
 
 def networks(paths: StudyPaths) -> list[Network]:
     """Finalists and baselines, as the selection wrote them."""

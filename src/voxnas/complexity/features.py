@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from voxnas.arch.architecture import Architecture
+from voxnas.arch.families import expand
 from voxnas.arch.graph import ShapedNode, infer_shapes
 from voxnas.arch.layers import WEIGHTED, Layer
-from voxnas.arch.networks import expand
+from voxnas.core.architecture import Architecture
 
 LANES = 16  # a convolution computes its channels in blocks of so many, full or not
 PLAIN_INPUT = 3  # so few input channels are computed as they are

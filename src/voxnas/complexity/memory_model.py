@@ -22,11 +22,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from voxnas.arch.architecture import Architecture
+from voxnas.arch.families import expand
 from voxnas.arch.graph import INPUT, Graph, ShapedNode, infer_shapes
 from voxnas.arch.layers import WEIGHTED, Layer
-from voxnas.arch.networks import expand
 from voxnas.arch.primitives.attention import heads_of
+from voxnas.core.architecture import Architecture
 
 MIB = 2**20
 BLOCK = 16  # channels of a block of oneDNN

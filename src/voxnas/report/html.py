@@ -14,21 +14,20 @@ from markupsafe import Markup
 from voxnas import __version__
 from voxnas.benchmark import results
 from voxnas.benchmark.efficiency import is_comparison
-from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
+from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard, winning_network
 from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 from voxnas.report import folds, tables, time_series
-from voxnas.report.drawing import winning_network
 from voxnas.report.efficiency import read_efficiency
 from voxnas.report.sentence import hand_made, headline, is_hand_made
 
 
 def render_report(paths: StudyPaths) -> str:
     """Render the page of a study whose benchmark and figures are done."""
-    source = files("voxnas.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    source = files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"quantity": tables.quantity, "duration": tables.duration, "number": tables.number}
     return environment.from_string(source).render(context(paths))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from voxnas.arch.architecture import Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.nn.network import Network
 from voxnas.training.lamb import LAMB
 from voxnas.training.lars import LARS

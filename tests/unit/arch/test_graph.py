@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from voxnas.arch.architecture import UNet
+from voxnas.arch.families import expand
+from voxnas.arch.families.unet import UNet
 from voxnas.arch.graph import Graph, GraphBuilder, graph_digest
-from voxnas.arch.networks import expand
 from voxnas.arch.primitives.base import PRIMITIVES
 from voxnas.arch.reference import NETWORKS
 from voxnas.core.canonical import canonical_json

@@ -2,10 +2,11 @@
 
 import pytest
 
-from voxnas.arch.architecture import Linear, parse_architecture
 from voxnas.arch.baselines import BASELINES, baselines_for
+from voxnas.arch.families.linear import Linear
 from voxnas.arch.views import input_shape, input_size
 from voxnas.complexity.analytic import analyze
+from voxnas.core.architecture import parse_architecture
 from voxnas.core.errors import UserError
 
 VIEWS = {

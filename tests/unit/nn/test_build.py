@@ -5,7 +5,10 @@ import itertools
 import pytest
 import torch
 
-from voxnas.arch.architecture import CNN, Linear, UNet, total_stride
+from voxnas.arch.families import total_stride
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.linear import Linear
+from voxnas.arch.families.unet import UNet
 from voxnas.arch.graph import GraphBuilder
 from voxnas.nn.build import build_network
 from voxnas.nn.network import Network

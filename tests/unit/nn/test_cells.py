@@ -7,8 +7,8 @@ import pytest
 import torch
 import yaml
 
-from voxnas.arch.architecture import total_stride
-from voxnas.arch.cell import POOLS
+from voxnas.arch.families import total_stride
+from voxnas.arch.families.stacked.cell import POOLS
 from voxnas.arch.primitives.base import PRIMITIVES, blocks
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from voxnas.arch.architecture import Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec

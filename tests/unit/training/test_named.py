@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from voxnas.arch.architecture import Reference
+from voxnas.arch.families.reference import Reference
 from voxnas.data.dataset import StudyData
 from voxnas.io.records import read_json
 from voxnas.io.weights import save_weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import classify, conv
+from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network
 
 # Channels of a module: 1; 3 reduced, 3; 5 reduced, 5; behind the pooling. Between the rows the size is halved.

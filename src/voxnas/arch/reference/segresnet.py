@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import bare
+from voxnas.arch.parts import bare
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network
 
 DOWN, UP = (1, 2, 2, 4), (1, 1, 1)

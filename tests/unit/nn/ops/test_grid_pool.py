@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from voxnas.arch.architecture import CNN, Clip
+from voxnas.arch.families.clip import Clip
+from voxnas.arch.families.cnn import CNN
 from voxnas.arch.graph import GraphBuilder
 from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network

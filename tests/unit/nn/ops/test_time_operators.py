@@ -16,7 +16,9 @@ SAME = ["time_conv", "time_attention", "time_shift"]
 
 def node_of(op, channels, options=None, dims=3, **changes):
     one = (1,) * dims
-    return Node(op, op, ("input",), channels, one, one, options=resolve_options(PRIMITIVES[op], options or {}), **changes)
+    return Node(
+        op, op, ("input",), channels, one, one, options=resolve_options(PRIMITIVES[op], options or {}), **changes
+    )
 
 
 def build(op, given, channels=None, options=None, dims=3):
