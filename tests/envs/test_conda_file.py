@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-ENVS = Path(__file__).parents[3] / "envs"
+ENVS = Path(__file__).parents[2] / "envs"
 
 
 def test_conda_file_is_up_to_date():

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "envs" / "Dockerfile").read_text()
 RECIPE = (ROOT / "envs" / "apptainer.def").read_text()
 
