@@ -18,9 +18,9 @@ def trials_table(chain: Chain) -> pd.DataFrame:
     """One row a step, in the order in which the steps were proposed (in strict order: sorted by step).
 
     Columns are :data:`COLUMNS`, then every parameter of the search space that any trial has (n/a
-    where it is not active), ``note`` where a strategy left any, then ``reason``. ``samples`` are those of the trial from its start;
-    ``added_samples`` and ``cpu_seconds`` are the cost of the step alone, so that their sums are what the
-    search cost. ``best_so_far`` is the score of the trial that would be selected after the step: the best
+    where it is not active), ``note`` where a strategy left any, then ``reason``. ``samples`` are those of the trial
+    from its start; ``added_samples`` and ``cpu_seconds`` are the cost of the step alone, so that their sums are the
+    cost of the search. ``best_so_far`` is the score of the trial that would be selected after the step: the best
     by latest result among those that were trained longest, so it may fall when a first trial is promoted.
     """
     parameters = sorted({name for p in chain.proposals for name in p.config})
