@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from voxnas.core.errors import UserError
 
@@ -55,10 +55,11 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path} is not JSON: {error}", "delete it and run the stage that writes it") from None
 
 
-def read_record(path: str | Path, model: type[M]) -> M:
-    """Read a JSON file as a record of the given model; a UserError names what does not fit."""
+def read_record(path: str | Path, model: type[M] | TypeAdapter[M]) -> M:
+    """Read a JSON file as a record of the given model; a UserError names the field that does not fit."""
+    check = model.validate_python if isinstance(model, TypeAdapter) else model.model_validate
     try:
-        return model.model_validate(read_json(path))
+        return check(read_json(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

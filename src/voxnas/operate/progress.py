@@ -18,14 +18,16 @@ from voxnas.arch.study_outline import baseline_names, final_networks, has_spatia
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import StudySettings
-from voxnas.core.trial import LINEAR, Network, Proposal, Result, TrainingJob
+from voxnas.core.training import Training
+from voxnas.core.trial import LINEAR, Network, Proposal, Result
 from voxnas.operate.job_logs import Job, JobLogs
 from voxnas.operate.rates import Rates, Trained
 from voxnas.operate.reader import Reader
 from voxnas.search.chain import Chain
 from voxnas.search.select import BASELINE, ranked
 from voxnas.training.jobs import network_job, proposal_job
-from voxnas.training.store import STALE_SECONDS, Entry, living_processes
+from voxnas.training.lease import STALE_SECONDS, living_processes
+from voxnas.training.store import Entry
 
 QUIET_SECONDS = 90.0  # a training beats every 10 s; of other jobs the logs tell
 
@@ -224,7 +226,7 @@ class Watcher:
         leased = []
         for name in read.names(self.paths.store):
             entry = Entry(self.paths.store / name)
-            lease = read.plain(entry.folder / "lease.json")
+            lease = read.plain(entry.lease.path)
             if lease:
                 leased.append((entry, lease))
         wanted = self._wanted(networks, finals_left) if leased else {}
@@ -233,7 +235,7 @@ class Watcher:
             job, progress = read.plain(entry.job), read.plain(entry.progress)
             places = [place for place, plain in wanted.items() if plain == job]
             # The parent's beat says that the lease holds, the worker's that the training goes on.
-            beats = [beat for beat in map(read.see, (entry.folder / "lease.json", entry.heartbeat)) if beat]
+            beats = [beat for beat in map(read.see, (entry.lease.path, entry.heartbeat)) if beat]
             if not beats:
                 continue  # it ended while we looked
             pids = _pids(lease)
@@ -276,7 +278,7 @@ class Watcher:
             wanted[place] = job
         return wanted
 
-    def _job(self, place: Place, networks: dict[str, Network]) -> TrainingJob | None:
+    def _job(self, place: Place, networks: dict[str, Network]) -> Training | None:
         name, number = place
         if name in networks:
             return network_job(self.paths, networks[name], number)
