@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny_training import make_context, run_fit, train_command
 
-from voxnas.arch.architecture import Recipe
 from voxnas.complexity.measured import device_record, measure_latency, measure_training
 from voxnas.complexity.memory import measure_peak_memory
+from voxnas.core.architecture import Recipe
 from voxnas.io.records import read_json
 from voxnas.io.weights import load_weights, save_weights
 from voxnas.nn.build import build_network

@@ -140,6 +140,13 @@ def read_leaderboard(paths: StudyPaths) -> pd.DataFrame:
     return table.astype(dict.fromkeys(numbers, float)).assign(winner=table.winner == "True")
 
 
+def winning_network(paths: StudyPaths) -> Network:
+    """Record of the leaderboard's winner."""
+    board = read_leaderboard(paths)
+    name = board.name[board.winner].iloc[0]
+    return next(n for n in results.networks(paths) if n.name == name)
+
+
 def read_comparisons(paths: StudyPaths) -> pd.DataFrame:
     """The paired comparisons as written."""
     return read_table(paths.comparisons, dict.fromkeys(["difference", "low", "high", "not_better"], float))

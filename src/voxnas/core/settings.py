@@ -18,6 +18,9 @@ Spacing = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], An
 Patch = tuple[Positive, Positive, Positive]
 EntityValue = Annotated[str, Field(coerce_numbers_to_str=True)]  # YAML reads `run: 1` as a number
 Task = Literal["segmentation", "classification", "regression"]
+Normalization = Literal["zscore", "percentile", "none"]
+ClipUnit = Literal["volume", "run", "participant"]
+SplitUnit = Literal["participant", "site", "session", "run"]
 
 
 class Settings(BaseModel):
@@ -94,7 +97,7 @@ class PreprocessSettings(Settings):
     spacing: Literal["auto"] | Spacing = Field(
         "auto", description="Voxel size in mm along the axes R, A, S; `auto`: from the fingerprint of the data set."
     )
-    normalize: Literal["zscore", "percentile", "none"] = Field(
+    normalize: Normalization = Field(
         "zscore",
         description="Intensity normalisation per scan: zero mean and unit variance over the foreground, the 0.5 to "
         "99.5 percentiles mapped to [0, 1], or none.",
@@ -127,14 +130,19 @@ class QualitySettings(Settings):
     )
 
 
-class BoldSettings(Settings):
-    """Preprocessing of a BOLD run to clean time series."""
+class SpatialSettings(Settings):
+    """Spatial preprocessing of raw runs."""
 
     spatial: tuple[SpatialStep, ...] = Field(
         ("steady", "slice_timing", "motion", "bias", "mask", "anatomical", "template"),
         description="Spatial steps for raw images, always in this order; not used for preprocessed images "
         "(`data.images`).",
     )
+
+
+class CleaningSettings(Settings):
+    """Cleaning of the time series of a run, and its quality."""
+
     confounds: tuple[Confound, ...] = Field(
         ("motion", "wm_csf", "high_pass"),
         description="Confound groups to regress out, named as in nilearn's load_confounds.",
@@ -158,14 +166,13 @@ class BoldSettings(Settings):
     quality: QualitySettings = Field(QualitySettings(), description="Thresholds of run quality.")
 
 
-class ClipSettings(Settings):
-    """Input window of a network on fMRI, and the unit of prediction."""
+class BoldSettings(CleaningSettings, SpatialSettings):
+    """Preprocessing of a BOLD run to clean time series."""
 
-    unit: Literal["volume", "run", "participant"] = Field(
-        "run",
-        description="Unit of prediction: volume (labelled by its event), run, or participant; the predictions of all "
-        "clips of a run or participant are averaged.",
-    )
+
+class ClipWindow(Settings):
+    """Input window of a network on fMRI."""
+
     frames: Positive = Field(
         16, description="Volumes per clip; with `unit: volume` the labelled volume is the last one."
     )
@@ -174,6 +181,21 @@ class ClipSettings(Settings):
         5.0, description="Delay from event onset to the peak of the response, in seconds (`unit: volume`)."
     )
     per_run: Positive = Field(4, description="Clips per run whose predictions are averaged.")
+
+    @property
+    def span(self) -> int:
+        """Volumes from the first to the last of a clip, both counted."""
+        return (self.frames - 1) * self.step + 1
+
+
+class ClipSettings(ClipWindow):
+    """Input window of a network on fMRI, and the unit of prediction."""
+
+    unit: ClipUnit = Field(
+        "run",
+        description="Unit of prediction: volume (labelled by its event), run, or participant; the predictions of all "
+        "clips of a run or participant are averaged.",
+    )
     views: tuple[Literal["clips", "maps", "series", "connectivity"], ...] = Field(
         ("clips",),
         min_length=1,
@@ -189,7 +211,7 @@ class ClipSettings(Settings):
 class SplitSettings(Settings):
     """Training folds, and the locked test split."""
 
-    unit: Literal["participant", "site", "session", "run"] = Field(
+    unit: SplitUnit = Field(
         "participant",
         description="Unit that is never divided between splits. `session` and `run` define a within-participant study, "
         "which the report states.",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxnas.arch.block_comparison import PREFIX
 from voxnas.core.settings import StudySettings, TrainingSettings
+
+BLOCK_PREFIX = "block-"  # of the baselines that differ in their blocks alone (voxnas.arch.block_comparison)
 
 # Raise a stage's number when its code changes what it computes (tests/golden says when).
 STEP_VERSIONS = {
@@ -71,7 +72,7 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
             "threads": training["threads"],
             "seed": s["seed"],
             "foreground": training["foreground"],
-            "swaps": [name for name in s["baselines"]["names"] if name.startswith(PREFIX)],
+            "swaps": [name for name in s["baselines"]["names"] if name.startswith(BLOCK_PREFIX)],
         },
         "search": {
             "task": s["task"],

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from voxnas.arch.architecture import Architecture, Recipe
+from voxnas.core.architecture import Architecture, Recipe
 from voxnas.core.record import Record
 
 SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

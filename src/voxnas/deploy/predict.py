@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from voxnas.arch.architecture import MIRROR_AXES
 from voxnas.arch.views import view_plan
+from voxnas.core.architecture import MIRROR_AXES
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.trial import Network
+from voxnas.deploy.package import weights_name
 from voxnas.deploy.predictor import Predictor, label_map, named_prediction
 from voxnas.io.records import read_json, read_record
 
@@ -48,7 +49,7 @@ class ModelFolder:
         network = read_record(folder / "architecture.json", Network)
         self.view = network.architecture.view
         members = self.record["members"] if ensemble else [self.record["default"]]
-        weights = [folder / f"weights-{seed}.safetensors" for seed in members]
+        weights = [folder / weights_name(seed) for seed in members]
         axes = MIRROR_AXES[network.recipe.mirror] if mirror or (mirror is None and self.record["mirror"]) else ()
         seen = view_plan(self.plan, self.view)
         self.predictor = Predictor(network.architecture, weights, seen, self.record, axes)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from voxnas.core.errors import UserError
+from voxnas.core.plan import Plan, plan_model
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -57,9 +58,19 @@ def read_json(path: str | Path) -> Any:
 
 def read_record(path: str | Path, model: type[M] | TypeAdapter[M]) -> M:
     """Read a JSON file as a record of the given model; a UserError names the field that does not fit."""
+    return _checked(path, read_json(path), model)
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read a plan.json, of volumes or of runs; a UserError names what does not fit."""
+    data = read_json(path)
+    return _checked(path, data, plan_model(data))
+
+
+def _checked(path: str | Path, data: Any, model: type[M] | TypeAdapter[M]) -> M:
     check = model.validate_python if isinstance(model, TypeAdapter) else model.model_validate
     try:
-        return check(read_json(path))
+        return check(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

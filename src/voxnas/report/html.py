@@ -14,14 +14,13 @@ from markupsafe import Markup
 from voxnas import __version__
 from voxnas.benchmark import results
 from voxnas.benchmark.efficiency import is_comparison
-from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
+from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard, winning_network
 from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 from voxnas.report import folds, tables, time_series
-from voxnas.report.drawing import winning_network
 from voxnas.report.efficiency import read_efficiency
 from voxnas.report.sentence import hand_made, headline, is_hand_made
 

@@ -15,12 +15,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from voxnas.benchmark import results
+from voxnas.benchmark.leaderboard import winning_network
 from voxnas.benchmark.results import ENSEMBLE
 from voxnas.core.paths import StudyPaths
 from voxnas.io.nifti import load_array, load_label
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
-from voxnas.report.drawing import winning_network
 from voxnas.report.style import COLOURS, new_figure
 
 LABEL_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_training import make_context, run_fit
 
-from voxnas.arch.architecture import Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.io.records import read_json
 from voxnas.training.schedules import learning_rate_factor
 

@@ -1,0 +1,84 @@
+"""The model folder: a trained network with all that ``voxnas predict`` needs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from voxnas import __version__
+from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import Network, Result
+from voxnas.data.digest import data_digest
+from voxnas.io.records import read_json, write_json
+
+SCHEMA_VERSION = 1
+PACKAGES = ("torch", "nibabel", "numpy")
+
+
+def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Result], output: Path) -> dict[str, Any]:
+    """Write ``architecture.json``, ``plan.json``, ``model.json`` and the weights of all seeds.
+
+    The default member is the seed with the best validation score.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        A study whose benchmark is done.
+    network : Network
+        The network to package.
+    trained : mapping of int to Result
+        Results of its trainings by seed.
+    output : Path
+        Folder to write; what an earlier run left in it is removed.
+
+    Returns
+    -------
+    dict
+        The content of ``model.json``.
+    """
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    for seed in trained:
+        shutil.copyfile(paths.seed(network.key, seed) / "weights.safetensors", output / weights_name(seed))
+    write_json(output / "architecture.json", network)
+    plan = read_json(paths.plan)
+    write_json(output / "plan.json", plan)
+    training = read_json(paths.spec("train"))["training"]
+    scored = {seed: result.score for seed, result in trained.items() if result.score is not None}
+    model = {
+        "schema_version": SCHEMA_VERSION,
+        "name": network.name,
+        "key": network.key,
+        "task": plan["task"],
+        "channels": read_json(paths.dataset)["channels"],
+        "labels": plan["labels"],
+        "classes": plan["classes"],
+        "members": sorted(trained),
+        "default": max(scored, key=lambda seed: (scored[seed], -seed)) if scored else min(trained),
+        "mirror": read_json(paths.spec("evaluate"))["mirror"],
+        "threads": training["threads"],
+        "precision": training["precision"],
+        **_reading(paths, plan),
+        "study": read_json(paths.spec("report"))["study"],
+        "data_digest": data_digest(paths),
+        "versions": {"voxnas": __version__, **{name: version(name) for name in PACKAGES}},
+    }
+    write_json(output / "model.json", model)
+    return model
+
+
+def _reading(paths: StudyPaths, plan: dict[str, Any]) -> dict[str, Any]:
+    """How a study of time series reads its data set and brings raw runs to one space, which new runs need too."""
+    if not plan.get("timed"):
+        return {}
+    spatial = paths.spec("spatial")
+    steps = read_json(spatial)["steps"] if spatial.exists() else []
+    return {"data": read_json(paths.spec("index"))["data"], "spatial": steps}
+
+
+def weights_name(seed: int) -> str:
+    """File of one seed's weights in the model folder."""
+    return f"weights-{seed}.safetensors"

@@ -1,0 +1,50 @@
+"""The model card of a study's winner (Mitchell et al. 2019, Model Cards for Model Reporting)."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
+from voxnas.benchmark.metrics import ranking_measure
+from voxnas.core.paths import StudyPaths
+from voxnas.io.records import read_json
+from voxnas.report import tables
+from voxnas.report.sentence import headline
+
+
+def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
+    """Return the card as Markdown: use, scores, data and limits.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        A study whose benchmark is done.
+    model : dict
+        The content of the model folder's ``model.json``.
+    """
+    plan, board, comparisons = read_json(paths.plan), read_leaderboard(paths), read_comparisons(paths)
+    spec = read_json(paths.spec("benchmark"))
+    measure, confidence = ranking_measure(spec), spec["confidence"]
+    dataset, splits = read_json(paths.dataset), read_json(paths.splits)
+    names = (model["name"], f"{model['name']} (ensemble)")
+    source = files(__package__).joinpath("model_card.md.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"quantity": tables.quantity, "number": tables.number}
+    return environment.from_string(source).render(
+        model=model,
+        plan=plan,
+        labels=sorted(plan["labels"].items(), key=lambda pair: int(pair[0])),
+        dataset=dataset,
+        measure=measure,
+        confidence=confidence,
+        development=sum(map(len, splits["folds"])),
+        test=len(splits["test"]),
+        headline=headline(board, comparisons, measure, confidence, plan.get("unit", "scan")),
+        separated="" if splits.get("within") else f", separated by {splits['unit']}",
+        rows=[row for row in board.to_dict("records") if row["name"] in names],
+    )

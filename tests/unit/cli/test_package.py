@@ -1,0 +1,42 @@
+import pytest
+
+from voxnas.cli.main import main
+from voxnas.core.architecture import network_key
+from voxnas.core.trial import Network
+from voxnas.io.records import read_json, read_record
+
+
+@pytest.fixture
+def model(finished_study, tmp_path):
+    assert main(["package", "--study", str(finished_study.root), "--output", str(tmp_path / "model")]) == 0
+    return tmp_path / "model"
+
+
+def test_the_folder_holds_all_that_prediction_needs(model, finished_study):
+    assert sorted(p.name for p in model.iterdir()) == [
+        "README.md", "architecture.json", "model.json", "plan.json", "weights-0.safetensors", "weights-1.safetensors",
+    ]  # fmt: skip
+    network = read_record(model / "architecture.json", Network)
+    assert network.name == "bayesian-1" and network.key == network_key(network.architecture, network.recipe)
+    assert read_json(model / "plan.json") == read_json(finished_study.plan)
+    for seed in (0, 1):
+        source = finished_study.seed(network.key, seed) / "weights.safetensors"
+        assert (model / f"weights-{seed}.safetensors").read_bytes() == source.read_bytes()
+
+
+def test_the_best_seed_by_validation_is_the_default(model):
+    record = read_json(model / "model.json")
+    assert record["default"] == 1 and record["members"] == [0, 1]
+    assert record["threads"] == 1 and record["precision"] == "auto" and len(record["data_digest"]) == 64
+
+
+def test_the_card_says_how_well_and_how_far(model):
+    card = (model / "README.md").read_text()
+    for text in ("bayesian-1 (ensemble)", "% interval", "voxnas predict", "## Limits", "## Licence"):
+        assert text in card
+
+
+def test_an_old_member_does_not_stay(model, finished_study):
+    (model / "weights-7.safetensors").touch()
+    assert main(["package", "--study", str(finished_study.root), "--output", str(model)]) == 0
+    assert not (model / "weights-7.safetensors").exists()
