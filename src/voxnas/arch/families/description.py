@@ -74,7 +74,7 @@ def describe_graph(graph: Graph, size: Sequence[int]) -> Description:
     stages: list[Stage] = []
     sizes: list[tuple[int, ...]] = []
     needed = set(graph.needed(training=False))
-    for shaped in (shaped for shaped in infer_shapes(graph, tuple(size)) if shaped.number in needed):
+    for shaped in (shaped for shaped in infer_shapes(graph, tuple(size)) if shaped.node.id in needed):
         own = shaped.output.size
         if not sizes or sizes[-1] != own:
             before = sizes[-1] if sizes else tuple(size)[graph.clip :]
