@@ -34,14 +34,15 @@ localrules:
     index,
     split,
     propose,
-    search,
+    summarize,
     select,
     network,
-    train,
+    trainings,
     package,
 
 
 rule all:
+    """Target: the report and the model folder of the study."""
     default_target: True
     input:
         goals,

@@ -22,14 +22,14 @@ import pandas as pd
 import yaml
 from scipy.stats import spearmanr
 
-from voxnas.arch.architecture import Architecture
-from voxnas.arch.networks import expand, list_layers
+from voxnas.arch.families import expand, list_layers
 from voxnas.arch.primitives.base import blocks
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.calibration import identity, predict_latency_ms, predict_train_seconds
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
+from voxnas.core.architecture import Architecture
 from voxnas.core.seeds import derive_seed
 from voxnas.io.records import write_json
 from voxnas.io.tables import write_table

@@ -34,11 +34,11 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from voxnas.arch.architecture import network_key
 from voxnas.arch.search_space import SearchSpace
 from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import predict_train_seconds
 from voxnas.complexity.placement import earliest_end
+from voxnas.core.architecture import network_key
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Network

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import torch
 
-from voxnas.arch.architecture import Recipe, UNet
-from voxnas.arch.baselines import usable_stages
+from voxnas.arch.families.unet import UNet
+from voxnas.arch.stages import usable_stages
+from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import TrainingJob
 from voxnas.data.dataset import StudyData

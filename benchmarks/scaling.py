@@ -28,8 +28,9 @@ import pandas as pd
 import torch
 from torch.amp import GradScaler
 
-from voxnas.arch.architecture import Recipe, UNet
+from voxnas.arch.families.unet import UNet
 from voxnas.complexity.communication import Link, efficiency, fit_link, hierarchical, ring, torus
+from voxnas.core.architecture import Recipe
 from voxnas.core.host import processor_name
 from voxnas.io.records import write_text
 from voxnas.io.tables import write_table

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from voxnas.arch.families import expand
 from voxnas.arch.graph import graph_digest
-from voxnas.arch.networks import expand
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 

@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from voxnas.arch.architecture import Recipe, UNet
+from voxnas.arch.families.unet import UNet
+from voxnas.core.architecture import Recipe
 from voxnas.core.trial import TrainingJob
 from voxnas.io.records import write_text
 from voxnas.nn.build import build_network

@@ -8,7 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from voxnas.arch.architecture import CNN, Recipe, UNet
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.unet import UNet
+from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Proposal, TrainingJob
 from voxnas.io.records import write_json, write_text

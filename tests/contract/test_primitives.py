@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from uses import FRAMES, Use, row_of, typical_uses, usable, uses_of
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
-from voxnas.arch.architecture import UNet
+from voxnas.arch.families.unet import UNet
 from voxnas.arch.graph import GraphBuilder, infer_shapes
 from voxnas.arch.layers import WEIGHTED, ones
 from voxnas.arch.primitives.base import PRIMITIVES, Shape, blocks
@@ -175,13 +175,13 @@ def test_it_can_be_exported(use):
 def test_on_a_clip_it_sees_each_frame_alone(use):
     (channels,), asked = use.channels
     builder = GraphBuilder(channels, use.dims, clip=True)
-    graph = builder.finish(builder.add(use.op, 0, asked, use.kernel, use.stride, options=use.options))
+    graph = builder.finish(builder.add(use.op, builder.input, asked, use.kernel, use.stride, options=use.options))
     network = Network(graph).eval()
     (shaped,) = infer_shapes(graph, (FRAMES, *use.size) if graph.clip else use.size)
     clip = torch.randn(BATCH, FRAMES, channels, *use.size)
     with torch.no_grad():
         output = network(clip)
-        torch.testing.assert_close(output[:, 2], network.ops["1"].module(clip[:, 2]), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(output[:, 2], network.get_submodule(use.op).module(clip[:, 2]), rtol=1e-4, atol=1e-5)
     assert shaped.output == Shape(shaped.node.channels, tuple(output.shape[3:]), FRAMES)
     single = sum(layer.macs for layer in use.primitive.layers(shaped.node, use.inputs))
     assert sum(layer.macs for layer in shaped.layers) == FRAMES * single

@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 EXAMPLE = HERE / "example_package"
 BUILD = """
-from voxnas.arch.architecture import CNN
+from voxnas.arch.families.cnn import CNN
 from voxnas.arch.primitives.base import blocks
 from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network

@@ -167,8 +167,9 @@ class Use:
         """The node, after the primitive has agreed to it."""
         given, asked = self.channels
         node = Node(
+            id=self.op,
             op=self.op,
-            inputs=tuple(range(len(given))),
+            inputs=tuple(f"input_{i}" for i in range(len(given))),
             channels=self.primitive.channels(given, asked),
             kernel=self.kernel,
             stride=self.stride,

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from voxnas.arch.architecture import Recipe, UNet
+from voxnas.arch.families.unet import UNet
+from voxnas.core.architecture import Recipe
 from voxnas.core.trial import TrainingJob
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network

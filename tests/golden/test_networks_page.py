@@ -5,9 +5,9 @@ python tests/golden/test_networks_page.py
 
 from pathlib import Path
 
-from voxnas.arch.architecture import Reference
 from voxnas.arch.baselines.handmade import WIDTHS
-from voxnas.arch.networks import expand
+from voxnas.arch.families import expand
+from voxnas.arch.families.reference import Reference
 from voxnas.arch.reference import NETWORKS
 from voxnas.complexity.analytic import analyze
 

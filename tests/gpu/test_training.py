@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny_training import train_command
 
-from voxnas.arch.architecture import Recipe
 from voxnas.complexity.measured import device_record, measure_latency, measure_training
 from voxnas.complexity.memory import measure_peak_memory
+from voxnas.core.architecture import Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.io.records import read_json
 from voxnas.io.weights import load_weights, save_weights

@@ -38,7 +38,7 @@ def test_jobs_run_on_the_kind_of_node_that_they_were_placed_on(place, cluster):
     rows = cluster.run("squeue", "-h", "--states=all", "-o", "%k|%P|%Z").splitlines()
     jobs = [row.split("|") for row in rows if row.endswith(str(place.folder))]
     trained = 0
-    for rule, pattern in (("step", "search/random/steps/*/run.json"), ("finalist", "networks/*/seed-*/run.json")):
+    for rule, pattern in (("step", "search/random/steps/*/run.json"), ("train", "networks/*/seed-*/run.json")):
         kinds = sorted(json.loads(p.read_text())["kind"] for p in place.study.glob(pattern))
         partitions = sorted(partition for comment, partition, _ in jobs if comment.startswith(f"rule_{rule}_"))
         assert sorted(PARTITIONS[kind] for kind in kinds) == partitions

@@ -26,10 +26,10 @@ def test_a_study_runs_through_slurm_gpu(cluster, undisturbed):
     ]
     mine = [job for job in jobs if job["folder"] == str(undisturbed.folder)]
     assert {job["state"] for job in mine} == {"COMPLETED"}
-    trained = [job for job in mine if job["rule"].startswith(("rule_step_", "rule_finalist_"))]
+    trained = [job for job in mine if job["rule"].startswith(("rule_step_", "rule_train_"))]
     assert len(trained) == 3 + 2
     assert {(job["partition"], job["gres"]) for job in trained} == {("gpu", "gres:gpu:1")}
-    others = [job for job in mine if not job["rule"].startswith(("rule_step", "rule_finalist", "rule_evaluate"))]
+    others = [job for job in mine if not job["rule"].startswith(("rule_step", "rule_train", "rule_evaluate"))]
     assert {(job["partition"], job["gres"]) for job in others} == {("cpu", "N/A")}
     # `voxnas resume` knows them by their name.
     assert all(job["name"].startswith(PREFIX) for job in mine)

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from voxnas.arch.architecture import CNN, Recipe, UNet, network_key
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.unet import UNet
+from voxnas.core.architecture import Recipe, network_key
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import STEP_VERSIONS, stage_spec

@@ -44,4 +44,5 @@ def planned_jobs(text: str) -> dict[str, int]:
         return {}
     table = text.split("Job stats:")[-1]
     counts = {name: int(n) for name, n in re.findall(r"^([a-z_]+) +(\d+)$", table, re.MULTILINE)}
-    return {name: n for name, n in counts.items() if name != "total"}
+    assert counts.pop("total", None) == sum(counts.values()), f"no plan can be read from\n{text[-3000:]}"
+    return counts

@@ -50,11 +50,22 @@ def test_placement_runs_nothing_again_and_places_what_is_new(study_copy: Path) -
     assert plan(search__steps=4, search__finalists=1)[0].get("step") is None
 
 
+def test_another_study_of_the_paper_is_placed_by_its_own_settings(study_copy: Path) -> None:
+    """The study phantom-fmri names no kinds of nodes, so its steps run on any."""
+    measured(study_copy)
+    study = write_study(study_copy, placement=PLACEMENT, paper=["phantom-fmri"])
+    step = "results/phantom-fmri/search/random/steps/0/result.json"
+    done = snakemake(study_copy, step, "--configfile", str(study), "--dry-run")
+    text = done.stdout + done.stderr
+    assert planned_jobs(text)["step"] == 1
+    assert "kind=any" in text and "slurm_partition" not in text
+
+
 def test_final_trainings_are_placed(study_copy: Path) -> None:
     measured(study_copy)
     study = write_study(study_copy, placement=PLACEMENT, training__seeds=3)
     done = snakemake(study_copy, "--configfile", str(study), "--dry-run")
     text = done.stdout + done.stderr
     jobs = planned_jobs(text)
-    assert jobs["finalist"] == len(list((study_copy / "results/tiny/networks").iterdir()))
-    assert text.count("slurm_partition=long") + text.count("slurm_partition=fast") == jobs["finalist"]
+    assert jobs["train"] == len(list((study_copy / "results/tiny/networks").iterdir()))
+    assert text.count("slurm_partition=long") + text.count("slurm_partition=fast") == jobs["train"]

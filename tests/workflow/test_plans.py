@@ -20,7 +20,7 @@ def test_drawn_scans_rerun_the_figures(plan_after: Plan) -> None:
 
 def test_statistics_rerun_no_training(plan_after: Plan) -> None:
     plan = plan_after(benchmark__bootstrap=300)
-    assert {"step", "finalist", "evaluate"}.isdisjoint(plan)
+    assert {"step", "train", "evaluate"}.isdisjoint(plan)
     assert plan["benchmark"] == 1
 
 
@@ -51,7 +51,7 @@ def test_full_budget_reruns_no_step(plan_after: Plan) -> None:
 def test_one_more_seed_trains_only_the_new_seed(plan_after: Plan, study_copy: Path) -> None:
     networks = len(list((study_copy / "results/tiny/networks").iterdir()))
     plan = plan_after(training__seeds=3)
-    assert plan["finalist"] == networks
+    assert plan["train"] == networks
     assert {"step", "propose"}.isdisjoint(plan)
 
 
@@ -68,7 +68,7 @@ def test_spacing_reruns_from_the_plan_on(plan_after: Plan) -> None:
 
 
 def test_launcher_and_processes_retrain_nothing(plan_after: Plan) -> None:
-    assert plan_after("--set-resources", "finalist:processes=2", "finalist:launcher=horovod", "step:processes=2") == {}
+    assert plan_after("--set-resources", "train:processes=2", "train:launcher=horovod", "step:processes=2") == {}
 
 
 def test_named_stages_exist(plan_after: Plan) -> None:

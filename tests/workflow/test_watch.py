@@ -19,7 +19,8 @@ from voxnas.core.canonical import canonical_json
 from voxnas.core.settings import StudySettings
 from voxnas.core.trial import Network, Proposal, Result
 from voxnas.io.records import read_json, read_record, write_json
-from voxnas.operate.progress import Snapshot, Watcher
+from voxnas.operate.progress import Watcher
+from voxnas.operate.snapshot import Snapshot
 from voxnas.training.jobs import network_job, proposal_job
 from voxnas.training.store import Entry
 

@@ -5,6 +5,7 @@
 
 
 rule profile:
+    """Measure the latency and memory of a network."""
     input:
         network=f"{NETWORK}/network.json",
         plan="results/{study}/preprocess/plan.json",
@@ -14,6 +15,7 @@ rule profile:
         f"{NETWORK}/profile.json",
     log:
         "results/{study}/logs/profile/{key}.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     threads: all_cores
@@ -25,6 +27,7 @@ rule profile:
 
 
 rule evaluate:
+    """Score a network on the locked test split."""
     input:
         arrays,
         weights,
@@ -35,6 +38,7 @@ rule evaluate:
         predictions=directory("results/{study}/evaluation/{key}/predictions"),
     log:
         "results/{study}/logs/evaluate/{key}.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     resources:
@@ -48,6 +52,7 @@ rule evaluate:
 
 
 rule benchmark:
+    """Write the leaderboard and the paired comparisons."""
     input:
         measured_networks,
         trainings="results/{study}/networks.tsv",
@@ -74,7 +79,8 @@ rule benchmark:
         " --output {output.leaderboard} --comparisons {output.comparisons}"
 
 
-rule predict_folds:
+rule crossvalidate_network:
+    """Score a network on the folds, each by the training that left it out."""
     input:
         arrays,
         weights,
@@ -83,7 +89,8 @@ rule predict_folds:
     output:
         "results/{study}/evaluation/{key}/folds.tsv",
     log:
-        "results/{study}/logs/folds/{key}.log",
+        "results/{study}/logs/crossvalidate/{key}.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     resources:
@@ -96,7 +103,8 @@ rule predict_folds:
         " --seeds {params.seeds} --output {output}"
 
 
-rule cross_validation:
+rule crossvalidate:
+    """Write the table of the cross-validation."""
     input:
         predicted_folds,
         trainings="results/{study}/networks.tsv",
@@ -109,7 +117,7 @@ rule cross_validation:
             caption="../report/cross_validation.rst",
         ),
     log:
-        "results/{study}/logs/cross_validation.log",
+        "results/{study}/logs/crossvalidate.log",
     conda:
         ENVIRONMENT
     shell:

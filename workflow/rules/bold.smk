@@ -10,10 +10,12 @@ if STUDY.data_root:
     BIDS = data_set(STUDY)
 
     rule fmriprep:
+        """Target: the derivatives of all participants."""
         input:
-            fmriprep_pages,
+            lambda wildcards: fmriprep_pages(BIDS),
 
     rule fmriprep_participant:
+        """Run fMRIPrep on one participant."""
         input:
             f"{BIDS}/dataset_description.json",
         output:
@@ -22,6 +24,7 @@ if STUDY.data_root:
             f"results/{STUDY.study}/logs/fmriprep/{{participant}}.log",
         wildcard_constraints:
             participant="sub-[A-Za-z0-9]+",
+        retries: RETRIES
         container:
             "docker://nipreps/fmriprep:25.2.7"
         threads: 8

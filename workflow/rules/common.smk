@@ -98,6 +98,10 @@ def spec(stage):
     return f"results/{{study}}/spec/{stage}.json"
 
 
+# Retries of the rules that ask for more memory and time with each attempt: one, or as many as the command line says.
+RETRIES = max(1, getattr(workflow.execution_settings, "retries", 1))
+
+
 def all_cores(wildcards):
     """Threads of a job that measures times: here it gets all, so that nothing runs beside it; elsewhere it takes one."""
     return workflow.resource_settings.cores or 1

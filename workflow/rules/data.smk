@@ -6,6 +6,7 @@
 
 
 rule phantom:
+    """Generate the embedded data set."""
     input:
         spec=spec("index"),
     output:
@@ -20,6 +21,7 @@ rule phantom:
 
 # Large data sets are read by as many jobs as there are shards: the DAG grows with these, not with the participants.
 rule index_shard:
+    """Index one shard of the scans of a data set."""
     input:
         data_files,
         spec=spec("index"),
@@ -27,6 +29,7 @@ rule index_shard:
         temp(directory("results/{study}/index/shards/{shard}")),
     log:
         "results/{study}/logs/index/{shard}.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     resources:
@@ -42,6 +45,7 @@ rule index_shard:
 
 # Of runs it also writes sidecars.json.
 rule index:
+    """Join the shards of the index: scans, exclusions and facts of the data set."""
     input:
         parts=index_shards,
         spec=spec("index"),
@@ -61,6 +65,7 @@ rule index:
 
 
 rule split:
+    """Split the participants into the locked test set and the folds."""
     input:
         rules.index.output,
         spec=spec("splits"),
@@ -76,6 +81,7 @@ rule split:
 
 
 rule spatial:
+    """Run the spatial steps of fMRI preprocessing on one shard of raw runs."""
     input:
         rules.index.output,
         spec=spec("spatial"),
@@ -83,6 +89,7 @@ rule spatial:
         directory("results/{study}/preprocess/spatial/{shard}"),
     log:
         "results/{study}/logs/spatial/{shard}.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     resources:
@@ -96,6 +103,7 @@ rule spatial:
 
 
 rule plan:
+    """Choose spacing and patch from the fingerprint of the data."""
     input:
         rules.index.output,
         spatial=spatial_folders,
@@ -105,6 +113,7 @@ rule plan:
         "results/{study}/preprocess/plan.json",
     log:
         "results/{study}/logs/plan.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     resources:
@@ -118,6 +127,7 @@ rule plan:
 
 
 rule preprocess:
+    """Preprocess one shard of images."""
     input:
         rules.index.output,
         plan=rules.plan.output,
@@ -126,6 +136,7 @@ rule preprocess:
         records="results/{study}/preprocess/shards/{shard}.json",
     log:
         "results/{study}/logs/preprocess/{shard}.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     resources:
@@ -139,6 +150,7 @@ rule preprocess:
 
 
 rule preprocess_runs:
+    """Preprocess one shard of fMRI runs."""
     input:
         rules.index.output,
         plan=rules.plan.output,
@@ -147,6 +159,7 @@ rule preprocess_runs:
         directory("results/{study}/preprocess/shards/{shard}"),
     log:
         "results/{study}/logs/preprocess/{shard}.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     resources:

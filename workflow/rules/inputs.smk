@@ -16,9 +16,8 @@ def data_set(settings):
     return inside if inside.exists() else Path(settings.data_root)
 
 
-def fmriprep_pages(wildcards):
-    """The page that fMRIPrep writes last of each participant."""
-    folder = data_set(STUDY)
+def fmriprep_pages(folder):
+    """The page of each participant of a data set, which fMRIPrep writes last."""
     participants = sorted(path.name for path in folder.glob("sub-*") if path.is_dir())
     if not participants:
         raise WorkflowError(f"{folder} has no folders sub-*; fMRIPrep needs a BIDS data set")
@@ -157,6 +156,11 @@ def cross_validated(study, settings):
     return [f"results/{study}/cross_validation.tsv"] if settings.benchmark.cross_validate else []
 
 
+def device_files(study):
+    """The measurements of the kinds of nodes on which a study is placed."""
+    return [f"results/{study}/devices/{kind}.json" for kind in study_settings(study).placement]
+
+
 def study_outputs(study):
     return [f"results/{study}/report.html", f"results/{study}/model"]
 
@@ -165,7 +169,6 @@ PREPROCESSED = [
     f"results/{STUDY.study}/preprocess/shards/{i}{'' if STUDY.timed else '.json'}"
     for i in range(STUDY.preprocess.shards)
 ]
-MEASURED_KINDS = [f"results/{STUDY.study}/devices/{kind}.json" for kind in STUDY.placement]
 # Named stages and what each leaves behind.
 STAGES = {
     "index": [f"results/{STUDY.study}/index/scans.tsv"],
@@ -176,8 +179,8 @@ STAGES = {
     "benchmark": [f"results/{STUDY.study}/leaderboard.tsv", *cross_validated(STUDY.study, STUDY)],
     "report": [f"results/{STUDY.study}/report.html"],
 }
-if MEASURED_KINDS:
-    STAGES["device"] = MEASURED_KINDS
+if STUDY.placement:
+    STAGES["device"] = device_files(STUDY.study)
 
 
 def goals(wildcards):

@@ -2,6 +2,7 @@
 
 
 rule publish:
+    """Copy the tables and figures of a study to results/published."""
     input:
         leaderboard="results/{study}/leaderboard.tsv",
         comparisons="results/{study}/comparisons.tsv",
@@ -16,7 +17,8 @@ rule publish:
         "python -m voxnas --log {log} publish --study results/{wildcards.study} --output {output}"
 
 
-rule paper:
+rule collect:
+    """Write one table of all published studies."""
     input:
         expand("results/published/{study}", study=STUDY.paper),
     output:
@@ -27,3 +29,9 @@ rule paper:
         ENVIRONMENT
     shell:
         "python -m voxnas --log {log} collect --results results/published --output {output}"
+
+
+rule paper:
+    """Target: every published table and figure."""
+    input:
+        rules.collect.output,

@@ -9,6 +9,17 @@ def slots_of(settings):
 
 
 @cache
+def placement_of(study):
+    """The kinds of nodes on which a study is placed; none where one is not measured, or asks for other resources."""
+    kinds = study_settings(study).placement
+    missing = [file for file in device_files(study) if not Path(file).exists()]
+    if missing:
+        print(f"voxnas: no placement, {missing[0]} is missing (snakemake ... --until device)", file=sys.stderr)
+        return {}
+    return {name: kind for name, kind in kinds.items() if sorted(kind.resources) == ASKED}
+
+
+@cache
 def kind_of_step(study, search, k):
     from voxnas.core.paths import StudyPaths
     from voxnas.operate.placement import arrival_kind, step_kind
@@ -36,27 +47,28 @@ def kind_of(wildcards):
 
 def named_kind(wildcards, input):
     """What a job is told: KIND, or KIND:SECONDS where its trial may take so long."""
+    placement = placement_of(wildcards.study)
+    if not placement:
+        return "any"
     kind = kind_of(wildcards)
-    seconds = STUDY.placement[kind].seconds
+    seconds = placement[kind].seconds
     return kind if seconds is None else f"{kind}:{seconds:g}"
 
 
 def resource_there(wildcards, input, name):
-    """A resource of the kind of node."""
-    return STUDY.placement[kind_of(wildcards)].resources[name]
+    """A resource of the kind of node; None where the study is not placed."""
+    placement = placement_of(wildcards.study)
+    return placement[kind_of(wildcards)].resources[name] if placement else None
 
 
-# Resources of the rules that train: the kind of node, and what its jobs ask for (all kinds name the same).
+# Resources of the rules that train: the kind of node, and the resources of its jobs (all kinds name the same).
 PLACED, ASKED = {"kind": "any"}, []
 if STUDY.placement:
     ASKED = sorted(next(iter(STUDY.placement.values())).resources)
-    missing = [file for file in MEASURED_KINDS if not Path(file).exists()]
-    if missing:
-        print(f"voxnas: no placement, {missing[0]} is missing (snakemake ... --until device)", file=sys.stderr)
-    else:
+    if placement_of(STUDY.study):
         PLACED = {"kind": named_kind, **{name: partial(resource_there, name=name) for name in ASKED}}
 
 
 def on_node(name):
     """A resource of the kind of node that is measured."""
-    return lambda wildcards: STUDY.placement[wildcards.kind].resources[name]
+    return lambda wildcards: settings_of(wildcards).placement[wildcards.kind].resources[name]

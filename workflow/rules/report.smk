@@ -3,6 +3,7 @@
 
 
 rule figures:
+    """Draw the figures."""
     input:
         drawn,
         "results/{study}/leaderboard.tsv",
@@ -25,6 +26,7 @@ rule figures:
 
 
 rule package:
+    """Write the model folder of the winner."""
     input:
         "results/{study}/leaderboard.tsv",
         spec=spec("evaluate"),
@@ -39,6 +41,7 @@ rule package:
 
 
 rule report:
+    """Write the report page."""
     input:
         rules.index.output,
         rules.figures.output,

@@ -11,6 +11,7 @@
 
 
 rule calibrate:
+    """Measure training and inference times on this machine."""
     input:
         arrays,
         plan="results/{study}/preprocess/plan.json",
@@ -20,6 +21,7 @@ rule calibrate:
         "results/{study}/calibration.json",
     log:
         "results/{study}/logs/calibrate.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     threads: all_cores
@@ -31,6 +33,7 @@ rule calibrate:
 
 
 rule device:
+    """Measure a node of one kind, for placement."""
     input:
         arrays,
         plan="results/{study}/preprocess/plan.json",
@@ -50,6 +53,7 @@ rule device:
 
 
 rule propose:
+    """Write the next proposal of a search."""
     input:
         older,
         calibration,
@@ -67,6 +71,7 @@ rule propose:
 
 
 rule step:
+    """Train one step of a search."""
     input:
         arrays,
         calibration,
@@ -78,6 +83,7 @@ rule step:
         curve=f"{STEP}/{{k}}/curve.tsv",
     log:
         "results/{study}/logs/step/{search}/{k}.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     threads: lambda w: settings_of(w).training.threads
@@ -98,13 +104,14 @@ rule step:
         " --nodes {resources.nodes} --tensorboard {resources.tensorboard} {resources.training}"
 
 
-rule search:
+rule summarize:
+    """Write the table of the trials of a search."""
     input:
         results_of_search,
     output:
         "results/{study}/search/{search}/trials.tsv",
     log:
-        "results/{study}/logs/search/{search}.log",
+        "results/{study}/logs/summarize/{search}.log",
     conda:
         ENVIRONMENT
     params:
@@ -112,3 +119,9 @@ rule search:
     shell:
         "python -m voxnas --log {log} summarize --study results/{wildcards.study} --search {wildcards.search}"
         " --steps {params.steps} --output {output}"
+
+
+rule search:
+    """Target: all searches of the study."""
+    input:
+        STAGES["search"],

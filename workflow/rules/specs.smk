@@ -3,6 +3,7 @@
 
 
 rule spec:
+    """Write the settings of one stage."""
     output:
         "results/{study}/spec/{stage}.json",
     log:

@@ -2,10 +2,11 @@
 # Out: networks/<key>/seed-<s>/: the finalists and the hand-made networks at full budget
 #
 # `select` is the one checkpoint. Networks are addressed by their key, never by rank, so that a new
-# selection retrains only what is new. The rule `train` gathers them, so that `--until train` has a goal.
+# selection retrains only what is new.
 
 
 checkpoint select:
+    """Choose the finalists among the trials of all searches."""
     input:
         calibration,
         plan="results/{study}/preprocess/plan.json",
@@ -26,6 +27,7 @@ checkpoint select:
 
 
 rule network:
+    """Write the record of one finalist or baseline."""
     input:
         "results/{study}/finalists.json",
     output:
@@ -38,7 +40,8 @@ rule network:
         "python -m voxnas --log {log} network --finalists {input} --key {wildcards.key} --output {output}"
 
 
-rule finalist:
+rule train:
+    """Train one seed of a finalist or baseline at full budget."""
     input:
         arrays,
         calibration,
@@ -50,7 +53,8 @@ rule finalist:
         curve=f"{NETWORK}/seed-{{seed}}/curve.tsv",
         weights=f"{NETWORK}/seed-{{seed}}/weights.safetensors",
     log:
-        "results/{study}/logs/finalist/{key}/seed-{seed}.log",
+        "results/{study}/logs/train/{key}/seed-{seed}.log",
+    retries: RETRIES
     conda:
         ENVIRONMENT
     threads: lambda w: settings_of(w).training.threads
@@ -70,13 +74,14 @@ rule finalist:
         " --nodes {resources.nodes} --kind {resources.kind} --tensorboard {resources.tensorboard} {resources.training}"
 
 
-rule train:
+rule trainings:
+    """Write the table of all trainings at full budget."""
     input:
         trained_networks,
     output:
         "results/{study}/networks.tsv",
     log:
-        "results/{study}/logs/train.log",
+        "results/{study}/logs/trainings.log",
     conda:
         ENVIRONMENT
     params:

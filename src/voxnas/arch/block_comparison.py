@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from voxnas.arch.architecture import CNN, Recipe, UNet
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.unet import UNet
 from voxnas.arch.primitives.base import blocks
+from voxnas.core.architecture import Recipe
 
-PREFIX = "block-"
 STAGES = 4
 UNET_WIDTH, CNN_WIDTH = 8, 16  # of the first stage; each further one is twice as wide
 BLOCKS, DECODER_BLOCKS = (1, 2, 2, 2), (1, 1, 2)  # of each stage from the top; the first is the stem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -90,6 +91,11 @@ def norm_groups(channels: int) -> int:
 def strided(size: Size, stride: Size) -> Size:
     """Size after a layer with size-preserving padding and the given stride."""
     return tuple(-(-n // s) for n, s in zip(size, stride, strict=True))
+
+
+def total(strides: Sequence[Size]) -> Size:
+    """Product of several strides along each axis."""
+    return tuple(prod(axis) for axis in zip(*strides, strict=True))
 
 
 def ones(dims: int) -> Size:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from voxnas.arch.architecture import Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.core.errors import UserError
 
 Value = bool | int | float | str

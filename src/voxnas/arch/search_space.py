@@ -2,7 +2,7 @@
 
 A configuration is a mapping of the active parameters to values. Spaces are read from YAML files
 (``config/search_spaces``) that a user can copy and narrow. What a file may choose and what the choices
-build is its family's (:mod:`voxnas.arch.spaces`); all that is done with configurations is here.
+build is its family's (:mod:`voxnas.arch.families`); all that is done with configurations is here.
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from voxnas.arch.architecture import Architecture, Recipe, network_key
 from voxnas.arch.baselines import BASELINES, vector_loss
 from voxnas.arch.conditions import Config, configs, count, in_order
+from voxnas.arch.families import FAMILIES
+from voxnas.arch.families.space import ALWAYS, Alternatives, FamilySpace
 from voxnas.arch.parameters import RECIPE_VALUES, Parameter, Value, ValueSet, nearest_name
-from voxnas.arch.spaces import FAMILIES, Family
-from voxnas.arch.spaces.base import ALWAYS, Alternatives
-from voxnas.arch.views import seen_as
+from voxnas.arch.views import with_view
+from voxnas.core.architecture import Architecture, Recipe, network_key
 from voxnas.core.errors import UserError
 
 MOST_ENUMERATED = 1_000_000
+
+
+def family_spaces() -> dict[str, FamilySpace]:
+    """The search spaces of all families, sorted by the name that a file gives as ``family``."""
+    spaces = [space for name in FAMILIES for space in FAMILIES[name].spaces]
+    return {space.name: space for space in sorted(spaces, key=lambda space: space.name)}
 
 
 class SearchSpace:
@@ -33,22 +39,22 @@ class SearchSpace:
 
     Parameters
     ----------
-    family : Family
-        What the parameters build.
+    family : FamilySpace
+        The rules of the family that the parameters build.
     structure : mapping
         The family's structural keys.
     parameters : sequence of Parameter
         In any order; they are kept with conditions first, then by name, so that the order of a
         file's lines has no effect.
     needs : mapping of target to alternatives
-        Targets that must be set, and when (see :meth:`voxnas.arch.spaces.Family.required`).
+        Targets that must be set, and when (see :meth:`voxnas.arch.families.space.FamilySpace.required`).
     source : str
         Name for errors.
     """
 
     def __init__(
         self,
-        family: Family,
+        family: FamilySpace,
         structure: Mapping[str, Any],
         parameters: Sequence[Parameter],
         needs: Mapping[str, Alternatives],
@@ -251,7 +257,7 @@ class SearchSpace:
         """
         self._check_task(plan)
         values = {k: v for k, v in self._by_target(config).items() if k not in RECIPE_VALUES}
-        return seen_as(self.family.decode(self.structure, values, plan), plan), self.decode_recipe(config, plan)
+        return with_view(self.family.decode(self.structure, values, plan), plan), self.decode_recipe(config, plan)
 
     def check_fits(self, plan: Mapping[str, Any]) -> None:
         """Refuse data on which no network of the space can be trained.
@@ -265,7 +271,7 @@ class SearchSpace:
         view = plan.get("view") or ""
         if view not in self.family.views:
             reads = " or ".join(v or "volumes" for v in self.family.views)
-            fitting = sorted(n for n in FAMILIES if view in FAMILIES[n].views and plan["task"] in FAMILIES[n].tasks)
+            fitting = [n for n, f in family_spaces().items() if view in f.views and plan["task"] in f.tasks]
             raise UserError(
                 f"{self.source}: family {self.family.name} reads {reads}, and the study searches networks on "
                 f"{view or 'volumes'}",
@@ -310,25 +316,26 @@ class SearchSpace:
         return self.nearest(recipe, architecture)
 
 
-def _recipe_domains(family: Family) -> dict[str, ValueSet]:
+def _recipe_domains(family: FamilySpace) -> dict[str, ValueSet]:
     """What a file may set of the recipe: the loss only where the task leaves a choice."""
     return {k: v for k, v in RECIPE_VALUES.items() if k != "loss" or "segmentation" in family.tasks}
 
 
-def _recipe_needs(family: Family) -> dict[str, Alternatives]:
+def _recipe_needs(family: FamilySpace) -> dict[str, Alternatives]:
     """What a file must set of the recipe: the loss only of a family that leaves no other task."""
     names = {"optimizer", "learning_rate", "weight_decay", "schedule", "augmentation"}
     return dict.fromkeys(names | {"loss"} if family.tasks == ("segmentation",) else names, ALWAYS)
 
 
-def _open(raw: Any, source: str) -> tuple[Family, dict[str, Any], Mapping[str, Any]]:
-    """Family, structural keys and entries of a space's plain data."""
+def _open(raw: Any, source: str) -> tuple[FamilySpace, dict[str, Any], Mapping[str, Any]]:
+    """Rules of the family, structural keys and entries of a space's plain data."""
     if not isinstance(raw, Mapping):
         raise UserError(f"{source}: {raw!r} is not a mapping", "it needs the keys family and parameters")
     name, entries = raw.get("family"), raw.get("parameters")
-    if not isinstance(name, str) or name not in FAMILIES:
-        raise UserError(f"{source}: family = {name!r}", f"allowed: {', '.join(FAMILIES)}")
-    family = FAMILIES[name]
+    families = family_spaces()
+    if not isinstance(name, str) or name not in families:
+        raise UserError(f"{source}: family = {name!r}", f"allowed: {', '.join(families)}")
+    family = families[name]
     keys = ("family", "parameters", *family.keys)
     for key in raw:
         if key not in keys:

@@ -8,13 +8,11 @@ length 1, (1, 1, T) and (1, R, R), so that every network and cost model takes th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from voxnas.arch.families import expand, family_of
+from voxnas.core.architecture import Architecture, ArchitectureRecord
 from voxnas.core.errors import UserError
-from voxnas.core.record import ArchitectureRecord
-
-if TYPE_CHECKING:
-    from voxnas.arch.architecture import Architecture, Linear
 
 Plan = dict[str, Any]
 AnyRecord = TypeVar("AnyRecord", bound=ArchitectureRecord)
@@ -51,41 +49,24 @@ def volume_plan(plan: Mapping[str, Any]) -> Plan:
     return view_plan(plan, next((view for view in plan.get("views", {}) if view != "clips"), ""))
 
 
-def seen_as(architecture: AnyRecord, plan: Mapping[str, Any]) -> AnyRecord:
-    """The architecture, reading what the plan is a view of."""
+def with_view(architecture: AnyRecord, plan: Mapping[str, Any]) -> AnyRecord:
+    """The architecture that reads the view of a plan."""
     view = plan.get("view")
     return architecture.model_copy(update={"view": view}) if view else architecture
 
 
 def input_size(architecture: Architecture, plan: Mapping[str, Any]) -> tuple[int, ...]:
     """Size of one input of a network: (D, H, W), of a clip (T, D, H, W), of the linear baseline its coarse voxels."""
-    seen = view_plan(plan, architecture.view)
-    if architecture.family == "linear":
-        return linear_size(architecture, seen)
-    lead = (int(seen["frames"]),) if architecture.clips else ()
-    return *lead, *map(int, seen["patch"])
+    return family_of(architecture).input_size(architecture, view_plan(plan, architecture.view))
 
 
 def input_shape(architecture: Architecture, plan: Mapping[str, Any], batch: int) -> tuple[int, ...]:
-    """Shape of a batch: (B, C, D, H, W), of clips (B, T, C, D, H, W); for the linear baseline before its averaging."""
-    seen = view_plan(plan, architecture.view)
-    lead = (int(seen["frames"]),) if architecture.clips or architecture.view == "clips" else ()
-    return batch, *lead, architecture.in_channels, *map(int, seen["patch"])
+    """Shape of a batch: (B, C, D, H, W), of clips (B, T, C, D, H, W); of a linear model before its averaging."""
+    own = view_plan(plan, architecture.view)
+    lead = (int(own["frames"]),) if architecture.view == "clips" or reads_clips(architecture) else ()
+    return batch, *lead, architecture.in_channels, *map(int, own["patch"])
 
 
-def linear_size(architecture: Linear, plan: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Size (D, H, W) of what a linear model weighs of each channel, on inputs of a plan.
-
-    The plan's patch down-sampled to the model's voxels, of clips as often as they have volumes; the pairs of regions;
-    one value where it is the volume, or the last frame of series.
-    """
-    d, h, w = map(int, plan["patch"])
-    if architecture.view == "connectivity":
-        return 1, 1, w * (w - 1) // 2
-    if architecture.view == "series" or architecture.features == "volume":
-        return 1, 1, 1
-    if architecture.voxel_mm:
-        spacing = plan["spacing"][::-1]  # (x, y, z) to (D, H, W)
-        sizes = zip((d, h, w), spacing, strict=True)
-        d, h, w = (min(n, max(1, round(n * mm / architecture.voxel_mm))) for n, mm in sizes)
-    return (int(plan["frames"]) if architecture.view == "clips" else 1) * d, h, w
+def reads_clips(architecture: Architecture) -> bool:
+    """Whether the architecture is a network on clips, (B, T, C, D, H, W)."""
+    return not family_of(architecture).fitted and expand(architecture).clip

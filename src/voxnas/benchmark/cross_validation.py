@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from voxnas.arch.architecture import Linear
+from voxnas.arch.families import family_of
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import case_statistic, choose_winner, validation_scores
 from voxnas.benchmark.metrics import ranking_measure, validation_measure
@@ -58,7 +58,7 @@ def cross_validation(paths: StudyPaths) -> pd.DataFrame:
     )
     statistics = {name: case_statistic(table, measure.name) for name, table in tables.items()}
     scores = {name: bootstrap.score(statistic) for name, statistic in statistics.items()}
-    linear = [n.name for n in found if isinstance(n.architecture, Linear)]
+    linear = [n.name for n in found if family_of(n.architecture).fitted]
     made = linear or [n.name for n in found if n.source.startswith("baseline")]
     reference = max(made, key=lambda name: measure.sign * scores[name].estimate) if made else ""
     sign = validation_measure(task).sign

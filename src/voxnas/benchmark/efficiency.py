@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from voxnas.arch.architecture import Linear
+from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
@@ -49,7 +49,7 @@ def efficiency(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
         name, seed, samples, cpu_seconds (samples times train_ms_per_sample) and score (validation) of each mark.
     """
     measure = validation_measure(read_record(paths.spec("benchmark"), BenchmarkSpec).task)
-    found = [n for n in results.networks(paths) if not isinstance(n.architecture, Linear)]
+    found = [n for n in results.networks(paths) if not family_of(n.architecture).fitted]
     board = read_leaderboard(paths).set_index("name")
     differences = read_comparisons(paths).query("comparison == 'reference'").set_index("first")
     seconds = {n.name: _train_seconds(paths, n) for n in found}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from voxnas.arch.architecture import MIRROR_AXES
 from voxnas.benchmark.results import ENSEMBLE
+from voxnas.core.architecture import MIRROR_AXES
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import EvaluateSpec, TrainSpec

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from voxnas.arch.architecture import Architecture
-from voxnas.arch.networks import list_layers
+from voxnas.arch.families import list_layers
+from voxnas.core.architecture import Architecture
 
 
 class Cost(NamedTuple):

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from voxnas.arch.architecture import Architecture
+from voxnas.arch.families import expand
 from voxnas.arch.graph import ShapedNode, infer_shapes
-from voxnas.arch.networks import expand
 from voxnas.arch.primitives.base import PRIMITIVES
 from voxnas.complexity.measured import cpu_clock
+from voxnas.core.architecture import Architecture
 from voxnas.nn.build import initialize
 from voxnas.nn.device import compute_device, synchronize
 from voxnas.nn.ops.base import MODULES

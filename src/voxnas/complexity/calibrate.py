@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from voxnas.arch.architecture import Architecture, Reference
-from voxnas.arch.baselines import BASELINES, baselines_for, within
+from voxnas.arch.baselines import BASELINES, baselines_for, within_limits
+from voxnas.arch.families import family_of
 from voxnas.arch.search_space import SearchSpace
 from voxnas.arch.views import input_shape, input_size
 from voxnas.complexity.analytic import analyze
@@ -22,6 +22,7 @@ from voxnas.complexity.fit import fit_times, left_out_errors
 from voxnas.complexity.measured import cpu_clock, device_record, measure_latency, measure_training
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
+from voxnas.core.architecture import Architecture
 from voxnas.core.seeds import derive_seed
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device
@@ -131,7 +132,7 @@ def measure_calibration(
 def _named(names: Iterable[str], plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Architecture]:
     """The baselines of these names that are of the searched families, the cheapest first."""
     built = {name: BASELINES[name](plan, limits)[0] for name in names if not BASELINES[name].fitted}
-    networks = {name: a for name, a in built.items() if not isinstance(a, Reference)}
+    networks = {name: a for name, a in built.items() if family_of(a).spaces}
     return dict(sorted(networks.items(), key=lambda item: analyze(item[1], input_size(item[1], plan)).macs))
 
 
@@ -143,7 +144,7 @@ def _candidates(
     found: dict[str, Architecture] = {}
     for _ in range(CANDIDATES):
         architecture, _ = space.decode(space.sample(rng), plan)
-        if within(architecture, limits, input_size(architecture, plan)):
+        if within_limits(architecture, limits, input_size(architecture, plan)):
             found[identity(architecture)] = architecture
     return sorted(found.values(), key=lambda a: analyze(a, input_size(a, plan)).activations)
 

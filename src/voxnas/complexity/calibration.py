@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from voxnas.arch.architecture import Architecture
 from voxnas.complexity.features import features
 from voxnas.complexity.memory_model import training_mib
+from voxnas.core.architecture import Architecture
 from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
 

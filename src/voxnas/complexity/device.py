@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from voxnas.arch.architecture import parse_architecture
 from voxnas.arch.views import input_shape
 from voxnas.complexity.calibrate import measure_calibration
 from voxnas.complexity.measured import cpu_clock, measure_training
+from voxnas.core.architecture import parse_architecture
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device
 

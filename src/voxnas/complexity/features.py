@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from voxnas.arch.architecture import Architecture
+from voxnas.arch.families import expand
 from voxnas.arch.graph import ShapedNode, infer_shapes
 from voxnas.arch.layers import WEIGHTED, Layer
-from voxnas.arch.networks import expand
+from voxnas.core.architecture import Architecture
 
 LANES = 16  # a convolution computes its channels in blocks of so many, full or not
 PLAIN_INPUT = 3  # so few input channels are computed as they are
@@ -100,7 +100,7 @@ def features(architecture: Architecture, patch: Sequence[int], training: bool) -
     needed = set(graph.needed(training))
     found: dict[str, dict[str, float]] = {}
     for shaped in infer_shapes(graph, tuple(patch)):
-        if shaped.number in needed:
+        if shaped.node.id in needed:
             row = found.setdefault(shaped.node.op, dict.fromkeys(FEATURES, 0.0))
             for name, value in node_features(shaped).items():
                 row[name] += value

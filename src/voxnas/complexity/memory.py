@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from voxnas.arch.architecture import Architecture, parse_architecture
+from voxnas.core.architecture import Architecture, parse_architecture
 
 RETURNING = {"MALLOC_MMAP_THRESHOLD_": "131072"}  # bytes; see above
 MIB = 2**20

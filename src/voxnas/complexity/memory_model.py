@@ -22,11 +22,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from voxnas.arch.architecture import Architecture
-from voxnas.arch.graph import Graph, ShapedNode, infer_shapes
+from voxnas.arch.families import expand
+from voxnas.arch.graph import INPUT, Graph, ShapedNode, infer_shapes
 from voxnas.arch.layers import WEIGHTED, Layer
-from voxnas.arch.networks import expand
 from voxnas.arch.primitives.attention import heads_of
+from voxnas.core.architecture import Architecture
 
 MIB = 2**20
 BLOCK = 16  # channels of a block of oneDNN
@@ -80,12 +80,12 @@ class _Replay:
         self.compute = 2 if bf16 else 4
         channels = graph.nodes[0].channels
         count = channels * prod(size) * batch
-        self.values: dict[int, _Tensor] = {0: _Tensor(channels, tuple(size)[graph.clip :], count, 4)}
-        self.chains: dict[int, _Chain] = {}
+        self.values = {INPUT: _Tensor(channels, tuple(size)[graph.clip :], count, 4)}
+        self.chains: dict[str, _Chain] = {}
         needed = set(graph.needed(training=True))
         for shaped in infer_shapes(graph, tuple(size)):
-            if shaped.number in needed:
-                self.chains[shaped.number] = self._node(shaped)
+            if shaped.node.id in needed:
+                self.chains[shaped.node.id] = self._node(shaped)
 
     def _node(self, shaped: ShapedNode) -> _Chain:
         """Replay one node forward."""
@@ -95,7 +95,7 @@ class _Replay:
             width = max(x.width for x in inputs)
             output = self._tensor(shaped.output.channels, shaped.output.size, shaped.output.frames, width)
             chain.steps.append(_Step(forward=output.bytes))
-            self.values[shaped.number] = output
+            self.values[node.id] = output
             return chain
         seen, layers = [inputs[0]], shaped.layers
         for i, layer in enumerate(layers):
@@ -138,7 +138,7 @@ class _Replay:
         output = shaped.output
         if seen[-1].channels != output.channels:  # joined from branches without a layer of its own
             seen.append(self._tensor(output.channels, output.size, output.frames, seen[-1].width))
-        self.values[shaped.number] = seen[-1]
+        self.values[node.id] = seen[-1]
         return chain
 
     def _tensor(self, channels: int, size: tuple[int, ...], frames: int, width: int) -> _Tensor:
@@ -211,7 +211,7 @@ class _Replay:
     def peak(self, moments: int) -> float:
         """The largest sum of bytes at any moment of a step."""
         parameters = sum(step.weights for chain in self.chains.values() for step in chain.steps)
-        live = parameters * (4 + 4 * moments + (2 if self.bf16 else 0)) + self.values[0].bytes
+        live = parameters * (4 + 4 * moments + (2 if self.bf16 else 0)) + self.values[INPUT].bytes
         highest = live
         for chain in self.chains.values():
             for step in chain.steps:
@@ -221,10 +221,11 @@ class _Replay:
         live += loss
         highest = max(highest, live + during)
         live -= released
-        gradients = {number: float(self.values[number].bytes) for number in self.graph.outputs}
-        for number in reversed(self.chains):
-            chain, node = self.chains[number], self.graph.nodes[number]
-            flowing = gradients.pop(number, 0.0)
+        gradients = {identity: float(self.values[identity].bytes) for identity in self.graph.outputs}
+        nodes = self.graph.by_id()
+        for identity, chain in reversed(self.chains.items()):
+            node = nodes[identity]
+            flowing = gradients.pop(identity, 0.0)
             pending = sum(gradients.values())
             held = flowing if chain.residual else 0.0
             for step in reversed(chain.steps):
@@ -232,9 +233,9 @@ class _Replay:
                 highest = max(highest, live + pending + held + flowing + gradient + step.backward)
                 live += 4 * step.weights - step.kept
                 flowing = gradient
-            for place_, i in enumerate(i for i in node.inputs if i):
+            for slot, i in enumerate(i for i in node.inputs if i != INPUT):
                 # The parts of a concatenation's gradient are views: the whole lives on with the first.
-                add = flowing if place_ == 0 else 0.0
+                add = 0.0 if slot else flowing
                 if i in gradients:
                     highest = max(highest, live + sum(gradients.values()) + add + self.values[i].bytes)
                     add = self.values[i].bytes - gradients.pop(i)
@@ -246,8 +247,8 @@ class _Replay:
     def _loss(self) -> tuple[float, float, float]:
         """Bytes that the loss adds, those that its backward pass frees, and those that only it needs."""
         kept = during = released = 0.0
-        for number in self.graph.outputs:
-            logits = self.values[number]
+        for identity in self.graph.outputs:
+            logits = self.values[identity]
             places = logits.elements // logits.channels
             kept += 12 * logits.elements + 8 * places + logits.bytes
             released += 12 * logits.elements

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voxnas.arch.architecture import Architecture, Linear
+from voxnas.arch.families import family_of
 from voxnas.complexity.calibration import predict_sample_seconds
 from voxnas.core import canonical
+from voxnas.core.architecture import Architecture
 
 
 def trial_seconds(device: Mapping[str, Any], architecture: Architecture, patch: Sequence[int], samples: int) -> float:
@@ -32,7 +33,7 @@ def trial_seconds(device: Mapping[str, Any], architecture: Architecture, patch: 
     samples : int
         Samples to train on.
     """
-    if isinstance(architecture, Linear):
+    if family_of(architecture).fitted:
         return device["start_seconds"]
     rate = device["wall_factor"] * predict_sample_seconds(device, architecture, patch)
     return device["start_seconds"] + rate * samples

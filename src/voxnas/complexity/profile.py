@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from voxnas.arch.architecture import Architecture, Linear
+from voxnas.arch.families import family_of
 from voxnas.arch.views import input_shape, input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.energy import measure_energy, nvml_counter, rapl_counter
 from voxnas.complexity.measured import device_record, measure_latency, measure_step, training_step
 from voxnas.complexity.memory import measure_peak_memory
+from voxnas.core.architecture import Architecture
 from voxnas.core.settings import TrainingParameters
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device, synchronize
@@ -52,7 +53,7 @@ def profile_network(
     one, several = input_shape(architecture, plan, 1), input_shape(architecture, plan, batch)
     memory: dict[str, float | None] = {"inference": None, "training": None}
     step = None
-    if isinstance(architecture, Linear):
+    if family_of(architecture).fitted:
         network: torch.nn.Module = LinearModel(architecture, size)
         precision = "float32"
     else:
@@ -86,7 +87,7 @@ def _energy(
     """Joules of predicting a patch and of training on a sample, on the GPU where there is one, else the processor."""
     device = compute_device()
     counter = nvml_counter() if device.type == "cuda" else rapl_counter()
-    if counter is None or isinstance(architecture, Linear):
+    if counter is None or family_of(architecture).fitted:
         return {"inference": None, "training": None}
     network = build_network(architecture).to(device).eval()
     x = torch.zeros(one, device=device)

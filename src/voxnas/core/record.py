@@ -1,8 +1,8 @@
-"""What records of architectures are made of."""
+"""The base of all records, and the types of their fields."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,16 +21,3 @@ class Record(BaseModel):
     def plain(self) -> dict[str, Any]:
         """The record as plain JSON data."""
         return self.model_dump(mode="json")
-
-
-class ArchitectureRecord(Record):
-    """Base of the architectures: what they read of a scan.
-
-    The view is left out of the plain data where it is the scan itself, so that keys of such networks do not know of it.
-    """
-
-    clips: ClassVar[bool] = False
-
-    view: Literal["", "clips", "maps", "series", "connectivity"] = Field(
-        "", exclude_if=lambda view: not view, description="Which view of a run is read; empty: the scan itself."
-    )

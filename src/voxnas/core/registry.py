@@ -1,6 +1,7 @@
 """Names to things, with an error that says which names there are."""
 
 import difflib
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
@@ -19,16 +20,22 @@ class Registry(Generic[T]):
         What the things are called in an error ("baseline", "proposer").
     group : str
         Entry points by which other packages add things, each under the name of its entry point; empty: none.
+    builtin : str
+        Package whose import enters the library's own things. It is imported when the table is first read, so that the
+        table can lie in a layer below the package.
     """
 
-    def __init__(self, kind: str, group: str = "") -> None:
+    def __init__(self, kind: str, group: str = "", builtin: str = "") -> None:
         self.kind = kind
-        self._group = group
+        self._group, self._builtin = group, builtin
         self._things: dict[str, T] = {}
         self._later: list[Callable[[], Mapping[str, T]]] = []
 
     def _complete(self) -> dict[str, T]:
-        """The table with what other packages add, looked for once."""
+        """The table with the built-in things and those that other packages add, looked for once."""
+        if self._builtin:
+            package, self._builtin = self._builtin, ""
+            importlib.import_module(package)
         if self._group:
             found, self._group = entry_points(group=self._group), ""
             for entry in found:

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from voxnas.arch.block_comparison import PREFIX
 from voxnas.core.record import Positive, Record
 from voxnas.core.settings import (
     Budget,
@@ -28,6 +27,8 @@ from voxnas.core.settings import (
     Task,
     TrainingParameters,
 )
+
+BLOCK_PREFIX = "block-"  # of the baselines that differ in their blocks alone (voxnas.arch.block_comparison)
 
 # Raise a stage's number when its code changes what it computes (tests/golden says when).
 STEP_VERSIONS = {
@@ -136,7 +137,7 @@ class CalibrateSpec(Spec):
     @classmethod
     def derived(cls, settings: StudySettings) -> dict[str, Any]:
         """The block baselines that the study names."""
-        return {"swaps": tuple(name for name in settings.baselines.names if name.startswith(PREFIX))}
+        return {"swaps": tuple(name for name in settings.baselines.names if name.startswith(BLOCK_PREFIX))}
 
 
 class SearchSpec(Spec):

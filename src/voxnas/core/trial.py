@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from voxnas.arch.architecture import Architecture, Recipe, Record, network_key
+from voxnas.core.architecture import Architecture, Recipe, network_key
+from voxnas.core.record import Record
 
 SCHEMA_VERSION: Final = 1
 LINEAR: Final = "linear"  # source of what is fitted and not trained

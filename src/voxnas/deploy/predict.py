@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from voxnas.arch.architecture import MIRROR_AXES
 from voxnas.arch.views import view_plan
+from voxnas.core.architecture import MIRROR_AXES
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.trial import Network
 from voxnas.deploy.package import weights_name

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from voxnas.arch.architecture import Architecture
+    from voxnas.core.architecture import Architecture
 
 
 class Predictor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from voxnas.arch.architecture import Architecture
-from voxnas.arch.networks import expand
+from voxnas.arch.families import expand
+from voxnas.core.architecture import Architecture
 from voxnas.nn.network import Network
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from voxnas.arch.architecture import Linear
+from voxnas.arch.families.linear import Linear
 
 
 class LinearModel(nn.Module):
@@ -19,7 +19,7 @@ class LinearModel(nn.Module):
     ----------
     architecture : Linear
     grid : 3 ints
-        How many values of each channel are weighed, (D, H, W), as of :func:`voxnas.arch.views.linear_size`.
+        Number of weights of each channel, (D, H, W), as of :func:`~voxnas.arch.families.linear.size.linear_size`.
     """
 
     grid: Tensor

@@ -17,9 +17,9 @@ TAIL = 8192  # bytes of a log in which its error is looked for
 # Which stage of the overview a job belongs to, by the first part of its log's path.
 STAGES = {
     "phantom": "index", "index": "index", "split": "preprocess", "plan": "preprocess", "spatial": "preprocess",
-    "preprocess": "preprocess", "calibrate": "search", "propose": "search", "step": "search", "search": "search",
-    "select": "search", "finalist": "train", "train": "train", "profile": "benchmark", "evaluate": "benchmark",
-    "folds": "benchmark", "benchmark": "benchmark", "cross_validation": "benchmark", "figures": "report",
+    "preprocess": "preprocess", "calibrate": "search", "propose": "search", "step": "search", "summarize": "search",
+    "select": "search", "train": "train", "trainings": "train", "profile": "benchmark", "evaluate": "benchmark",
+    "crossvalidate": "benchmark", "benchmark": "benchmark", "figures": "report",
     "package": "report", "report": "report",
 }  # fmt: skip
 
@@ -111,23 +111,23 @@ def output_of(paths: StudyPaths, parts: tuple[str, ...], timed: bool) -> Path | 
             return paths.step(search, int(step)) / "proposal.json"
         case ("step", search, step) if step.isdecimal():
             return paths.step(search, int(step)) / "result.json"
-        case ("search", search):
+        case ("summarize", search):
             return paths.trials(search)
         case ("select",):
             return paths.finalists
-        case ("finalist", key, seed):
+        case ("train", key, seed):
             return paths.network(key) / seed / "result.json"
-        case ("train",):
+        case ("trainings",):
             return paths.root / "networks.tsv"
         case ("profile", key):
             return paths.network(key) / "profile.json"
         case ("evaluate", key):
             return paths.cases(key)
-        case ("folds", key):
+        case ("crossvalidate", key):
             return paths.fold_cases(key)
         case ("benchmark",):
             return paths.leaderboard
-        case ("cross_validation",):
+        case ("crossvalidate",):
             return paths.cross_validation
         case ("figures",):
             return paths.figures

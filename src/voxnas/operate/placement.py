@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from statistics import median_low
 from typing import Any
 
-from voxnas.arch.architecture import Architecture, parse_architecture
 from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
 from voxnas.complexity.placement import Worker, earliest_end, trial_seconds
+from voxnas.core.architecture import Architecture, parse_architecture
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network, Proposal

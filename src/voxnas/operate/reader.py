@@ -50,6 +50,10 @@ class Reader:
         except OSError:
             return []
 
+    def numbers(self, folder: Path) -> list[int]:
+        """The entries of a folder whose names are numbers, sorted."""
+        return sorted(int(name) for name in self.names(folder) if name.isdecimal())
+
     def see(self, path: Path) -> float:
         """Unix time of a file's last change, which counts as one of the study; 0 where it is missing."""
         try:
@@ -87,3 +91,8 @@ class Reader:
         if known[1] is None:
             self.unreadable.add(path)
         return known[1]
+
+
+def as_number(value: Any) -> float:
+    """A value of a JSON file that should be a number; 0 where it is none."""
+    return value if isinstance(value, (int, float)) else 0.0

@@ -12,7 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from voxnas.operate.progress import Best, Cost, Failure, Running, Search, Snapshot, Watcher
+from voxnas.operate.progress import Watcher
+from voxnas.operate.snapshot import Best, Cost, Failure, Running, Search, Snapshot
 
 SHOWN = 8  # lines of a list that may be long
 MARKS = {"done": ("✓", "green"), "running": ("●", "cyan"), "failed": ("✗", "bold red"), "waiting": ("·", "dim")}

@@ -13,8 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path
 
-from voxnas.arch.architecture import Architecture, Cells, Hierarchical
-from voxnas.arch.cell import Cell
+from voxnas.arch.families.stacked.cell import Cell
 from voxnas.report.style import COLOURS, INK
 
 FAINT = "#9aa5b1"
@@ -45,21 +44,6 @@ class Layout(NamedTuple):
     edges: list[_Edge]
     values: dict[int, Point]
     ways: list[list[Point]]
-
-
-def cells_of(architecture: Architecture) -> dict[str, tuple[Cell, tuple[str, ...]]]:
-    """What an architecture repeats: by title each cell with the names of its inputs; nothing for most families."""
-    if isinstance(architecture, Hierarchical):
-        return {"cell: motifs of motifs, spelled out": (architecture.cell, ("input",))}
-    if not isinstance(architecture, Cells):
-        return {}
-    before = ("last but one", "last")
-    found = {"normal cell": (architecture.normal, before)}
-    if len(architecture.widths) > 1:
-        found["reduction cell"] = (architecture.reduction, before)
-        if architecture.decoder:
-            found["decoder cell"] = (architecture.up, ("beside", "below"))
-    return found
 
 
 def lay_out(cell: Cell, inputs: int) -> Layout:

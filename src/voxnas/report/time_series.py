@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from voxnas.arch.architecture import Clip, Linear
-from voxnas.arch.per_frame import uses_time
+from voxnas.arch.families import family_of
+from voxnas.arch.views import reads_clips
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import is_searched
 from voxnas.benchmark.metrics import Measure, validation_measure
@@ -85,7 +85,7 @@ def views_table(paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFram
     plan = read_json(paths.plan)
     default, sign = plan["view"], validation_measure(plan["task"]).sign
     singles = board[board.name.isin(found) & (board.source != PER_FRAME)]
-    kinds = [(found[n].architecture.view or default, isinstance(found[n].architecture, Linear)) for n in singles.name]
+    kinds = [(found[n].architecture.view or default, family_of(found[n].architecture).fitted) for n in singles.name]
     singles = singles.assign(view=[view for view, _ in kinds], linear=[linear for _, linear in kinds])
     rows = []
     for view, title in VIEWS.items():
@@ -139,10 +139,10 @@ def twin_of_winner(board: pd.DataFrame) -> pd.Series | None:
 
 def does_time_pay(winner: Network, board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> str:
     """In words; empty where the winner does not read clips."""
-    if not isinstance(winner.architecture, Clip):
+    if not reads_clips(winner.architecture):
         return ""
     if (twin := twin_of_winner(board)) is None:
-        if uses_time(winner.architecture):
+        if family_of(winner.architecture).uses_time(winner.architecture):
             return "The winner has no twin of single volumes, so that this study does not say whether time pays."
         found = "the search found no use for time" if is_searched(winner) else "its maker found no use for time"
         return f"The winner sees its volumes one by one and averages them: {found}."

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from voxnas.arch.architecture import Architecture, Recipe
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.search_space import SearchSpace
 from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
 from voxnas.complexity.placement import Worker
+from voxnas.core.architecture import Architecture, Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed

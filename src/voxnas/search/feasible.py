@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from voxnas.arch.architecture import Architecture, Recipe, network_key
 from voxnas.arch.search_space import Config, SearchSpace
 from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.calibration import predict_latency_ms, predict_training_mib
+from voxnas.core.architecture import Architecture, Recipe, network_key
 from voxnas.core.errors import UserError
 
 PREDICTED = {"latency_ms": predict_latency_ms, "memory_mib": predict_training_mib}
@@ -28,7 +28,7 @@ class Candidate:
 
     @functools.cached_property
     def key(self) -> str:
-        """Identity (see :func:`voxnas.arch.architecture.network_key`)."""
+        """Identity (see :func:`voxnas.core.architecture.network_key`)."""
         return network_key(self.architecture, self.recipe)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from voxnas.arch.architecture import Architecture, Clip, Linear, network_key
 from voxnas.arch.baselines import BASELINES
-from voxnas.arch.per_frame import uses_time, without_time
+from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
+from voxnas.core.architecture import Architecture, network_key
 from voxnas.core.errors import UserError
 from voxnas.core.trial import LINEAR, PER_FRAME, Network, Proposal, Result
 from voxnas.search.chain import Chain
@@ -70,9 +70,9 @@ def select_finalists(
     Returns
     -------
     networks : list of Network
-        In the order of the searches, best first. Two searches may enter the same network. Behind a searched network
-        whose operators join frames follows its twin without them (:mod:`voxnas.arch.per_frame`), since which of
-        the networks wins is not known before all are trained.
+        In the order of the searches, best first. Two searches may enter the same network. A searched network that
+        uses time is followed by its twin of single frames (:meth:`voxnas.arch.families.Family.without_time`), since
+        which of the networks wins is not known before all are trained.
     left_out : list of str
         One line for each baseline without a successful trial, and each twin that there is not.
 
@@ -108,33 +108,33 @@ def select_finalists(
                     samples=_samples(spec, plan, calibration, proposal.architecture),
                 )
             )
-            if not is_baseline and isinstance(proposal.architecture, Clip) and uses_time(proposal.architecture):
+            if not is_baseline:
                 try:
-                    networks.append(_twin(networks[-1], proposal.architecture, spec, plan, calibration))
+                    networks += _twin(networks[-1], spec, plan, calibration)
                 except UserError as error:
                     left_out.append(f"{networks[-1].name} has no twin of single frames: {error}")
     return networks + [_baseline_network(name, spec, plan, calibration) for name in direct], left_out
 
 
 def _twin(
-    network: Network,
-    architecture: Clip,
-    spec: dict[str, Any],
-    plan: dict[str, Any],
-    calibration: dict[str, Any] | None,
-) -> Network:
-    """The network of single frames that costs as much, trained by the same recipe within the same budget."""
-    frames, *patch = input_size(architecture, plan)
-    alone = without_time(architecture, patch, frames)
-    return Network(
-        key=network_key(alone, network.recipe),
-        name=f"{network.name}-{PER_FRAME}",
-        source=PER_FRAME,
-        rank=network.rank,
-        architecture=alone,
-        recipe=network.recipe,
-        samples=_samples(spec, plan, calibration, alone),
-    )
+    network: Network, spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None
+) -> list[Network]:
+    """The network of single frames that costs as much, trained by the same recipe; none where time is not used."""
+    family, size = family_of(network.architecture), input_size(network.architecture, plan)
+    alone = family.without_time(network.architecture, size)
+    if alone is None:
+        return []
+    return [
+        Network(
+            key=network_key(alone, network.recipe),
+            name=f"{network.name}-{PER_FRAME}",
+            source=PER_FRAME,
+            rank=network.rank,
+            architecture=alone,
+            recipe=network.recipe,
+            samples=_samples(spec, plan, calibration, alone),
+        )
+    ]
 
 
 def _baseline_network(
@@ -142,7 +142,7 @@ def _baseline_network(
 ) -> Network:
     """A baseline with its own recipe. The linear one is fitted once to all scans, so its budget is a formality."""
     architecture, recipe = BASELINES[name](plan, spec["limits"])
-    linear = isinstance(architecture, Linear)
+    linear = family_of(architecture).fitted
     return Network(
         key=network_key(architecture, recipe),
         name=name,

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from voxnas.arch.architecture import Architecture, Linear
+from voxnas.arch.families import family_of
+from voxnas.core.architecture import Architecture
 from voxnas.core.errors import UserError
 from voxnas.io.weights import load_weights
 from voxnas.nn.build import build_network
@@ -36,7 +37,7 @@ def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Mod
     """
     tensors, metadata = load_weights(weights_path)
     network = (
-        LinearModel.empty(architecture, tensors) if isinstance(architecture, Linear) else build_network(architecture)
+        LinearModel.empty(architecture, tensors) if family_of(architecture).fitted else build_network(architecture)
     )
     try:
         network.load_state_dict(tensors)

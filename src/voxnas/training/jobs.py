@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from voxnas.arch.architecture import Linear, network_key
+from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
+from voxnas.core.architecture import network_key
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
@@ -84,7 +85,7 @@ def compose_result(paths: StudyPaths, job: TrainingJob, outcome: dict[str, Any],
     size = input_size(job.architecture, plan)
     cost = analyze(job.architecture, size)
     seconds = None
-    if paths.calibration.exists() and not isinstance(job.architecture, Linear):
+    if paths.calibration.exists() and not family_of(job.architecture).fitted:
         from voxnas.complexity.calibration import predict_sample_seconds
 
         rate = predict_sample_seconds(read_json(paths.calibration), job.architecture, size)

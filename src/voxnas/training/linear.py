@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from voxnas.arch.architecture import Linear
-from voxnas.arch.views import linear_size
+from voxnas.arch.families.linear import Linear
+from voxnas.arch.families.linear.size import linear_size
 from voxnas.core.errors import UserError
 from voxnas.data.dataset import StudyData
 from voxnas.nn.linear import LinearModel

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from voxnas.arch.architecture import Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.nn.network import Network
 from voxnas.training.lamb import LAMB
 from voxnas.training.lars import LARS
@@ -64,8 +64,8 @@ def _muon(network: nn.Module, learning: list[nn.Parameter], recipe: Recipe) -> t
 
 def _heads(network: nn.Module) -> Iterator[nn.Parameter]:
     if isinstance(network, Network):
-        for number in network.graph.outputs:
-            yield from network.ops[str(number)].parameters()
+        for identity in network.graph.outputs:
+            yield from network.get_submodule(identity).parameters()
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from voxnas.arch.architecture import Linear
+from voxnas.arch.families import family_of
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import TrainingJob
@@ -89,7 +89,7 @@ def train_entry(
     earlier = paths.store / store_digest(job.parent, spec, data_digest(paths)) if job.parent else None
     validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
 
-    if isinstance(job.architecture, Linear):
+    if family_of(job.architecture).fitted:
         network: torch.nn.Module = fit_linear(job.architecture, data, scans, targets, job.seed)
         score, metrics = validate(network, backend)
         row = {"samples": len(scans), "val_score": score, **{f"val_{k}": v for k, v in metrics.items()}}

@@ -1,11 +1,12 @@
 import pytest
 
-from voxnas.arch.architecture import parse_architecture
-from voxnas.arch.baselines import BASELINES, baselines_for, usable_stages
+from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.arch.baselines.handmade import WIDTHS
+from voxnas.arch.families.linear.size import linear_size
 from voxnas.arch.reference import NETWORKS
-from voxnas.arch.views import linear_size
+from voxnas.arch.stages import usable_stages
 from voxnas.complexity.analytic import analyze
+from voxnas.core.architecture import parse_architecture
 from voxnas.core.errors import UserError
 
 HIPPOCAMPUS = {

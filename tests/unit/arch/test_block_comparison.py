@@ -1,11 +1,11 @@
 import pytest
 
 from voxnas.arch.baselines import BASELINES, baselines_for
-from voxnas.arch.block_comparison import PREFIX, compared_blocks
-from voxnas.arch.networks import expand
+from voxnas.arch.block_comparison import compared_blocks
+from voxnas.arch.families import expand
 from voxnas.complexity.analytic import analyze
 from voxnas.core.settings import parse_settings
-from voxnas.core.spec import stage_spec
+from voxnas.core.spec import BLOCK_PREFIX, stage_spec
 
 PLAN = {
     "task": "segmentation",
@@ -23,7 +23,7 @@ SHALLOW = {**PLAN, "patch": [8, 8, 8]}
 @pytest.mark.parametrize("block", compared_blocks())
 @pytest.mark.parametrize("plan", [PLAN, CLASSES, SHALLOW], ids=["unet", "cnn", "shallow"])
 def test_only_the_block_differs(block, plan):
-    architecture, recipe = BASELINES[PREFIX + block](plan, {"parameters": 1})
+    architecture, recipe = BASELINES[BLOCK_PREFIX + block](plan, {"parameters": 1})
     plain, common = BASELINES["block-plain"](plan, {})
     changed = {"block", "decoder_block", "expansion"}
     assert {**architecture.plain(), **dict.fromkeys(changed)} == {**plain.plain(), **dict.fromkeys(changed)}
@@ -46,7 +46,7 @@ def test_widths_and_places_of_the_blocks():
 
 def test_swaps_take_part_only_where_they_are_named():
     assert not any(
-        name.startswith(PREFIX) for task in ("segmentation", "classification") for name in baselines_for(task)
+        name.startswith(BLOCK_PREFIX) for task in ("segmentation", "classification") for name in baselines_for(task)
     )
     assert "block-zero" not in BASELINES
     default = stage_spec(parse_settings({}), "calibrate")

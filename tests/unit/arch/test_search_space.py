@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from voxnas.arch.architecture import network_key
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.search_space import SearchSpace
+from voxnas.core.architecture import network_key
 from voxnas.core.errors import UserError
 
 FOLDER = Path(__file__).parents[3] / "config" / "search_spaces"

@@ -1,7 +1,7 @@
 import pytest
 
-from voxnas.arch.architecture import network_key
 from voxnas.cli.main import main
+from voxnas.core.architecture import network_key
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_record
 

@@ -2,8 +2,10 @@ import nibabel
 import numpy as np
 import pytest
 
-from voxnas.arch.architecture import CNN, Recipe, UNet, network_key
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.unet import UNet
 from voxnas.cli.main import main
+from voxnas.core.architecture import Recipe, network_key
 from voxnas.core.trial import Network
 from voxnas.io.records import write_json
 from voxnas.io.tables import read_table

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from voxnas.arch.architecture import CNN, Linear, UNet
-from voxnas.arch.networks import list_layers
+from voxnas.arch.families import list_layers
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.linear import Linear
+from voxnas.arch.families.unet import UNet
 from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from voxnas.arch.architecture import CNN
+from voxnas.arch.families.cnn import CNN
 from voxnas.complexity.calibration import (
     identity,
     predict_latency_ms,

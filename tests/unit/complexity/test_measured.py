@@ -5,7 +5,8 @@ import sys
 import pytest
 import torch
 
-from voxnas.arch.architecture import Linear, UNet
+from voxnas.arch.families.linear import Linear
+from voxnas.arch.families.unet import UNet
 from voxnas.complexity.measured import device_record, measure_latency, measure_step, measure_training
 from voxnas.complexity.memory import measure_peak_memory, measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib

@@ -6,8 +6,9 @@ import sys
 import pytest
 import torch
 
-from voxnas.arch.architecture import CNN, UNet
-from voxnas.arch.networks import expand
+from voxnas.arch.families import expand
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.unet import UNet
 from voxnas.complexity.memory_model import _Replay, training_mib
 from voxnas.nn.build import build_network
 from voxnas.nn.precision import autocast

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from voxnas.arch.architecture import CNN, Linear
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.linear import Linear
 from voxnas.complexity.calibration import identity
 from voxnas.complexity.placement import Worker, earliest_end, trial_seconds
 

@@ -5,7 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from voxnas.arch.architecture import CNN, Cells, Hierarchical, Linear, Reference, UNet
+from voxnas.arch.families.cells import Cells
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.hierarchical import Hierarchical
+from voxnas.arch.families.linear import Linear
+from voxnas.arch.families.reference import Reference
+from voxnas.arch.families.unet import UNet
 from voxnas.benchmark.leaderboard import benchmark
 from voxnas.io.tables import read_table, write_table
 from voxnas.report.cell_drawing import lay_out

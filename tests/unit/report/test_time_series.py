@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from voxnas.arch.architecture import Clip, Linear
+from voxnas.arch.families.clip import Clip
+from voxnas.arch.families.linear import Linear
 from voxnas.benchmark.leaderboard import benchmark, choose_winner
 from voxnas.benchmark.metrics import MEASURES
 from voxnas.core.paths import StudyPaths

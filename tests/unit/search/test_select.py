@@ -1,7 +1,8 @@
 import pytest
 
-from voxnas.arch.architecture import Clip, network_key
+from voxnas.arch.families.clip import Clip
 from voxnas.benchmark.leaderboard import is_searched
+from voxnas.core.architecture import network_key
 from voxnas.core.errors import UserError
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, read_record

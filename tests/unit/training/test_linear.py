@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from voxnas.arch.architecture import Linear
+from voxnas.arch.families.linear import Linear
 from voxnas.data.dataset import StudyData
 from voxnas.io.weights import save_weights
 from voxnas.training.distributed.single import SingleBackend

@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from voxnas.arch.architecture import Linear
 from voxnas.arch.baselines import BASELINES
+from voxnas.arch.families.linear import Linear
 from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.core.errors import UserError
@@ -68,7 +68,7 @@ class Held:
     ids=str,
 )
 def test_what_is_weighed_and_how_much_it_is(fields, shape, count):
-    from voxnas.arch.views import linear_size
+    from voxnas.arch.families.linear.size import linear_size
 
     channels = shape[1] if fields.get("view") != "clips" else shape[2]
     architecture = Linear(in_channels=channels, out_channels=3, **fields)

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from voxnas.arch.architecture import Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.io.records import read_json
 from voxnas.nn.build import build_network

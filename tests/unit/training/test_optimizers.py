@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from voxnas.arch.architecture import Recipe
 from voxnas.arch.graph import GraphBuilder
+from voxnas.core.architecture import Recipe
 from voxnas.nn.network import Network
 from voxnas.training.optimizers import build_optimizer, set_learning_rate
 

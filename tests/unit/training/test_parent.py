@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from voxnas.arch.architecture import Linear, Recipe
+from voxnas.arch.families.linear import Linear
+from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network, Proposal, Result
 from voxnas.io.records import read_record, write_json

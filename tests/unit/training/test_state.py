@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from voxnas.arch.architecture import Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.training.optimizers import build_optimizer
 from voxnas.training.state import Progress, StateRefused, delete_state, load_state, save_state
 

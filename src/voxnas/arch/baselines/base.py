@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voxnas.arch.architecture import Architecture, Recipe
-from voxnas.arch.networks import list_layers
-from voxnas.arch.views import input_size, seen_as, view_plan, volume_plan
+from voxnas.arch.families import list_layers
+from voxnas.arch.views import input_size, view_plan, volume_plan, with_view
+from voxnas.core.architecture import Architecture, Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.registry import Registry
 
@@ -19,7 +19,6 @@ Pair = tuple[Architecture, Recipe]
 Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
 VECTOR = ("classification", "regression")  # tasks with one vector a scan
 WHOLE = ("run", "participant")  # units of which a view of the whole run says something
-SMALLEST_BOTTLENECK = 4  # voxels along each axis, as in nnU-Net
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Baseline:
                 "take it out of baselines.names, or change clips.unit",
             )
         architecture, recipe = self.build(seen, limits)
-        return seen_as(architecture, seen), recipe
+        return with_view(architecture, seen), recipe
 
 
 BASELINES: Registry[Baseline] = Registry("baseline")
@@ -88,22 +87,7 @@ def baselines_for(task: str, views: Sequence[str] = ("",), unit: str = "run") ->
     ]
 
 
-def usable_stages(plan: Mapping[str, Any], bottleneck: int = SMALLEST_BOTTLENECK) -> int:
-    """How many stages of the plan a network on its patch can have.
-
-    The patch must stay divisible by the strides, and its smallest axis at least `bottleneck`
-    voxels long (never counting an axis that was shorter from the start).
-    """
-    size, stages = list(plan["patch"]), 0
-    for stride in plan["strides"]:
-        if any(n % s or (s > 1 and n // s < bottleneck) for n, s in zip(size, stride, strict=True)):
-            break
-        size = [n // s for n, s in zip(size, stride, strict=True)]
-        stages += 1
-    return max(stages, 1)
-
-
-def within(architecture: Architecture, limits: Mapping[str, Any], size: Sequence[int]) -> bool:
+def within_limits(architecture: Architecture, limits: Mapping[str, Any], size: Sequence[int]) -> bool:
     """Whether the limits on parameters and multiply-adds hold on an input of a size, (D, H, W) or (T, D, H, W)."""
     layers = list(list_layers(architecture, size))
     allowed = {name: limits.get(name) or float("inf") for name in ("parameters", "macs")}
@@ -114,7 +98,7 @@ def halved_to_fit(
     build: Callable[[int], Architecture], base: int, plan: Mapping[str, Any], limits: Mapping[str, Any]
 ) -> Architecture:
     """`build(base)` with the base width halved until the limits hold, or to 2."""
-    while base > 2 and not within(narrow := build(base), limits, input_size(narrow, plan)):
+    while base > 2 and not within_limits(narrow := build(base), limits, input_size(narrow, plan)):
         base //= 2
     return build(base)
 

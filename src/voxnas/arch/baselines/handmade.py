@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from voxnas.arch.architecture import CNN, Architecture, Recipe, Reference, UNet
 from voxnas.arch.baselines.base import (
     BASELINES,
     VECTOR,
@@ -18,11 +17,16 @@ from voxnas.arch.baselines.base import (
     Pair,
     baseline,
     halved_to_fit,
-    usable_stages,
     vector_loss,
 )
-from voxnas.arch.block_comparison import PREFIX, compared_blocks, swapped
+from voxnas.arch.block_comparison import compared_blocks, swapped
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.reference import Reference
+from voxnas.arch.families.unet import UNet
 from voxnas.arch.reference import NETWORKS
+from voxnas.arch.stages import usable_stages
+from voxnas.core.architecture import Architecture, Recipe
+from voxnas.core.spec import BLOCK_PREFIX
 
 
 def _nnunet(plan: Mapping[str, Any], base: int) -> UNet:
@@ -207,7 +211,7 @@ def _swap(block: str, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pai
 def _swaps() -> dict[str, Baseline]:
     tasks = ("segmentation", *VECTOR)
     return {
-        f"{PREFIX}{block}": Baseline(partial(_swap, block), tasks, scaled=False, reference=False)
+        f"{BLOCK_PREFIX}{block}": Baseline(partial(_swap, block), tasks, scaled=False, reference=False)
         for block in compared_blocks()
     }
 

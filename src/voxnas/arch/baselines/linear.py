@@ -12,8 +12,9 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from voxnas.arch.architecture import Linear, Recipe
 from voxnas.arch.baselines.base import VECTOR, WHOLE, Pair, baseline, vector_loss
+from voxnas.arch.families.linear import Linear
+from voxnas.core.architecture import Recipe
 from voxnas.core.errors import UserError
 
 MOST_VALUES = 30_000  # of a clip that are weighed one by one; of finer ones averages are

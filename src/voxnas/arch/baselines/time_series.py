@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from voxnas.arch.architecture import Clip, Recipe, Reference
 from voxnas.arch.baselines.base import VECTOR, WHOLE, Pair, baseline, halved_to_fit
 from voxnas.arch.baselines.handmade import residual_cnn, residual_encoder, resnet_recipe, sfcn
+from voxnas.arch.families.clip import Clip
+from voxnas.arch.families.reference import Reference
+from voxnas.core.architecture import Recipe
 
 
 def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:

@@ -8,11 +8,14 @@ A third-party package adds one by the entry points ``voxnas.primitives`` (a :cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from voxnas.arch.layers import Layer, Size, ones, strided
+from voxnas.core.record import Positive
 from voxnas.core.registry import Registry
 
 Value = bool | int | float | str
@@ -36,33 +39,42 @@ class Shape:
     frames: int = 1
 
 
+def _pairs(options: Any) -> Any:
+    return tuple(sorted(options.items())) if isinstance(options, Mapping) else options
+
+
 @dataclass(frozen=True)
 class Node:
     """One use of a primitive in a graph.
 
     Attributes
     ----------
+    id : str
+        Identity, unique within the graph and independent of the other nodes, such as ``encoder.1.block.0``.
     op : str
         Name of the primitive.
-    inputs : tuple of int
-        Numbers of earlier nodes.
+    inputs : tuple of str
+        Identities of earlier nodes.
     channels : int
         Of the output.
     kernel, stride : tuple of int
         One entry for each spatial dimension.
     norm, activation : str
     options : tuple of (name, value)
-        All of the primitive's options, sorted.
+        All of the primitive's options, sorted; a mapping in JSON.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    id: Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
     op: str
-    inputs: tuple[int, ...]
-    channels: int
-    kernel: Size
-    stride: Size
-    norm: str = "instance"
-    activation: str = "leaky_relu"
-    options: tuple[tuple[str, Value], ...] = ()
+    inputs: tuple[str, ...]
+    channels: Positive
+    kernel: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
+    norm: Annotated[str, Field(pattern="^(instance|group|batch)$")] = "instance"
+    activation: Annotated[str, Field(pattern="^(relu|relu6|leaky_relu|prelu|elu|silu|gelu)$")] = "leaky_relu"
+    options: Annotated[tuple[tuple[str, Value], ...], BeforeValidator(_pairs), PlainSerializer(dict)] = ()
 
     def option(self, name: str) -> Value:
         """Value of one of the primitive's options."""

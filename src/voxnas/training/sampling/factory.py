@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from voxnas.arch.architecture import Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
 from voxnas.data.dataset import StudyData
 from voxnas.training.sampling.base import Sampler

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from voxnas.arch.architecture import MIRROR_AXES, Recipe
+from voxnas.core.architecture import MIRROR_AXES, Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.data.transforms import Augmentation
 from voxnas.training.sampling.base import Sampler

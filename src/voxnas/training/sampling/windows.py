@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from voxnas.arch.architecture import MIRROR_AXES, Recipe
+from voxnas.core.architecture import MIRROR_AXES, Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.data.samples import WINDOWED, Sample, span
 from voxnas.data.time_transforms import WindowAugmentation

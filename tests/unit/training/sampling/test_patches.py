@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from voxnas.arch.architecture import Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.training.sampling.factory import reading_seconds
 from voxnas.training.sampling.patches import PatchSampler, centred_start, crop_or_pad

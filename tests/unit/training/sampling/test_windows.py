@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from voxnas.arch.architecture import Recipe
+from voxnas.core.architecture import Recipe
 from voxnas.data.dataset import StudyData
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.metrics import Validation, mean_log_probabilities

@@ -1,0 +1,42 @@
+"""Record of a network of stacked cells with two inputs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from voxnas.arch.families.stacked.cell import Cell, canonical, check_cell
+from voxnas.arch.families.stacked.record import Stacked
+
+
+class Cells(Stacked):
+    """Stacked cells with two inputs, as in DARTS (Liu et al. 2019, ICLR) and, with a decoder, NAS-UNet (Weng 2019).
+
+    A cell is a tuple of nodes, each the sum of operations on earlier nodes: ``(source, operation)``, where the sources
+    0 and 1 are the outputs of the last cell but one and of the last; for `up` those of the encoder's stage beside it
+    and of the stage below. Cells are brought into one form: equal cells are equal.
+    """
+
+    family: Literal["cells"] = "cells"
+    normal: Cell = Field(description="Cell that keeps the size.")
+    reduction: Cell = Field((), description="First cell of each stage but the first; takes its inputs with the stride.")
+    up: Cell = Field((), description="Cell of each decoder stage.")
+
+    inputs: ClassVar[int] = 2
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_unused(cls, data: Any) -> Any:
+        # A cell that stands nowhere has no effect.
+        if isinstance(data, dict):
+            one = len(data.get("widths", ())) == 1
+            unused = {"reduction": one, "up": one or not data.get("decoder")}
+            data = {key: value for key, value in data.items() if not unused.get(key)}
+        return data
+
+    @field_validator("normal", "reduction", "up")
+    @classmethod
+    def _one_form(cls, cell: Cell) -> Cell:
+        check_cell(cell, cls.inputs)
+        return canonical(cell, cls.inputs)

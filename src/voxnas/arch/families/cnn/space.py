@@ -1,0 +1,21 @@
+"""Search space of CNNs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from voxnas.arch.families.cnn.record import CNN
+from voxnas.arch.families.space import Structure
+from voxnas.arch.families.staged.space import HeadedSpace
+
+
+class CNNSpace(HeadedSpace):
+    """CNNs for classification and regression."""
+
+    name = "cnn"
+
+    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> CNN:
+        """The record."""
+        encoder = self.encoder(values, plan)
+        return CNN(**encoder, **self.head(values, plan, encoder["strides"]))

@@ -1,0 +1,51 @@
+"""Record of a hand-made network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, field_serializer, field_validator, model_validator
+
+from voxnas.arch.reference import NETWORKS
+from voxnas.core.architecture import ArchitectureRecord
+
+OptionValue = bool | int | float | str | tuple[int, ...] | tuple[tuple[int, ...], ...]
+
+
+class Reference(ArchitectureRecord):
+    """A hand-made network of the registry :data:`voxnas.arch.reference.NETWORKS`.
+
+    Options that have their default are left out, so that equal networks have equal keys and an
+    option added later changes none.
+    """
+
+    family: Literal["named"] = "named"
+    name: str
+    dims: Literal[1, 2, 3] = 3
+    options: tuple[tuple[str, OptionValue], ...] = Field(
+        (), description="Choices of the network's builder, as a mapping: a width multiplier, a variant .."
+    )
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _pairs(cls, options: Any) -> Any:
+        return tuple(options.items()) if isinstance(options, Mapping) else options
+
+    @model_validator(mode="after")
+    def _known(self) -> Reference:
+        if self.name not in NETWORKS:
+            raise ValueError(f"network {self.name!r} is none of {', '.join(NETWORKS)}")
+        network = NETWORKS[self.name]
+        if self.dims not in network.dims:
+            raise ValueError(f"{self.name} is not defined in {self.dims} dimensions")
+        chosen = network.choose(dict(self.options))
+        object.__setattr__(self, "options", tuple(sorted(chosen.items())))
+        network(
+            self.in_channels, self.out_channels, self.dims, **chosen
+        )  # refuses values that the builder does not know
+        return self
+
+    @field_serializer("options")
+    def _mapping(self, options: tuple[tuple[str, OptionValue], ...]) -> dict[str, OptionValue]:
+        return dict(options)

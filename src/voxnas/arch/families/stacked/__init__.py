@@ -1,0 +1,1 @@
+"""Skeletons of stacked cells: the parts that networks of cells and of motifs share."""

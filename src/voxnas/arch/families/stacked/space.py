@@ -1,0 +1,123 @@
+"""Spaces of stacked cells: the skeleton in which the searched cell is repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, get_args
+
+from voxnas.arch.families.space import ALWAYS, Alternatives, FamilySpace, Structure
+from voxnas.arch.families.stacked.cell import ZERO, parse_operation
+from voxnas.arch.families.stacked.record import Stacked
+from voxnas.arch.families.staged.record import Staged
+from voxnas.arch.families.staged.space import MOST_STAGES
+from voxnas.arch.parameters import ValueSet, integers, numbers
+from voxnas.arch.stages import usable_stages
+from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.record import Activation, Norm
+
+PREFERRED = ("plain", "residual", "separable", "inverted")  # where a search begins
+
+
+class StackedSpace(FamilySpace):
+    """Stages of one cell; a subclass says what cell, and with :class:`DecoderSpace` it has a decoder."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
+    decoder = False
+
+    def skeleton(self) -> dict[str, ValueSet]:
+        """Targets of the skeleton."""
+        ends: dict[str, ValueSet] = (
+            {"deep_supervision": (False, True)} if self.decoder else {"dropout": numbers(0, 0.9)}
+        )
+        return ends | {
+            "stages": integers(1, MOST_STAGES),
+            "base_width": integers(2, 512),
+            "growth": numbers(1, 4),
+            "widest": numbers(1, 32),
+            "cells": integers(1, 8),
+            "norm": get_args(Norm),
+            "activation": get_args(Activation),
+        }
+
+    def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
+        """The whole skeleton."""
+        return dict.fromkeys(self.skeleton(), ALWAYS)
+
+    def fields(self, values: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+        """The skeleton's part of a record, without stages that the plan's patch does not allow."""
+        stages = min(int(values["stages"]), usable_stages(plan))
+        widths = [values["base_width"] * min(values["growth"] ** i, values["widest"]) for i in range(stages)]
+        names = ("cells", "norm", "activation", "deep_supervision", "dropout")
+        return {
+            "in_channels": plan["channels"],
+            "out_channels": plan["outputs"],
+            "widths": [max(2, 2 * round(width / 2)) for width in widths],
+            "strides": plan["strides"][:stages],
+            "kernels": plan["kernels"][:stages],
+            "decoder": self.decoder,
+            **{name: values[name] for name in names if name in values},
+        }
+
+    def nearby(self, architecture: ArchitectureRecord, share: float) -> dict[str, Any]:
+        """The skeleton's values near an architecture.
+
+        Parameters
+        ----------
+        architecture : ArchitectureRecord
+        share : float
+            Width of a node as a share of a macro network's, for a cell has several nodes.
+        """
+        if not isinstance(architecture, Staged | Stacked):
+            return {}
+        cells = architecture.cells[0] if isinstance(architecture, Stacked) else None
+        widths = architecture.widths
+        plain = architecture.plain()
+        return {name: plain[name] for name in self.skeleton() if name in plain} | {
+            "stages": len(widths),
+            "base_width": widths[0] if cells else widths[0] * share,
+            "growth": widths[1] / widths[0] if len(widths) > 1 else 2.0,
+            "widest": widths[-1] / widths[0],
+            "cells": cells or 1,
+        }
+
+
+class DecoderSpace(StackedSpace):
+    """Stages of one cell with a decoder, for segmentation."""
+
+    tasks = ("segmentation",)
+    decoder = True
+
+
+def read_operations(structure: Structure) -> tuple[str, ...]:
+    """The key ``operations`` of a file: names of primitives, some with a kernel, as ``separable_5``."""
+    names = structure.get("operations")
+    if not isinstance(names, Sequence) or isinstance(names, str) or not names:
+        raise ValueError(f"operations = {names!r}; give a list, such as [plain, separable_5, window_max, skip, zero]")
+    for name in names:
+        parse_operation(str(name))
+    if len(set(names)) < len(names) or set(names) == {ZERO}:
+        raise ValueError(f"operations = {list(names)}; give each once, and one besides {ZERO}")
+    return tuple(names)
+
+
+def read_count(structure: Structure, key: str, part: str, low: int, high: int) -> int:
+    """A number out of a file's structural keys, such as ``cell: {nodes: 3}``."""
+    group = structure.get(key)
+    if not isinstance(group, Mapping) or part not in group:
+        raise ValueError(f"{key} = {group!r}; write {key}: {{{part}: {low + 1}}}")
+    value = group[part]
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{key}.{part} = {value!r}; allowed: {low} to {high}")
+    return value
+
+
+def only_keys(structure: Structure, key: str, parts: Collection[str]) -> None:
+    """Refuse parts of a structural key that nothing reads."""
+    for part in structure.get(key, {}):
+        if part not in parts:
+            raise ValueError(f"{key}: unknown key {part!r}; allowed: {', '.join(parts)}")
+
+
+def first_choice(operations: Sequence[str]) -> str:
+    """The operation with which a search begins."""
+    return next((op for op in (*PREFERRED, *operations) if op in operations and op != ZERO), operations[0])

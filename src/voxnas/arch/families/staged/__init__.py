@@ -1,0 +1,1 @@
+"""Networks in stages of blocks: the parts that U-Nets, CNNs and networks on clips share."""

@@ -1,0 +1,33 @@
+"""Description of networks in stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from voxnas.arch.families.description import Stage, channels_of, strided_sizes, times
+from voxnas.arch.families.staged.record import Staged
+
+DOWN = {"stride": "strided convolution", "max": "max pooling", "average": "average pooling"}
+
+
+def encoder_stages(architecture: Staged, size: Sequence[int]) -> list[Stage]:
+    """The stages of the encoder on an input of a size."""
+    columns = (architecture.widths, architecture.blocks, architecture.kernels, architecture.strides)
+    sizes = strided_sizes(size, architecture.strides)
+    return [
+        Stage("encoder", number, width, blocks, times(kernel), times(stride), own)
+        for number, (width, blocks, kernel, stride, own) in enumerate(zip(*columns, sizes, strict=True))
+    ]
+
+
+def summarize(architecture: Staged, *further: str) -> str:
+    """The choices that hold for all stages, in words; `further` ones come last."""
+    kind = f"{', '.join(dict.fromkeys(architecture.block))} blocks"
+    expansions = sorted({e for e in architecture.expansion if e > 1})
+    if expansions:
+        kind += f" (expansion {', '.join(map(str, expansions))})"
+    parts = [kind, f"{architecture.norm} norm", architecture.activation.replace("_", " ")]
+    if any(prod(s) > 1 for s in architecture.strides):
+        parts.append(f"downsampling by {DOWN[architecture.downsample]}")
+    return f"{', '.join((*parts, *further))}; {channels_of(architecture)}"

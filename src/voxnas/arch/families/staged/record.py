@@ -1,0 +1,106 @@
+"""Records of networks in stages of blocks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from voxnas.arch.primitives.base import PRIMITIVES, Value, blocks
+from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.record import Activation, Norm, Positive, Triple
+
+Downsample = Literal["stride", "max", "average"]
+
+
+class Staged(ArchitectureRecord):
+    """A chain of stages, each with its width, blocks and stride.
+
+    All triples are in tensor order (D, H, W), that is (z, y, x).
+    """
+
+    widths: tuple[Positive, ...] = Field(min_length=1, description="Channels of each stage.")
+    blocks: tuple[Positive, ...] = Field(description="Blocks of each stage.")
+    strides: tuple[Triple, ...] = Field(description="Stride on entering each stage, (D, H, W); the first is usually 1.")
+    kernels: tuple[Triple, ...] = Field(description="Kernel of each stage's convolutions, (D, H, W), odd.")
+    block: tuple[str, ...] = Field((), description="Primitive of each stage's blocks; one name stands for all stages.")
+    excite: tuple[bool, ...] = Field((), description="Whether squeeze-and-excitation follows each block of a stage.")
+    expansion: tuple[Positive, ...] = Field((), description="Expansion of each stage's blocks; 1 where they have none.")
+    norm: Norm = "instance"
+    activation: Activation = "leaky_relu"
+    downsample: Downsample = "stride"
+
+    temporal_blocks: ClassVar[bool] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_over_stages(cls, data: Any) -> Any:
+        return _spread(data, len(data.get("widths", ()))) if isinstance(data, dict) else data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _neutral_downsample(cls, data: Any) -> Any:
+        # Without any stride there is nothing to sample down.
+        if isinstance(data, dict) and all(tuple(stride) == (1, 1, 1) for stride in data.get("strides", ())):
+            data = {**data, "downsample": "stride"}
+        return data
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> Staged:
+        stages = len(self.widths)
+        for name in ("blocks", "strides", "kernels", "block", "expansion", "excite"):
+            if len(getattr(self, name)) != stages:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {stages} stages")
+        check_blocks(self.block, self.temporal_blocks)
+        if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
+            raise ValueError("kernels must be odd")
+        return self
+
+    def block_options(self, stage: int) -> dict[str, Value]:
+        """Options of the blocks of a stage; each primitive takes those that it has."""
+        return {"expansion": self.expansion[stage]}
+
+
+def _spread(data: dict[str, Any], stages: int) -> dict[str, Any]:
+    """The data with one entry for each stage where one stands for all, and neutral ones where none has an effect."""
+    data = dict(data)
+    for name, usual in (("block", "plain"), ("expansion", 1), ("excite", False)):
+        given = data.get(name, usual)
+        data[name] = list(given) if isinstance(given, list | tuple) else [given] * stages
+    decoder: list[str] = []
+    if "decoder_blocks" in data:
+        given = data.get("decoder_block") or data["block"][:-1]
+        decoder = data["decoder_block"] = [given] * (stages - 1) if isinstance(given, str) else list(given)
+    first = PRIMITIVES[data["block"][0]].stem if data["block"] and data["block"][0] in PRIMITIVES else "plain"
+    if list(data.get("blocks", ()))[:1] == [1]:
+        data["block"][:1] = [first]  # a network's first block is the stem; a stage of one block has no other
+    data["kernels"] = list(data.get("kernels", ()))
+    for stage in range(stages):
+        names = {*data["block"][stage : stage + 1], *decoder[stage : stage + 1], *([first] if stage == 0 else [])}
+        used = [PRIMITIVES[name] for name in names if name in PRIMITIVES]
+        if not any("expansion" in primitive.options for primitive in used):
+            data["expansion"][stage : stage + 1] = [1]
+        if not any(primitive.sized for primitive in used):
+            data["kernels"][stage : stage + 1] = [[min(k, 3) for k in kernel] for kernel in data["kernels"][stage:][:1]]
+    return data
+
+
+def check_blocks(names: tuple[str, ...], temporal: bool = False) -> None:
+    """Refuse names of primitives that cannot be the blocks of a stage, with a ValueError."""
+    for name in names:
+        if name not in blocks(temporal):
+            raise ValueError(f"block {name!r} is not one of {', '.join(blocks(temporal))}")
+
+
+class Headed(Staged):
+    """Stages with one output for a scan: how the encoder's last map becomes a vector."""
+
+    head_width: Annotated[int, Field(ge=0)] = Field(
+        0, description="Channels of a pointwise layer before pooling; 0: none."
+    )
+    head_grid: Triple = Field(
+        (1, 1, 1),
+        exclude_if=lambda grid: tuple(grid) == (1, 1, 1),
+        description="Places (D, H, W) to which the map is averaged, each with weights of its own; 1 1 1: to one.",
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

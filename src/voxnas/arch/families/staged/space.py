@@ -1,0 +1,182 @@
+"""Spaces of networks in stages, chosen for all stages at once or for each (MnasNet, Tan et al. 2019).
+
+A target with a number, such as ``block.1``, is that of one stage and has precedence over the one without.
+MnasNet chooses, for each stage, the block with its kernel, expansion and squeeze-and-excitation, how many there
+are, and the width as a multiple of a reference network's; so do these, with strides from the data's plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+from voxnas.arch.families.space import ALWAYS, Alternatives, FamilySpace, Structure
+from voxnas.arch.families.staged.record import Downsample, Headed, Staged
+from voxnas.arch.layers import Size, total
+from voxnas.arch.parameters import ValueSet, integers, numbers, odd
+from voxnas.arch.primitives.base import PRIMITIVES, blocks
+from voxnas.arch.stages import usable_stages
+from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.record import Activation, Norm
+
+MOST_STAGES = 6
+BOOLEAN: ValueSet = (False, True)
+
+
+class StagedSpace(FamilySpace):
+    """Stages of blocks: the encoder."""
+
+    def domains(self, structure: Structure) -> Mapping[str, ValueSet]:
+        """Targets of the encoder, each of one stage or of all."""
+        found: dict[str, ValueSet] = {
+            "stages": integers(1, MOST_STAGES),
+            "base_width": integers(2, 512),
+            "growth": numbers(1, 4),
+            "widest": numbers(1, 32),
+            "top_blocks": integers(1, 8),
+            "norm": get_args(Norm),
+            "activation": get_args(Activation),
+            "downsample": get_args(Downsample),
+        }
+        staged: dict[str, ValueSet] = {
+            "block": tuple(blocks()),
+            "expansion": integers(1, 8),
+            "excite": BOOLEAN,
+            "kernel": odd(1, 7),
+            "blocks": integers(1, 8),
+        }
+        found |= staged
+        found |= {f"{name}.{i}": domain for name, domain in staged.items() for i in range(MOST_STAGES)}
+        return found | {f"width.{i}": numbers(0.125, 8) for i in range(MOST_STAGES)}
+
+    def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
+        """The parameters of all stages, unless each stage has its own; an expansion only where a block takes one."""
+        names = ("stages", "base_width", "growth", "widest", "norm", "activation", "downsample")
+        needs = dict.fromkeys(names, ALWAYS)
+        for name in ("block", "kernel"):
+            needs |= each_stage(name, given, range(MOST_STAGES))
+        needs |= each_stage("blocks", given, range(1, MOST_STAGES)) | _expansions(given)
+        return needs | self._top(given)
+
+    def _top(self, given: Collection[str]) -> dict[str, Alternatives]:
+        """The number of blocks at full resolution: one for the encoder and the decoder, or one each."""
+        own = [name for name in ("blocks.0", "decoder_blocks.0") if name in self.domains({})]
+        shared = "top_blocks" in given or not all(name in given for name in own)
+        return dict.fromkeys(["top_blocks"] if shared else own, ALWAYS)
+
+    def encoder(self, values: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields of the record, without stages that the plan's patch does not allow."""
+        stages = min(int(values["stages"]), usable_stages(plan))
+        base = int(values["base_width"])
+        widths = [
+            base * min(values["growth"] ** i, values["widest"]) * values.get(f"width.{i}", 1) for i in range(stages)
+        ]
+        kernels = [pick(values, "kernel", i) for i in range(stages)]
+        return {
+            "in_channels": plan["channels"],
+            "out_channels": plan["outputs"],
+            "widths": [max(2, 2 * round(width / 2)) for width in widths],
+            "blocks": [count_blocks(values, "blocks", i) for i in range(stages)],
+            "strides": plan["strides"][:stages],
+            "kernels": [
+                [1 if k == 1 else own for k in kernel]
+                for kernel, own in zip(plan["kernels"][:stages], kernels, strict=True)
+            ],
+            "block": [pick(values, "block", i) for i in range(stages)],
+            "expansion": [pick(values, "expansion", i, 1) for i in range(stages)],
+            "excite": [pick(values, "excite", i, False) for i in range(stages)],
+            "norm": values["norm"],
+            "activation": values["activation"],
+            "downsample": values["downsample"],
+        }
+
+    def values(self, structure: Structure, architecture: ArchitectureRecord) -> Mapping[str, Any]:
+        """The choices of a network in stages; of another architecture nothing is known."""
+        if not isinstance(architecture, Staged):
+            return {}
+        widths = architecture.widths
+        growth = widths[1] / widths[0] if len(widths) > 1 else 2.0
+        wanted = architecture.plain() | {
+            "stages": len(widths),
+            "base_width": widths[0],
+            "growth": growth,
+            "widest": widths[-1] / widths[0],
+            "top_blocks": architecture.blocks[0],
+        }
+        if isinstance(architecture, Headed):
+            wanted["head_grid"] = max(architecture.head_grid)
+        kernels = [max(kernel) for kernel in architecture.kernels]
+        for name in ("block", "expansion", "excite", "blocks"):
+            wanted |= by_stage(name, getattr(architecture, name))
+        wanted |= by_stage("kernel", kernels) | {"kernel": kernels[0]}
+        usual = [widths[0] * min(growth**i, widths[-1] / widths[0]) for i in range(len(widths))]
+        return wanted | {f"width.{i}": w / u for i, (w, u) in enumerate(zip(widths, usual, strict=True))}
+
+
+class HeadedSpace(StagedSpace):
+    """Stages with one output for a scan: the encoder and a head."""
+
+    tasks = ("classification", "regression")
+
+    def domains(self, structure: Structure) -> Mapping[str, ValueSet]:
+        """The encoder's, and those of the head."""
+        head = {"head_width": integers(0, 1024), "head_grid": integers(1, 64), "dropout": numbers(0, 0.9)}
+        return {**super().domains(structure), **head}
+
+    def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
+        """The encoder's, and the head."""
+        return {**super().required(structure, given), "head_width": ALWAYS, "dropout": ALWAYS}
+
+    def head(self, values: Mapping[str, Any], plan: Mapping[str, Any], strides: Sequence[Size]) -> dict[str, Any]:
+        """Fields of the head; of a grid each axis has places in proportion to the map, and no more than that has."""
+        final = [n // s for n, s in zip(plan["patch"], total(strides), strict=True)]
+        places = int(values.get("head_grid", 1))
+        grid = [min(n, max(1, round(places * n / max(final)))) for n in final]
+        return {"head_width": values["head_width"], "head_grid": grid, "dropout": values["dropout"]}
+
+
+def pick(values: Mapping[str, Any], name: str, stage: int, otherwise: Any = None) -> Any:
+    """The value for one stage: its own, else that for all."""
+    own = values.get(f"{name}.{stage}")
+    return values.get(name, otherwise) if own is None else own
+
+
+def count_blocks(values: Mapping[str, Any], name: str, stage: int) -> int:
+    """Blocks of a stage: its own, else ``top_blocks`` at full resolution and that for all elsewhere."""
+    return int(values.get(f"{name}.{stage}", values.get("top_blocks" if stage == 0 else name, 1)))
+
+
+def by_stage(name: str, entries: Collection[Any]) -> dict[str, Any]:
+    """Values of each stage; that for all is the last's, for stages differ most at the top."""
+    found = {f"{name}.{i}": entry for i, entry in enumerate(entries)}
+    return found | {name: found[f"{name}.{len(found) - 1}"]}
+
+
+def _deeper_than(stage: int) -> dict[str, tuple]:
+    """The condition that a network has a stage."""
+    return {"stages": tuple(range(stage + 1, MOST_STAGES + 1))}
+
+
+def each_stage(name: str, given: Collection[str], stages: range, further: int = 0) -> dict[str, Alternatives]:
+    """Either the target for all stages or, where the file has any, that of each stage.
+
+    A stage needs its own where the network has it and `further` stages below it, as a decoder stage has.
+    """
+    own = [f"{name}.{i}" for i in stages]
+    if name in given or not any(target in given for target in own):
+        return {name: ALWAYS}
+    return {target: (_deeper_than(i + further),) for target, i in zip(own, stages, strict=True)}
+
+
+def _expansions(given: Collection[str]) -> dict[str, Alternatives]:
+    """An expansion wherever a block takes one, for each stage or for all."""
+    expanding = tuple(name for name in blocks() if "expansion" in PRIMITIVES[name].options)
+
+    def uses(stage: int) -> Iterator[dict[str, tuple]]:
+        for side, further in (("block", 0), ("decoder_block", 1)):
+            own = f"{side}.{stage}"
+            yield _deeper_than(stage + further) | {own if own in given else side: expanding}
+
+    if "expansion" in given or not any(f"expansion.{i}" in given for i in range(MOST_STAGES)):
+        return {"expansion": tuple(use for i in range(MOST_STAGES) for use in uses(i))}
+    return {f"expansion.{i}": tuple(uses(i)) for i in range(MOST_STAGES)}

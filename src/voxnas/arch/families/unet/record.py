@@ -1,0 +1,41 @@
+"""Record of a U-Net."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from voxnas.arch.families.staged.record import Staged, check_blocks
+from voxnas.core.record import Positive
+
+
+class UNet(Staged):
+    """Encoder-decoder with skip connections, for segmentation."""
+
+    family: Literal["unet"] = "unet"
+    decoder_blocks: tuple[Positive, ...] = Field(description="Blocks of each decoder stage, from the top; stages - 1.")
+    decoder_block: tuple[str, ...] = Field((), description="Primitive of each decoder stage; by default the encoder's.")
+    deep_supervision: bool = Field(False, description="Also score the outputs of the lower decoder stages.")
+
+    @model_validator(mode="after")
+    def _decoder_agrees(self) -> UNet:
+        for name in ("decoder_blocks", "decoder_block"):
+            if len(getattr(self, name)) != len(self.widths) - 1:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {len(self.widths)} stages")
+        check_blocks(self.decoder_block)
+        return self
+
+    @model_validator(mode="after")
+    def _full_resolution(self) -> UNet:
+        if self.strides[0] != (1, 1, 1):
+            raise ValueError("strides must begin with 1 1 1, for the output has the input's size")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _neutral_supervision(cls, data: Any) -> Any:
+        # All decoder outputs but the lowest are supervised (as in nnU-Net): up to 3 stages that is the output alone.
+        if isinstance(data, dict) and len(data.get("widths", ())) <= 3:
+            data = {**data, "deep_supervision": False}
+        return data

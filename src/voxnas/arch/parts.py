@@ -1,0 +1,63 @@
+"""Short words for the layers and heads that networks are spelled out with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from voxnas.arch.graph import GraphBuilder
+from voxnas.arch.layers import Size
+
+Kernel = Size | int
+
+
+def conv(
+    graph: GraphBuilder,
+    at: str,
+    channels: int,
+    kernel: Kernel = 3,
+    stride: Kernel = 1,
+    groups: int = 1,
+    bias: bool = False,
+    activate: bool = True,
+) -> str:
+    """A convolution with its norm and, unless not, its activation."""
+    options = {"groups": groups, "bias": bias, "activate": activate}
+    return graph.add("conv", at, channels, kernel, stride, options=options)
+
+
+def bare(
+    graph: GraphBuilder,
+    at: str,
+    channels: int,
+    kernel: Kernel = 3,
+    stride: Kernel = 1,
+    bias: bool = False,
+    activate: bool = False,
+) -> str:
+    """A convolution without a norm."""
+    return graph.add("conv", at, channels, kernel, stride, options={"norm": False, "bias": bias, "activate": activate})
+
+
+def classify(graph: GraphBuilder, at: str, out_channels: int, dropout: float = 0.0) -> str:
+    """Global average pooling and a linear layer."""
+    return graph.add(
+        "linear_head", graph.add("global_pool", at), out_channels, options={"dropout": dropout}, name="head"
+    )
+
+
+def add_heads(graph: GraphBuilder, decoded: Sequence[str], out_channels: int) -> list[str]:
+    """A head on the output of each decoder stage, from full resolution on; the first gives the network's answer."""
+    names = ["head", *(f"auxiliary.{stage}" for stage in range(1, len(decoded)))]
+    return [graph.add("pointwise_head", at, out_channels, name=name) for at, name in zip(decoded, names, strict=True)]
+
+
+def up(graph: GraphBuilder, at: str, skip: str, channels: int, stride: Kernel = 2) -> str:
+    """A transposed convolution, cut to the size of the skip."""
+    return graph.add("crop", (graph.add("transposed", at, channels, stride=stride), skip))
+
+
+def scaled(channels: int, width: float, divisor: int = 1) -> int:
+    """Channels under a width multiplier, rounded to a multiple of `divisor`, but never below 0.9 of what was asked."""
+    wanted = channels * width
+    rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * wanted else rounded
