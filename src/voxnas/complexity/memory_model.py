@@ -25,17 +25,13 @@ from math import prod
 from voxnas.arch.families import expand
 from voxnas.arch.graph import INPUT, Graph, ShapedNode, infer_shapes
 from voxnas.arch.layers import WEIGHTED, Layer
-from voxnas.arch.primitives.attention import heads_of
+from voxnas.arch.primitives.base import PRIMITIVES, Primitive
 from voxnas.core.architecture import Architecture
 
 MIB = 2**20
 BLOCK = 16  # channels of a block of oneDNN
 PLAIN_INPUT = 3  # a convolution reads up to so many channels without reordering them
 IN_PLACE = ("relu", "leaky_relu")
-# Bytes kept of each attention weight under bfloat16 autocast, where all weights are held at once.
-SCORE_BYTES = {"window_attention": 2, "local_attention": 4, "axial_attention": 2}
-FLOAT32 = ("local_attention",)  # whatever the precision
-LINEAR_SUMS = ("inverted",)  # no activation follows their sum
 
 
 @dataclass
@@ -89,7 +85,7 @@ class _Replay:
 
     def _node(self, shaped: ShapedNode) -> _Chain:
         """Replay one node forward."""
-        node, chain = shaped.node, _Chain()
+        node, chain, primitive = shaped.node, _Chain(), PRIMITIVES[shaped.node.op]
         inputs = [self.values[i] for i in node.inputs]
         if len(inputs) > 1:  # a merge: a new tensor, and nothing is kept
             width = max(x.width for x in inputs)
@@ -115,17 +111,17 @@ class _Replay:
                 # A norm that ends a branch is summed as it is: what follows is the sum, or the other branch.
                 activated = last or not self._ends_branch(layers[i + 1], [*seen, y])
             elif layer.kind == "pool":
-                self._pool(step, node.op, x, y)
+                self._pool(step, primitive, x, y)
             elif layer.kind == "move":
                 y.width = x.width
                 step.forward = y.bytes
                 summed = y.channels == seen[-1].channels
                 chain.residual = last and summed
-                activated = chain.residual and any(m.kind == "norm" for m in layers) and node.op not in LINEAR_SUMS
+                activated = chain.residual and any(m.kind == "norm" for m in layers) and primitive.activated_sum
             else:  # attention and recurrence keep what they multiply
-                scores = self._scores(layer, node.op, y)
-                y.width = 4 if node.op in FLOAT32 else y.width
-                step.kept = self._keep(x) + 3 * y.bytes + scores * (SCORE_BYTES.get(node.op, 0) if self.bf16 else 4)
+                y.width = 4 if primitive.full_precision else y.width
+                scores = primitive.kept_heads(y.channels) * (y.elements // y.channels) * prod(layer.kernel)
+                step.kept = self._keep(x) + 3 * y.bytes + scores * y.width
                 step.forward, step.backward = 2 * y.bytes + 8 * scores, 3 * y.bytes + 8 * scores
             if activated:
                 step.kept += self._keep(y)
@@ -149,12 +145,6 @@ class _Replay:
         if following.kind == "move":
             return following.out_channels == seen[-1].channels
         return self._input_of(following, seen) is seen[0]
-
-    def _scores(self, layer: Layer, op: str, y: _Tensor) -> int:
-        """Attention weights that are held as a whole, one for each pair of places and head."""
-        if op not in SCORE_BYTES:
-            return 0
-        return heads_of(y.channels) * (y.elements // y.channels) * prod(layer.kernel)
 
     def _input_of(self, layer: Layer, seen: list[_Tensor]) -> _Tensor:
         """The node's latest tensor that has the layer's input channels; else the latest, widened as if by its like."""
@@ -196,14 +186,14 @@ class _Replay:
             if layer.kind == "transposed":
                 step.backward += target  # its gradient is a part of the concatenation's, and copied out
 
-    def _pool(self, step: _Step, op: str, x: _Tensor, y: _Tensor) -> None:
+    def _pool(self, step: _Step, primitive: Primitive, x: _Tensor, y: _Tensor) -> None:
         if prod(y.size) == 1:  # a mean keeps nothing
             y.width = x.width
         elif x.width == 2 and not self.cuda:
             step.kept, y.width = 4 * x.elements, 4
         else:
             step.kept, y.width = self._keep(x), x.width
-        if "max" in op:
+        if primitive.keeps_positions:
             step.kept += 8 * y.elements
         step.forward = y.bytes
         step.backward = x.elements * (y.width - x.width)

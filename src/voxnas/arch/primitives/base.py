@@ -1,4 +1,4 @@
-"""What a primitive states about itself, without torch: the shape it gives and the layers it is made of.
+"""The statement of a primitive, without torch: its shape, its layers, what it keeps for backward, how it is drawn.
 
 The module that computes it is registered under the same name in :mod:`voxnas.nn.ops`, and the
 contract tests hold the two against each other, for each primitive, dimension, odd size and stride.
@@ -106,6 +106,18 @@ class Primitive:
         Further choices.
     stem : str
         Primitive that takes this one's place as the first block of a network, where few channels come in.
+    constant : bool
+        Whether its output does not depend on its input.
+    window : bool
+        Whether it is an operation of cells without being a block: a pooling whose windows may overlap.
+    head : bool
+        Whether it computes the network's answer, whose channels are no width of the network in a drawing.
+    activated_sum : bool
+        Whether an activation follows the sum with the skip, and keeps it for backward.
+    keeps_positions : bool
+        Whether its pooling keeps the position of each maximum for backward, an int64.
+    full_precision : bool
+        Whether its attention is computed in float32 under autocast too.
     """
 
     name: ClassVar[str] = ""
@@ -118,6 +130,21 @@ class Primitive:
     ends_time: ClassVar[bool] = False
     options: ClassVar[dict[str, Value]] = {}
     stem: ClassVar[str] = "plain"
+    constant: ClassVar[bool] = False
+    window: ClassVar[bool] = False
+    head: ClassVar[bool] = False
+    activated_sum: ClassVar[bool] = True
+    keeps_positions: ClassVar[bool] = False
+    full_precision: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        """Name in figures and sentences."""
+        return self.name.replace("_", " ")
+
+    def kept_heads(self, channels: int) -> int:
+        """Heads of which backward needs the attention weights, one for each pair of places; 0: they are not kept."""
+        return 0
 
     def channels(self, given: Sequence[int], asked: int | None) -> int:
         """Output channels, from those of the inputs and those asked for."""

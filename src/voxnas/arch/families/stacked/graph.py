@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voxnas.arch.families.stacked.cell import POOLS, USUAL_KERNEL, Cell, parse_operation
+from voxnas.arch.families.stacked.cell import USUAL_KERNEL, Cell, parse_operation
 from voxnas.arch.families.stacked.record import Stacked
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.layers import Size, total
 from voxnas.arch.parts import add_heads, classify
+from voxnas.arch.primitives.base import PRIMITIVES
 
 
 class Stack:
@@ -64,7 +65,7 @@ class Stack:
     def _operate(self, operation: str, at: str, stage: int, stride: Size | None) -> str:
         op, own = parse_operation(operation)
         kernel = tuple(1 if k == 1 else own for k in self.architecture.kernels[stage])
-        if op in POOLS and stride is not None:  # a window is at least as large as its stride
+        if PRIMITIVES[op].window and stride is not None:  # a window is at least as large as its stride
             kernel = tuple(max(k, USUAL_KERNEL) if s > 1 else k for k, s in zip(kernel, stride, strict=True))
         return self.graph.add(op, at, self.architecture.widths[stage], kernel, stride)
 
