@@ -121,8 +121,9 @@ def run_fit(paths, job, context, prepare=None, backend=None, **changes):
     network = build_network(job.architecture)
     if prepare:
         network = prepare(network) or network
-    step = make_step(paths, job, training, network, alpha_sampler)
-    return network, fit(network, job, training, step, sampler, validate, backend or SingleBackend(), context)
+    backend = backend or SingleBackend()
+    step = make_step(paths, job, training, network, alpha_sampler, backend.device)
+    return network, fit(network, job, training, step, sampler, validate, backend, context)
 
 
 def train_stored(paths, job, **options):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
-from voxnas.core.training import TRAINING, Channels, Training, Weights
+from voxnas.core.training import TRAINING, Channels, Teacher, Training, Weights
 from voxnas.io.records import read_record
 from voxnas.io.weights import load_weights
 from voxnas.training.inference import load_trained
@@ -37,12 +37,12 @@ def _finished(paths: StudyPaths, source: str, job: Training) -> tuple[Entry, Tra
     return entry, found
 
 
-def load_teachers(paths: StudyPaths, job: Training) -> list[nn.Module]:
-    """The networks that teach a training, in evaluation mode; of values they predict standardised ones."""
+def load_teachers(paths: StudyPaths, job: Training, teacher: Teacher, device: torch.device) -> list[nn.Module]:
+    """The networks that teach a training, in evaluation mode on a device; values they predict standardised."""
     found = []
-    for source in job.teacher.sources:
+    for source in teacher.sources:
         entry, training = _finished(paths, source, job)
-        found.append(load_trained(training.architecture, entry.weights).requires_grad_(False))
+        found.append(load_trained(training.architecture, entry.weights).to(device))
     return found
 
 

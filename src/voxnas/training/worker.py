@@ -93,7 +93,7 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
             make_sampler(data, chosen, targets, seed, job.recipe, training["foreground"]) if chosen else None
             for chosen, seed in ((scans, job.seed), (alpha_scans, derive_seed(job.seed, "alphas")))
         )
-        step = make_step(paths, job, training, network, alpha_sampler)
+        step = make_step(paths, job, training, network, alpha_sampler, backend.device)
         observer = Observer(entry, job, options.tensorboard) if backend.rank == 0 else None
         context = TrainingContext(
             folder=entry.folder,

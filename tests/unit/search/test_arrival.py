@@ -8,6 +8,7 @@ import signal
 import time
 
 import pytest
+from formula_study import options
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
@@ -38,7 +39,7 @@ def run_in_disorder(study, search, steps, workers, seed, failed=()):
 
 @pytest.mark.parametrize(("method", "seed"), [("random", 0), ("random", 1), ("bayesian", 0)])
 def test_any_course_is_replayed(arriving, method, seed):
-    s, steps = arriving(promotion=PROMOTION), 14
+    s, steps = arriving(**options(**PROMOTION)), 14
     s.add_search(method, method)
     run_in_disorder(s, method, steps, workers=4, seed=seed, failed={3})
     found = replay(s.paths, method)
@@ -60,7 +61,7 @@ def test_any_course_is_replayed(arriving, method, seed):
 
 def test_the_tables_know_the_later_of_two_steps(arriving):
     """A step may continue one of a higher number."""
-    s = arriving(promotion={"rungs": 2, "factor": 2}, start=False)
+    s = arriving(**options(rungs=2, factor=2), start=False)
     s.add_search("random", "random")
     for step in (3, 2):
         s.begin("random", step)
@@ -86,7 +87,7 @@ def test_the_first_to_arrive_gets_the_given_trial(arriving):
 
 def test_a_step_that_is_run_again_keeps_its_proposal(arriving):
     s = arriving()
-    s.add_search("bayesian", "bayesian", initial=2)
+    s.add_search("bayesian", "bayesian", **options(initial=2))
     for step in range(4):
         s.begin("bayesian", step)
     before = s.begin("bayesian", 4)
@@ -130,7 +131,7 @@ def propose_after(barrier, root, step):
 @pytest.mark.parametrize("steps", [range(8), [0, 0, 1, 1, 1, 2, 3, 3]])
 def test_jobs_that_propose_at_once_do_not_collide(arriving, steps):
     """Real processes, some of the same step: one proposal a step, no network twice, no trial continued twice."""
-    s = arriving(promotion=PROMOTION, start=False)
+    s = arriving(**options(**PROMOTION), start=False)
     s.add_search("random", "random")
     for step in range(10, 16):
         s.begin("random", step)

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from formula_study import options
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.calibration import predict_training_mib
@@ -90,7 +91,7 @@ def test_a_search_can_be_extended_without_redoing_a_step(study):
 
 
 def test_phases_of_a_bayesian_search(study):
-    s = study(window=1, initial=3)
+    s = study(window=1, **options(initial=3))
     s.add_search("bayesian", "bayesian")
     s.run("bayesian", 6)
     proposals = records(s, "bayesian", 6)
@@ -145,7 +146,7 @@ def test_baseline_search_keeps_the_architecture_and_varies_the_recipe(study):
 
 
 def test_baseline_search_by_the_bayesian_method(study):
-    s = study(window=1, initial=2)
+    s = study(window=1, **options(initial=2))
     s.add_search("baseline-unet", "bayesian", baseline="unet")
     s.run("baseline-unet", 5)
     assert [p.origin for p in records(s, "baseline-unet", 5)] == ["start", *["design"] * 2, *["surrogate"] * 2]
@@ -210,7 +211,7 @@ def test_finished_steps_stops_at_the_first_gap(study):
 
 
 def test_cheap_proposals_import_neither_skopt_nor_torch(study):
-    s = study(initial=4)
+    s = study(**options(initial=4))
     s.add_search("bayesian", "bayesian")
     s.add_search("random", "random")
     s.run("bayesian", 3)
