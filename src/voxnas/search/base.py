@@ -242,6 +242,5 @@ class Job(StrategyOptions, ABC):
         state : SearchState
             Of step 0, without a history.
         paths : StudyPaths
-            The study, for its arrays and splits. What is kept between two runs of a killed job lies in
-            ``paths.job(name)``, which is not declared to Snakemake.
+            The study, for its arrays and splits.
         """

@@ -185,18 +185,7 @@ def propose(
     ValueError
         If the strategy continues a step that is not finished, or that another step continues.
     """
-    feasible, given = search_space(spec, plan, calibration)
-    state = SearchState(
-        feasible=feasible,
-        history=chain.observations(),
-        pending=chain.pending(),
-        step=step,
-        seed=derive_seed(spec["seed"], "search", search),
-        budget=lambda c: samples_of(
-            spec["search"]["budget"], calibration, c.architecture, input_size(c.architecture, plan)
-        ),
-        worker=worker,
-    )
+    state, given = search_state(spec, plan, calibration, chain, search, step, worker)
     suggestion = _strategy(spec, given)(state)
     identity = {"search": search, "step": step}
     if suggestion is None:
@@ -237,10 +226,33 @@ def _given_first(given: Candidate, otherwise: Proposer, state: SearchState) -> S
     return otherwise(state) if state.taken else Suggestion(given, origin="start")
 
 
-def search_space(
+def search_state(
+    spec: dict[str, Any],
+    plan: dict[str, Any],
+    calibration: dict[str, Any] | None,
+    chain: Chain,
+    search: str,
+    step: int,
+    worker: Worker | None = None,
+) -> tuple[SearchState, Candidate | None]:
+    """What a strategy knows at one step (see :func:`propose`), and the given first trial, if any."""
+    feasible, given = _feasible_space(spec, plan, calibration)
+    budget = spec["search"]["budget"]
+    state = SearchState(
+        feasible=feasible,
+        history=chain.observations(),
+        pending=chain.pending(),
+        step=step,
+        seed=derive_seed(spec["seed"], "search", search),
+        budget=lambda c: samples_of(budget, calibration, c.architecture, input_size(c.architecture, plan)),
+        worker=worker,
+    )
+    return state, given
+
+
+def _feasible_space(
     spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None
 ) -> tuple[FeasibleSpace, Candidate | None]:
-    """The networks that a search may propose, and its given first trial, if any."""
     settings = spec["search"]
     limits, source = settings["limits"], f"search.space = {settings['space']!r}"
     if spec["baseline"] is None:

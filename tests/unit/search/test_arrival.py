@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from formula_study import options
@@ -13,12 +14,13 @@ from formula_study import options
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_record, write_json
+from voxnas.io.records import read_record, write_json, write_text
 from voxnas.operate.replay import replay
 from voxnas.search import arrival
 from voxnas.search.arrival import Arrivals, record_digest
 from voxnas.search.chain import make_proposal, read_chain
 from voxnas.search.select import ranked
+from voxnas.search.strategies.random import Random
 from voxnas.search.summary import trials_table
 
 PROMOTION = {"rungs": 3, "factor": 2}
@@ -106,6 +108,25 @@ def test_the_first_result_of_a_step_stands(arriving):
     first = s.end("random", 0)
     again = first.model_copy(update={"score": 0.1})
     assert Arrivals(s.paths, "random").finish(0, again) == first
+
+
+def test_curves_are_those_of_the_recorded_results(arriving, monkeypatch):
+    """A strategy that reads a curve proposes the same again, whatever lies beside the step's result now."""
+    s = arriving(start=False)
+    s.add_search("random", "random")
+    curve = s.file("random", 0, "curve").with_suffix(".tsv")
+    s.begin("random", 0)
+    write_text(curve, "samples\tval_score\n240\t0.5\n")
+    s.end("random", 0)
+    draw = Random.__call__
+
+    def read(self, state):
+        return replace(draw(self, state), note=str([row["val_score"] for o in state.history for row in o.curve]))
+
+    monkeypatch.setattr(Random, "__call__", read)
+    write_text(curve, "samples\tval_score\n240\t0.7\n")
+    assert s.begin("random", 1).note == "[0.5]"
+    assert replay(s.paths, "random").differences == ("step 0 is another proposal now",)  # it had no note
 
 
 def test_other_settings_begin_a_new_log_and_old_ones_find_theirs(arriving):
