@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from voxnas.core.canonical import digest
-from voxnas.core.training import Training
-from voxnas.io.records import file_digest, read_json, write_json
+from voxnas.core.training import TRAINING, Training
+from voxnas.io.records import check_record, file_digest, read_json, write_json
 from voxnas.training.lease import Lease
 
 
@@ -55,6 +55,10 @@ class Entry:
         self.ended = folder / "ended.json"
         self.heartbeat = folder / "heartbeat"
         self.progress = folder / "progress.json"
+
+    def training(self) -> Training:
+        """The record of the training."""
+        return check_record(self.job, read_json(self.job), TRAINING.validate_python)
 
     def finished(self) -> dict[str, Any] | None:
         """The outcome of a finished training; None if there is none, or if its weights are damaged."""
