@@ -118,7 +118,7 @@ def _train(arguments: argparse.Namespace, what: Proposal | Network, job: Trainin
         processes=arguments.processes,
         deadline=arguments.deadline,
         checkpoint_seconds=arguments.checkpoint_seconds,
-        keep_state=not final and what.resumable,
+        keep_state=not isinstance(what, Network) and what.resumable,
         nodes=arguments.nodes,
         micro_batch=arguments.micro_batch,
         shares=arguments.shares,

@@ -65,8 +65,9 @@ class Network(nn.Module):
         """
         for number, node in enumerate(self.graph.nodes[1:], start=1):
             module = self.ops[str(number)]
-            if node.inputs == (0,) and hasattr(module, "fit_inputs"):
-                module.fit_inputs(inputs())
+            fit = getattr(module, "fit_inputs", None)
+            if node.inputs == (0,) and fit is not None:
+                fit(inputs())
 
 
 def _plan(graph: Graph, training: bool) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
