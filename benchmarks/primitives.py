@@ -63,7 +63,7 @@ def block(op: str, channels: int, **options: bool) -> Make:
 
     def make() -> tuple[nn.Module, int]:
         builder = GraphBuilder(channels, 3)
-        graph = builder.finish(builder.add(op, 0, channels, 3, options=options))
+        graph = builder.finish(builder.add(op, "input", channels, 3, options=options))
         return Network(graph), sum(layer.macs for shaped in infer_shapes(graph, SIZE) for layer in shaped.layers)
 
     return make

@@ -76,7 +76,7 @@ def network(op: str, channels: int, frames: int, **options: Value) -> tuple[nn.M
     """A primitive on clips, an input for it, and its multiply-adds."""
     builder = GraphBuilder(channels, 3, clip=True)
     kernel = KERNEL if PRIMITIVES[op].block else ONE
-    graph = builder.finish(builder.add(op, 0, channels, kernel, options=options))
+    graph = builder.finish(builder.add(op, "input", channels, kernel, options=options))
     size = ONE if op in ("time_gru", "time_tcn") else SIZE
     macs = sum(
         layer.macs for shaped in infer_shapes(graph, (frames, *size) if graph.clip else size) for layer in shaped.layers
@@ -123,7 +123,7 @@ def unchanged_tiles(channels: Sequence[int], rounds: int, frames: int = 16) -> I
     for count, (threshold, share) in itertools.product(channels, UNCHANGED):
         plain, _, _ = network("plain", count, frames)
         block, _, _ = network("time_difference", count, frames, threshold=threshold, tile=TILE)
-        (inner,) = block.ops.values()
+        inner = block.get_submodule("time_difference")
         weight, clip = inner.conv.weight, changing_clip(count, frames, share)
         by_channel = clip[0].contiguous(memory_format=last), weight.contiguous(memory_format=last)
         computations: list[Callable[[], object]] = [

@@ -58,8 +58,8 @@ def test_a_training_step_reaches_every_layer(name):
     sum((y * torch.randn_like(y)).sum() for y in outputs).backward()
     # A bias before a norm has no effect; published networks have them.
     idle = {
-        f"ops.{number}.0.bias"
-        for number, node in enumerate(expand(architecture).nodes)
+        f"{node.id}.0.bias"
+        for node in expand(architecture).nodes
         if node.op == "conv" and node.option("bias") and node.option("norm")
     }
     strength = {n: float(p.grad.abs().max()) for n, p in network.named_parameters() if n not in idle}

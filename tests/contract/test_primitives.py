@@ -8,6 +8,7 @@ import re
 
 import pytest
 import torch
+from saved_tensors import measured_bytes, predicted_bytes
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -114,7 +115,7 @@ def test_shape_and_cost_are_as_stated(use):
 def test_gradients_reach_the_inputs_and_every_parameter(use):
     module, inputs = build(use).train(), [x.requires_grad_() for x in inputs_of(use)]
     output, row = module(*inputs), row_of(use.op)
-    if row.constant:
+    if use.primitive.constant:
         assert not output.requires_grad
         return
     torch.manual_seed(2)
@@ -154,6 +155,22 @@ def test_it_trains_under_bf16_autocast(use):
     assert (output.float() - exact).abs().max() <= 0.1 * exact.abs().max()
 
 
+@pytest.mark.filterwarnings("ignore:TF32")
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("name", [name for name in usable() if PRIMITIVES[name].arity == 1])
+def test_memory_kept_for_backward_is_near_the_prediction(name, bf16):
+    """In sum over the ways to use it."""
+    measured = predicted = 0.0
+    for use in (use for use in TYPICAL if use.op == name and use.dims == max(PRIMITIVES[name].dims)):
+        (channels,), asked = use.channels
+        builder = GraphBuilder(channels, use.dims, clip=use.primitive.temporal)
+        at = builder.add(use.op, builder.input, asked, use.kernel, use.stride, options=use.options)
+        graph, (x,) = builder.finish(at), inputs_of(use)
+        measured += measured_bytes(Network(graph).train(), x.requires_grad_(), bf16)
+        predicted += predicted_bytes(graph, (FRAMES, *use.size) if graph.clip else use.size, BATCH, bf16)
+    assert abs(predicted - measured) <= row_of(name).memory_error * max(predicted, measured)
+
+
 @pytest.mark.parametrize("use", [use for use in ONE_EACH if use.primitive.block], ids=str)
 def test_a_block_takes_the_norm_and_the_activation_of_its_node(use):
     other = Use(use.op, use.size, use.channels, use.kernel, use.stride, use.options, norm="group", activation="silu")
@@ -175,13 +192,13 @@ def test_it_can_be_exported(use):
 def test_on_a_clip_it_sees_each_frame_alone(use):
     (channels,), asked = use.channels
     builder = GraphBuilder(channels, use.dims, clip=True)
-    graph = builder.finish(builder.add(use.op, 0, asked, use.kernel, use.stride, options=use.options))
+    graph = builder.finish(builder.add(use.op, builder.input, asked, use.kernel, use.stride, options=use.options))
     network = Network(graph).eval()
     (shaped,) = infer_shapes(graph, (FRAMES, *use.size) if graph.clip else use.size)
     clip = torch.randn(BATCH, FRAMES, channels, *use.size)
     with torch.no_grad():
         output = network(clip)
-        torch.testing.assert_close(output[:, 2], network.ops["1"].module(clip[:, 2]), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(output[:, 2], network.get_submodule(use.op).module(clip[:, 2]), rtol=1e-4, atol=1e-5)
     assert shaped.output == Shape(shaped.node.channels, tuple(output.shape[3:]), FRAMES)
     single = sum(layer.macs for layer in use.primitive.layers(shaped.node, use.inputs))
     assert sum(layer.macs for layer in shaped.layers) == FRAMES * single

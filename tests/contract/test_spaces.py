@@ -1,4 +1,4 @@
-"""What every search space must keep: those of config/search_spaces, and one that another package adds."""
+"""What every search space must keep: those of config/search_spaces, and those of other packages by entry point."""
 
 import itertools
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from other_families import files_of_other_packages
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.families import expand
@@ -20,14 +21,14 @@ from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
 
 FOLDER = Path(__file__).parents[2] / "config" / "search_spaces"
-FILES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+FILES = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))} | files_of_other_packages()
 MACRO = ["cnn", "cnn-stages", "unet", "unet-stages"]
 ROUNDS = 60
 
 
 @pytest.fixture(params=FILES)
 def raw(request):
-    return yaml.safe_load((FOLDER / f"{request.param}.yaml").read_text())
+    return yaml.safe_load(FILES[request.param].read_text())
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A primitive of another package, installed beside this one, is a primitive like the others."""
+"""A primitive and a family of another package, installed beside this one, are like the others."""
 
 import os
 import shutil
@@ -49,10 +49,32 @@ def run(command, environment):
     return found.stdout
 
 
-def test_it_passes_the_tests_of_all_primitives(installed):
-    tests = ["-m", "pytest", "-p", "no:cacheprovider", "-k", "grouped", str(HERE / "test_primitives.py")]
+@pytest.mark.parametrize(
+    ("name", "file", "least"), [("grouped", "primitives", 100), ("column", "spaces", 12), ("column", "families", 2)]
+)
+def test_it_passes_the_tests_of_all_others(installed, name, file, least):
+    tests = ["-m", "pytest", "-p", "no:cacheprovider", "-k", name, str(HERE / f"test_{file}.py")]
     passed = run(tests, installed).split(" passed")[0].split()[-1]
-    assert int(passed) > 100
+    assert int(passed) >= least
+
+
+NONSENSE = """
+import yaml
+from voxnas.arch.search_space import SearchSpace
+from voxnas.core.errors import UserError
+
+for change, expected in ({"deepest": 9}, "deepest = 9; allowed: 1 to 5"), ({"deepst": 2}, "did you mean 'deepest'?"):
+    try:
+        SearchSpace.from_dict({"family": "column", "parameters": {}, **change}, "mine")
+    except UserError as error:
+        assert expected in str(error), error
+    else:
+        raise AssertionError(change)
+"""
+
+
+def test_its_family_refuses_a_wrong_file(installed):
+    run(["-c", NONSENSE], installed)
 
 
 def test_a_network_can_be_built_of_it(installed):

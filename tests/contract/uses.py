@@ -44,10 +44,10 @@ class Row:
         Inputs of which only the size counts.
     squares : dict of dims to sizes
         What it takes in place of any size.
-    constant : bool
-        Whether the output does not depend on the input at any stride.
     undone : tuple of str
         Ends of the names of parameters that a later norm undoes, as in the published block.
+    memory_error : float
+        Largest relative error of the predicted memory that the forward pass keeps.
     """
 
     channels: tuple[Channels, ...] = (((6,), None),)
@@ -58,8 +58,8 @@ class Row:
     vector: bool = False
     unread: tuple[int, ...] = ()
     squares: dict[int, tuple[Size, ...]] = field(default_factory=dict)
-    constant: bool = False
     undone: tuple[str, ...] = ()
+    memory_error: float = 0.3
 
 
 BLOCK = Row(channels=ANY, kernels=True, strides=True)
@@ -71,7 +71,7 @@ def block(*options: dict[str, Value], **changes) -> Row:
 
 
 USES: dict[str, Row] = {
-    "activate": Row(),
+    "activate": Row(memory_error=1.0),
     "add": Row(channels=(((6, 6), None), ((4, 4, 4), None))),
     "attention_gate": Row(channels=(((6, 4), 6), ((1, 1), 1))),
     "average_pool": Row(strides=True),
@@ -92,10 +92,10 @@ USES: dict[str, Row] = {
         strides=True,
     ),
     "crop": Row(channels=(((6, 4), None),), coarser=(1, 2), unread=(1,)),
-    "dense": Row(channels=(((6,), 4),), options=({}, {"grid": 3})),
+    "dense": Row(channels=(((6,), 4),), options=({}, {"grid": 3}), memory_error=0.5),
     "dense_layer": Row(channels=(((6,), None),), kernels=True),
     "dilated": block({"dilation": 3}),
-    "excite": Row(options=({}, {"reduction": 16})),
+    "excite": Row(options=({}, {"reduction": 16}), memory_error=1.0),
     "factorised": block({"matched": True}),
     "fire": block({"bypass": False, "squeeze": 0.5}),
     "ghost": block({"ratio": 3}),
@@ -107,27 +107,31 @@ USES: dict[str, Row] = {
     "linear_head": Row(channels=(((6,), 3),), vector=True),
     "max_pool": Row(strides=True),
     "normalize": Row(),
-    "pairs": Row(channels=(((2,), 2 * 36), ((1,), 36)), squares={2: ((9, 9),), 3: ((1, 9, 9),)}),
+    "pairs": Row(channels=(((2,), 2 * 36), ((1,), 36)), squares={2: ((9, 9),), 3: ((1, 9, 9),)}, memory_error=1.0),
     "pointwise_head": Row(channels=(((6,), 3),)),
     "shift": block({"diagonals": True}),
     "shufflenet": block({"groups": 2}, undone=("depthwise.1.bias",)),
     "shufflenet2": block(undone=("first.0.1.bias", "second.1.1.bias")),
+    "skip": block(memory_error=0.5),
     "time_attention": Row(channels=(((6,), None), ((8,), None)), options=({}, {"heads": 1})),
     "time_conv": Row(
         channels=(((4,), 6), ((8,), 8)), options=({}, {"time_kernel": 5, "time_stride": 2}, {"causal": True})
     ),
     "time_difference": block({"threshold": 0.5, "tile": 4}),
-    "time_gru": Row(channels=(((4,), 6), ((5,), 5))),
+    "time_gru": Row(channels=(((4,), 6), ((5,), 5)), memory_error=0.6),
     "time_max": Row(),
-    "time_mean": Row(),
+    "time_mean": Row(memory_error=1.0),
     "time_shift": Row(channels=(((6,), None), ((1,), None)), options=({}, {"share": 0.25, "causal": True})),
-    "time_tcn": Row(channels=(((4,), 6), ((5,), 5)), options=({"levels": 1}, {"time_kernel": 2, "levels": 2})),
+    "time_tcn": Row(
+        channels=(((4,), 6), ((5,), 5)),
+        options=({"levels": 1}, {"time_kernel": 2, "levels": 2}),
+        memory_error=0.75,
+    ),
     "transposed": Row(channels=(((6,), 4),), strides=True),
     "upsample": Row(options=({}, {"mode": "nearest"}), strides=True),
     "window_attention": block({"shifted": True, "window": 3}),
-    "window_average": Row(kernels=True, strides=True),
+    "window_average": Row(kernels=True, strides=True, memory_error=0.5),
     "window_max": Row(kernels=True, strides=True),
-    "zero": replace(BLOCK, constant=True),
 }
 
 
@@ -167,8 +171,9 @@ class Use:
         """The node, after the primitive has agreed to it."""
         given, asked = self.channels
         node = Node(
+            id=self.op,
             op=self.op,
-            inputs=tuple(range(len(given))),
+            inputs=tuple(f"input_{i}" for i in range(len(given))),
             channels=self.primitive.channels(given, asked),
             kernel=self.kernel,
             stride=self.stride,

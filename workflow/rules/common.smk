@@ -91,7 +91,7 @@ def spec_text(wildcards):
         baseline = search.removeprefix("baseline-") if search.startswith("baseline-") else None
         method = "random" if baseline else search
         extra = {"name": search, "method": method, "baseline": baseline, "space": search_space(settings)}
-    return canonical_json(stage_spec(settings, stage, **extra))
+    return canonical_json(stage_spec(settings, stage, **extra).plain())
 
 
 def spec(stage):

@@ -12,14 +12,13 @@ from typing import Any
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.unet import UNet
-from voxnas.arch.primitives.base import blocks
+from voxnas.arch.primitives.base import PRIMITIVES, blocks
 from voxnas.core.architecture import Recipe
 
 STAGES = 4
 UNET_WIDTH, CNN_WIDTH = 8, 16  # of the first stage; each further one is twice as wide
 BLOCKS, DECODER_BLOCKS = (1, 2, 2, 2), (1, 1, 2)  # of each stage from the top; the first is the stem
 EXPANSION = 4  # of the blocks that have one
-WITHOUT_OUTPUT = ("zero",)  # a chain of it passes nothing on
 
 # One recipe for all: AdamW in one cycle is forgiving in its learning rate, and no block has it tuned for itself.
 RECIPE = {
@@ -34,7 +33,7 @@ RECIPE = {
 
 def compared_blocks() -> list[str]:
     """The blocks that can be swapped in, sorted."""
-    return [name for name in blocks() if name not in WITHOUT_OUTPUT]
+    return [name for name in blocks() if not PRIMITIVES[name].constant]
 
 
 def swapped(block: str, plan: Mapping[str, Any], stages: int, loss: str) -> tuple[UNet | CNN, Recipe]:

@@ -3,66 +3,100 @@
 An architecture is short and is what a search chooses; its graph spells it out. The module
 (:mod:`voxnas.nn.network`), the cost (:mod:`voxnas.complexity.analytic`), the predictions of memory
 and latency, and the drawings are all made from the graph, so that they cannot disagree.
+
+A graph is a JSON record and stands for itself, whatever made it: a family, pruning, a person. Each node has an
+identity such as ``encoder.1.block.0``, chosen by the builder of the family, under which the network registers the
+node's module. An edge is identified by the node that reads it and the position among that node's inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-from voxnas.arch.layers import Layer, Size, ones
+from pydantic import Field, model_validator
+
+from voxnas.arch.layers import Layer, ones
 from voxnas.arch.primitives.base import PRIMITIVES, Node, Primitive, Shape, Value
 from voxnas.core.canonical import digest
+from voxnas.core.errors import UserError
+from voxnas.core.record import Record, Size
+
+INPUT = "input"
+"""Identity of the input, and the name of its operator."""
+FACTS = ("op", "channels", "kernel", "stride", "norm", "activation", "options")
+"""Fields of a node that its identity and its inputs are not among."""
 
 
-@dataclass(frozen=True)
-class Graph:
-    """Nodes in the order of computation; node 0 is the input.
+class Graph(Record):
+    """Nodes in the order of computation; the first is the input.
 
-    Attributes
-    ----------
-    dims : int
-        Spatial dimensions, 1 to 3.
-    nodes : tuple of Node
-        Each takes the outputs of earlier nodes.
-    outputs : tuple of int
-        The node that answers; further ones are computed while training only (deep supervision).
-    divisor : tuple of int
-        What the input's size must be divisible by along each axis.
-    clip : bool
-        Whether the input has a time axis, (B, T, C, D, H, W).
+    A graph that a :class:`GraphBuilder` has not made (out of JSON) is built anew on validation, so that it obeys the
+    same rules and has the same form.
     """
 
-    dims: int
-    nodes: tuple[Node, ...]
-    outputs: tuple[int, ...]
-    divisor: Size
-    clip: bool = False
+    dims: int = Field(ge=1, le=3, description="Spatial dimensions.")
+    nodes: tuple[Node, ...] = Field(min_length=1, description="Each reads the outputs of earlier nodes.")
+    outputs: tuple[str, ...] = Field(
+        min_length=1,
+        description="The node whose output is the network's; further ones are computed in training (deep supervision).",
+    )
+    divisor: Size = Field(description="Divisor of the size of the input along each axis.")
+    clip: bool = Field(False, description="Whether the input has a time axis, (B, T, C, D, H, W).")
 
-    def needed(self, training: bool) -> tuple[int, ...]:
-        """Numbers of the nodes that the outputs depend on, in the order of computation."""
-        found = set(self.outputs if training else self.outputs[:1])
-        for number in range(len(self.nodes) - 1, 0, -1):
-            if number in found:
-                found.update(self.nodes[number].inputs)
-        return tuple(sorted(found - {0}))
-
-    def timed(self) -> tuple[bool, ...]:
-        """Whether the output of each node has a time axis."""
-        timed = [self.clip]
+    @model_validator(mode="after")
+    def _rebuilt(self) -> Graph:
+        first = self.nodes[0]
+        builder = GraphBuilder(first.channels, self.dims, first.norm, first.activation, self.clip)
+        if first != builder.node(INPUT):
+            raise ValueError(f"the first node must be the input, {builder.node(INPUT)}, not {first}")
         for node in self.nodes[1:]:
-            timed.append(any(timed[i] for i in node.inputs) and not PRIMITIVES[node.op].ends_time)
-        return tuple(timed)
+            try:
+                builder.add(
+                    node.op,
+                    node.inputs,
+                    node.channels,
+                    node.kernel,
+                    node.stride,
+                    node.norm,
+                    node.activation,
+                    dict(node.options),
+                    node.id,
+                )
+            except (ValueError, UserError) as error:
+                raise ValueError(f"node {node.id!r}: {error}") from None
+        built = builder.finish(*self.outputs, divisor=self.divisor)
+        object.__setattr__(self, "nodes", built.nodes)
+        return self
+
+    def by_id(self) -> dict[str, Node]:
+        """The nodes by their identities, in the order of computation."""
+        return {node.id: node for node in self.nodes}
+
+    def needed(self, training: bool) -> tuple[str, ...]:
+        """The nodes that the outputs depend on, without the input, in the order of computation."""
+        found = set(self.outputs if training else self.outputs[:1])
+        for node in reversed(self.nodes):
+            if node.id in found:
+                found.update(node.inputs)
+        return tuple(node.id for node in self.nodes[1:] if node.id in found)
+
+    def timed(self) -> set[str]:
+        """The nodes whose output has a time axis."""
+        timed = {INPUT} if self.clip else set()
+        for node in self.nodes[1:]:
+            if not PRIMITIVES[node.op].ends_time and not timed.isdisjoint(node.inputs):
+                timed.add(node.id)
+        return timed
 
 
 @dataclass(frozen=True)
 class ShapedNode:
-    """A node with the shapes around it.
+    """A node with the shapes of its inputs and its output.
 
     Attributes
     ----------
-    number : int
-        The node's place in the graph.
     node : Node
     inputs : tuple of Shape
     output : Shape
@@ -70,7 +104,6 @@ class ShapedNode:
         Its layers, in the order of computation.
     """
 
-    number: int
     node: Node
     inputs: tuple[Shape, ...]
     output: Shape
@@ -78,7 +111,7 @@ class ShapedNode:
 
 
 def infer_shapes(graph: Graph, size: Size) -> Iterator[ShapedNode]:
-    """Walk through a graph with an input of a given size.
+    """Infer the shapes in a graph, node by node, from the size of its input.
 
     Parameters
     ----------
@@ -87,18 +120,18 @@ def infer_shapes(graph: Graph, size: Size) -> Iterator[ShapedNode]:
         Size of the input: (D, H, W) in three dimensions; of a graph with a time axis (T, D, H, W).
     """
     frames, space = (size[0], size[1:]) if graph.clip else (1, size)
-    shapes = [Shape(graph.nodes[0].channels, tuple(space), frames)]
+    shapes = {INPUT: Shape(graph.nodes[0].channels, tuple(space), frames)}
     timed = graph.timed()
-    for number, node in enumerate(graph.nodes[1:], start=1):
+    for node in graph.nodes[1:]:
         primitive = PRIMITIVES[node.op]
         inputs = tuple(shapes[i] for i in node.inputs)
         output = primitive.shape(node, inputs)
         layers = tuple(primitive.layers(node, inputs))
-        if timed[number] and not primitive.temporal:
+        if node.id in timed and not primitive.temporal:
             count = inputs[0].frames
             layers = tuple(layer._replace(frames=count * layer.frames) for layer in layers)
-        shapes.append(output)
-        yield ShapedNode(number, node, inputs, output, layers)
+        shapes[node.id] = output
+        yield ShapedNode(node, inputs, output, layers)
 
 
 class GraphBuilder:
@@ -111,10 +144,12 @@ class GraphBuilder:
     dims : int
         Spatial dimensions.
     norm, activation : str
-        What nodes have unless they say otherwise.
+        Norm and activation of the nodes that name none.
     clip : bool
         Whether the input has a time axis.
     """
+
+    input = INPUT
 
     def __init__(
         self,
@@ -124,33 +159,52 @@ class GraphBuilder:
         activation: str = "leaky_relu",
         clip: bool = False,
     ) -> None:
-        self.dims, self.clip = dims, clip
-        self._template = Node("input", (), in_channels, ones(dims), ones(dims), norm, activation)
-        self._nodes = [self._template]
-        self.input = 0
+        self.dims, self.clip, self.norm, self.activation = dims, clip, norm, activation
+        one = ones(dims)
+        self._nodes = {INPUT: Node(INPUT, INPUT, (), in_channels, one, one, norm, activation)}
+        self._scope = ""
+        self._scopes: set[str] = set()
+        self._unnamed: dict[str, int] = {}
 
-    def channels(self, number: int) -> int:
+    def node(self, identity: str) -> Node:
+        """A node by its identity."""
+        return self._nodes[identity]
+
+    def channels(self, identity: str) -> int:
         """Channels of a node's output."""
-        return self._nodes[number].channels
+        return self._nodes[identity].channels
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Put a name and a dot before the identities of the nodes that are added within the context.
+
+        A scope is left for good: the order of the nodes is then the order of the network's parameters.
+        """
+        outer, self._scope = self._scope, f"{self._scope}{name}."
+        try:
+            yield
+        finally:
+            self._scope = outer
 
     def add(
         self,
         op: str,
-        inputs: int | tuple[int, ...],
+        inputs: str | tuple[str, ...],
         channels: int | None = None,
         kernel: Size | int | None = None,
         stride: Size | int | None = None,
         norm: str | None = None,
         activation: str | None = None,
         options: Mapping[str, Value] | None = None,
-    ) -> int:
-        """Add a node and return its number.
+        name: str = "",
+    ) -> str:
+        """Add a node and return its identity.
 
         Parameters
         ----------
         op : str
             Name of a registered primitive.
-        inputs : int or tuple of int
+        inputs : str or tuple of str
             Earlier nodes.
         channels : int or None
             Of the output; None: as the primitive has it, mostly those of its first input.
@@ -160,38 +214,75 @@ class GraphBuilder:
             None: the graph's.
         options : mapping or None
             The primitive's own; the others have their defaults.
+        name : str
+            Of the node within its scope; empty: the primitive's, from the second of a scope on with a number
+            (``conv``, ``conv_1``, ``conv_2``), as in torch.fx.
 
         Raises
         ------
         ValueError
-            If the primitive refuses the node (an unknown option, a wrong number of inputs ..).
+            If the name is taken, an input is no earlier node, or the primitive refuses the node (an unknown option,
+            a wrong number of inputs ..).
         """
-        inputs = (inputs,) if isinstance(inputs, int) else tuple(inputs)
+        inputs = (inputs,) if isinstance(inputs, str) else tuple(inputs)
+        for identity in inputs:
+            if identity not in self._nodes:
+                raise ValueError(f"it reads {identity!r}, which is no earlier node")
         primitive = PRIMITIVES[op]
         given = tuple(self.channels(i) for i in inputs)
-        node = replace(
-            self._template,
+        node = Node(
+            id=self._identify(op, name),
             op=op,
             inputs=inputs,
             channels=primitive.channels(given, channels),
             kernel=self._spread(kernel) if primitive.sized else tuple(min(k, 3) for k in self._spread(kernel)),
             stride=self._spread(stride),
-            norm=norm or self._template.norm,
-            activation=activation or self._template.activation,
+            norm=norm or self.norm,
+            activation=activation or self.activation,
             options=resolve_options(primitive, options or {}),
         )
         primitive.check(node, given, self.dims)
-        self._nodes.append(node)
-        return len(self._nodes) - 1
+        self._nodes[node.id] = node
+        return node.id
+
+    def _identify(self, op: str, name: str) -> str:
+        """The identity of the next node; a module can lie neither within another node's module nor around it."""
+        identity = outer = self._scope + (name or op)
+        if not name:
+            count = self._unnamed.get(identity, 0)
+            self._unnamed[identity] = count + 1
+            identity = f"{identity}_{count}" if count else identity
+        taken = identity in self._nodes or identity in self._scopes
+        while (outer := outer.rpartition(".")[0]) and outer not in self._scopes:
+            taken |= outer in self._nodes
+            self._scopes.add(outer)
+        if taken:
+            raise ValueError(f"the identity {identity!r} is taken by another node or scope")
+        return identity
 
     def _spread(self, value: Size | int | None) -> Size:
         if value is None:
             return ones(self.dims)
         return (value,) * self.dims if isinstance(value, int) else tuple(value)
 
-    def finish(self, *outputs: int, divisor: Size | None = None) -> Graph:
-        """The graph, with its answering node first among the outputs."""
-        return Graph(self.dims, tuple(self._nodes), outputs, divisor or ones(self.dims), self.clip)
+    def finish(self, *outputs: str, divisor: Size | None = None) -> Graph:
+        """The graph, with the node of its answer first among the outputs.
+
+        Raises
+        ------
+        ValueError
+            If an output is no node.
+        """
+        for identity in outputs:
+            if identity not in self._nodes:
+                raise ValueError(f"the output {identity!r} is no node")
+        return Graph.model_construct(
+            dims=self.dims,
+            nodes=tuple(self._nodes.values()),
+            outputs=outputs,
+            divisor=divisor or ones(self.dims),
+            clip=self.clip,
+        )
 
 
 def resolve_options(primitive: Primitive, given: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
@@ -205,8 +296,8 @@ def resolve_options(primitive: Primitive, given: Mapping[str, Value]) -> tuple[t
 def graph_digest(graph: Graph) -> str:
     """Identity of the network that a graph describes: 16 hexadecimal digits.
 
-    It does not depend on the numbering of the nodes nor on the order of the inputs of commutative merges, and
-    ignores nodes that no output needs. The inputs of a concatenation keep their order, for a grouped or
+    It does not depend on the identities and the order of the nodes nor on the order of the inputs of commutative
+    merges, and ignores nodes that no output needs. The inputs of a concatenation keep their order, for a grouped or
     shuffled layer behind it sees the difference.
 
     Every node is coloured by what it is, then by the colours above it and below it, until no further node is
@@ -214,20 +305,19 @@ def graph_digest(graph: Graph) -> str:
     graphs differ unless they are of the regular kind that refinement cannot tell apart, which takes many equal nodes
     with equally many equal neighbours each.
     """
-    order = (0, *graph.needed(training=True))
-    names = [field.name for field in fields(Node) if field.name != "inputs"]
-    rank = {number: place for place, number in reversed(list(enumerate(graph.outputs)))}
-    colours = {n: digest([[getattr(graph.nodes[n], name) for name in names], rank.get(n)], 16) for n in order}
-    users: dict[int, list[tuple[int, int]]] = {n: [] for n in order}
+    nodes, order = graph.by_id(), (INPUT, *graph.needed(training=True))
+    rank = {identity: place for place, identity in reversed(list(enumerate(graph.outputs)))}
+    colours = {n: digest([[getattr(nodes[n], name) for name in FACTS], rank.get(n)], 16) for n in order}
+    users: dict[str, list[tuple[str, int]]] = {n: [] for n in order}
     for n in order:
-        for slot, i in enumerate(graph.nodes[n].inputs):
-            users[i].append((n, 0 if PRIMITIVES[graph.nodes[n].op].commutative else slot))
+        for slot, i in enumerate(nodes[n].inputs):
+            users[i].append((n, 0 if PRIMITIVES[nodes[n].op].commutative else slot))
     known = 0
     while len(set(colours.values())) > known:
         known = len(set(colours.values()))
         for n in order:
-            above = [colours[i] for i in graph.nodes[n].inputs]
-            if n and PRIMITIVES[graph.nodes[n].op].commutative:
+            above = [colours[i] for i in nodes[n].inputs]
+            if above and PRIMITIVES[nodes[n].op].commutative:
                 above.sort()
             colours[n] = digest([colours[n], above], 16)
         for n in reversed(order):

@@ -19,7 +19,8 @@ from voxnas.benchmark.statistics import Bootstrap
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
-from voxnas.io.records import read_json
+from voxnas.core.spec import BenchmarkSpec
+from voxnas.io.records import read_record
 
 COLUMNS = ["rank", "name", "winner", "key", "folds", "cases", "units", "score", "low", "high"]
 AGAINST = ["reference", "difference", "difference_low", "difference_high", "not_better"]
@@ -41,8 +42,8 @@ def cross_validation(paths: StudyPaths) -> pd.DataFrame:
     UserError
         If two networks were scored on different cases.
     """
-    spec = read_json(paths.spec("benchmark"))
-    measure, task = ranking_measure(spec), spec["task"]
+    spec = read_record(paths.spec("benchmark"), BenchmarkSpec)
+    measure, task = ranking_measure(spec), spec.task
     found = results.networks(paths)
     tables = {n.name: results.fold_cases(paths, n.key, task).assign(seed="all").sort_values("scan") for n in found}
     first = next(iter(tables.values()))
@@ -53,7 +54,7 @@ def cross_validation(paths: StudyPaths) -> pd.DataFrame:
                 f"delete {paths.root / 'evaluation'}/*/folds.tsv and run the study again",
             )
     bootstrap = Bootstrap(
-        first.participant, spec["bootstrap"], spec["confidence"], derive_seed(spec["seed"], "cross_validation")
+        first.participant, spec.bootstrap, spec.confidence, derive_seed(spec.seed, "cross_validation")
     )
     statistics = {name: case_statistic(table, measure.name) for name, table in tables.items()}
     scores = {name: bootstrap.score(statistic) for name, statistic in statistics.items()}

@@ -19,8 +19,9 @@ from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import validation_measure
 from voxnas.complexity.calibration import predict_train_seconds
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.trial import Network
-from voxnas.io.records import read_json
+from voxnas.io.records import read_json, read_record
 
 COSTS = ["parameters", "macs", "latency_ms", "peak_memory_mib", "train_memory_mib"]
 
@@ -47,7 +48,7 @@ def efficiency(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     curves : DataFrame
         name, seed, samples, cpu_seconds (samples times train_ms_per_sample) and score (validation) of each mark.
     """
-    measure = validation_measure(read_json(paths.spec("benchmark"))["task"])
+    measure = validation_measure(read_record(paths.spec("benchmark"), BenchmarkSpec).task)
     found = [n for n in results.networks(paths) if not family_of(n.architecture).fitted]
     board = read_leaderboard(paths).set_index("name")
     differences = read_comparisons(paths).query("comparison == 'reference'").set_index("first")

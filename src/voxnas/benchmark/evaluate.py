@@ -14,8 +14,10 @@ from voxnas.benchmark.results import ENSEMBLE
 from voxnas.core.architecture import MIRROR_AXES
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import EvaluateSpec, TrainSpec
+from voxnas.core.splits import Splits
 from voxnas.core.trial import Network
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_record
 from voxnas.io.tables import read_table
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def predict_folds(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
         As of :func:`evaluate_network`, with the number of the fold as the seed.
     """
     asked, parts = _Asked(paths, key), []
-    for fold in range(min(seeds, len(read_json(paths.splits)["folds"]))):
+    for fold in range(min(seeds, len(read_record(paths.splits, Splits).folds))):
         scored = asked.score(asked.data.validation_scans(fold), asked.predictor([fold]))
         parts.append(_table(key, scored, [str(fold)], f"fold {fold}"))
     return pd.concat(parts, ignore_index=True)
@@ -110,7 +112,7 @@ class _Asked:
     def __init__(self, paths: StudyPaths, key: str) -> None:
         from voxnas.data.dataset import StudyData
 
-        self.paths, self.key, self.spec = paths, key, read_json(paths.spec("evaluate"))
+        self.paths, self.key, self.spec = paths, key, read_record(paths.spec("evaluate"), EvaluateSpec)
         self.network = read_record(paths.network(key) / "network.json", Network)
         self.data = StudyData(paths, self.network.architecture.view)
         table = read_table(paths.scans, {"scan": str, "participant": str, "label": str})
@@ -123,9 +125,10 @@ class _Asked:
         weights = [self.paths.seed(self.key, s) / "weights.safetensors" for s in seeds]
         if missing := [str(w) for w in weights if not w.is_file()]:
             raise UserError(f"{missing[0]} does not exist", "train the network first")
-        mirror = MIRROR_AXES[self.network.recipe.mirror] if self.spec["mirror"] else ()
-        training = read_json(self.paths.spec("train"))["training"]
-        return Predictor(self.network.architecture, weights, self.data.plan, training, mirror)
+        mirror = MIRROR_AXES[self.network.recipe.mirror] if self.spec.mirror else ()
+        training = read_record(self.paths.spec("train"), TrainSpec).training
+        plan, threads, precision = self.data.plan, training.threads, training.precision
+        return Predictor(self.network.architecture, weights, plan, threads, precision, mirror)
 
     def score(self, scans: Sequence[str], predictor: Predictor, folder: Path | None = None) -> Scores:
         """Scores of the cases of these scans, by each member.
@@ -164,7 +167,7 @@ class _Asked:
         from voxnas.deploy.predictor import label_map
         from voxnas.io.nifti import header_facts, load_label, open_image, save_like
 
-        labels, tolerance = sorted(map(int, self.data.plan["labels"])), self.spec["nsd_tolerance_mm"]
+        labels, tolerance = sorted(map(int, self.data.plan["labels"])), self.spec.nsd_tolerance_mm
         for number, scan in enumerate(scans, 1):
             members, row = predictor([self.data.image(scan)]), self.rows[scan]
             members += [np.mean(members, axis=0)] if folder is not None else []

@@ -18,8 +18,9 @@ from voxnas.benchmark.statistics import Bootstrap, Statistic, auc_statistic, cor
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
+from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.trial import LINEAR, PER_FRAME, Network
-from voxnas.io.records import read_json
+from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
 
 SEGMENTATION_SCORES = ("dice", "nsd", "hd95_mm")
@@ -48,8 +49,8 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     UserError
         If a network has no results, or two networks were scored on different scans.
     """
-    spec = read_json(paths.spec("benchmark"))
-    task, measure = spec["task"], ranking_measure(spec)
+    spec = read_record(paths.spec("benchmark"), BenchmarkSpec)
+    task, measure = spec.task, ranking_measure(spec)
     sign = validation_measure(task).sign
     found = results.networks(paths)
     if not found:
@@ -59,9 +60,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     winner = choose_winner(found, {name: mean for name, (mean, _) in validations.items()}, sign)
 
     scans = _common_scans(tables)
-    bootstrap = Bootstrap(
-        scans.participant, spec["bootstrap"], spec["confidence"], derive_seed(spec["seed"], "bootstrap")
-    )
+    bootstrap = Bootstrap(scans.participant, spec.bootstrap, spec.confidence, derive_seed(spec.seed, "bootstrap"))
     costs = {n.source: _search_cost(paths, n.source) for n in found}
     rows, statistics = [], {}
     for network in found:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+
+from voxnas.core.spec import BenchmarkSpec
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ MEASURES = {
 USUAL = {"segmentation": "dice", "classification": "auc", "regression": "mae"}
 
 
-def ranking_measure(spec: Mapping[str, Any]) -> Measure:
-    """By what the test ranks the networks, from the benchmark's spec (``task`` and ``measure``)."""
-    return MEASURES[USUAL[spec["task"]] if spec["measure"] == "auto" else spec["measure"]]
+def ranking_measure(spec: BenchmarkSpec) -> Measure:
+    """By what the test ranks the networks, from the spec of the benchmark."""
+    return MEASURES[USUAL[spec.task] if spec.measure == "auto" else spec.measure]
 
 
 def validation_measure(task: str) -> Measure:

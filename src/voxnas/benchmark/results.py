@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.trial import Network, Result
 from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
@@ -53,7 +54,7 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
 
 def seed_results(paths: StudyPaths, key: str) -> dict[int, Result]:
     """Results of a network's trainings by seed."""
-    seeds = range(read_json(paths.spec("benchmark"))["seeds"])
+    seeds = range(read_record(paths.spec("benchmark"), BenchmarkSpec).seeds)
     return {seed: read_record(paths.seed(key, seed) / "result.json", Result) for seed in seeds}
 
 

@@ -22,22 +22,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the index; what is excluded goes to stderr too."""
-    from voxnas.core.settings import DataSettings
+    from voxnas.core.spec import IndexSpec
     from voxnas.data.index import dataset_root, index_shard, merge_shards
     from voxnas.data.index_files import read_index, write_index
-    from voxnas.io.records import read_json
+    from voxnas.io.records import read_record
 
-    spec = read_json(arguments.spec)
-    data = DataSettings.model_validate(spec["data"])
-    unit = spec.get("unit", "run")
-    if not spec["data_root"] and not data.target and unit != "volume":
-        data = data.model_copy(update={"target": PHANTOM_TARGETS.get(spec["task"], "")})
+    spec = read_record(arguments.spec, IndexSpec)
+    data, unit = spec.data, spec.unit or "run"
+    if not spec.data_root and not data.target and unit != "volume":
+        data = data.model_copy(update={"target": PHANTOM_TARGETS.get(spec.task, "")})
     if arguments.parts:
         parts = [read_index(folder) for folder in arguments.parts]
     else:
         numbers = range(arguments.shards) if arguments.shard is None else [arguments.shard]
         parts = [
-            index_shard(arguments.data, spec["task"], data, spec["seed"], unit, number, arguments.shards)
+            index_shard(arguments.data, spec.task, data, spec.seed, unit, number, arguments.shards)
             for number in numbers
         ]
     if arguments.shard is None:

@@ -14,16 +14,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the data set: with time if the study reads BOLD."""
     from voxnas.core.seeds import derive_seed
-    from voxnas.core.settings import DataSettings
+    from voxnas.core.spec import IndexSpec
     from voxnas.data.phantom import generate_phantom
     from voxnas.data.phantom_bold import generate_bold_phantom
-    from voxnas.io.records import read_json
+    from voxnas.io.records import read_record
 
-    spec = read_json(arguments.spec)
-    data = DataSettings.model_validate(spec["data"])
-    phantom = data.phantom
-    seed = derive_seed(spec["seed"], "phantom")
-    if data.suffix == "bold":
+    spec = read_record(arguments.spec, IndexSpec)
+    phantom, seed = spec.data.phantom, derive_seed(spec.seed, "phantom")
+    if spec.data.suffix == "bold":
         generate_bold_phantom(arguments.output, phantom.participants, phantom.spacing, seed)
     else:
-        generate_phantom(arguments.output, spec["task"], phantom.participants, phantom.spacing, seed)
+        generate_phantom(arguments.output, spec.task, phantom.participants, phantom.spacing, seed)

@@ -18,14 +18,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the plan."""
     from pathlib import Path
 
+    from voxnas.core.splits import Splits
     from voxnas.data.fingerprint import make_plan
-    from voxnas.io.records import read_json, write_json
+    from voxnas.io.records import read_json, read_record, write_json
     from voxnas.io.tables import read_table
 
     index = Path(arguments.index)
     columns = {"scan": str, "image": str, "target": str, "channels": int, "frames": int}
     scans = read_table(index / "scans.tsv", columns)
-    development = {scan for fold in read_json(arguments.splits)["folds"] for scan in fold}
+    development = read_record(arguments.splits, Splits).development
     scans = scans[scans["scan"].isin(development)]
     spec, dataset = read_json(arguments.spec), read_json(index / "dataset.json")
     if "clips" in spec:

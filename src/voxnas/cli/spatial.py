@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the derivatives of the shard."""
+    from voxnas.core.spec import SpatialSpec
     from voxnas.data.fmri.spatial_shard import write_spatial_shard
+    from voxnas.io.records import read_record
 
-    write_spatial_shard(arguments.spec, arguments.index, arguments.shard, arguments.shards, arguments.output)
+    steps = read_record(arguments.spec, SpatialSpec).steps
+    write_spatial_shard(steps, arguments.index, arguments.shard, arguments.shards, arguments.output)

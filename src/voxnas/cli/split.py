@@ -16,24 +16,25 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the splits, which leak nothing."""
     from pathlib import Path
 
+    from voxnas.core.spec import SplitsSpec
     from voxnas.data.leaks import check_splits
     from voxnas.data.splits import make_splits
     from voxnas.data.units import twins_of
-    from voxnas.io.records import read_json, write_json
+    from voxnas.io.records import read_json, read_record, write_json
     from voxnas.io.tables import read_table
 
-    spec = read_json(arguments.spec)
-    settings = spec["splits"]
+    spec = read_record(arguments.spec, SplitsSpec)
+    settings = spec.splits
     index = Path(arguments.index)
     scans = read_table(index / "scans.tsv", {"scan": str, "participant": str, "target": str})
     splits = make_splits(
         scans,
-        spec["task"],
-        settings["test"],
-        settings["folds"],
-        spec["seed"],
-        settings["unit"],
-        settings["test_units"],
+        spec.task,
+        settings.test,
+        settings.folds,
+        spec.seed,
+        settings.unit,
+        settings.test_units,
         per_volume=read_json(index / "dataset.json").get("unit") == "volume",
     )
     check_splits(scans, splits)

@@ -100,7 +100,7 @@ def features(architecture: Architecture, patch: Sequence[int], training: bool) -
     needed = set(graph.needed(training))
     found: dict[str, dict[str, float]] = {}
     for shaped in infer_shapes(graph, tuple(patch)):
-        if shaped.number in needed:
+        if shaped.node.id in needed:
             row = found.setdefault(shaped.node.op, dict.fromkeys(FEATURES, 0.0))
             for name, value in node_features(shaped).items():
                 row[name] += value

@@ -23,19 +23,15 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 from voxnas.arch.families import expand
-from voxnas.arch.graph import Graph, ShapedNode, infer_shapes
+from voxnas.arch.graph import INPUT, Graph, ShapedNode, infer_shapes
 from voxnas.arch.layers import WEIGHTED, Layer
-from voxnas.arch.primitives.attention import heads_of
+from voxnas.arch.primitives.base import PRIMITIVES, Primitive
 from voxnas.core.architecture import Architecture
 
 MIB = 2**20
 BLOCK = 16  # channels of a block of oneDNN
 PLAIN_INPUT = 3  # a convolution reads up to so many channels without reordering them
 IN_PLACE = ("relu", "leaky_relu")
-# Bytes kept of each attention weight under bfloat16 autocast, where all weights are held at once.
-SCORE_BYTES = {"window_attention": 2, "local_attention": 4, "axial_attention": 2}
-FLOAT32 = ("local_attention",)  # whatever the precision
-LINEAR_SUMS = ("inverted",)  # no activation follows their sum
 
 
 @dataclass
@@ -80,22 +76,22 @@ class _Replay:
         self.compute = 2 if bf16 else 4
         channels = graph.nodes[0].channels
         count = channels * prod(size) * batch
-        self.values: dict[int, _Tensor] = {0: _Tensor(channels, tuple(size)[graph.clip :], count, 4)}
-        self.chains: dict[int, _Chain] = {}
+        self.values = {INPUT: _Tensor(channels, tuple(size)[graph.clip :], count, 4)}
+        self.chains: dict[str, _Chain] = {}
         needed = set(graph.needed(training=True))
         for shaped in infer_shapes(graph, tuple(size)):
-            if shaped.number in needed:
-                self.chains[shaped.number] = self._node(shaped)
+            if shaped.node.id in needed:
+                self.chains[shaped.node.id] = self._node(shaped)
 
     def _node(self, shaped: ShapedNode) -> _Chain:
         """Replay one node forward."""
-        node, chain = shaped.node, _Chain()
+        node, chain, primitive = shaped.node, _Chain(), PRIMITIVES[shaped.node.op]
         inputs = [self.values[i] for i in node.inputs]
         if len(inputs) > 1:  # a merge: a new tensor, and nothing is kept
             width = max(x.width for x in inputs)
             output = self._tensor(shaped.output.channels, shaped.output.size, shaped.output.frames, width)
             chain.steps.append(_Step(forward=output.bytes))
-            self.values[shaped.number] = output
+            self.values[node.id] = output
             return chain
         seen, layers = [inputs[0]], shaped.layers
         for i, layer in enumerate(layers):
@@ -115,17 +111,17 @@ class _Replay:
                 # A norm that ends a branch is summed as it is: what follows is the sum, or the other branch.
                 activated = last or not self._ends_branch(layers[i + 1], [*seen, y])
             elif layer.kind == "pool":
-                self._pool(step, node.op, x, y)
+                self._pool(step, primitive, x, y)
             elif layer.kind == "move":
                 y.width = x.width
                 step.forward = y.bytes
                 summed = y.channels == seen[-1].channels
                 chain.residual = last and summed
-                activated = chain.residual and any(m.kind == "norm" for m in layers) and node.op not in LINEAR_SUMS
+                activated = chain.residual and any(m.kind == "norm" for m in layers) and primitive.activated_sum
             else:  # attention and recurrence keep what they multiply
-                scores = self._scores(layer, node.op, y)
-                y.width = 4 if node.op in FLOAT32 else y.width
-                step.kept = self._keep(x) + 3 * y.bytes + scores * (SCORE_BYTES.get(node.op, 0) if self.bf16 else 4)
+                y.width = 4 if primitive.full_precision else y.width
+                scores = primitive.kept_heads(y.channels) * (y.elements // y.channels) * prod(layer.kernel)
+                step.kept = self._keep(x) + 3 * y.bytes + scores * y.width
                 step.forward, step.backward = 2 * y.bytes + 8 * scores, 3 * y.bytes + 8 * scores
             if activated:
                 step.kept += self._keep(y)
@@ -135,10 +131,17 @@ class _Replay:
                     step.backward += 2 * y.bytes  # autograd copies the gradient of a view changed in place
             chain.steps.append(step)
             seen.append(y)
+<<<<<<< HEAD
         whole = shaped.output
         if seen[-1].channels != whole.channels:  # joined from branches without a layer of its own
             seen.append(self._tensor(whole.channels, whole.size, whole.frames, seen[-1].width))
         self.values[shaped.number] = seen[-1]
+=======
+        output = shaped.output
+        if seen[-1].channels != output.channels:  # joined from branches without a layer of its own
+            seen.append(self._tensor(output.channels, output.size, output.frames, seen[-1].width))
+        self.values[node.id] = seen[-1]
+>>>>>>> origin/main
         return chain
 
     def _tensor(self, channels: int, size: tuple[int, ...], frames: int, width: int) -> _Tensor:
@@ -149,12 +152,6 @@ class _Replay:
         if following.kind == "move":
             return following.out_channels == seen[-1].channels
         return self._input_of(following, seen) is seen[0]
-
-    def _scores(self, layer: Layer, op: str, y: _Tensor) -> int:
-        """Attention weights that are held as a whole, one for each pair of places and head."""
-        if op not in SCORE_BYTES:
-            return 0
-        return heads_of(y.channels) * (y.elements // y.channels) * prod(layer.kernel)
 
     def _input_of(self, layer: Layer, seen: list[_Tensor]) -> _Tensor:
         """The node's latest tensor that has the layer's input channels; else the latest, widened as if by its like."""
@@ -196,14 +193,14 @@ class _Replay:
             if layer.kind == "transposed":
                 step.backward += target  # its gradient is a part of the concatenation's, and copied out
 
-    def _pool(self, step: _Step, op: str, x: _Tensor, y: _Tensor) -> None:
+    def _pool(self, step: _Step, primitive: Primitive, x: _Tensor, y: _Tensor) -> None:
         if prod(y.size) == 1:  # a mean keeps nothing
             y.width = x.width
         elif x.width == 2 and not self.cuda:
             step.kept, y.width = 4 * x.elements, 4
         else:
             step.kept, y.width = self._keep(x), x.width
-        if "max" in op:
+        if primitive.keeps_positions:
             step.kept += 8 * y.elements
         step.forward = y.bytes
         step.backward = x.elements * (y.width - x.width)
@@ -211,7 +208,11 @@ class _Replay:
     def peak(self, moments: int) -> float:
         """The largest sum of bytes at any moment of a step."""
         parameters = sum(step.weights for chain in self.chains.values() for step in chain.steps)
+<<<<<<< HEAD
         live: float = parameters * (4 + 4 * moments + (2 if self.bf16 else 0)) + self.values[0].bytes
+=======
+        live = parameters * (4 + 4 * moments + (2 if self.bf16 else 0)) + self.values[INPUT].bytes
+>>>>>>> origin/main
         highest = live
         for chain in self.chains.values():
             for step in chain.steps:
@@ -221,10 +222,11 @@ class _Replay:
         live += loss
         highest = max(highest, live + during)
         live -= released
-        gradients = {number: float(self.values[number].bytes) for number in self.graph.outputs}
-        for number in reversed(self.chains):
-            chain, node = self.chains[number], self.graph.nodes[number]
-            flowing = gradients.pop(number, 0.0)
+        gradients = {identity: float(self.values[identity].bytes) for identity in self.graph.outputs}
+        nodes = self.graph.by_id()
+        for identity, chain in reversed(self.chains.items()):
+            node = nodes[identity]
+            flowing = gradients.pop(identity, 0.0)
             pending = sum(gradients.values())
             held = flowing if chain.residual else 0.0
             for step in reversed(chain.steps):
@@ -232,9 +234,9 @@ class _Replay:
                 highest = max(highest, live + pending + held + flowing + gradient + step.backward)
                 live += 4 * step.weights - step.kept
                 flowing = gradient
-            for place_, i in enumerate(i for i in node.inputs if i):
+            for slot, i in enumerate(i for i in node.inputs if i != INPUT):
                 # The parts of a concatenation's gradient are views: the whole lives on with the first.
-                add = flowing if place_ == 0 else 0.0
+                add = 0.0 if slot else flowing
                 if i in gradients:
                     highest = max(highest, live + sum(gradients.values()) + add + self.values[i].bytes)
                     add = self.values[i].bytes - gradients.pop(i)
@@ -246,8 +248,8 @@ class _Replay:
     def _loss(self) -> tuple[float, float, float]:
         """Bytes that the loss adds, those that its backward pass frees, and those that only it needs."""
         kept = during = released = 0.0
-        for number in self.graph.outputs:
-            logits = self.values[number]
+        for identity in self.graph.outputs:
+            logits = self.values[identity]
             places = logits.elements // logits.channels
             kept += 12 * logits.elements + 8 * places + logits.bytes
             released += 12 * logits.elements

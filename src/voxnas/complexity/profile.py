@@ -14,6 +14,7 @@ from voxnas.complexity.energy import measure_energy, nvml_counter, rapl_counter
 from voxnas.complexity.measured import device_record, measure_latency, measure_step, training_step
 from voxnas.complexity.memory import measure_peak_memory
 from voxnas.core.architecture import Architecture
+from voxnas.core.settings import TrainingParameters
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device, synchronize
 from voxnas.nn.linear import LinearModel
@@ -23,7 +24,7 @@ STEPS = 5  # timed training steps, which take several times as long as a predict
 
 
 def profile_network(
-    architecture: Architecture, plan: Mapping[str, Any], training: Mapping[str, Any], repeats: int
+    architecture: Architecture, plan: Mapping[str, Any], training: TrainingParameters, repeats: int
 ) -> dict[str, Any]:
     """Cost of a network on the plan's patch.
 
@@ -33,8 +34,7 @@ def profile_network(
         What is built.
     plan : mapping
         The study's plan.
-    training : mapping
-        ``batch_size``, ``threads`` and ``precision`` of the train spec.
+    training : TrainingParameters
     repeats : int
         Timed forward passes.
 
@@ -48,8 +48,8 @@ def profile_network(
         None where not measured), ``energy`` in joules (``inference`` of one patch, ``training`` of one
         sample; None where the machine has no counter), ``device``, ``patch``.
     """
-    torch.set_num_threads(training["threads"])
-    size, batch = input_size(architecture, plan), training["batch_size"]
+    torch.set_num_threads(training.threads)
+    size, batch = input_size(architecture, plan), training.batch_size
     one, several = input_shape(architecture, plan, 1), input_shape(architecture, plan, batch)
     memory: dict[str, float | None] = {"inference": None, "training": None}
     step = None
@@ -57,9 +57,9 @@ def profile_network(
         network: torch.nn.Module = LinearModel(architecture, size)
         precision = "float32"
     else:
-        network, precision = build_network(architecture), training["precision"]
+        network, precision = build_network(architecture), training.precision
         for name, shape in (("inference", one), ("training", several)):
-            peak = measure_peak_memory(architecture, shape, name == "training", training["threads"], precision)
+            peak = measure_peak_memory(architecture, shape, name == "training", training.threads, precision)
             memory[name] = None if peak is None else round(peak, 1)
         step = measure_step(network, several, STEPS, precision=precision)
     return {
@@ -73,7 +73,7 @@ def profile_network(
         "energy": _energy(architecture, one, several, training, precision),
         "patch": list(size),
         "batch_size": batch,
-        "device": device_record(training["threads"], precision),
+        "device": device_record(training.threads, precision),
     }
 
 
@@ -81,7 +81,7 @@ def _energy(
     architecture: Architecture,
     one: tuple[int, ...],
     several: tuple[int, ...],
-    training: Mapping[str, Any],
+    training: TrainingParameters,
     precision: str,
 ) -> dict[str, float | None]:
     """Joules of predicting a patch and of training on a sample, on the GPU where there is one, else the processor."""

@@ -307,10 +307,9 @@ class BaselineSettings(Settings):
     )
 
 
-class LargeBatchSettings(Settings):
-    """Stabilisation of large batches; disabled, and not part of a training's identity, below the threshold."""
+class LargeBatch(Settings):
+    """Stabilisation of large batches."""
 
-    threshold: Positive = Field(256, description="Minimum `training.batch_size` that enables all of these settings.")
     layerwise: bool = Field(
         True,
         description="Replace SGD by LARS and AdamW by LAMB (You et al. 2017, 2019): the update of each layer is scaled "
@@ -329,18 +328,22 @@ class LargeBatchSettings(Settings):
     )
 
     @model_validator(mode="after")
-    def _grows_in_order(self) -> LargeBatchSettings:
+    def _grows_in_order(self) -> LargeBatch:
         shares = [share for share, _ in self.growth]
         if shares != sorted(set(shares)):
             raise ValueError(f"growth = {list(self.growth)} must name ascending shares of the budget")
         return self
 
 
-class TrainingSettings(Settings):
-    """Training of trials and finalists."""
+class LargeBatchSettings(LargeBatch):
+    """Stabilisation of large batches; disabled, and not part of a training's identity, below the threshold."""
 
-    budget: Budget = Field(Budget(amount=400), description="Budget of one finalist or baseline, per seed.")
-    seeds: Positive = Field(2, description="Seeds per finalist and baseline.")
+    threshold: Positive = Field(256, description="Minimum `training.batch_size` that enables all of these settings.")
+
+
+class TrainingParameters(Settings):
+    """Settings that every single training depends on."""
+
     batch_size: Positive = Field(2, description="Global batch size, independent of the number of processes.")
     patch: Literal["auto"] | Patch = Field(
         "auto", description="Patch size in voxels (x, y, z); `auto`: from the fingerprint of the data set."
@@ -353,7 +356,6 @@ class TrainingSettings(Settings):
     compression: Literal["none", "fp16"] = Field(
         "none", description="Compression of the exchanged gradients: none, or rounding to 16 bits."
     )
-    large_batch: LargeBatchSettings = Field(LargeBatchSettings(), description="Large batches.")
     threads: Positive = Field(1, description="Threads per training process (part of the identity of a result).")
     validations: Positive = Field(4, description="Validations per training; the last one is at its end.")
     patience: Annotated[int, Field(ge=0)] = Field(
@@ -362,6 +364,14 @@ class TrainingSettings(Settings):
     foreground: Annotated[float, Field(ge=0, le=1)] = Field(
         0.33, description="Fraction of the patches centred on a labelled voxel (segmentation)."
     )
+
+
+class TrainingSettings(TrainingParameters):
+    """Training of trials and finalists."""
+
+    budget: Budget = Field(Budget(amount=400), description="Budget of one finalist or baseline, per seed.")
+    seeds: Positive = Field(2, description="Seeds per finalist and baseline.")
+    large_batch: LargeBatchSettings = Field(LargeBatchSettings(), description="Large batches.")
     tensorboard: bool = Field(
         False,
         description="Write TensorBoard event files to results/<study>/tensorboard during training; no result depends "

@@ -6,9 +6,27 @@ so that Snakemake reruns a stage exactly when something that the stage uses has 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from voxnas.core.settings import StudySettings, TrainingSettings
+from pydantic import Field
+
+from voxnas.core.record import Positive, Record
+from voxnas.core.settings import (
+    Budget,
+    CleaningSettings,
+    ClipSettings,
+    ClipUnit,
+    DataSettings,
+    LargeBatch,
+    LimitSettings,
+    Patch,
+    PreprocessSettings,
+    SpatialStep,
+    SplitSettings,
+    StudySettings,
+    Task,
+    TrainingParameters,
+)
 
 BLOCK_PREFIX = "block-"  # of the baselines that differ in their blocks alone (voxnas.arch.block_comparison)
 
@@ -30,22 +48,222 @@ STEP_VERSIONS = {
 }
 
 
-# Of the settings of trainings, those that no single training depends on.
-NOT_OF_ONE: Any = {"budget": True, "seeds": True, "tensorboard": True, "large_batch": {"threshold"}}
+def _absent(value: Any) -> bool:
+    return value is None
 
 
-def _training(settings: TrainingSettings) -> dict[str, Any]:
-    """What a single training depends on; what is off is no part of it."""
-    training = settings.model_dump(mode="json", exclude=NOT_OF_ONE)
-    if settings.compression == "none":
-        del training["compression"]
-    if settings.batch_size < settings.large_batch.threshold:
-        del training["large_batch"]
-    return training
+class Spec(Record):
+    """Base of the specs.
+
+    A field is the setting of its name: of the study, else of the first of `sections` that has one.
+    :meth:`derived` gives the fields of which that does not hold.
+    """
+
+    sections: ClassVar[tuple[str, ...]] = ()
+
+    stage: str
+    version: int
+
+    @classmethod
+    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+        """Fields that are not the setting of their name."""
+        return {}
 
 
-def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, Any]:
-    """The part of the settings that one stage depends on, as plain data.
+class IndexSpec(Spec):
+    """Reading of the data set."""
+
+    task: Task
+    seed: int
+    data_root: str
+    data: DataSettings
+    unit: ClipUnit | None = Field(None, exclude_if=_absent, description="Of time series alone.")
+
+    @classmethod
+    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+        """The unit of clips."""
+        return {"unit": settings.clips.unit if settings.timed else None}
+
+
+class SpatialSpec(Spec):
+    """Spatial preprocessing of raw runs."""
+
+    steps: tuple[SpatialStep, ...]
+
+    @classmethod
+    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+        """The spatial steps."""
+        return {"steps": settings.bold.spatial}
+
+
+class PreprocessSpec(Spec):
+    """Plan and preprocessing; `bold` and `clips` of time series alone."""
+
+    sections = ("training",)
+
+    task: Task
+    preprocess: PreprocessSettings
+    patch: Literal["auto"] | Patch
+    bold: CleaningSettings | None = Field(None, exclude_if=_absent)
+    clips: ClipSettings | None = Field(None, exclude_if=_absent)
+
+    @classmethod
+    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+        """No settings of time series for volumes."""
+        return {} if settings.timed else {"bold": None, "clips": None}
+
+
+class SplitsSpec(Spec):
+    """Test split and folds."""
+
+    task: Task
+    seed: int
+    splits: SplitSettings
+
+
+class CalibrateSpec(Spec):
+    """Measurement of training and prediction times."""
+
+    sections = ("training",)
+
+    task: Task
+    seed: int
+    batch_size: Positive
+    precision: str
+    threads: Positive
+    foreground: float
+    swaps: tuple[str, ...] = Field(description="Baselines that differ in their blocks alone.")
+
+    @classmethod
+    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+        """The block baselines that the study names."""
+        return {"swaps": tuple(name for name in settings.baselines.names if name.startswith(BLOCK_PREFIX))}
+
+
+class SearchSpec(Spec):
+    """One search: a method, or the recipes of a baseline."""
+
+    task: Task
+    seed: int
+    search: dict[str, Any]
+    name: str
+    method: str
+    baseline: str | None
+    space: dict[str, Any] = Field(description="Content of the search space's file.")
+
+    @classmethod
+    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+        """The settings on which proposals depend."""
+        # In order of arrival the window says what waits for what; no proposal depends on it.
+        unused = "order" if settings.search.order == "strict" else "window"
+        return {"search": settings.search.model_dump(mode="json", exclude={"methods", "steps", "finalists", unused})}
+
+
+class Training(TrainingParameters):
+    """Parameters of a single training; settings that are off are no part of its identity."""
+
+    compression: Literal["none", "fp16"] = Field("none", exclude_if=lambda kind: kind == "none")
+    large_batch: LargeBatch | None = Field(None, exclude_if=_absent)
+
+
+class TrainSpec(Spec):
+    """Single trainings."""
+
+    task: Task
+    seed: int
+    training: Training
+
+    @classmethod
+    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+        """The parameters, with large_batch from its threshold on."""
+        training = settings.training
+        large = training.large_batch if training.batch_size >= training.large_batch.threshold else None
+        parameters = {name: getattr(training, name) for name in TrainingParameters.model_fields}
+        return {"training": Training(**parameters, large_batch=large)}
+
+
+class SelectSpec(Spec):
+    """Choice of the finalists."""
+
+    sections = ("training", "search")
+
+    task: Task
+    seed: int
+    finalists: Positive
+    budget: Budget
+    limits: LimitSettings
+
+
+class EvaluateSpec(Spec):
+    """Predictions and scores of each scan."""
+
+    sections = ("benchmark",)
+
+    task: Task
+    mirror: bool
+    nsd_tolerance_mm: float
+
+
+class ProfileSpec(Spec):
+    """Cost of a network."""
+
+    sections = ("benchmark",)
+
+    task: Task
+    latency_repeats: Positive
+
+
+class BenchmarkSpec(Spec):
+    """Leaderboard and comparisons."""
+
+    sections = ("benchmark", "training")
+
+    task: Task
+    seed: int
+    measure: str
+    bootstrap: int
+    confidence: float
+    seeds: Positive
+
+
+class FiguresSpec(Spec):
+    """Figures of the report."""
+
+    sections = ("report",)
+
+    task: Task
+    scans: int = Field(description="Test scans that are drawn with their prediction.")
+
+
+class ReportSpec(Spec):
+    """The page of the report."""
+
+    sections = ("report",)
+
+    task: Task
+    study: str
+    title: str
+
+
+SPECS: dict[str, type[Spec]] = {
+    "index": IndexSpec,
+    "spatial": SpatialSpec,
+    "preprocess": PreprocessSpec,
+    "splits": SplitsSpec,
+    "calibrate": CalibrateSpec,
+    "search": SearchSpec,
+    "train": TrainSpec,
+    "select": SelectSpec,
+    "evaluate": EvaluateSpec,
+    "profile": ProfileSpec,
+    "benchmark": BenchmarkSpec,
+    "figures": FiguresSpec,
+    "report": ReportSpec,
+}
+
+
+def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> Spec:
+    """Select the settings that one stage depends on.
 
     Parameters
     ----------
@@ -54,57 +272,14 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> dict[str, A
     stage : str
         A key of :data:`STEP_VERSIONS`.
     **extra
-        Further entries, such as the text of the search space for ``search``.
+        Further fields, such as the space of a ``search``.
     """
-    s = settings.model_dump(mode="json")
-    training = _training(settings.training)
-    # In order of arrival the window says what waits for what; no proposal depends on it.
-    unused = "order" if s["search"]["order"] == "strict" else "window"
-    parts: dict[str, dict[str, Any]] = {
-        "index": {"task": s["task"], "data_root": s["data_root"], "data": s["data"], "seed": s["seed"]},
-        "spatial": {"steps": s["bold"]["spatial"]},
-        "preprocess": {"task": s["task"], "preprocess": s["preprocess"], "patch": s["training"]["patch"]},
-        "splits": {"task": s["task"], "splits": s["splits"], "seed": s["seed"]},
-        "calibrate": {
-            "task": s["task"],
-            "batch_size": training["batch_size"],
-            "precision": training["precision"],
-            "threads": training["threads"],
-            "seed": s["seed"],
-            "foreground": training["foreground"],
-            "swaps": [name for name in s["baselines"]["names"] if name.startswith(BLOCK_PREFIX)],
-        },
-        "search": {
-            "task": s["task"],
-            "seed": s["seed"],
-            "search": {k: v for k, v in s["search"].items() if k not in ("methods", "steps", "finalists", unused)},
-        },
-        "train": {"task": s["task"], "seed": s["seed"], "training": training},
-        "select": {
-            "task": s["task"],
-            "seed": s["seed"],
-            "finalists": s["search"]["finalists"],
-            "budget": s["training"]["budget"],
-            "limits": s["search"]["limits"],
-        },
-        "evaluate": {
-            "task": s["task"],
-            "mirror": s["benchmark"]["mirror"],
-            "nsd_tolerance_mm": s["benchmark"]["nsd_tolerance_mm"],
-        },
-        "profile": {"task": s["task"], "latency_repeats": s["benchmark"]["latency_repeats"]},
-        "benchmark": {
-            "task": s["task"],
-            "seed": s["seed"],
-            "measure": s["benchmark"]["measure"],
-            "bootstrap": s["benchmark"]["bootstrap"],
-            "confidence": s["benchmark"]["confidence"],
-            "seeds": s["training"]["seeds"],
-        },
-        "figures": {"task": s["task"], "scans": s["report"]["scans"]},
-        "report": {"task": s["task"], "study": s["study"], "title": s["report"]["title"]},
+    model = SPECS[stage]
+    sources = [settings, *(getattr(settings, section) for section in model.sections)]
+    named = {
+        name: getattr(source, name)
+        for source in reversed(sources)
+        for name in model.model_fields
+        if name in type(source).model_fields
     }
-    if settings.timed:
-        parts["index"] |= {"unit": s["clips"]["unit"]}
-        parts["preprocess"] |= {"bold": {k: v for k, v in s["bold"].items() if k != "spatial"}, "clips": s["clips"]}
-    return {"stage": stage, "version": STEP_VERSIONS[stage], **parts[stage], **extra}
+    return model(**{"stage": stage, "version": STEP_VERSIONS[stage], **named, **model.derived(settings), **extra})

@@ -13,10 +13,11 @@ from torch import Tensor
 from voxnas.arch.views import view_plan
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.splits import Splits
 from voxnas.data.arrays import Runs, Volumes
 from voxnas.data.digest import data_digest
 from voxnas.data.samples import Sample, run_samples, span
-from voxnas.io.records import read_json
+from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
 
 
@@ -48,9 +49,9 @@ class StudyData:
         self.timed = bool(plan.get("timed"))
         self.view: str = view or plan.get("view", "")
         self.plan: dict[str, Any] = view_plan(plan, self.view)
-        self._splits = read_json(paths.splits)
-        self._locked = frozenset(self._splits["test"])
-        expected = self._locked.union(*self._splits["folds"])
+        self._splits = read_record(paths.splits, Splits)
+        self._locked = frozenset(self._splits.test)
+        expected = self._locked.union(*self._splits.folds)
         self._arrays: Volumes | Runs = Runs(paths, expected) if self.timed else Volumes(paths, expected)
         if missing := sorted(expected - self._arrays.records.keys()):
             raise UserError(
@@ -65,17 +66,17 @@ class StudyData:
     def train_scans(self, fold: int) -> list[str]:
         """Scans of all folds but `fold`."""
         self.validation_scans(fold)
-        return self.usable(s for i, scans in enumerate(self._splits["folds"]) if i != fold for s in scans)
+        return self.usable(s for i, scans in enumerate(self._splits.folds) if i != fold for s in scans)
 
     def validation_scans(self, fold: int) -> list[str]:
         """Scans of the fold; IndexError if there is none of that number."""
-        if not 0 <= fold < len(self._splits["folds"]):
-            raise IndexError(f"fold {fold} of {len(self._splits['folds'])}")
-        return self.usable(self._splits["folds"][fold])
+        if not 0 <= fold < len(self._splits.folds):
+            raise IndexError(f"fold {fold} of {len(self._splits.folds)}")
+        return self.usable(self._splits.folds[fold])
 
     def development_scans(self) -> list[str]:
         """Scans of all folds: everything but the test split."""
-        return self.usable(s for scans in self._splits["folds"] for s in scans)
+        return self.usable(self._splits.development)
 
     def unlock(self, test_scans: Iterable[str]) -> None:
         """Allow reading of test scans that :func:`voxnas.data.splits.open_test` gave."""
@@ -107,7 +108,7 @@ class StudyData:
         found = []
         for scan in scans:
             self._check(scan)
-            unit = self._unit(scan)
+            unit = self._splits.unit_of(scan)
             if isinstance(self._arrays, Runs):
                 record, person = self._arrays.records[scan], self._people[scan]
                 found += run_samples(scan, record, self.plan, self.view, person, unit)
@@ -152,10 +153,6 @@ class StudyData:
     def _people(self) -> dict[str, str]:
         table = read_table(self.paths.scans, {"scan": str, "participant": str})
         return dict(zip(table["scan"], table["participant"], strict=True))
-
-    def _unit(self, scan: str) -> str:
-        units = self._splits.get("units")
-        return units[scan] if units else scan
 
     def _check(self, scan: str) -> None:
         if scan in self._locked:

@@ -7,19 +7,19 @@ of the published classifications of Alzheimer's disease by convolutional network
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pandas as pd
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.splits import Splits
 from voxnas.data.bids_names import source_of
 from voxnas.data.units import WITHIN, telling_contents, unit_names
-from voxnas.io.records import read_json
+from voxnas.io.records import read_record
 from voxnas.io.tables import read_table
 
 
-def check_splits(scans: pd.DataFrame, splits: Mapping[str, Any]) -> None:
+def check_splits(scans: pd.DataFrame, splits: Splits) -> None:
     """Raise if anything that must stay together is in two splits.
 
     Kinds of leak, by the name in the message: a *scan* in two splits, a *derivative* of the same scan, a *person
@@ -30,8 +30,7 @@ def check_splits(scans: pd.DataFrame, splits: Mapping[str, Any]) -> None:
     ----------
     scans : DataFrame
         The index. Columns that an older index lacks are not looked at.
-    splits : mapping
-        Content of splits.json.
+    splits : Splits
 
     Raises
     ------
@@ -40,7 +39,7 @@ def check_splits(scans: pd.DataFrame, splits: Mapping[str, Any]) -> None:
         the index.
     """
     part_of: dict[str, str] = {}
-    parts = {"the test split": splits["test"]} | {f"fold {i}": fold for i, fold in enumerate(splits["folds"])}
+    parts = {"the test split": splits.test} | {f"fold {i}": fold for i, fold in enumerate(splits.folds)}
     for part, names in parts.items():
         for scan in names:
             if scan in part_of:
@@ -49,7 +48,7 @@ def check_splits(scans: pd.DataFrame, splits: Mapping[str, Any]) -> None:
     if unknown := sorted(part_of.keys() - set(scans["scan"])):
         raise UserError(f"splits.json names {unknown[0]!r}, which is not in the index", "run the stage index again")
     split = scans[scans["scan"].isin(part_of.keys())].sort_values("scan")
-    unit = splits.get("unit", "participant")
+    unit = splits.unit
     people = split["participant" if "participant" in split else "scan"].astype(str)
     person = dict(zip(split["scan"], people, strict=True))
 
@@ -75,7 +74,7 @@ def check_splits(scans: pd.DataFrame, splits: Mapping[str, Any]) -> None:
 
 def check_study(paths: StudyPaths) -> None:
     """Check the splits of a study against its index, as :func:`check_splits` does; no scan is opened."""
-    check_splits(read_table(paths.scans, {"scan": str}), read_json(paths.splits))
+    check_splits(read_table(paths.scans, {"scan": str}), read_record(paths.splits, Splits))
 
 
 def _crossing(values: Mapping[str, str], part_of: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:

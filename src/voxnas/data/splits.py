@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,11 +14,12 @@ from voxnas.core.canonical import canonical_json, digest
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
+from voxnas.core.settings import SplitUnit
+from voxnas.core.splits import Splits
 from voxnas.data.layout import choose
 from voxnas.data.units import WITHIN, join_twins, unit_names
-from voxnas.io.records import read_json
+from voxnas.io.records import read_record
 
-SCHEMA_VERSION = 1
 DRAWS = 200  # random sets of sites among which the test set is chosen
 DIVISIONS = 20  # divisions of the rest among which the folds are
 
@@ -30,10 +30,10 @@ def make_splits(
     test: float,
     folds: int | str,
     seed: int,
-    unit: str = "participant",
+    unit: SplitUnit = "participant",
     test_units: Sequence[str] = (),
     per_volume: bool = False,
-) -> dict[str, Any]:
+) -> Splits:
     """Split the units into a locked test set and folds.
 
     All scans of a unit go together, and units that share an image are one. For classification both are
@@ -62,8 +62,7 @@ def make_splits(
 
     Returns
     -------
-    dict
-        The content of splits.json: ``test`` and ``folds`` hold sorted scan ids, ``units`` the unit of each.
+    Splits
 
     Raises
     ------
@@ -82,14 +81,13 @@ def make_splits(
     def scans_of(units: list[str]) -> list[str]:
         return sorted(table.loc[table["unit"].isin(units), "scan"])
 
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "unit": unit,
-        "within": unit in WITHIN,
-        "units": names,
-        "test": scans_of(locked),
-        "folds": [scans_of(group) for group in groups],
-    }
+    return Splits(
+        unit=unit,
+        within=unit in WITHIN,
+        units=names,
+        test=tuple(scans_of(locked)),
+        folds=tuple(tuple(scans_of(group)) for group in groups),
+    )
 
 
 Split = tuple[list[str], list[list[str]]]  # units of the test set, units of each fold
@@ -239,7 +237,7 @@ def open_test(paths: StudyPaths, reader: str, key: str) -> list[str]:
     list of str
         Sorted scan ids.
     """
-    scans = read_json(paths.splits)["test"]
+    scans = list(read_record(paths.splits, Splits).test)
     line = {
         "reader": reader,
         "key": key,

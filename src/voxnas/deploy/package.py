@@ -10,9 +10,10 @@ from typing import Any
 
 from voxnas import __version__
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import EvaluateSpec, IndexSpec, ReportSpec, SpatialSpec, TrainSpec
 from voxnas.core.trial import Network, Result
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import read_json, read_record, write_json
 
 SCHEMA_VERSION = 1
 PACKAGES = ("torch", "nibabel", "numpy")
@@ -46,7 +47,7 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
     write_json(output / "architecture.json", network)
     plan = read_json(paths.plan)
     write_json(output / "plan.json", plan)
-    training = read_json(paths.spec("train"))["training"]
+    training = read_record(paths.spec("train"), TrainSpec).training
     scored = {seed: result.score for seed, result in trained.items() if result.score is not None}
     model = {
         "schema_version": SCHEMA_VERSION,
@@ -58,11 +59,11 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
         "classes": plan["classes"],
         "members": sorted(trained),
         "default": max(scored, key=lambda seed: (scored[seed], -seed)) if scored else min(trained),
-        "mirror": read_json(paths.spec("evaluate"))["mirror"],
-        "threads": training["threads"],
-        "precision": training["precision"],
+        "mirror": read_record(paths.spec("evaluate"), EvaluateSpec).mirror,
+        "threads": training.threads,
+        "precision": training.precision,
         **_reading(paths, plan),
-        "study": read_json(paths.spec("report"))["study"],
+        "study": read_record(paths.spec("report"), ReportSpec).study,
         "data_digest": data_digest(paths),
         "versions": {"voxnas": __version__, **{name: version(name) for name in PACKAGES}},
     }
@@ -75,8 +76,8 @@ def _reading(paths: StudyPaths, plan: dict[str, Any]) -> dict[str, Any]:
     if not plan.get("timed"):
         return {}
     spatial = paths.spec("spatial")
-    steps = read_json(spatial)["steps"] if spatial.exists() else []
-    return {"data": read_json(paths.spec("index"))["data"], "spatial": steps}
+    steps = read_record(spatial, SpatialSpec).steps if spatial.exists() else []
+    return {"data": read_record(paths.spec("index"), IndexSpec).data.model_dump(mode="json"), "spatial": steps}
 
 
 def weights_name(seed: int) -> str:

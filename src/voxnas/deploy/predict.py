@@ -52,7 +52,9 @@ class ModelFolder:
         weights = [folder / weights_name(seed) for seed in members]
         axes = MIRROR_AXES[network.recipe.mirror] if mirror or (mirror is None and self.record["mirror"]) else ()
         seen = view_plan(self.plan, self.view)
-        self.predictor = Predictor(network.architecture, weights, seen, self.record, axes)
+        self.predictor = Predictor(
+            network.architecture, weights, seen, self.record["threads"], self.record["precision"], axes
+        )
 
 
 def read_model_plan(folder: str | Path) -> dict[str, Any]:

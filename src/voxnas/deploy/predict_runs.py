@@ -11,6 +11,7 @@ import numpy as np
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import DataSettings
+from voxnas.core.splits import Splits
 from voxnas.deploy.predict import ModelFolder
 from voxnas.deploy.predictor import named_prediction
 from voxnas.io.records import read_json, write_json
@@ -58,8 +59,7 @@ class RunModel(ModelFolder):
         spatial = None
         if self.record["spatial"] and self.plan["layout"] == "bids":
             spatial = paths.preprocess / "spatial" / "0"
-            write_json(paths.spec("spatial"), {"steps": self.record["spatial"]})
-            write_spatial_shard(paths.spec("spatial"), paths.index, 0, 1, spatial)
+            write_spatial_shard(self.record["spatial"], paths.index, 0, 1, spatial)
         # Whole runs are prepared: which volumes are asked about is decided here, not by their events.
         write_timed_shard({**self.plan, "unit": "run"}, paths.index, spatial, 0, 1, paths.runs(0))
         write_json(paths.plan, self.plan)
@@ -67,7 +67,7 @@ class RunModel(ModelFolder):
         for record in records.values():
             record["labels"] = [""] * int(record["frames"])  # every volume is a case
         write_json(paths.runs(0) / "records.json", records)
-        write_json(paths.splits, {"test": [], "folds": [sorted(records)]})
+        write_json(paths.splits, Splits(test=(), folds=(tuple(sorted(records)),)))
         refused = dict(zip(index.excluded["scan"].astype(str), index.excluded["reason"].astype(str), strict=True))
         return refused | {scan: record["excluded"] for scan, record in records.items() if record["excluded"]}
 

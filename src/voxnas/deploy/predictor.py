@@ -24,8 +24,8 @@ class Predictor:
         One safetensors file a seed.
     plan : dict
         Preprocessing record of the study: task, patch, labels.
-    training : dict
-        ``threads`` and ``precision``, which belong to a result's identity.
+    threads, precision
+        Settings of the training, which belong to a result's identity.
     mirror : sequence of int
         Axes of (D, H, W) along which mirrored copies of the input are averaged (segmentation).
     """
@@ -35,15 +35,16 @@ class Predictor:
         architecture: Architecture,
         weights: Sequence[str | Path],
         plan: dict[str, Any],
-        training: dict[str, Any],
+        threads: int,
+        precision: str,
         mirror: Sequence[int],
     ) -> None:
         import torch
 
         from voxnas.training.inference import load_trained
 
-        torch.set_num_threads(training["threads"])
-        self.plan, self.mirror, self.precision = plan, mirror, training["precision"]
+        torch.set_num_threads(threads)
+        self.plan, self.mirror, self.precision = plan, mirror, precision
         self.networks = [load_trained(architecture, path) for path in weights]
 
     def __call__(self, inputs: Sequence[Tensor]) -> list[np.ndarray]:

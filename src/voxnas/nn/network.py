@@ -1,4 +1,4 @@
-"""The module of a graph."""
+"""The module of a graph: each node's module under the node's identity."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
-from voxnas.arch.graph import Graph
+from voxnas.arch.graph import INPUT, Graph
 from voxnas.arch.primitives.base import PRIMITIVES
 from voxnas.nn.ops.base import MODULES, Framewise
 
@@ -25,13 +25,25 @@ class Network(nn.Module):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
-        timed = graph.timed()
-        self.ops = nn.ModuleDict()
-        for number, node in enumerate(graph.nodes[1:], start=1):
-            module = MODULES[node.op](node, [graph.nodes[i].channels for i in node.inputs])
-            framewise = timed[number] and not PRIMITIVES[node.op].temporal
-            self.ops[str(number)] = Framewise(module) if framewise else module
+        nodes, timed = graph.by_id(), graph.timed()
+        for node in graph.nodes[1:]:
+            module = MODULES[node.op](node, [nodes[i].channels for i in node.inputs])
+            framewise = node.id in timed and not PRIMITIVES[node.op].temporal
+            self._register(node.id, Framewise(module) if framewise else module)
         self._order = {training: _plan(graph, training) for training in (False, True)}
+
+    def _register(self, identity: str, module: nn.Module) -> None:
+        """Enter the module of a node, as ``encoder.1.block.0`` in modules within modules."""
+        *scopes, name = identity.split(".")
+        parent: nn.Module = self
+        try:
+            for scope in scopes:
+                if scope not in dict(parent.named_children()):
+                    parent.add_module(scope, nn.Module())
+                parent = parent.get_submodule(scope)
+            parent.add_module(name, module)
+        except KeyError as error:  # a name such as `train`, which every module has
+            raise ValueError(f"a network cannot have a node {identity!r}: {error.args[0]}") from None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Compute the outputs.
@@ -46,9 +58,9 @@ class Network(nn.Module):
         Tensor, or a list of such
             The first output; while training all of them, if there are several.
         """
-        values = {0: x}
-        for number, inputs, done in self._order[self.training]:
-            values[number] = self.ops[str(number)](*(values[i] for i in inputs))
+        values = {INPUT: x}
+        for identity, inputs, done in self._order[self.training]:
+            values[identity] = self.get_submodule(identity)(*(values[i] for i in inputs))
             for i in done:  # so that inference holds no tensor longer than needed
                 del values[i]
         if self.training and len(self.graph.outputs) > 1:
@@ -63,23 +75,27 @@ class Network(nn.Module):
         inputs : callable
             Gives the inputs of the training scans, each (C, *S); not called where no node asks.
         """
+<<<<<<< HEAD
         for number, node in enumerate(self.graph.nodes[1:], start=1):
             module = self.ops[str(number)]
             fit = getattr(module, "fit_inputs", None)
             if node.inputs == (0,) and fit is not None:
                 fit(inputs())
+=======
+        for node in self.graph.nodes[1:]:
+            module = self.get_submodule(node.id)
+            if node.inputs == (INPUT,) and hasattr(module, "fit_inputs"):
+                module.fit_inputs(inputs())
+>>>>>>> origin/main
 
 
-def _plan(graph: Graph, training: bool) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+def _plan(graph: Graph, training: bool) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
     """Each needed node with its inputs and with those values that nothing later needs."""
-    order = graph.needed(training)
-    last = {i: number for number in order for i in graph.nodes[number].inputs}
+    nodes = graph.by_id()
+    order = [nodes[identity] for identity in graph.needed(training)]
+    last = {i: node.id for node in order for i in node.inputs}
     kept = set(graph.outputs)
     return [
-        (
-            number,
-            graph.nodes[number].inputs,
-            tuple(sorted({i for i in graph.nodes[number].inputs if last[i] == number and i not in kept})),
-        )
-        for number in order
+        (node.id, node.inputs, tuple(sorted({i for i in node.inputs if last[i] == node.id and i not in kept})))
+        for node in order
     ]

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from voxnas.benchmark.efficiency import efficiency
 from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
-from voxnas.io.records import read_json
+from voxnas.core.spec import BenchmarkSpec
+from voxnas.io.records import read_record
 from voxnas.report.front import COSTS, cost_panel
 from voxnas.report.style import Drawn, identity, new_figure
 
@@ -23,7 +24,7 @@ FURTHER_COSTS = {
 
 def score_against_cost(paths: StudyPaths) -> Drawn:
     """Test score of each network against its costs, those that no machine counter gives left out."""
-    measure = ranking_measure(read_json(paths.spec("benchmark")))
+    measure = ranking_measure(read_record(paths.spec("benchmark"), BenchmarkSpec))
     table, _ = efficiency(paths)
     costs = {name: title for name, title in (COSTS | FURTHER_COSTS).items() if table[name].notna().any()}
     rows = -(-len(costs) // 3)
@@ -41,7 +42,7 @@ def score_against_cost(paths: StudyPaths) -> Drawn:
 
 def equal_cost(paths: StudyPaths) -> Drawn:
     """Validation score over samples and over CPU time, with the two places at which all networks are compared."""
-    measure = validation_measure(read_json(paths.spec("benchmark"))["task"])
+    measure = validation_measure(read_record(paths.spec("benchmark"), BenchmarkSpec).task)
     table, curves = efficiency(paths)
     figure = new_figure(8.6, 4.9)
     panels = figure.subplots(1, 2, sharey=True)

@@ -14,8 +14,13 @@ from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
+<<<<<<< HEAD
 from voxnas.io.records import read_json
 from voxnas.io.tables import table_rows
+=======
+from voxnas.core.spec import BenchmarkSpec
+from voxnas.io.records import read_record
+>>>>>>> origin/main
 from voxnas.report.drawing import winner
 from voxnas.report.efficiency import equal_cost, score_against_cost
 from voxnas.report.front import front, singles
@@ -43,7 +48,7 @@ def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
 
 def best_so_far(paths: StudyPaths) -> Drawn:
     """Score of the best trial of each search over what it has cost, with every step as a point."""
-    measure = validation_measure(read_json(paths.spec("benchmark"))["task"])
+    measure = validation_measure(read_record(paths.spec("benchmark"), BenchmarkSpec).task)
     tables = []
     for search in results.searches(paths):
         table = results.search_history(paths, search)
@@ -76,7 +81,7 @@ def best_so_far(paths: StudyPaths) -> Drawn:
 
 def learning_curves(paths: StudyPaths) -> Drawn:
     """Training loss and validation score over samples: thin lines for seeds, a thick one for their mean."""
-    measure = validation_measure(read_json(paths.spec("benchmark"))["task"])
+    measure = validation_measure(read_record(paths.spec("benchmark"), BenchmarkSpec).task)
     board = read_leaderboard(paths)
     keys = dict(zip(board.name, board.key, strict=True))
     tables = []
@@ -111,8 +116,8 @@ def learning_curves(paths: StudyPaths) -> Drawn:
 
 def forest(paths: StudyPaths) -> Drawn:
     """The winner minus each other network, or each network minus the reference, on the same scans with intervals."""
-    measure = ranking_measure(read_json(paths.spec("benchmark")))
-    confidence = read_json(paths.spec("benchmark"))["confidence"]
+    spec = read_record(paths.spec("benchmark"), BenchmarkSpec)
+    measure, confidence = ranking_measure(spec), spec.confidence
     table = read_comparisons(paths)
     if (table.comparison == "reference").any():
         table = table[table.comparison == "reference"].reset_index(drop=True)

@@ -10,8 +10,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from voxnas.benchmark.leaderboard import read_leaderboard
 from voxnas.benchmark.metrics import ranking_measure
 from voxnas.core.paths import StudyPaths
+<<<<<<< HEAD
 from voxnas.io.records import read_json
 from voxnas.io.tables import table_rows
+=======
+from voxnas.core.spec import BenchmarkSpec
+from voxnas.io.records import read_record
+>>>>>>> origin/main
 from voxnas.report.style import Drawn, identity, new_figure
 from voxnas.report.tables import quantity
 
@@ -38,7 +43,7 @@ def pareto(cost: np.ndarray, score: np.ndarray, sign: int) -> np.ndarray:
 
 def front(paths: StudyPaths) -> Drawn:
     """Test score against parameters, MACs and latency; the line joins the networks that nothing dominates."""
-    measure = ranking_measure(read_json(paths.spec("benchmark")))
+    measure = ranking_measure(read_record(paths.spec("benchmark"), BenchmarkSpec))
     board = read_leaderboard(paths)
     figure = new_figure(8.6, 4.2)
     panels = figure.subplots(1, len(COSTS), sharey=True)

@@ -17,8 +17,10 @@ from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard, winning_network
 from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import BenchmarkSpec, IndexSpec, ReportSpec
+from voxnas.core.splits import Splits
 from voxnas.core.trial import Network
-from voxnas.io.records import read_json
+from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
 from voxnas.report import folds, tables, time_series
 from voxnas.report.efficiency import read_efficiency
@@ -35,21 +37,21 @@ def render_report(paths: StudyPaths) -> str:
 
 def context(paths: StudyPaths) -> dict[str, Any]:
     """Everything that the template shows."""
-    spec, benchmark = read_json(paths.spec("report")), read_json(paths.spec("benchmark"))
-    measure, confidence = ranking_measure(benchmark), benchmark["confidence"]
+    spec, benchmark = read_record(paths.spec("report"), ReportSpec), read_record(paths.spec("benchmark"), BenchmarkSpec)
+    measure, confidence = ranking_measure(benchmark), benchmark.confidence
     board, comparisons = read_leaderboard(paths), read_comparisons(paths)
-    plan, dataset, splits = read_json(paths.plan), read_json(paths.dataset), read_json(paths.splits)
+    plan, dataset, splits = read_json(paths.plan), read_json(paths.dataset), read_record(paths.splits, Splits)
     network = winning_network(paths)
     labels = {k: v for k, v in sorted(plan["labels"].items(), key=lambda kv: int(kv[0])) if int(k)}
-    labels = labels if spec["task"] == "segmentation" else {}
+    labels = labels if spec.task == "segmentation" else {}
     excluded = read_table(paths.excluded, {"scan": str, "file": str, "reason": str})
     return {
-        "title": spec["title"] or spec["study"],
-        "study": spec["study"],
-        "task": spec["task"],
+        "title": spec.title or spec.study,
+        "study": spec.study,
+        "task": spec.task,
         "measure": measure,
         "confidence": confidence,
-        "bootstrap": benchmark["bootstrap"],
+        "bootstrap": benchmark.bootstrap,
         "headline": headline(board, comparisons, measure, confidence, plan.get("unit", "scan")),
         "winner": board[board.winner].iloc[0].to_dict(),
         "cards": _cards(board, measure),
@@ -60,11 +62,11 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "figures": {p.stem: inline_svg(p.read_text(encoding="utf-8"), p.stem) for p in paths.figures.glob("*.svg")},
         "searched": not is_comparison(paths),
         "efficiency": tables.efficiency_table(read_efficiency(paths), measure) if is_comparison(paths) else None,
-        "searches": _searches(paths, validation_measure(spec["task"])),
+        "searches": _searches(paths, validation_measure(spec.task)),
         "spaces": _spaces(paths),
         "record": json.dumps(network.plain(), indent=1, sort_keys=True),
         "dataset": dataset,
-        "splits": {"test": len(splits["test"]), "unit": splits["unit"], "within": splits.get("within", False)},
+        "splits": {"test": len(splits.test), "unit": splits.unit, "within": splits.within},
         "facts": _facts(plan, dataset, splits),
         "runs": _runs(paths, board, comparisons, measure, network) if plan.get("timed") else None,
         "excluded": tables.plain_table(excluded, {"scan": "scan", "file": "file", "reason": "reason"}),
@@ -72,11 +74,11 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "ledger": _ledger(paths),
         "costs": _costs(paths, board),
         "seeds": len(results.seed_results(paths, network.key)),
-        "seed": benchmark["seed"],
+        "seed": benchmark.seed,
         "device": tables.flatten(read_json(paths.network(network.key) / "profile.json").get("device", {})),
         "run": tables.flatten(_run(paths, network.key)),
         "specs": {p.stem: json.dumps(read_json(p), indent=1, sort_keys=True) for p in sorted(_specs(paths))},
-        "command": _command(paths, spec["study"]),
+        "command": _command(paths, spec.study),
         "version": __version__,
     }
 
@@ -92,7 +94,7 @@ def _folds(paths: StudyPaths, measure: Measure, confidence: float) -> dict[str, 
     }
 
 
-def _facts(plan: dict[str, Any], dataset: dict[str, Any], splits: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(plan: dict[str, Any], dataset: dict[str, Any], splits: Splits) -> list[tuple[str, str]]:
     """What the data are and how they were prepared."""
     task, fingerprint = plan["task"], plan["fingerprint"]
     asked = {
@@ -105,9 +107,9 @@ def _facts(plan: dict[str, Any], dataset: dict[str, Any], splits: dict[str, Any]
         ("layout", dataset["layout"]),
         ("channels", ", ".join(dataset["channels"])),
         ("scans", str(dataset["scans"])),
-        ("locked test split", str(len(splits["test"]))),
-        ("folds", " + ".join(str(len(fold)) for fold in splits["folds"])),
-        ("unit of the splits", splits["unit"]),
+        ("locked test split", str(len(splits.test))),
+        ("folds", " + ".join(str(len(fold)) for fold in splits.folds)),
+        ("unit of the splits", splits.unit),
         asked[task],
     ]
     if plan.get("timed"):
@@ -311,6 +313,6 @@ def _specs(paths: StudyPaths) -> list[Any]:
 
 def _command(paths: StudyPaths, study: str) -> str:
     """The command that makes this study again."""
-    root = read_json(paths.spec("index"))["data_root"]
+    root = read_record(paths.spec("index"), IndexSpec).data_root
     data = f" --config data_root={root}" if root else ""
     return f"snakemake --configfile config/studies/{study}.yaml{data} --cores 2"

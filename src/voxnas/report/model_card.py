@@ -10,7 +10,9 @@ from jinja2 import Environment, StrictUndefined
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import ranking_measure
 from voxnas.core.paths import StudyPaths
-from voxnas.io.records import read_json
+from voxnas.core.spec import BenchmarkSpec
+from voxnas.core.splits import Splits
+from voxnas.io.records import read_json, read_record
 from voxnas.report import tables
 from voxnas.report.sentence import headline
 
@@ -26,9 +28,9 @@ def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
         The content of the model folder's ``model.json``.
     """
     plan, board, comparisons = read_json(paths.plan), read_leaderboard(paths), read_comparisons(paths)
-    spec = read_json(paths.spec("benchmark"))
-    measure, confidence = ranking_measure(spec), spec["confidence"]
-    dataset, splits = read_json(paths.dataset), read_json(paths.splits)
+    spec = read_record(paths.spec("benchmark"), BenchmarkSpec)
+    measure, confidence = ranking_measure(spec), spec.confidence
+    dataset, splits = read_json(paths.dataset), read_record(paths.splits, Splits)
     names = (model["name"], f"{model['name']} (ensemble)")
     source = files(__package__).joinpath("model_card.md.j2").read_text(encoding="utf-8")
     environment = Environment(
@@ -42,9 +44,9 @@ def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
         dataset=dataset,
         measure=measure,
         confidence=confidence,
-        development=sum(map(len, splits["folds"])),
-        test=len(splits["test"]),
+        development=len(splits.development),
+        test=len(splits.test),
         headline=headline(board, comparisons, measure, confidence, plan.get("unit", "scan")),
-        separated="" if splits.get("within") else f", separated by {splits['unit']}",
+        separated="" if splits.within else f", separated by {splits.unit}",
         rows=[row for row in board.to_dict("records") if row["name"] in names],
     )

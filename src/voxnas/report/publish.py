@@ -8,7 +8,9 @@ from typing import Any
 
 from voxnas.benchmark import results
 from voxnas.core.paths import StudyPaths
-from voxnas.io.records import read_json, write_json
+from voxnas.core.spec import IndexSpec
+from voxnas.core.splits import Splits
+from voxnas.io.records import read_json, read_record, write_json
 
 
 def publish_study(study: str | Path, output: str | Path) -> None:
@@ -37,8 +39,8 @@ def publish_study(study: str | Path, output: str | Path) -> None:
 def provenance(paths: StudyPaths) -> dict[str, Any]:
     """Where a study's numbers come from: the command, the machines, the versions and the CPU time spent."""
     runs = [read_json(p) for p in sorted(paths.store.glob("*/run.json"))]
-    study = paths.root.name
-    root = read_json(paths.spec("index"))["data_root"]
+    study, splits = paths.root.name, read_record(paths.splits, Splits)
+    root = read_record(paths.spec("index"), IndexSpec).data_root
     return {
         "command": f"snakemake --configfile config/studies/{study}.yaml" + (" --config data_root=PATH" if root else ""),
         "devices": sorted({run["device"] for run in runs}),
@@ -47,8 +49,5 @@ def provenance(paths: StudyPaths) -> dict[str, Any]:
         "versions": {name: sorted({run["versions"].get(name, "") for run in runs}) for name in runs[0]["versions"]},
         "trainings": len(runs),
         "training_cpu_seconds": round(sum(run["cpu_seconds"] for run in runs), 1),
-        "splits": {
-            "test": len(read_json(paths.splits)["test"]),
-            "folds": [len(fold) for fold in read_json(paths.splits)["folds"]],
-        },
+        "splits": {"test": len(splits.test), "folds": [len(fold) for fold in splits.folds]},
     }

@@ -19,8 +19,9 @@ from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import winning_network
 from voxnas.benchmark.results import ENSEMBLE
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import FiguresSpec
 from voxnas.io.nifti import load_array, load_label
-from voxnas.io.records import read_json
+from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table, table_rows
 from voxnas.report.style import COLOURS, new_figure
 
@@ -34,13 +35,13 @@ OUTLINE = "#e8112d"
 
 def scans(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
     """The winner's predictions: label maps, ROC curves or a scatter, by the task."""
-    spec = read_json(paths.spec("figures"))
-    table = results.cases(paths, winning_network(paths).key, spec["task"])
-    if spec["task"] == "classification":
+    spec = read_record(paths.spec("figures"), FiguresSpec)
+    table = results.cases(paths, winning_network(paths).key, spec.task)
+    if spec.task == "classification":
         return _roc(table)
-    if spec["task"] == "regression":
+    if spec.task == "regression":
         return _scatter(table)
-    return _label_maps(paths, table[table.seed == "0"], spec["scans"])
+    return _label_maps(paths, table[table.seed == "0"], spec.scans)
 
 
 def chosen_scans(table: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -65,8 +65,8 @@ def _muon(network: nn.Module, learning: list[nn.Parameter], recipe: Recipe) -> t
 
 def _heads(network: nn.Module) -> Iterator[nn.Parameter]:
     if isinstance(network, Network):
-        for number in network.graph.outputs:
-            yield from network.ops[str(number)].parameters()
+        for identity in network.graph.outputs:
+            yield from network.get_submodule(identity).parameters()
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:

@@ -52,4 +52,4 @@ def test_swaps_take_part_only_where_they_are_named():
     default = stage_spec(parse_settings({}), "calibrate")
     assert default == stage_spec(parse_settings({"baselines": {"names": ["unet"]}}), "calibrate")
     named = parse_settings({"baselines": {"names": ["unet", "block-shift"]}})
-    assert stage_spec(named, "calibrate")["swaps"] == ["block-shift"]
+    assert stage_spec(named, "calibrate").swaps == ("block-shift",)

@@ -11,6 +11,7 @@ from voxnas.complexity.measured import device_record, measure_latency, measure_s
 from voxnas.complexity.memory import measure_peak_memory, measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
 from voxnas.complexity.profile import profile_network
+from voxnas.core.settings import TrainingParameters
 from voxnas.nn.build import build_network
 
 torch.set_num_threads(1)
@@ -73,7 +74,7 @@ def test_device_record_names_the_device():
 
 def test_the_linear_baseline_has_a_profile():
     plan = {"patch": [16, 16, 16], "spacing": [4.0, 4.0, 4.0], "channels": 1}
-    training = {"threads": 1, "precision": "auto", "batch_size": 2}
+    training = TrainingParameters(batch_size=2)
     record = profile_network(Linear(in_channels=1, out_channels=2), plan, training, repeats=2)
     assert (record["parameters"], record["macs"]) == (2 * 8**3 + 2, 2 * 8**3)
     assert record["latency"]["median_ms"] > 0 and record["training_memory_mib"] is None

@@ -5,6 +5,7 @@ import pytest
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.splits import Splits
 from voxnas.data.index import index_dataset
 from voxnas.data.leaks import check_splits, check_study
 from voxnas.data.splits import make_splits
@@ -30,9 +31,9 @@ def split(scans, unit, folds=2):
 
 def swap(splits, scan, to):
     """The splits with one scan moved to the test set (None) or a fold."""
-    parts = [[s for s in part if s != scan] for part in (splits["test"], *splits["folds"])]
+    parts = [[s for s in part if s != scan] for part in (splits.test, *splits.folds)]
     parts[0 if to is None else 1 + to].append(scan)
-    return {**splits, "test": sorted(parts[0]), "folds": [sorted(p) for p in parts[1:]]}
+    return Splits(**{**dict(splits), "test": sorted(parts[0]), "folds": [sorted(p) for p in parts[1:]]})
 
 
 def test_what_the_splitter_makes_leaks_nothing():
@@ -53,7 +54,7 @@ def test_a_unit_in_two_splits(unit, kind):
     more = scans.assign(scan=scans["scan"].str.replace("_run", "_acq-x_run"), content=scans["content"] + "x")
     scans = pd.concat([scans, more], ignore_index=True)
     splits = split(scans, unit)
-    moved = splits["folds"][0][0]
+    moved = splits.folds[0][0]
     with pytest.raises(UserError, match=rf"leak \({kind}\): .* in the test split|leak \({kind}\): .* in fold 0"):
         check_splits(scans, swap(splits, moved, None))
 
@@ -61,7 +62,7 @@ def test_a_unit_in_two_splits(unit, kind):
 def test_a_site_in_two_splits_though_no_participant_is():
     scans = runs(12)
     splits = split(scans, "site")
-    person = scans.loc[scans["scan"] == splits["folds"][0][0], "participant"].iloc[0]
+    person = scans.loc[scans["scan"] == splits.folds[0][0], "participant"].iloc[0]
     for scan in scans.loc[scans["participant"] == person, "scan"]:
         splits = swap(splits, scan, None)
     with pytest.raises(UserError, match=r"leak \(site\): [XYZ]: sub-\d"):
@@ -71,7 +72,7 @@ def test_a_site_in_two_splits_though_no_participant_is():
 def test_a_scan_in_two_splits():
     scans = runs()
     splits = split(scans, "participant")
-    splits["test"] = sorted([*splits["test"], splits["folds"][1][0]])
+    splits = splits.model_copy(update={"test": [*splits.test, splits.folds[1][0]]})
     with pytest.raises(UserError, match=r"leak \(scan\): 'sub-.* in the test split, .* in fold 1"):
         check_splits(scans, splits)
 
@@ -83,7 +84,7 @@ def test_a_derivative_of_the_same_scan():
     splits = split(both, "run")
     for to in (0, 1, None):
         placed = swap(splits, more["scan"].iloc[0], to)
-        home = next((i for i, fold in enumerate(splits["folds"]) if scans["scan"][0] in fold), None)
+        home = next((i for i, fold in enumerate(splits.folds) if scans["scan"][0] in fold), None)
         if to == home:
             check_splits(both, placed)
             continue
@@ -94,7 +95,7 @@ def test_a_derivative_of_the_same_scan():
 def test_the_same_image_twice_in_a_within_participant_study():
     scans = runs(1, 1, 10)
     splits = split(scans, "run")
-    a, b = splits["test"][0], splits["folds"][1][0]
+    a, b = splits.test[0], splits.folds[1][0]
     scans.loc[scans["scan"] == b, "content"] = a
     with pytest.raises(UserError, match=r"leak \(same image\): of sub-0"):
         check_splits(scans, splits)
@@ -104,13 +105,13 @@ def test_the_same_image_twice_in_a_within_participant_study():
 def test_one_person_under_two_ids(column):
     scans = runs()
     splits = split(scans, "participant")
-    a, b = splits["test"][0], splits["folds"][0][0]
+    a, b = splits.test[0], splits.folds[0][0]
     scans.loc[scans["scan"].isin([a, b]), column] = "one image"
     with pytest.raises(UserError, match=r"leak \(person under two ids\): sub-\d and sub-\d, who share an image"):
         check_splits(scans, splits)
     # The splitter keeps both ids together, and then nothing leaks.
     check_splits(scans, split(scans, "participant"))
-    assert len(set(split(scans, "participant")["units"].values())) == 5
+    assert len(set(split(scans, "participant").units.values())) == 5
 
 
 def test_constant_and_missing_contents_say_nothing():
@@ -122,12 +123,12 @@ def test_constant_and_missing_contents_say_nothing():
 def test_an_older_index_and_older_splits_are_understood():
     scans = runs()[["scan", "participant", "target"]]
     splits = split(scans, "participant")
-    old = {key: splits[key] for key in ("test", "folds")}
+    old = Splits(test=splits.test, folds=splits.folds)
     check_splits(scans, old)
     with pytest.raises(UserError, match=r"leak \(participant\)"):
-        check_splits(scans, swap(old, old["test"][0], 0))
+        check_splits(scans, swap(old, old.test[0], 0))
     with pytest.raises(UserError, match="'sub-99', which is not in the index"):
-        check_splits(scans, {**old, "test": ["sub-99"]})
+        check_splits(scans, old.model_copy(update={"test": ["sub-99"]}))
 
 
 def test_a_study_is_checked_from_its_files(tmp_path):
@@ -136,7 +137,7 @@ def test_a_study_is_checked_from_its_files(tmp_path):
     write_table(paths.scans, scans)
     write_json(paths.splits, splits)
     check_study(paths)
-    write_json(paths.splits, swap(splits, splits["test"][0], 1))
+    write_json(paths.splits, swap(splits, splits.test[0], 1))
     with pytest.raises(UserError, match=r"leak \(participant\)"):
         check_study(paths)
 
@@ -160,7 +161,7 @@ def test_twins_of_twins_are_one():
     units = join_twins(unit_names(scans, "participant"), scans, "participant")
     assert set(units.values()) == {"sub-0", "sub-3"}
     # In a within-participant study runs share their person's anatomy, and stay units of their own.
-    assert len(set(split(runs(1), "run")["units"].values())) == 4
+    assert len(set(split(runs(1), "run").units.values())) == 4
 
 
 def test_abide_has_a_person_under_two_ids(data_root):
@@ -171,7 +172,7 @@ def test_abide_has_a_person_under_two_ids(data_root):
     assert twins_of(scans) == [["sub-0050279", "sub-0050286"]]
     for seed in range(5):
         splits = make_splits(scans, "classification", 0.2, 5, seed)
-        assert splits["units"]["sub-0050286"] == "sub-0050279"
+        assert splits.units["sub-0050286"] == "sub-0050279"
         check_splits(scans, splits)
     apart = swap(swap(splits, "sub-0050279", 0), "sub-0050286", 1)
     with pytest.raises(UserError, match=r"leak \(person under two ids\): sub-0050279 and sub-0050286"):
@@ -179,7 +180,7 @@ def test_abide_has_a_person_under_two_ids(data_root):
     sites = make_splits(scans, "classification", 0.2, 5, 0, "site")
     check_splits(scans, sites)
     of = dict(zip(scans["scan"], scans["target"], strict=True))
-    for part in (sites["test"], *sites["folds"]):
+    for part in (sites.test, *sites.folds):
         share = sum(of[s] == "ASD" for s in part) / len(part)
         assert 0.3 < share < 0.7
-    assert 0.1 < len(sites["test"]) / 639 < 0.3
+    assert 0.1 < len(sites.test) / 639 < 0.3

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from voxnas.cli.main import main
+from voxnas.core.settings import parse_settings
+from voxnas.core.spec import stage_spec
 from voxnas.data.phantom import SITES, TISSUES, Person, generate_phantom, load_template, make_scan
 from voxnas.io.records import write_json
 
@@ -55,8 +57,8 @@ def test_scans_and_labels_share_their_grid_and_differ_between_sites(cohort):
 
 
 def test_the_same_arguments_give_the_same_bytes(cohort, tmp_path):
-    spec = {"task": "segmentation", "seed": 5, "data": {"phantom": {"participants": 4, "spacing": 8.0}}}
-    write_json(tmp_path / "index.json", spec)
+    settings = parse_settings({"seed": 5, "data": {"phantom": {"participants": 4, "spacing": 8.0}}})
+    write_json(tmp_path / "index.json", stage_spec(settings, "index"))
     for name in ("a", "b"):
         assert main(["phantom", "--spec", str(tmp_path / "index.json"), "--output", str(tmp_path / name)]) == 0
     assert files(tmp_path / "a") == files(tmp_path / "b")

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from voxnas.cli.main import main
+from voxnas.core.settings import parse_settings
+from voxnas.core.spec import stage_spec
 from voxnas.data import phantom_bold
 from voxnas.data.phantom import SITES, Person, load_template, make_head
 from voxnas.data.phantom_bold import (
@@ -71,7 +73,8 @@ def test_the_tree_is_bids_with_all_that_a_run_needs(cohort):
 def test_the_same_arguments_give_the_same_bytes_by_the_command(tmp_path, monkeypatch):
     monkeypatch.setattr(phantom_bold.generate_bold_phantom, "__defaults__", (1, 6))
     data = {"suffix": "bold", "phantom": {"participants": 4, "spacing": 8.0}}
-    write_json(tmp_path / "index.json", {"task": "classification", "seed": 5, "data": data})
+    settings = parse_settings({"task": "classification", "seed": 5, "data": data})
+    write_json(tmp_path / "index.json", stage_spec(settings, "index"))
     for name in ("a", "b"):
         assert main(["phantom", "--spec", str(tmp_path / "index.json"), "--output", str(tmp_path / name)]) == 0
     files = [{p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*.*")} for n in ("a", "b")]

@@ -28,20 +28,20 @@ def participants_of(scans):
 def test_every_scan_is_in_one_place_and_no_participant_in_two(task):
     scans = cohort()
     splits = make_splits(scans, task, 0.2, 5, seed=3)
-    parts = [splits["test"], *splits["folds"]]
+    parts = [splits.test, *splits.folds]
     assert sorted(s for part in parts for s in part) == sorted(scans["scan"])
     groups = [participants_of(part) for part in parts]
     assert sum(map(len, groups)) == len(set().union(*groups)) == 40
     assert len(groups[0]) == 8
     assert {len(g) for g in groups[1:]} <= {6, 7}
-    assert all(part == sorted(part) for part in parts)
+    assert all(list(part) == sorted(part) for part in parts)
 
 
 def test_classes_are_shared_out():
     scans = cohort()
     splits = make_splits(scans, "classification", 0.2, 5, seed=0)
     of = dict(zip(scans["participant"], scans["target"], strict=True))
-    counts = [Counter(of[p] for p in participants_of(part)) for part in (splits["test"], *splits["folds"])]
+    counts = [Counter(of[p] for p in participants_of(part)) for part in (splits.test, *splits.folds)]
     assert counts[0] == {"a": 6, "b": 2}
     assert all(1 <= c["b"] <= 2 and 4 <= c["a"] <= 5 for c in counts[1:])
 
@@ -55,7 +55,7 @@ def test_only_the_seed_decides():
 
 
 def test_at_least_one_participant_is_tested():
-    assert len(make_splits(cohort(6, 1), "segmentation", 0.01, 5, seed=0)["test"]) == 1
+    assert len(make_splits(cohort(6, 1), "segmentation", 0.01, 5, seed=0).test) == 1
 
 
 def test_too_few_are_named():
@@ -91,21 +91,21 @@ def runs(participants=2, count=12):
 
 def test_the_unit_is_written_down():
     splits = make_splits(cohort(), "segmentation", 0.2, 5, seed=0)
-    assert (splits["unit"], splits["within"]) == ("participant", False)
-    assert splits["units"]["p03_s0"] == "p03"
+    assert (splits.unit, splits.within) == ("participant", False)
+    assert splits.units["p03_s0"] == "p03"
     within = make_splits(runs(), "classification", 0.2, 5, 0, "run", per_volume=True)
-    assert (within["unit"], within["within"]) == ("run", True)
-    assert within["units"]["sub-1_task-x_run-03"] == "sub-1_task-x_run-03"
+    assert (within.unit, within.within) == ("run", True)
+    assert within.units["sub-1_task-x_run-03"] == "sub-1_task-x_run-03"
 
 
 def test_leave_one_run_out():
     splits = make_splits(runs(1), "classification", 0.2, "leave_one_out", 0, "run", per_volume=True)
-    assert len(splits["test"]) == 2
-    assert [len(fold) for fold in splits["folds"]] == [1] * 10
+    assert len(splits.test) == 2
+    assert [len(fold) for fold in splits.folds] == [1] * 10
     named = make_splits(runs(1), "classification", 0.2, "leave_one_out", 0, "run", ("run-11", "run-12"), True)
-    assert named["test"] == ["sub-0_task-x_run-11", "sub-0_task-x_run-12"]
+    assert named.test == ("sub-0_task-x_run-11", "sub-0_task-x_run-12")
     both = make_splits(runs(2), "classification", 0.2, 5, 0, "run", ("run-12", "sub-0_task-x_run-01"), True)
-    assert both["test"] == ["sub-0_task-x_run-01", "sub-0_task-x_run-12", "sub-1_task-x_run-12"]
+    assert both.test == ("sub-0_task-x_run-01", "sub-0_task-x_run-12", "sub-1_task-x_run-12")
     with pytest.raises(UserError, match=r"splits\.test_units: no run is 'run-13'"):
         make_splits(runs(1), "classification", 0.2, 5, 0, "run", ("run-13",), True)
     with pytest.raises(UserError, match=r"1 participants are too few.*splits\.unit: run"):
@@ -123,18 +123,18 @@ def test_sites_stay_whole_and_classes_even(task):
     splits = make_splits(scans, task, 0.25, 3, 1, "site")
     assert splits == make_splits(scans.sample(frac=1, random_state=0), task, 0.25, 3, 1, "site")
     of = dict(zip(scans["scan"], scans["site"], strict=True))
-    groups = [{of[s] for s in part} for part in (splits["test"], *splits["folds"])]
+    groups = [{of[s] for s in part} for part in (splits.test, *splits.folds)]
     assert sum(map(len, groups)) == len(set().union(*groups)) == 8
     assert len(groups[0]) == 2
-    assert abs(len(splits["test"]) / len(scans) - 0.25) < 0.1
-    sizes = [len(fold) for fold in splits["folds"]]
+    assert abs(len(splits.test) / len(scans) - 0.25) < 0.1
+    sizes = [len(fold) for fold in splits.folds]
     assert max(sizes) < 2 * min(sizes)
 
 
 def test_leave_one_site_out_and_named_sites():
     splits = make_splits(sites(), "classification", 0.2, "leave_one_out", 0, "site", ("site3",))
-    assert {s.split("-")[0] for s in splits["test"]} == {"s3"}
-    assert sorted({s.split("-")[0] for s in fold}.pop() for fold in splits["folds"]) == sorted(
+    assert {s.split("-")[0] for s in splits.test} == {"s3"}
+    assert sorted({s.split("-")[0] for s in fold}.pop() for fold in splits.folds) == sorted(
         f"s{i}" for i in (0, 1, 2, 4, 5, 6, 7)
     )
     with pytest.raises(UserError, match=r"3 sites are too few: 1 for the test leave 2 for splits\.folds = 3"):
@@ -146,12 +146,12 @@ def test_leave_one_site_out_and_named_sites():
 
 def test_named_participants_are_tested():
     splits = make_splits(cohort(), "classification", 0.2, 4, 0, test_units=("p05", "p07"))
-    assert participants_of(splits["test"]) == {"p05", "p07"}
-    assert sum(len(participants_of(f)) for f in splits["folds"]) == 38
+    assert participants_of(splits.test) == {"p05", "p07"}
+    assert sum(len(participants_of(f)) for f in splits.folds) == 38
 
 
 def test_sites_that_one_participant_went_to_are_one():
     scans = sites()
     traveller = scans.iloc[:1].assign(scan="s0-00-again", site="site7")
     splits = make_splits(pd.concat([scans, traveller], ignore_index=True), "classification", 0.25, 3, 1, "site")
-    assert set(splits["units"].values()) == {f"site{i}" for i in range(7)}
+    assert set(splits.units.values()) == {f"site{i}" for i in range(7)}

@@ -89,8 +89,7 @@ def test_a_network_of_inverted_blocks_begins_with_a_plain_one():
 def test_a_residual_block_without_weights_is_its_input():
     graph = GraphBuilder(4, norm="instance", activation="relu")
     network = Network(graph.finish(graph.add("residual", graph.input, kernel=3)))
-    block = network.ops["1"]
-    torch.nn.init.zeros_(block.second[1].weight)
+    torch.nn.init.zeros_(network.residual.second[1].weight)
     x = torch.rand(1, 4, 4, 4, 4)
     assert torch.equal(network(x), x)
 
@@ -104,7 +103,7 @@ def test_a_primitive_is_applied_to_each_frame_of_a_clip():
     graph = GraphBuilder(2, clip=True)
     network = Network(graph.finish(graph.add("plain", graph.input, 3, kernel=3))).eval()
     x = torch.randn(2, 5, 2, 4, 6, 4)
-    assert torch.allclose(network(x)[:, 3], network.ops["1"].module(x[:, 3]), atol=1e-6)
+    assert torch.allclose(network(x)[:, 3], network.plain.module(x[:, 3]), atol=1e-6)
 
 
 @pytest.mark.parametrize("norm", ["instance", "group"])

@@ -8,7 +8,6 @@ import torch
 import yaml
 
 from voxnas.arch.families import total_stride
-from voxnas.arch.families.stacked.cell import POOLS
 from voxnas.arch.primitives.base import PRIMITIVES, blocks
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
@@ -56,7 +55,9 @@ def test_shapes_weights_and_counts(name):
         assert torch.isfinite(network.eval()(x)).all()
 
 
-@pytest.mark.parametrize("operation", [op for op in (*blocks(), *POOLS) if op != "zero"])
+@pytest.mark.parametrize(
+    "operation", [op for op in PRIMITIVES if PRIMITIVES[op].window or (op in blocks() and op != "zero")]
+)
 def test_every_operation_fits_into_a_cell(operation):
     """With a stride, of a reduction cell, and with a larger kernel where it has one."""
     names = [operation, *([f"{operation}_5"] if PRIMITIVES[operation].sized else [])]

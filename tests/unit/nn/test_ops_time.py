@@ -16,7 +16,9 @@ SAME = ["time_conv", "time_attention", "time_shift"]
 
 def node_of(op, channels, options=None, dims=3, **changes):
     one = (1,) * dims
-    return Node(op, (0,), channels, one, one, options=resolve_options(PRIMITIVES[op], options or {}), **changes)
+    return Node(
+        op, op, ("input",), channels, one, one, options=resolve_options(PRIMITIVES[op], options or {}), **changes
+    )
 
 
 def build(op, given, channels=None, options=None, dims=3):
@@ -107,4 +109,4 @@ def test_what_cannot_be_is_refused():
         with pytest.raises(ValueError, match=message):
             PRIMITIVES[op].check(node, [4], 3)
     with pytest.raises(ValueError, match="no stride in space"):
-        PRIMITIVES["time_conv"].check(Node("time_conv", (0,), 4, (1,), (2,)), [4], 1)
+        PRIMITIVES["time_conv"].check(Node("time_conv", "time_conv", ("input",), 4, (1,), (2,)), [4], 1)

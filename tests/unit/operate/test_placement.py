@@ -7,7 +7,6 @@ import pytest
 from voxnas.complexity.calibration import identity
 from voxnas.complexity.features import FEATURES
 from voxnas.complexity.placement import trial_seconds
-from voxnas.core.canonical import canonical_json
 from voxnas.core.errors import UserError
 from voxnas.core.settings import StudySettings
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
@@ -157,5 +156,7 @@ def test_no_result_knows_of_placement(measured):
     placed = StudySettings.model_validate(
         {"placement": {"cpu": {"slots": 3, "seconds": 60, "resources": {"slurm_partition": "long"}}}}
     )
+    search = {"name": "random", "method": "random", "baseline": None, "space": {}}
     for stage in STEP_VERSIONS:
-        assert canonical_json(stage_spec(placed, stage)) == canonical_json(stage_spec(StudySettings(), stage))
+        more = search if stage == "search" else {}
+        assert stage_spec(placed, stage, **more) == stage_spec(StudySettings(), stage, **more)

@@ -126,7 +126,7 @@ def test_smoothed_labels():
 
 def test_off_unless_the_batch_is_large():
     def training(**settings):
-        return stage_spec(parse_settings({"training": settings}), "train")["training"]
+        return stage_spec(parse_settings({"training": settings}), "train").plain()["training"]
 
     small = training(batch_size=255)
     assert "large_batch" not in small

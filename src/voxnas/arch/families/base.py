@@ -55,7 +55,7 @@ class Family(Generic[A]):
         needed = set(graph.needed(training=False))
         for shaped in infer_shapes(graph, tuple(size)):
             for layer in shaped.layers:
-                yield layer if shaped.number in needed else layer._replace(frames=0)
+                yield layer if shaped.node.id in needed else layer._replace(frames=0)
 
     def input_size(self, architecture: A, plan: Mapping[str, Any]) -> tuple[int, ...]:
         """Size of one input: (D, H, W), of a network on clips (T, D, H, W).

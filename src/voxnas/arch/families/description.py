@@ -11,6 +11,7 @@ from typing import NamedTuple
 from voxnas.arch.families.stacked.cell import Cell
 from voxnas.arch.graph import Graph, infer_shapes
 from voxnas.arch.layers import WEIGHTED, Size, strided
+from voxnas.arch.primitives.base import PRIMITIVES
 from voxnas.core.architecture import ArchitectureRecord
 
 
@@ -74,7 +75,7 @@ def describe_graph(graph: Graph, size: Sequence[int]) -> Description:
     stages: list[Stage] = []
     sizes: list[tuple[int, ...]] = []
     needed = set(graph.needed(training=False))
-    for shaped in (shaped for shaped in infer_shapes(graph, tuple(size)) if shaped.number in needed):
+    for shaped in (shaped for shaped in infer_shapes(graph, tuple(size)) if shaped.node.id in needed):
         own = shaped.output.size
         if not sizes or sizes[-1] != own:
             before = sizes[-1] if sizes else tuple(size)[graph.clip :]
@@ -82,8 +83,7 @@ def describe_graph(graph: Graph, size: Sequence[int]) -> Description:
             stages.append(Stage("graph", len(stages), shaped.output.channels, 0, "", times(stride), times(own)))
             sizes.append(own)
         blocks = stages[-1].blocks + sum(layer.kind in WEIGHTED for layer in shaped.layers)
-        is_head = shaped.node.op.endswith("_head")
-        channels = stages[-1].channels if is_head else shaped.output.channels
+        channels = stages[-1].channels if PRIMITIVES[shaped.node.op].head else shaped.output.channels
         stages[-1] = stages[-1]._replace(blocks=blocks, channels=channels)
     half = len(sizes) // 2
     returns = half > 0 and sizes == sizes[::-1]
@@ -92,7 +92,7 @@ def describe_graph(graph: Graph, size: Sequence[int]) -> Description:
             stage._replace(part="encoder" if number <= half else "decoder", stage=min(number, 2 * half - number))
             for number, stage in enumerate(stages)
         ]
-    operations = dict.fromkeys(node.op.replace("_", " ") for node in graph.nodes[1:])
+    operations = dict.fromkeys(PRIMITIVES[node.op].title for node in graph.nodes[1:])
     return Description(tuple(stages), f"of {', '.join(operations)}", returns)
 
 

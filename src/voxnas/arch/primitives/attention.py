@@ -26,8 +26,16 @@ def window_padding(size: Size, window: int, shifted: bool) -> list[tuple[int, in
     return [(before, -(n + before) % window) for n in size]
 
 
+class _KeptAttention(Primitive):
+    """Attention whose weights are held as a whole for backward."""
+
+    def kept_heads(self, channels: int) -> int:
+        """All heads."""
+        return heads_of(channels)
+
+
 @primitive("window_attention")
-class WindowAttention(Primitive):
+class WindowAttention(_KeptAttention):
     """The block of the Swin transformer: attention within windows that do not overlap, then a perceptron.
 
     Windows that reach over the border are padded, and what is padded is not attended to. With `shifted`
@@ -60,7 +68,7 @@ class WindowAttention(Primitive):
 
 
 @primitive("axial_attention")
-class AxialAttention(Primitive):
+class AxialAttention(_KeptAttention):
     """Attention along one axis after the other, each added to what came before, then the activation.
 
     Where shapes differ, a strided pointwise convolution comes first. There are no positions, which would
@@ -89,13 +97,15 @@ def neighbourhood(node: Node) -> Size:
 
 
 @primitive("local_attention")
-class LocalAttention(Primitive):
+class LocalAttention(_KeptAttention):
     """Each voxel attends to the voxels under the kernel; the norm, a skip and the activation follow.
 
     With a stride only every second (..) voxel asks. Outside the volume keys and values are 0, as a
     convolution has it. Positions enter as a learnt bias for each head and neighbour (paper: as learnt
     vectors, multiplied with the query).
     """
+
+    full_precision = True
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """Queries, keys and values, the attention with its position bias, the norm and the skip."""

@@ -1,4 +1,4 @@
-"""What a primitive states about itself, without torch: the shape it gives and the layers it is made of.
+"""The statement of a primitive, without torch: its shape, its layers, what it keeps for backward, how it is drawn.
 
 The module that computes it is registered under the same name in :mod:`voxnas.nn.ops`, and the
 contract tests hold the two against each other, for each primitive, dimension, odd size and stride.
@@ -8,11 +8,14 @@ A third-party package adds one by the entry points ``voxnas.primitives`` (a :cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from voxnas.arch.layers import Layer, Size, ones, strided
+from voxnas.core.record import Positive
 from voxnas.core.registry import Registry
 
 Value = bool | int | float | str
@@ -36,33 +39,42 @@ class Shape:
     frames: int = 1
 
 
+def _pairs(options: Any) -> Any:
+    return tuple(sorted(options.items())) if isinstance(options, Mapping) else options
+
+
 @dataclass(frozen=True)
 class Node:
     """One use of a primitive in a graph.
 
     Attributes
     ----------
+    id : str
+        Identity, unique within the graph and independent of the other nodes, such as ``encoder.1.block.0``.
     op : str
         Name of the primitive.
-    inputs : tuple of int
-        Numbers of earlier nodes.
+    inputs : tuple of str
+        Identities of earlier nodes.
     channels : int
         Of the output.
     kernel, stride : tuple of int
         One entry for each spatial dimension.
     norm, activation : str
     options : tuple of (name, value)
-        All of the primitive's options, sorted.
+        All of the primitive's options, sorted; a mapping in JSON.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    id: Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
     op: str
-    inputs: tuple[int, ...]
-    channels: int
-    kernel: Size
-    stride: Size
-    norm: str = "instance"
-    activation: str = "leaky_relu"
-    options: tuple[tuple[str, Value], ...] = ()
+    inputs: tuple[str, ...]
+    channels: Positive
+    kernel: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
+    norm: Annotated[str, Field(pattern="^(instance|group|batch)$")] = "instance"
+    activation: Annotated[str, Field(pattern="^(relu|relu6|leaky_relu|prelu|elu|silu|gelu)$")] = "leaky_relu"
+    options: Annotated[tuple[tuple[str, Value], ...], BeforeValidator(_pairs), PlainSerializer(dict)] = ()
 
     def option(self, name: str) -> Value:
         """Value of one of the primitive's options."""
@@ -94,6 +106,18 @@ class Primitive:
         Further choices.
     stem : str
         Primitive that takes this one's place as the first block of a network, where few channels come in.
+    constant : bool
+        Whether its output does not depend on its input.
+    window : bool
+        Whether it is an operation of cells without being a block: a pooling whose windows may overlap.
+    head : bool
+        Whether it computes the network's answer, whose channels are no width of the network in a drawing.
+    activated_sum : bool
+        Whether an activation follows the sum with the skip, and keeps it for backward.
+    keeps_positions : bool
+        Whether its pooling keeps the position of each maximum for backward, an int64.
+    full_precision : bool
+        Whether its attention is computed in float32 under autocast too.
     """
 
     name: ClassVar[str] = ""
@@ -106,6 +130,21 @@ class Primitive:
     ends_time: ClassVar[bool] = False
     options: ClassVar[dict[str, Value]] = {}
     stem: ClassVar[str] = "plain"
+    constant: ClassVar[bool] = False
+    window: ClassVar[bool] = False
+    head: ClassVar[bool] = False
+    activated_sum: ClassVar[bool] = True
+    keeps_positions: ClassVar[bool] = False
+    full_precision: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        """Name in figures and sentences."""
+        return self.name.replace("_", " ")
+
+    def kept_heads(self, channels: int) -> int:
+        """Heads of which backward needs the attention weights, one for each pair of places; 0: they are not kept."""
+        return 0
 
     def channels(self, given: Sequence[int], asked: int | None) -> int:
         """Output channels, from those of the inputs and those asked for."""

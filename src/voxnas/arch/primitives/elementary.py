@@ -84,6 +84,7 @@ class _Window(Primitive):
     """Windows that may overlap; the border is padded so that every size has an output, ceil(size / stride)."""
 
     block = False
+    window = True
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
         """Refuse windows that no padding makes fit."""
@@ -98,6 +99,8 @@ class _Window(Primitive):
 @primitive("window_max")
 class WindowMax(_Window):
     """Largest value of each window, as in the stem of a ResNet (kernel 3, stride 2)."""
+
+    keeps_positions = True
 
 
 @primitive("window_average")

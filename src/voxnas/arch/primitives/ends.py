@@ -34,6 +34,7 @@ class PointwiseHead(Primitive):
     """Logits of each voxel: a pointwise convolution with a bias, and nothing behind it."""
 
     block = False
+    head = True
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
         """Any channels will do."""
@@ -49,6 +50,7 @@ class LinearHead(Primitive):
     """Dropout and a linear layer with a bias on one vector a sample; gives (B, K)."""
 
     block = False
+    head = True
     options = {"dropout": 0.0}  # noqa: RUF012 - read only
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:

@@ -21,6 +21,7 @@ def hidden_channels(in_channels: int, out_channels: int, expansion: int) -> int:
 class Inverted(Primitive):
     """Pointwise expansion, depthwise convolution, linear pointwise projection, and a skip where shapes agree."""
 
+    activated_sum = False
     options = {"expansion": 4}  # noqa: RUF012 - read only
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:

@@ -28,6 +28,8 @@ class _Pool(Primitive):
 class MaxPool(_Pool):
     """Largest value of each window."""
 
+    keeps_positions = True
+
 
 @primitive("average_pool")
 class AveragePool(_Pool):

@@ -30,3 +30,5 @@ class TimeMean(_TimePool):
 @primitive("time_max")
 class TimeMax(_TimePool):
     """Largest value of the frames."""
+
+    keeps_positions = True

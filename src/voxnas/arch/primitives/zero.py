@@ -13,6 +13,7 @@ class Zero(Primitive):
     """Zeros, whatever comes in; no gradient goes back."""
 
     sized = False
+    constant = True
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """The zeros, which take memory."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import bare
+from voxnas.arch.parts import bare
 from voxnas.arch.reference.registry import VECTOR, Published, network
 
 
-def edge_to_edge(graph: GraphBuilder, at: int, channels: int, row: tuple[int, ...], column: tuple[int, ...]) -> int:
+def edge_to_edge(graph: GraphBuilder, at: str, channels: int, row: tuple[int, ...], column: tuple[int, ...]) -> str:
     """Each connection from its whole row and its whole column (section 2.2.1): two sums, spread out and added."""
     spread = []
     for line in (row, column):
@@ -38,10 +38,12 @@ def brainnetcnn(in_channels: int, out_channels: int, dims: int, regions: int = 2
     graph = GraphBuilder(in_channels, dims, activation="leaky_relu")
     before = (1,) * (dims - 2)
     row, column = (*before, 1, regions), (*before, regions, 1)
-    at = edge_to_edge(graph, graph.input, width, row, column)
-    at = edge_to_edge(graph, at, 2 * width, row, column)
+    at = graph.input
+    for layer, channels in enumerate((width, 2 * width)):
+        with graph.scope(f"edges.{layer}"):
+            at = edge_to_edge(graph, at, channels, row, column)
     at = bare(graph, at, 1, row, row, bias=True, activate=True)
     at = bare(graph, at, 8 * width, column, column, bias=True, activate=True)
     at = graph.add("dense", at, 4 * width, options={"dropout": 0.5})
     at = graph.add("dense", at, 30, options={"dropout": 0.5})
-    return graph.finish(graph.add("linear_head", at, out_channels, options={"dropout": 0.5}))
+    return graph.finish(graph.add("linear_head", at, out_channels, options={"dropout": 0.5}, name="head"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import bare, classify, conv
+from voxnas.arch.parts import bare, classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network
 
 LAYERS = (6, 12, 24, 16)
@@ -21,9 +21,10 @@ def densenet121(in_channels: int, out_channels: int, dims: int, growth: int = 32
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
     at = graph.add("window_max", conv(graph, graph.input, 2 * growth, 7, 2), kernel=3, stride=2)
     for stage, count in enumerate(LAYERS):
-        if stage:
-            at = bare(graph, graph.add("normalize", at), graph.channels(at) // 2, 1)
-            at = graph.add("window_average", at, kernel=2, stride=2)
-        for _ in range(count):
-            at = graph.add("dense_layer", at, graph.channels(at) + growth, 3, options={"growth": growth})
+        with graph.scope(f"stage.{stage}"):
+            if stage:
+                at = bare(graph, graph.add("normalize", at), graph.channels(at) // 2, 1)
+                at = graph.add("window_average", at, kernel=2, stride=2)
+            for _ in range(count):
+                at = graph.add("dense_layer", at, graph.channels(at) + growth, 3, options={"growth": growth})
     return graph.finish(classify(graph, graph.add("normalize", at), out_channels))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import classify, conv
+from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network
 
 # Channels of a module: 1; 3 reduced, 3; 5 reduced, 5; behind the pooling. Between the rows the size is halved.
@@ -33,7 +33,7 @@ def googlenet(in_channels: int, out_channels: int, dims: int, kernel: int = 5) -
     """
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
 
-    def halve(at: int, kernel: int = 3) -> int:
+    def halve(at: str, kernel: int = 3) -> str:
         return graph.add("window_max", at, kernel=kernel, stride=2)
 
     at = halve(conv(graph, graph.input, 64, 7, 2))
@@ -41,12 +41,13 @@ def googlenet(in_channels: int, out_channels: int, dims: int, kernel: int = 5) -
     for row, modules in enumerate(MODULES):
         if row:
             at = halve(at, 3 if row == 1 else 2)
-        for one, three_in, three, five_in, five, pooled in modules:
-            paths = (
-                conv(graph, at, one, 1),
-                conv(graph, conv(graph, at, three_in, 1), three),
-                conv(graph, conv(graph, at, five_in, 1), five, kernel),
-                conv(graph, graph.add("window_max", at, kernel=3), pooled, 1),
-            )
-            at = graph.add("concat", paths)
+        for number, (one, three_in, three, five_in, five, pooled) in enumerate(modules):
+            with graph.scope(f"inception.{row}_{number}"):
+                paths = (
+                    conv(graph, at, one, 1),
+                    conv(graph, conv(graph, at, three_in, 1), three),
+                    conv(graph, conv(graph, at, five_in, 1), five, kernel),
+                    conv(graph, graph.add("window_max", at, kernel=3), pooled, 1),
+                )
+                at = graph.add("concat", paths)
     return graph.finish(classify(graph, at, out_channels, 0.2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import classify, conv, scaled
+from voxnas.arch.parts import classify, conv, scaled
 from voxnas.arch.reference.registry import VECTOR, Published, network
 
 V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
@@ -23,9 +23,10 @@ def mobilenet_v1(in_channels: int, out_channels: int, dims: int, width: float = 
     """Depthwise convolutions, each followed by a pointwise one; `width` multiplies all channels."""
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
     at = conv(graph, graph.input, scaled(32, width), 3, 2)
-    for channels, stride in V1:
-        at = conv(graph, at, graph.channels(at), 3, stride, groups=graph.channels(at))
-        at = conv(graph, at, scaled(channels, width), 1)
+    for number, (channels, stride) in enumerate(V1):
+        with graph.scope(f"block.{number}"):
+            at = conv(graph, at, graph.channels(at), 3, stride, groups=graph.channels(at))
+            at = conv(graph, at, scaled(channels, width), 1)
     return graph.finish(classify(graph, at, out_channels))
 
 
@@ -43,15 +44,16 @@ def mobilenet_v2(in_channels: int, out_channels: int, dims: int, width: float = 
     """
     graph = GraphBuilder(in_channels, dims, "batch", "relu6")
     at = conv(graph, graph.input, scaled(32, width, 8), 3, 2)
-    for expansion, channels, count, first in V2:
+    for stage, (expansion, channels, count, first) in enumerate(V2):
         for number in range(count):
             before, stride = at, 1 if number else first
             hidden, outputs = expansion * graph.channels(at), scaled(channels, width, 8)
-            if expansion > 1:
-                at = conv(graph, at, hidden, 1)
-            at = conv(graph, at, hidden, 3, stride, groups=hidden)
-            at = conv(graph, at, outputs, 1, activate=False)
-            if stride == 1 and outputs == graph.channels(before):
-                at = graph.add("add", (before, at))
+            with graph.scope(f"stage.{stage}.block.{number}"):
+                if expansion > 1:
+                    at = conv(graph, at, hidden, 1)
+                at = conv(graph, at, hidden, 3, stride, groups=hidden)
+                at = conv(graph, at, outputs, 1, activate=False)
+                if stride == 1 and outputs == graph.channels(before):
+                    at = graph.add("add", (before, at))
     at = conv(graph, at, scaled(1280, max(1.0, width), 8), 1)
     return graph.finish(classify(graph, at, out_channels, 0.2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import Kernel, conv
+from voxnas.arch.parts import Kernel, conv
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network
 
 STRIDES = (1, 2, 2, 2, 2, 2)
@@ -17,7 +17,7 @@ def stage_width(width: int, stage: int) -> int:
     return min(width * 2**stage, 10 * width)
 
 
-def _residual(graph: GraphBuilder, at: int, channels: int, kernel: Kernel, stride: Kernel) -> int:
+def _residual(graph: GraphBuilder, at: str, channels: int, kernel: Kernel, stride: Kernel) -> str:
     """A residual block whose skip is pooled by its mean before it is projected ("ResNet-D", He et al. 2019, CVPR)."""
     path = conv(graph, at, channels, kernel, stride, bias=True)
     path = conv(graph, path, channels, kernel, bias=True, activate=False)
@@ -29,19 +29,20 @@ def _residual(graph: GraphBuilder, at: int, channels: int, kernel: Kernel, strid
 
 
 def _decode(
-    graph: GraphBuilder, ends: list[int], out_channels: int, blocks: int, strides: Stages, kernels: Stages
+    graph: GraphBuilder, ends: list[str], out_channels: int, blocks: int, strides: Stages, kernels: Stages
 ) -> Graph:
     """The decoder that both plans share; all its stages but the lowest are supervised."""
     at, heads = ends[-1], []
     for stage in reversed(range(len(ends) - 1)):
         skip = ends[stage]
-        raised = graph.add("transposed", at, graph.channels(skip), stride=strides[stage + 1])
-        at = graph.add("concat", (graph.add("crop", (raised, skip)), skip))
-        for _ in range(blocks):
-            at = conv(graph, at, graph.channels(skip), kernels[stage], bias=True)
-        if stage == 0 or stage < len(ends) - 2:
-            heads.append(graph.add("pointwise_head", at, out_channels))
-    return graph.finish(*(reversed(heads) if heads else [graph.add("pointwise_head", at, out_channels)]))
+        with graph.scope(f"decoder.{stage}"):
+            raised = graph.add("transposed", at, graph.channels(skip), stride=strides[stage + 1])
+            at = graph.add("concat", (graph.add("crop", (raised, skip)), skip))
+            for _ in range(blocks):
+                at = conv(graph, at, graph.channels(skip), kernels[stage], bias=True)
+            if stage == 0 or stage < len(ends) - 2:
+                heads.append(graph.add("pointwise_head", at, out_channels, name="head"))
+    return graph.finish(*(reversed(heads) if heads else [graph.add("pointwise_head", at, out_channels, name="head")]))
 
 
 PLAIN = Published(
@@ -73,8 +74,9 @@ def nnunet_plain(
     graph = GraphBuilder(in_channels, dims)
     at, ends = graph.input, []
     for stage, (stride, kernel) in enumerate(zip(strides, kernels, strict=True)):
-        at = conv(graph, at, stage_width(width, stage), kernel, stride, bias=True)
-        at = conv(graph, at, stage_width(width, stage), kernel, bias=True)
+        with graph.scope(f"encoder.{stage}"):
+            at = conv(graph, at, stage_width(width, stage), kernel, stride, bias=True)
+            at = conv(graph, at, stage_width(width, stage), kernel, bias=True)
         ends.append(at)
     return _decode(graph, ends, out_channels, 2, strides, kernels)
 
@@ -93,6 +95,7 @@ def nnunet_resenc(
     at, ends = conv(graph, graph.input, width, kernels[0], bias=True), []
     for stage, (stride, kernel) in enumerate(zip(strides, kernels, strict=True)):
         for number in range(RESIDUAL_BLOCKS[min(stage, len(RESIDUAL_BLOCKS) - 1)]):
-            at = _residual(graph, at, stage_width(width, stage), kernel, 1 if number else stride)
+            with graph.scope(f"encoder.{stage}.block.{number}"):
+                at = _residual(graph, at, stage_width(width, stage), kernel, 1 if number else stride)
         ends.append(at)
     return _decode(graph, ends, out_channels, 1, strides, kernels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import classify, conv
+from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network
 
 PAPER = "He et al. 2016, CVPR; 3D: Hara et al. 2018, CVPR"
@@ -15,7 +15,8 @@ def _resnet(
     at = graph.add("window_max", conv(graph, graph.input, 64, 7, 2), kernel=3, stride=2)
     for stage, (count, width) in enumerate(zip(counts, widths, strict=True)):
         for number in range(count):
-            at = graph.add(block, at, width, 3, 2 if stage and not number else 1)
+            stride = 2 if stage and not number else 1
+            at = graph.add(block, at, width, 3, stride, name=f"stage.{stage}.block.{number}")
     return graph.finish(classify(graph, at, out_channels))
 
 

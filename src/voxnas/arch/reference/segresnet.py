@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import bare
+from voxnas.arch.parts import bare
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network
 
 DOWN, UP = (1, 2, 2, 4), (1, 1, 1)
@@ -22,21 +22,26 @@ def segresnet(in_channels: int, out_channels: int, dims: int, width: int = 8) ->
     """SegResNet: pre-activation residual blocks with group norm, sums in place of concatenation, linear up-sampling."""
     graph = GraphBuilder(in_channels, dims, "group", "relu")
 
-    def blocks(at: int, count: int) -> int:
-        for _ in range(count):
+    def blocks(at: str, count: int) -> str:
+        for number in range(count):
             path = at
-            for _ in range(2):
-                path = bare(graph, graph.add("normalize", path), graph.channels(at))
-            at = graph.add("add", (path, at))
+            with graph.scope(f"block.{number}"):
+                for _ in range(2):
+                    path = bare(graph, graph.add("normalize", path), graph.channels(at))
+                at = graph.add("add", (path, at))
         return at
 
     at, ends = bare(graph, graph.input, width), []
     for stage, count in enumerate(DOWN):
-        if stage:
-            at = bare(graph, at, width * 2**stage, stride=2)
-        at = blocks(at, count)
+        with graph.scope(f"encoder.{stage}"):
+            if stage:
+                at = bare(graph, at, width * 2**stage, stride=2)
+            at = blocks(at, count)
         ends.append(at)
-    for count, skip in zip(UP, reversed(ends[:-1]), strict=True):
-        raised = graph.add("upsample", bare(graph, at, graph.channels(skip), 1), stride=2)
-        at = blocks(graph.add("add", (graph.add("crop", (raised, skip)), skip)), count)
-    return graph.finish(bare(graph, graph.add("normalize", at), out_channels, 1, bias=True))
+    for stage, count in reversed(list(enumerate(UP))):
+        skip = ends[stage]
+        with graph.scope(f"decoder.{stage}"):
+            raised = graph.add("upsample", bare(graph, at, graph.channels(skip), 1), stride=2)
+            at = blocks(graph.add("add", (graph.add("crop", (raised, skip)), skip)), count)
+    with graph.scope("head"):
+        return graph.finish(bare(graph, graph.add("normalize", at), out_channels, 1, bias=True))

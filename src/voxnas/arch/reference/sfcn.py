@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import classify, conv
+from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network
 
 WIDTHS = (32, 64, 128, 256, 256)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import classify, conv
+from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network
 
 V1_STEM = 24
@@ -38,11 +38,12 @@ def shufflenet_v1(in_channels: int, out_channels: int, dims: int, width: float =
     for stage, count in enumerate(BLOCKS):
         channels = max(quantum, round(V1_WIDTHS[groups] * width * 2**stage / quantum) * quantum)
         for number in range(count):
-            at = _unit(graph, at, channels, 1 if number else 2, groups, first=stage == number == 0)
+            with graph.scope(f"stage.{stage}.unit.{number}"):
+                at = _unit(graph, at, channels, 1 if number else 2, groups, first=stage == number == 0)
     return graph.finish(classify(graph, at, out_channels))
 
 
-def _unit(graph: GraphBuilder, at: int, channels: int, stride: int, groups: int, first: bool) -> int:
+def _unit(graph: GraphBuilder, at: str, channels: int, stride: int, groups: int, first: bool) -> str:
     """One unit of ShuffleNet v1: sum with its input, or at stride 2 beside its input's local mean."""
     inner, outputs = channels // 4, channels - (graph.channels(at) if stride > 1 else 0)
     path = conv(graph, at, inner, 1, groups=1 if first else groups)
@@ -72,19 +73,23 @@ def shufflenet_v2(in_channels: int, out_channels: int, dims: int, width: float =
     *widths, last = V2_WIDTHS[width]
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
     at = graph.add("window_max", conv(graph, graph.input, 24, 3, 2), kernel=3, stride=2)
-    for channels, count in zip(widths, BLOCKS, strict=True):
-        half = channels // 2
+    for stage, (channels, count) in enumerate(zip(widths, BLOCKS, strict=True)):
         for number in range(count):
-            stride = 1 if number else 2
-            if stride == 1:
-                passing = graph.add("channel_slice", at, half)
-                path = graph.add("channel_slice", at, half, options={"start": half})
-            else:
-                inputs, path = graph.channels(at), at
-                passing = conv(graph, at, inputs, 3, 2, groups=inputs, activate=False)
-                passing = conv(graph, passing, half, 1)
-            path = conv(graph, path, half, 1)
-            path = conv(graph, path, half, 3, stride, groups=half, activate=False)
-            path = conv(graph, path, half, 1)
-            at = graph.add("channel_shuffle", graph.add("concat", (passing, path)), options={"groups": 2})
+            with graph.scope(f"stage.{stage}.unit.{number}"):
+                at = _unit_v2(graph, at, channels // 2, 1 if number else 2)
     return graph.finish(classify(graph, conv(graph, at, last, 1), out_channels))
+
+
+def _unit_v2(graph: GraphBuilder, at: str, half: int, stride: int) -> str:
+    """One unit of ShuffleNet v2: one half of the channels passes, at stride 2 convolved; the other is convolved."""
+    if stride == 1:
+        passing = graph.add("channel_slice", at, half)
+        path = graph.add("channel_slice", at, half, options={"start": half})
+    else:
+        inputs, path = graph.channels(at), at
+        passing = conv(graph, at, inputs, 3, 2, groups=inputs, activate=False)
+        passing = conv(graph, passing, half, 1)
+    path = conv(graph, path, half, 1)
+    path = conv(graph, path, half, 3, stride, groups=half, activate=False)
+    path = conv(graph, path, half, 1)
+    return graph.add("channel_shuffle", graph.add("concat", (passing, path)), options={"groups": 2})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import bare, classify
+from voxnas.arch.parts import bare, classify
 from voxnas.arch.reference.registry import VECTOR, Published, network
 
 PAPER = "Iandola et al. 2016, arXiv 1602.07360"
@@ -21,15 +21,16 @@ def _squeezenet(
     """
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
 
-    def convolve(at: int, channels: int, kernel: int, stride: int = 1) -> int:
+    def convolve(at: str, channels: int, kernel: int, stride: int = 1) -> str:
         return bare(graph, at, channels, kernel, stride, bias=True, activate=True)
 
     at = convolve(graph.input, *stem, 2)
     for number, squeeze in enumerate(SQUEEZE):
         if number in pooled:
             at = graph.add("window_max", at, kernel=3, stride=2)
-        at = convolve(at, squeeze, 1)
-        at = graph.add("concat", (convolve(at, 4 * squeeze, 1), convolve(at, 4 * squeeze, 3)))
+        with graph.scope(f"fire.{number}"):
+            at = convolve(at, squeeze, 1)
+            at = graph.add("concat", (convolve(at, 4 * squeeze, 1), convolve(at, 4 * squeeze, 3)))
     return graph.finish(classify(graph, at, out_channels, 0.5))
 
 

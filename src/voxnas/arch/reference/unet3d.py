@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import bare, conv, up
+from voxnas.arch.parts import bare, conv, up
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network
 
 
@@ -22,20 +22,22 @@ def unet3d(in_channels: int, out_channels: int, dims: int, width: int = 32, leve
     """
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
 
-    def convolve(at: int, channels: int) -> int:
+    def convolve(at: str, channels: int) -> str:
         return graph.add("conv", at, channels, 3, options={"scale": False})
 
     at, skips = graph.input, []
     for level in range(levels):
-        if level:
-            skips.append(at)
-            at = graph.add("window_max", at, kernel=2, stride=2)
-        at = convolve(convolve(at, width * 2**level), width * 2 ** (level + 1))
-    for skip in reversed(skips):
-        raised = graph.add("transposed", at, graph.channels(at), stride=2, options={"bias": False})
-        joined = graph.add("concat", (skip, graph.add("crop", (raised, skip))))
-        at = convolve(convolve(joined, graph.channels(skip)), graph.channels(skip))
-    return graph.finish(graph.add("pointwise_head", at, out_channels))
+        with graph.scope(f"encoder.{level}"):
+            if level:
+                skips.append(at)
+                at = graph.add("window_max", at, kernel=2, stride=2)
+            at = convolve(convolve(at, width * 2**level), width * 2 ** (level + 1))
+    for level, skip in reversed(list(enumerate(skips))):
+        with graph.scope(f"decoder.{level}"):
+            raised = graph.add("transposed", at, graph.channels(at), stride=2, options={"bias": False})
+            joined = graph.add("concat", (skip, graph.add("crop", (raised, skip))))
+            at = convolve(convolve(joined, graph.channels(skip)), graph.channels(skip))
+    return graph.finish(graph.add("pointwise_head", at, out_channels, name="head"))
 
 
 @network(
@@ -62,11 +64,15 @@ def attention_unet(in_channels: int, out_channels: int, dims: int, width: int = 
     for level in range(levels):
         if level:
             skips.append(at)
-        at = conv(graph, at, width * 2**level, stride=2 if level else 1, bias=True)
-        at = conv(graph, at, width * 2**level, bias=True)
-    for skip in reversed(skips):
+        with graph.scope(f"encoder.{level}"):
+            at = conv(graph, at, width * 2**level, stride=2 if level else 1, bias=True)
+            at = conv(graph, at, width * 2**level, bias=True)
+    shift = {"scale": False}
+    for level, skip in reversed(list(enumerate(skips))):
         channels = graph.channels(skip)
-        raised = graph.add("normalize", up(graph, at, skip, channels))
-        joined = graph.add("concat", (graph.add("attention_gate", (skip, raised)), raised))
-        at = graph.add("conv", joined, channels, 3, norm="instance", activation="leaky_relu", options={"scale": False})
-    return graph.finish(bare(graph, at, out_channels, 1, bias=True))
+        with graph.scope(f"decoder.{level}"):
+            raised = graph.add("normalize", up(graph, at, skip, channels))
+            joined = graph.add("concat", (graph.add("attention_gate", (skip, raised)), raised))
+            at = graph.add("conv", joined, channels, 3, norm="instance", activation="leaky_relu", options=shift)
+    with graph.scope("head"):
+        return graph.finish(bare(graph, at, out_channels, 1, bias=True))

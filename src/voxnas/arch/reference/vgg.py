@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import bare, classify
+from voxnas.arch.parts import bare, classify
 from voxnas.arch.reference.registry import VECTOR, Published, network
 
 PAPER = "Simonyan & Zisserman 2015, ICLR"
@@ -22,15 +22,16 @@ def _vgg(in_channels: int, out_channels: int, dims: int, classifier: str, counts
         raise ValueError(f"classifier {classifier!r} is neither pooled nor published")
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
     at = graph.input
-    for width, count in zip(WIDTHS, counts, strict=True):
-        for _ in range(count):
-            at = bare(graph, at, width, bias=True, activate=True)
-        at = graph.add("window_max", at, kernel=2, stride=2)
+    for stage, (width, count) in enumerate(zip(WIDTHS, counts, strict=True)):
+        with graph.scope(f"stage.{stage}"):
+            for _ in range(count):
+                at = bare(graph, at, width, bias=True, activate=True)
+            at = graph.add("window_max", at, kernel=2, stride=2)
     if classifier == "pooled":
         return graph.finish(classify(graph, at, out_channels, 0.5))
     at = graph.add("dense", at, HIDDEN, options={"grid": GRID})
     at = graph.add("dense", at, HIDDEN, options={"dropout": 0.5})
-    return graph.finish(graph.add("linear_head", at, out_channels, options={"dropout": 0.5}))
+    return graph.finish(graph.add("linear_head", at, out_channels, options={"dropout": 0.5}, name="head"))
 
 
 @network("vgg11", PAPER, VECTOR, Published(132_863_336, "torchvision vgg11", options={"classifier": "published"}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.reference.parts import bare, conv, up
+from voxnas.arch.parts import bare, conv, up
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network
 
 STEM = 16
@@ -26,7 +26,7 @@ def vnet(in_channels: int, out_channels: int, dims: int, activation: str = "prel
     """
     graph = GraphBuilder(in_channels, dims, "batch", activation)
 
-    def stage(at: int, count: int, inner: int) -> int:
+    def stage(at: str, count: int, inner: str) -> str:
         for _ in range(count):
             inner = conv(graph, inner, graph.channels(inner), 5)
         return graph.add("activate", graph.add("add", (inner, at)))
@@ -38,12 +38,15 @@ def vnet(in_channels: int, out_channels: int, dims: int, activation: str = "prel
     else:
         wide = graph.add("concat", (graph.input,) * times) if times > 1 else graph.input
     at, skips = graph.add("activate", graph.add("add", (first, wide))), []
-    for count in DOWN:
+    for level, count in enumerate(DOWN, start=1):
         skips.append(at)
-        at = conv(graph, at, 2 * graph.channels(at), 2, 2)
-        at = stage(at, count, at)
-    for count, skip in zip(UP, reversed(skips), strict=True):
-        raised = graph.add("normalize", up(graph, at, skip, graph.channels(skip)))
-        at = graph.add("concat", (raised, skip))
-        at = stage(at, count, at)
-    return graph.finish(bare(graph, conv(graph, at, out_channels, 5), out_channels, 1, bias=True))
+        with graph.scope(f"encoder.{level}"):
+            at = conv(graph, at, 2 * graph.channels(at), 2, 2)
+            at = stage(at, count, at)
+    for level, (count, skip) in reversed(list(enumerate(zip(reversed(UP), skips, strict=True)))):
+        with graph.scope(f"decoder.{level}"):
+            raised = graph.add("normalize", up(graph, at, skip, graph.channels(skip)))
+            at = graph.add("concat", (raised, skip))
+            at = stage(at, count, at)
+    with graph.scope("head"):
+        return graph.finish(bare(graph, conv(graph, at, out_channels, 5), out_channels, 1, bias=True))

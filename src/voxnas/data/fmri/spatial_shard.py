@@ -16,18 +16,18 @@ from voxnas.data.fmri.derivatives import describe_dataset
 from voxnas.data.fmri.registration import template_grid
 from voxnas.data.fmri.spatial import process_run
 from voxnas.data.index_files import read_index
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import write_json
 
 SMALLEST_MM = 2.0  # voxels of the series in the template's space: its own maps are not finer
 
 
-def write_spatial_shard(spec: str | Path, index: str | Path, shard: int, shards: int, output: str | Path) -> None:
+def write_spatial_shard(steps: Sequence[str], index: str | Path, shard: int, shards: int, output: str | Path) -> None:
     """Put the raw runs of one shard through the spatial steps; others are passed over.
 
     Parameters
     ----------
-    spec : path
-        spec/spatial.json; its ``steps`` are ``bold.spatial``. Without any, no run is touched.
+    steps : sequence of str
+        The setting ``bold.spatial``. Without any, no run is touched.
     index : path
         Folder with scans.tsv and sidecars.json.
     shard, shards : int
@@ -43,7 +43,7 @@ def write_spatial_shard(spec: str | Path, index: str | Path, shard: int, shards:
     """
     if not 0 <= shard < shards:
         raise UserError(f"there is no shard {shard} of {shards}", f"choose 0 to {shards - 1}")
-    output, steps = Path(output), read_json(spec)["steps"]
+    output = Path(output)
     found = read_index(Path(index))
     raw = found.scans[is_raw(found.scans)] if steps else found.scans[:0]
     heads = number_heads(raw, steps)

@@ -1,1 +1,1 @@
-"""A primitive from another package."""
+"""A primitive and a family from another package."""

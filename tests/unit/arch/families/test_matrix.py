@@ -56,7 +56,7 @@ def test_pairs_are_taken_from_the_mean_of_the_training_scans():
     scans = [torch.randn(1, 1, REGIONS, REGIONS) for _ in range(4)]
     mean = torch.stack(scans).mean(0, keepdim=True)
     network.fit_inputs(lambda: iter(scans))
-    torch.testing.assert_close(network.ops["1"](mean), torch.zeros(1, 66, 1, 1, 1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(network.pairs(mean), torch.zeros(1, 66, 1, 1, 1), atol=1e-6, rtol=0)
     again = build_network(matrix(hidden=[4])).eval()
     again.load_state_dict(network.state_dict())
     torch.testing.assert_close(again(mean), network(mean))

@@ -11,6 +11,7 @@ import pytest
 from voxnas.cli.main import main
 from voxnas.core.errors import ScanError
 from voxnas.core.settings import DataSettings
+from voxnas.core.spec import SpatialSpec
 from voxnas.data.fmri import spatial_shard
 from voxnas.data.fmri.anatomy import Anatomy, load_anatomy
 from voxnas.data.fmri.confounds import framewise_displacement
@@ -40,7 +41,7 @@ def study(cohort, tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     index = index_dataset(cohort, "classification", DataSettings(suffix="bold", target="group"), 0)
     write_index(root / "index", replace(index, scans=index.scans.iloc[:1]))
-    write_json(root / "spatial.json", {"steps": list(STEPS)})
+    write_json(root / "spatial.json", SpatialSpec(stage="spatial", version=1, steps=STEPS))
     for shard in (0, 1):
         output = root / "preprocess" / "spatial" / str(shard)
         arguments = ["--index", str(root / "index"), "--shard", str(shard), "--shards", "2", "--output", str(output)]
@@ -150,14 +151,12 @@ class TestPassedOver:
         monkeypatch.setattr(spatial_shard, "load_anatomy", lambda path: loaded.append(path) or Anatomy(path, None))
         monkeypatch.setattr(spatial_shard, "process_run", lambda *given: done.append(given[4]) or {})
         for shard in range(shards):
-            spatial_shard.write_spatial_shard(
-                study / "spatial.json", tmp_path / "index", shard, shards, tmp_path / str(shard)
-            )
+            spatial_shard.write_spatial_shard(STEPS, tmp_path / "index", shard, shards, tmp_path / str(shard))
         assert sorted(map(str, loaded)) == ["a", "b"]
         assert sorted(str(anatomy and anatomy.path) for anatomy in done) == ["None", "a", "a", "b", "b"]
 
     def test_no_steps_no_work(self, study, tmp_path):
-        write_json(tmp_path / "spatial.json", {"steps": []})
+        write_json(tmp_path / "spatial.json", SpatialSpec(stage="spatial", version=1, steps=()))
         arguments = ["--index", str(study / "index"), "--shard", "0", "--shards", "1", "--output", str(tmp_path / "o")]
         assert main(["spatial", "--spec", str(tmp_path / "spatial.json"), *arguments]) == 0
         assert read_json(tmp_path / "o" / "runs.json") == {}

@@ -7,6 +7,7 @@ import pytest
 
 from voxnas.cli.main import main
 from voxnas.core.settings import DataSettings
+from voxnas.core.spec import SpatialSpec
 from voxnas.data.fmri.motion import COLUMNS, centre_of, make_reference, to_matrix
 from voxnas.data.fmri.source import Series
 from voxnas.data.fmri.volumes import Volume
@@ -24,7 +25,7 @@ def pumi(data_root, tmp_path_factory):
     root = tmp_path_factory.mktemp("pumi")
     data = data_root / "bids_robustness" / "pumi-minitest"
     write_index(root, index_dataset(data, "regression", DataSettings(suffix="bold", target="age"), 0))
-    write_json(root / "spatial.json", {"steps": STEPS})
+    write_json(root / "spatial.json", SpatialSpec(stage="spatial", version=1, steps=STEPS))
     arguments = ["--spec", str(root / "spatial.json"), "--index", str(root), "--shard", "0", "--shards", "1"]
     assert main(["spatial", *arguments, "--output", str(root / "spatial")]) == 0
     ((_, record),) = read_json(root / "spatial/runs.json").items()

@@ -16,6 +16,6 @@ def make():
     def build(op, given, channels=None, dims=3, norm="instance", activation="relu", **node):
         torch.manual_seed(0)
         graph = GraphBuilder(given, dims, norm, activation)
-        return Network(graph.finish(graph.add(op, graph.input, channels, **node))).eval().ops["1"]
+        return Network(graph.finish(graph.add(op, graph.input, channels, **node))).eval().get_submodule(op)
 
     return build

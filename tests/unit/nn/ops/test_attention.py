@@ -17,8 +17,7 @@ torch.set_num_threads(1)
 
 def node_of(op, channels, kernel=(3, 3, 3), **options):
     builder = GraphBuilder(channels, len(kernel))
-    builder.add(op, 0, channels, kernel, options=options)
-    return builder._nodes[1]
+    return builder.node(builder.add(op, builder.input, channels, kernel, options=options))
 
 
 def full_attention(parts, heads, mask=None):

@@ -69,7 +69,7 @@ def test_shuffle_and_slice_move_channels():
 
 def test_a_norm_without_scale_learns_a_shift():
     network = only("conv", options={"scale": False, "activate": False})
-    shift = dict(network.named_parameters())["ops.1.2.shift"]
+    shift = dict(network.named_parameters())["conv.2.shift"]
     x = torch.randn(2, 4, 5, 5)
     before = network(x)
     nn.init.constant_(shift, 2.0)
@@ -90,4 +90,4 @@ def test_a_norm_without_scale_learns_a_shift():
 )
 def test_nodes_that_cannot_be_built_are_refused(op, kwargs, words):
     with pytest.raises(ValueError, match=words):
-        GraphBuilder(4, 2).add(op, 0, **kwargs)
+        GraphBuilder(4, 2).add(op, "input", **kwargs)

@@ -14,8 +14,7 @@ torch.set_num_threads(1)
 
 def node_of(channels, kernel=(3, 3, 3), stride=(1, 1, 1), **options):
     builder = GraphBuilder(channels, len(kernel))
-    builder.add("shift", 0, channels, kernel, stride, options=options)
-    return builder._nodes[1]
+    return builder.node(builder.add("shift", builder.input, channels, kernel, stride, options=options))
 
 
 def reference(x, moves, stride):

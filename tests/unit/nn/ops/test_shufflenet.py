@@ -12,7 +12,7 @@ torch.set_num_threads(1)
 
 def unit(op, given, asked, stride=1, **options):
     builder = GraphBuilder(given, 3)
-    return builder.finish(builder.add(op, 0, asked, 3, stride, options=options))
+    return builder.finish(builder.add(op, "input", asked, 3, stride, options=options))
 
 
 def test_a_shuffle_is_a_permutation_that_brings_each_group_to_each():

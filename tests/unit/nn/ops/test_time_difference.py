@@ -16,7 +16,9 @@ torch.set_num_threads(1)
 
 def module_of(threshold=0.0, tile=4, kernel=(3, 3, 3), stride=(1, 1, 1), channels=(2, 3), norm="instance"):
     options = resolve_options(PRIMITIVES["time_difference"], {"threshold": threshold, "tile": tile})
-    node = Node("time_difference", (0,), channels[1], kernel, stride, norm=norm, options=options)
+    node = Node(
+        "time_difference", "time_difference", ("input",), channels[1], kernel, stride, norm=norm, options=options
+    )
     torch.manual_seed(0)
     return MODULES["time_difference"](node, [channels[0]]).eval()
 

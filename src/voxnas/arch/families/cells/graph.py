@@ -27,21 +27,23 @@ def cells_graph(architecture: Cells) -> Graph:
     for stage, count in enumerate(architecture.cells):
         for number in range(count):
             width = architecture.widths[stage]
-            given = (stack.bring(before, width, late), stack.bring(last, width, one))
             reduces = stage > 0 and number == 0
             stride = architecture.strides[stage] if reduces else one
             cell = architecture.reduction if reduces else architecture.normal
-            before, last, late = last, _join(stack, cell, given, stage, stride), stride
+            with stack.graph.scope(f"encoder.{stage}.cell.{number}"):
+                given = (stack.bring(before, width, late), stack.bring(last, width, one))
+                before, last, late = last, _join(stack, cell, given, stage, stride), stride
         ends.append(last)
     decoded = [ends.pop()]
     for stage in reversed(range(len(ends) if architecture.decoder else 0)):
         width = architecture.widths[stage]
-        given = (stack.bring(ends[stage], width, one), stack.rise(decoded[0], stage))
-        decoded.insert(0, _join(stack, architecture.up, given, stage, one))
+        with stack.graph.scope(f"decoder.{stage}"):
+            given = (stack.bring(ends[stage], width, one), stack.rise(decoded[0], stage))
+            decoded.insert(0, _join(stack, architecture.up, given, stage, one))
     return stack.finish(decoded)
 
 
-def _join(stack: Stack, cell: Cell, given: tuple[int, int], stage: int, stride: tuple[int, ...]) -> int:
+def _join(stack: Stack, cell: Cell, given: tuple[str, str], stage: int, stride: tuple[int, ...]) -> str:
     """A cell's output: its nodes, and the inputs that none of them takes."""
     values = stack.nodes(cell, given, stage, stride)
     taken = {source for edges in cell for source, _ in edges}

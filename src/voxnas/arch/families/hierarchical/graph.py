@@ -20,12 +20,14 @@ def hierarchical_graph(architecture: Hierarchical) -> Graph:
     at, ends = stack.graph.input, []
     for stage, count in enumerate(architecture.cells):
         at = stack.convolve(at, stage)
-        for _ in range(count):
-            at = stack.nodes(architecture.cell, (at,), stage)[-1]
+        for number in range(count):
+            with stack.graph.scope(f"encoder.{stage}.cell.{number}"):
+                at = stack.nodes(architecture.cell, (at,), stage)[-1]
         ends.append(at)
     decoded = [ends.pop()]
     for stage in reversed(range(len(ends) if architecture.decoder else 0)):
-        joined = stack.graph.add("concat", (ends[stage], stack.rise(decoded[0], stage)))
-        at = stack.bring(joined, architecture.widths[stage], ones(len(architecture.strides[0])))
-        decoded.insert(0, stack.nodes(architecture.cell, (at,), stage)[-1])
+        with stack.graph.scope(f"decoder.{stage}"):
+            joined = stack.graph.add("concat", (ends[stage], stack.rise(decoded[0], stage)))
+            at = stack.bring(joined, architecture.widths[stage], ones(len(architecture.strides[0])))
+            decoded.insert(0, stack.nodes(architecture.cell, (at,), stage)[-1])
     return stack.finish(decoded)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from voxnas.arch.families.matrix.record import Matrix
 from voxnas.arch.graph import Graph, GraphBuilder
+from voxnas.arch.parts import bare
+from voxnas.arch.primitives.base import Value
 from voxnas.arch.primitives.pairs import count_pairs
 from voxnas.arch.reference.brainnetcnn import edge_to_edge
-from voxnas.arch.reference.parts import bare
 
 
 def matrix_graph(architecture: Matrix) -> Graph:
@@ -18,12 +19,14 @@ def matrix_graph(architecture: Matrix) -> Graph:
     if architecture.reads == "pairs":
         at = graph.add("pairs", at, architecture.in_channels * count_pairs(regions))
     else:
-        for width in architecture.edges:
-            at = edge_to_edge(graph, at, width, row, column)
+        for layer, width in enumerate(architecture.edges):
+            with graph.scope(f"edges.{layer}"):
+                at = edge_to_edge(graph, at, width, row, column)
         at = bare(graph, at, architecture.nodes, row, row, bias=True, activate=True)
         at = graph.add("grid_pool", at, architecture.nodes * regions, kernel=column)
     dropout = architecture.input_dropout
-    for width in architecture.hidden:
-        at = graph.add("dense", at, width, options={"dropout": dropout})
+    for layer, width in enumerate(architecture.hidden):
+        at = graph.add("dense", at, width, options={"dropout": dropout}, name=f"hidden.{layer}")
         dropout = architecture.dropout
-    return graph.finish(graph.add("linear_head", at, architecture.out_channels, options={"dropout": dropout}))
+    options: dict[str, Value] = {"dropout": dropout}
+    return graph.finish(graph.add("linear_head", at, architecture.out_channels, options=options, name="head"))

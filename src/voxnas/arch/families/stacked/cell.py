@@ -16,7 +16,6 @@ from voxnas.arch.primitives.base import PRIMITIVES, blocks
 Edge = tuple[int, str]
 Cell = tuple[tuple[Edge, ...], ...]
 
-POOLS = ("window_max", "window_average")
 USUAL_KERNEL, KERNELS = 3, (1, 5, 7)
 ZERO = "zero"  # cuts an edge
 
@@ -33,9 +32,10 @@ def parse_operation(name: str) -> tuple[str, int]:
     op, _, kernel = name.rpartition("_")
     if kernel not in map(str, KERNELS):
         op, kernel = name, str(USUAL_KERNEL)
-    if op not in (*blocks(), *POOLS):
-        raise ValueError(f"operation {name!r}: {op!r} is not one of {', '.join((*blocks(), *POOLS))}")
-    if op != name and (not PRIMITIVES[op].sized or (op in POOLS and kernel == "1")):
+    known = (*blocks(), *(pool for pool in PRIMITIVES if PRIMITIVES[pool].window))
+    if op not in known:
+        raise ValueError(f"operation {name!r}: {op!r} is not one of {', '.join(known)}")
+    if op != name and (not PRIMITIVES[op].sized or (PRIMITIVES[op].window and kernel == "1")):
         raise ValueError(f"operation {name!r}: {op} has no kernel of {kernel}")
     return op, int(kernel)
 

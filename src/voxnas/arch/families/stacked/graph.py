@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voxnas.arch.families.stacked.cell import POOLS, USUAL_KERNEL, Cell, parse_operation
+from voxnas.arch.families.stacked.cell import USUAL_KERNEL, Cell, parse_operation
 from voxnas.arch.families.stacked.record import Stacked
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.layers import Size, total
+from voxnas.arch.parts import add_heads, classify
+from voxnas.arch.primitives.base import PRIMITIVES
 
 
 class Stack:
@@ -24,24 +26,25 @@ class Stack:
             architecture.in_channels, len(architecture.strides[0]), architecture.norm, architecture.activation
         )
 
-    def convolve(self, at: int, stage: int) -> int:
+    def convolve(self, at: str, stage: int) -> str:
         """A plain convolution into a stage, with its stride."""
         record = self.architecture
-        return self.graph.add("plain", at, record.widths[stage], record.kernels[stage], record.strides[stage])
+        form = record.widths[stage], record.kernels[stage], record.strides[stage]
+        return self.graph.add("plain", at, *form, name=f"encoder.{stage}.stem")
 
-    def bring(self, at: int, channels: int, stride: Size) -> int:
+    def bring(self, at: str, channels: int, stride: Size) -> str:
         """A value with the channels and the size of a cell: itself, pointwise, or by the skip of DARTS."""
         if any(s > 1 for s in stride):
             return self.graph.add("skip", at, channels, stride=stride)
         return at if self.graph.channels(at) == channels else self.graph.add("plain", at, channels)
 
-    def nodes(self, cell: Cell, given: Sequence[int], stage: int, stride: Size | None = None) -> list[int]:
+    def nodes(self, cell: Cell, given: Sequence[str], stage: int, stride: Size | None = None) -> list[str]:
         """The nodes of a cell.
 
         Parameters
         ----------
         cell : Cell
-        given : sequence of int
+        given : sequence of str
             Its inputs, with as many channels as the stage is wide.
         stage : int
         stride : tuple of int or None
@@ -49,41 +52,40 @@ class Stack:
 
         Returns
         -------
-        list of int
+        list of str
             The graph's nodes of the inputs and of the cell's nodes.
         """
         values = list(given)
-        for edges in cell:
-            ends = [self._operate(op, values[i], stage, stride if i < len(given) else None) for i, op in edges]
-            values.append(ends[0] if len(ends) == 1 else self.graph.add("add", tuple(ends)))
+        for number, edges in enumerate(cell):
+            with self.graph.scope(f"node.{number}"):
+                ends = [self._operate(op, values[i], stage, stride if i < len(given) else None) for i, op in edges]
+                values.append(ends[0] if len(ends) == 1 else self.graph.add("add", tuple(ends)))
         return values
 
-    def _operate(self, operation: str, at: int, stage: int, stride: Size | None) -> int:
+    def _operate(self, operation: str, at: str, stage: int, stride: Size | None) -> str:
         op, own = parse_operation(operation)
         kernel = tuple(1 if k == 1 else own for k in self.architecture.kernels[stage])
-        if op in POOLS and stride is not None:  # a window is at least as large as its stride
+        if PRIMITIVES[op].window and stride is not None:  # a window is at least as large as its stride
             kernel = tuple(max(k, USUAL_KERNEL) if s > 1 else k for k, s in zip(kernel, stride, strict=True))
         return self.graph.add(op, at, self.architecture.widths[stage], kernel, stride)
 
-    def rise(self, at: int, stage: int) -> int:
+    def rise(self, at: str, stage: int) -> str:
         """The way up into a decoder stage."""
         record = self.architecture
-        return self.graph.add("transposed", at, record.widths[stage], stride=record.strides[stage + 1])
+        return self.graph.add("transposed", at, record.widths[stage], stride=record.strides[stage + 1], name="up")
 
-    def finish(self, decoded: Sequence[int]) -> Graph:
+    def finish(self, decoded: Sequence[str]) -> Graph:
         """The graph with its heads.
 
         Parameters
         ----------
-        decoded : sequence of int
+        decoded : sequence of str
             The outputs of the decoder's stages from full resolution on, or the encoder's output alone.
         """
         record = self.architecture
         if record.decoder:
             supervised = len(decoded) - 1 if record.deep_supervision else 1
-            heads = [self.graph.add("pointwise_head", at, record.out_channels) for at in decoded[:supervised]]
+            heads = add_heads(self.graph, decoded[:supervised], record.out_channels)
         else:
-            pooled = self.graph.add("global_pool", decoded[0])
-            options = {"dropout": record.dropout}
-            heads = [self.graph.add("linear_head", pooled, record.out_channels, options=options)]
+            heads = [classify(self.graph, decoded[0], record.out_channels, record.dropout)]
         return self.graph.finish(*heads, divisor=total(record.strides))

@@ -17,50 +17,53 @@ def begin(architecture: Staged, clip: bool = False) -> GraphBuilder:
     )
 
 
-def pool_first(graph: GraphBuilder, architecture: Staged, stage: int, at: int) -> tuple[int, Size]:
+def pool_first(graph: GraphBuilder, architecture: Staged, stage: int, at: str) -> tuple[str, Size]:
     """The pooling on entering a stage, if it is pooling that samples down; and the stride left to the blocks."""
     stride = architecture.strides[stage]
     if architecture.downsample == "stride" or all(s == 1 for s in stride):
         return at, stride
-    return graph.add(f"{architecture.downsample}_pool", at, stride=stride), (1,) * len(stride)
+    return graph.add(f"{architecture.downsample}_pool", at, stride=stride, name="pool"), (1,) * len(stride)
 
 
 def add_chain(
     graph: GraphBuilder,
     architecture: Staged,
     stage: int,
-    at: int,
+    at: str,
     name: str,
-    count: int,
+    numbers: range,
     stride: Size,
     stem: bool = False,
-) -> int:
-    """Blocks `name` of a stage one after the other; the first changes the channels and has the stride.
+) -> str:
+    """Blocks `name` of a stage one after the other; block 0 changes the channels and has the stride.
 
-    With `stem` the first block is that which the primitive has for a network's beginning: expanding
+    With `stem` block 0 is that which the primitive has for a network's beginning: expanding
     or grouping the few input channels would add nothing.
     """
     width, kernel = architecture.widths[stage], architecture.kernels[stage]
-    for number in range(count):
+    for number in numbers:
         op = PRIMITIVES[name].stem if stem and number == 0 else name
         options = {k: v for k, v in architecture.block_options(stage).items() if k in PRIMITIVES[op].options}
-        at = graph.add(op, at, width, kernel, stride if number == 0 else None, options=options)
+        within = None if number else stride
+        at = graph.add(op, at, width, kernel, within, options=options, name=f"block.{number}")
         if architecture.excite[stage]:
-            at = graph.add("excite", at)
+            at = graph.add("excite", at, name=f"block.{number}_excite")
     return at
 
 
-def add_encoder(graph: GraphBuilder, architecture: Staged) -> list[int]:
+def add_encoder(graph: GraphBuilder, architecture: Staged) -> list[str]:
     """All stages; returns the last node of each."""
     ends, at = [], graph.input
     for stage, blocks in enumerate(architecture.blocks):
-        at, stride = pool_first(graph, architecture, stage, at)
-        at = add_chain(graph, architecture, stage, at, architecture.block[stage], blocks, stride, stem=stage == 0)
+        block, stem = architecture.block[stage], stage == 0
+        with graph.scope(f"encoder.{stage}"):
+            at, stride = pool_first(graph, architecture, stage, at)
+            at = add_chain(graph, architecture, stage, at, block, range(blocks), stride, stem)
         ends.append(at)
     return ends
 
 
-def pool_places(graph: GraphBuilder, grid: Size, at: int) -> int:
+def pool_places(graph: GraphBuilder, grid: Size, at: str) -> str:
     """One vector a sample: the mean over the map, or the means at each place of a grid."""
     places = math.prod(grid)
     if places == 1:

@@ -6,6 +6,7 @@ from voxnas.arch.families.staged.graph import add_chain, add_encoder, begin
 from voxnas.arch.families.unet.record import UNet
 from voxnas.arch.graph import Graph
 from voxnas.arch.layers import total
+from voxnas.arch.parts import add_heads
 
 
 def unet_graph(architecture: UNet) -> Graph:
@@ -19,14 +20,15 @@ def unet_graph(architecture: UNet) -> Graph:
     skips = add_encoder(graph, architecture)
     at, decoded = skips[-1], {}
     for stage in reversed(range(len(architecture.decoder_blocks))):
-        up = graph.add("transposed", at, architecture.widths[stage], stride=architecture.strides[stage + 1])
-        joined = graph.add("concat", (skips[stage], up))
-        one = (1,) * len(architecture.strides[0])
-        block, count = architecture.decoder_block[stage], architecture.decoder_blocks[stage]
-        at = add_chain(graph, architecture, stage, joined, block, count, one)
+        width, stride = architecture.widths[stage], architecture.strides[stage + 1]
+        block, numbers = architecture.decoder_block[stage], range(architecture.decoder_blocks[stage])
+        with graph.scope(f"decoder.{stage}"):
+            up = graph.add("transposed", at, width, stride=stride, name="up")
+            joined = graph.add("concat", (skips[stage], up), name="join")
+            at = add_chain(graph, architecture, stage, joined, block, numbers, (1,) * len(stride))
         decoded[stage] = at
     if not decoded:
         decoded[0] = at
     supervised = len(decoded) - 1 if architecture.deep_supervision else 1
-    heads = [graph.add("pointwise_head", decoded[stage], architecture.out_channels) for stage in range(supervised)]
+    heads = add_heads(graph, [decoded[stage] for stage in range(supervised)], architecture.out_channels)
     return graph.finish(*heads, divisor=total(architecture.strides))

@@ -1,6 +1,8 @@
-"""Short words for the layers that hand-made networks are spelled out with."""
+"""Short words for the layers and heads that networks are spelled out with."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from voxnas.arch.graph import GraphBuilder
 from voxnas.arch.layers import Size
@@ -10,14 +12,14 @@ Kernel = Size | int
 
 def conv(
     graph: GraphBuilder,
-    at: int,
+    at: str,
     channels: int,
     kernel: Kernel = 3,
     stride: Kernel = 1,
     groups: int = 1,
     bias: bool = False,
     activate: bool = True,
-) -> int:
+) -> str:
     """A convolution with its norm and, unless not, its activation."""
     options = {"groups": groups, "bias": bias, "activate": activate}
     return graph.add("conv", at, channels, kernel, stride, options=options)
@@ -25,23 +27,31 @@ def conv(
 
 def bare(
     graph: GraphBuilder,
-    at: int,
+    at: str,
     channels: int,
     kernel: Kernel = 3,
     stride: Kernel = 1,
     bias: bool = False,
     activate: bool = False,
-) -> int:
+) -> str:
     """A convolution without a norm."""
     return graph.add("conv", at, channels, kernel, stride, options={"norm": False, "bias": bias, "activate": activate})
 
 
-def classify(graph: GraphBuilder, at: int, out_channels: int, dropout: float = 0.0) -> int:
+def classify(graph: GraphBuilder, at: str, out_channels: int, dropout: float = 0.0) -> str:
     """Global average pooling and a linear layer."""
-    return graph.add("linear_head", graph.add("global_pool", at), out_channels, options={"dropout": dropout})
+    return graph.add(
+        "linear_head", graph.add("global_pool", at), out_channels, options={"dropout": dropout}, name="head"
+    )
 
 
-def up(graph: GraphBuilder, at: int, skip: int, channels: int, stride: Kernel = 2) -> int:
+def add_heads(graph: GraphBuilder, decoded: Sequence[str], out_channels: int) -> list[str]:
+    """A head on the output of each decoder stage, from full resolution on; the first gives the network's answer."""
+    names = ["head", *(f"auxiliary.{stage}" for stage in range(1, len(decoded)))]
+    return [graph.add("pointwise_head", at, out_channels, name=name) for at, name in zip(decoded, names, strict=True)]
+
+
+def up(graph: GraphBuilder, at: str, skip: str, channels: int, stride: Kernel = 2) -> str:
     """A transposed convolution, cut to the size of the skip."""
     return graph.add("crop", (graph.add("transposed", at, channels, stride=stride), skip))
 
