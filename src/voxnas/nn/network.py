@@ -75,18 +75,10 @@ class Network(nn.Module):
         inputs : callable
             Gives the inputs of the training scans, each (C, *S); not called where no node asks.
         """
-<<<<<<< HEAD
-        for number, node in enumerate(self.graph.nodes[1:], start=1):
-            module = self.ops[str(number)]
-            fit = getattr(module, "fit_inputs", None)
-            if node.inputs == (0,) and fit is not None:
-                fit(inputs())
-=======
         for node in self.graph.nodes[1:]:
-            module = self.get_submodule(node.id)
-            if node.inputs == (INPUT,) and hasattr(module, "fit_inputs"):
-                module.fit_inputs(inputs())
->>>>>>> origin/main
+            fit = getattr(self.get_submodule(node.id), "fit_inputs", None)
+            if node.inputs == (INPUT,) and fit is not None:
+                fit(inputs())
 
 
 def _plan(graph: Graph, training: bool) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:

@@ -14,13 +14,9 @@ from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
-<<<<<<< HEAD
-from voxnas.io.records import read_json
-from voxnas.io.tables import table_rows
-=======
 from voxnas.core.spec import BenchmarkSpec
 from voxnas.io.records import read_record
->>>>>>> origin/main
+from voxnas.io.tables import table_rows
 from voxnas.report.drawing import winner
 from voxnas.report.efficiency import equal_cost, score_against_cost
 from voxnas.report.front import front, singles

@@ -10,13 +10,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from voxnas.benchmark.leaderboard import read_leaderboard
 from voxnas.benchmark.metrics import ranking_measure
 from voxnas.core.paths import StudyPaths
-<<<<<<< HEAD
-from voxnas.io.records import read_json
-from voxnas.io.tables import table_rows
-=======
 from voxnas.core.spec import BenchmarkSpec
 from voxnas.io.records import read_record
->>>>>>> origin/main
+from voxnas.io.tables import table_rows
 from voxnas.report.style import Drawn, identity, new_figure
 from voxnas.report.tables import quantity
 
