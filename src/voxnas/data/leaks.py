@@ -67,8 +67,8 @@ def check_splits(scans: pd.DataFrame, splits: Splits) -> None:
     kinds = {"participant": person} if unit not in WITHIN else {}
     if unit != "participant":
         kinds[unit] = unit_names(split, unit)
-    for kind, names in kinds.items():
-        for value, first, second in _crossing(names, part_of):
+    for kind, units in kinds.items():
+        for value, first, second in _crossing(units, part_of):
             _leak(kind, value, (first, part_of[first]), (second, part_of[second]))
 
 
