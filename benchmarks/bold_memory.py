@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import math
 import multiprocessing
 import resource
 import tempfile
@@ -102,16 +101,17 @@ def preprocess(folder: Path) -> None:
 def train(folder: Path) -> None:
     """A training on clips of what is preprocessed."""
     from voxnas.arch.baselines import BASELINES
-    from voxnas.core.trial import TrainingJob
+    from voxnas.core.training import Fit
     from voxnas.training.distributed.single import SingleBackend
+    from voxnas.training.run_options import RunOptions
     from voxnas.training.store import Entry
     from voxnas.training.worker import train_entry
 
     paths, entry = study(folder), Entry(folder / "study" / "store" / "one")
     plan = read_json(paths.plan)
     architecture, recipe = BASELINES["cnn-gru"](plan, {})
-    write_json(entry.job, TrainingJob(architecture=architecture, recipe=recipe, fold=0, seed=0, samples=CLIPS))
-    train_entry(paths.root, entry, SingleBackend(), math.inf, math.inf, False)
+    write_json(entry.job, Fit(architecture=architecture, recipe=recipe, fold=0, seed=0, samples=CLIPS))
+    train_entry(paths, entry, RunOptions(), SingleBackend())
 
 
 def whole(folder: Path) -> None:

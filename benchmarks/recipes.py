@@ -20,7 +20,7 @@ from voxnas.arch.families.unet import UNet
 from voxnas.arch.stages import usable_stages
 from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
-from voxnas.core.trial import TrainingJob
+from voxnas.core.training import Fit
 from voxnas.data.dataset import StudyData
 from voxnas.io.records import write_text
 from voxnas.nn.build import build_network
@@ -28,6 +28,7 @@ from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.loop import TrainingContext, fit
 from voxnas.training.metrics import Validation
 from voxnas.training.sampling.patches import PatchSampler
+from voxnas.training.steps.supervised import Supervised
 from voxnas.training.targets import Targets
 
 BASE = Recipe(
@@ -60,7 +61,7 @@ def score(data: StudyData, recipe: Recipe, samples: int, seed: int, batch_size: 
         kernels=plan["kernels"][:stages],
         downsample="max",
     )
-    job = TrainingJob(architecture=architecture, recipe=recipe, fold=0, seed=seed, samples=samples)
+    job = Fit(architecture=architecture, recipe=recipe, fold=0, seed=seed, samples=samples)
     scans = data.train_scans(0)
     targets = Targets.of(data, scans)
     torch.manual_seed(seed)
@@ -70,8 +71,8 @@ def score(data: StudyData, recipe: Recipe, samples: int, seed: int, batch_size: 
     training = {"batch_size": batch_size, "precision": "auto", "validations": 1, "patience": 0}
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        around = TrainingContext("benchmark", Path(folder))
-        outcome = fit(network, job, training, sampler, validate, SingleBackend(), around)
+        context = TrainingContext(Path(folder))
+        outcome = fit(network, job, training, Supervised(recipe.loss), sampler, validate, SingleBackend(), context)
     return float("nan") if outcome.score is None else outcome.score, time.process_time() - begun
 
 

@@ -40,8 +40,8 @@ from voxnas.report.style import STYLE, identity, new_figure, save_figure
 from voxnas.training.distributed.balance import MEASURED, SKIPPED, Balance
 from voxnas.training.distributed.launch import join_backend, launch_command
 from voxnas.training.gradients import Gradients
-from voxnas.training.losses import LOSSES
 from voxnas.training.optimizers import CLIP_NORM, build_optimizer
+from voxnas.training.steps.supervised import Supervised
 
 PATCH = [40, 56, 40]
 ARCHITECTURE = UNet(
@@ -94,7 +94,7 @@ def work(launcher: str, folder: Path, batch: int, measured: bool) -> None:
     network = build_network(ARCHITECTURE).to(backend.device)
     model, optimizer = backend.prepare(network, build_optimizer(network, Recipe()))
     scaler = GradScaler(backend.device.type, enabled=False)
-    compute = Gradients(model, backend, scaler, LOSSES["dice_ce"], "auto")
+    compute = Gradients(model, backend, scaler, Supervised("dice_ce").loss, "auto")
     balance = Balance(backend, network) if measured else None
     images, labels = torch.randn(batch, 1, *PATCH), torch.randint(0, 3, (batch, *PATCH))
     with open(folder / f"steps-{backend.rank}", "w", buffering=1) as steps:

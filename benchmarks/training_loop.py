@@ -21,7 +21,7 @@ from torch import Tensor
 
 from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe
-from voxnas.core.trial import TrainingJob
+from voxnas.core.training import Fit
 from voxnas.io.records import write_text
 from voxnas.nn.build import build_network
 from voxnas.nn.precision import autocast, resolve_precision
@@ -30,6 +30,7 @@ from voxnas.training.loop import TrainingContext, fit
 from voxnas.training.losses import LOSSES, supervised
 from voxnas.training.optimizers import build_optimizer
 from voxnas.training.sampling.patches import PatchSampler
+from voxnas.training.steps.supervised import Supervised
 from voxnas.training.targets import Targets
 
 BATCH, SCANS, PATCH = 2, 8, [40, 56, 40]
@@ -88,7 +89,7 @@ def main() -> None:
     samples = arguments.samples - arguments.samples % BATCH
     torch.set_num_threads(1)
     recipe = Recipe(augmentation=arguments.augmentation)
-    job = TrainingJob(architecture=ARCHITECTURE, recipe=recipe, fold=0, seed=0, samples=samples)
+    job = Fit(architecture=ARCHITECTURE, recipe=recipe, fold=0, seed=0, samples=samples)
     training = {"batch_size": BATCH, "precision": "auto", "validations": 1, "patience": 0}
     sampler = PatchSampler(
         RandomData(),
@@ -114,8 +115,8 @@ def main() -> None:
 
     def ours(source: PatchSampler | Made) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            around = TrainingContext(owner="benchmark", folder=Path(folder))
-            fit(network, job, training, source, lambda *_: (0.0, {}), SingleBackend(), around)
+            context = TrainingContext(Path(folder))
+            fit(network, job, training, Supervised(recipe.loss), source, lambda *_: (0.0, {}), SingleBackend(), context)
 
     loops = {
         "bare PyTorch": bare,

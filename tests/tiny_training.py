@@ -12,8 +12,21 @@ from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
-from voxnas.core.trial import Proposal, TrainingJob
-from voxnas.io.records import write_json, write_text
+from voxnas.core.training import Fit
+from voxnas.core.trial import Proposal
+from voxnas.data.dataset import StudyData
+from voxnas.data.digest import data_digest
+from voxnas.io.records import read_json, write_json, write_text
+from voxnas.nn.build import build_network
+from voxnas.training.distributed.single import SingleBackend
+from voxnas.training.loop import TrainingContext, fit
+from voxnas.training.metrics import Validation
+from voxnas.training.run_options import RunOptions
+from voxnas.training.sampling.patches import PatchSampler
+from voxnas.training.steps.factory import make_step
+from voxnas.training.store import Entry, store_digest
+from voxnas.training.targets import Targets
+from voxnas.training.worker import train_entry, training_scans
 
 PATCH = [8, 8, 8]
 
@@ -67,8 +80,8 @@ def make_study(root, task="segmentation", scans=8, batch_size=2, validations=2, 
     return paths
 
 
-def make_job(task="segmentation", samples=8, **changes):
-    """A job with a network of a few hundred weights."""
+def make_job(task="segmentation", samples=8, kind=Fit, **changes):
+    """A training of a network of a few hundred weights."""
     staged = {
         "in_channels": 1,
         "out_channels": 1 if task == "regression" else 2,
@@ -83,7 +96,41 @@ def make_job(task="segmentation", samples=8, **changes):
         architecture = CNN(**staged, dropout=0.2)
     loss = {"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[task]
     fields = {"architecture": architecture, "recipe": Recipe(loss=loss), "fold": 0, "seed": 3, "samples": samples}
-    return TrainingJob(**{**fields, **changes})
+    return kind(**{**fields, **changes})
+
+
+def make_context(folder, **options):
+    """The process of a training in a folder, which is made; run options and others by name."""
+    folder.mkdir(exist_ok=True)
+    how = {name: options.pop(name) for name in list(options) if name in RunOptions.model_fields}
+    return TrainingContext(folder=folder, options=RunOptions(**how), **options)
+
+
+def run_fit(paths, job, context, prepare=None, backend=None, **changes):
+    """Train in this process; `prepare` may change or replace the fresh network, `changes` are of the settings."""
+    training = {**read_json(paths.spec("train"))["training"], **changes}
+    data = StudyData(paths)
+    parts = training_scans(data, job)
+    targets = Targets.of(data, parts[0])
+    sampler, alpha_sampler = (
+        PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"]) for scans in parts
+    )
+    validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
+    torch.set_num_threads(1)
+    torch.manual_seed(job.seed)
+    network = build_network(job.architecture)
+    if prepare:
+        network = prepare(network) or network
+    backend = backend or SingleBackend()
+    step = make_step(paths, job, training, network, alpha_sampler, backend.device)
+    return network, fit(network, job, training, step, sampler, validate, backend, context)
+
+
+def train_stored(paths, job, **options):
+    """Train in the store, in this process; its entry and outcome."""
+    entry = Entry(paths.store / store_digest(job, read_json(paths.spec("train")), data_digest(paths)))
+    write_json(entry.job, job)
+    return entry, train_entry(paths, entry, RunOptions(**options), SingleBackend())
 
 
 def train_command(paths, job, samples, *options):

@@ -17,8 +17,8 @@ from voxnas.training.distributed.launch import join_backend
 from voxnas.training.gradients import Gradients
 from voxnas.training.lamb import LAMB
 from voxnas.training.lars import LARS
-from voxnas.training.losses import LOSSES
 from voxnas.training.muon import Muon
+from voxnas.training.steps.supervised import Supervised
 
 STEPS = 4
 SCALE = 2.0**10
@@ -61,16 +61,26 @@ class Case:
         backend.speeds = speeds[: backend.size]
         model, self.optimizer = backend.prepare(self.network, OPTIMIZERS[optimizer](self.network.parameters()))
         self.scaler = GradScaler(backend.device.type, init_scale=SCALE, enabled=precision == "fp16")
-        self.compute = Gradients(model, backend, self.scaler, LOSSES["dice_ce"], precision, micro_batch)
+        self.compute = Gradients(model, backend, self.scaler, Supervised("dice_ce").loss, precision, micro_batch)
         self.backend, self.batch = backend, batch
         self.generator = torch.Generator().manual_seed(5)
 
     def gradients(self, factor=1.0):
         """Gradients of the next batch; another step of this process."""
+        images, labels, weight = self.next_batch()
+        return self.compute(images, labels, factor * weight)
+
+    def gradients_of(self, alpha):
+        """Gradient of the next batch with respect to a factor of the logits."""
+        (found,) = self.compute.of([alpha], lambda x: alpha * self.network(x), *self.next_batch())
+        return found
+
+    def next_batch(self):
+        """This process's share of images and labels, and its weight."""
         images = torch.randn(self.batch, 1, 4, 4, 4, generator=self.generator)
         labels = torch.randint(0, 2, (self.batch, 4, 4, 4), generator=self.generator)
         mine = list(self.backend.share(range(self.batch)))
-        return self.compute(images[mine or [0]], labels[mine or [0]], factor * len(mine) / self.batch)
+        return images[mine or [0]], labels[mine or [0]], len(mine) / self.batch
 
 
 def main(launcher: str, nodes: str, output: str) -> None:
@@ -107,6 +117,11 @@ def main(launcher: str, nodes: str, output: str) -> None:
     moved = [(a - b).abs().max() for a, b in zip(before, case.network.parameters(), strict=True)]
     found["overflow/moved"] = backend.sum(torch.stack(moved).max().detach())
     found["overflow/scale"] = backend.sum(torch.tensor(case.scaler.get_scale())) / backend.size
+    # Gradients of a parameter that the backend does not exchange.
+    case = Case(backend, "sgd", 7, micro_batch=2, speeds=(1.0, 3.0, 1.5))
+    alpha = nn.Parameter(torch.tensor([0.5], device=backend.device))
+    found["alpha/gradient/alpha"] = case.gradients_of(alpha)
+    assert all(p.grad is None for p in case.network.parameters())
     total = backend.sum(torch.tensor([1.0, backend.rank], dtype=torch.float64))
     found["sum"] = total - torch.tensor([backend.size, backend.size * (backend.size - 1) / 2])
     if backend.rank == 0:

@@ -11,8 +11,9 @@ from tiny_training import skip_without
 
 from voxnas.core.errors import UserError
 from voxnas.io.weights import load_weights
-from voxnas.training.distributed.launch import LAUNCHERS, launch_command
+from voxnas.training.distributed.launch import launch_command
 from voxnas.training.distributed.single import SingleBackend
+from voxnas.training.run_options import LAUNCHERS
 
 SIZES = [("single", 1), ("horovod", 2), ("horovod", 3), ("ddp", 2), ("ddp", 3)]
 # Relative to the largest entry of a tensor; all others are 1e-5.

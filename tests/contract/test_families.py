@@ -11,21 +11,23 @@ import pytest
 import torch
 import yaml
 from other_families import files_of_other_packages
+from pydantic import ValidationError
 from tiny_training import make_study
 
 import voxnas
-from voxnas.arch.families import FAMILIES
+from voxnas.arch.families import FAMILIES, expand
 from voxnas.arch.search_space import SearchSpace
 from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import network_key
+from voxnas.core.architecture import network_key, parse_architecture
 from voxnas.core.trial import Network, Proposal
 from voxnas.io.records import read_json, read_record, write_json
 from voxnas.nn.build import build_network
 from voxnas.report.drawing import draw_network
-from voxnas.training.inference import load_trained, predict_vectors
+from voxnas.training.inference import load_trained, predict_probabilities, predict_vectors
 
 SOURCE = Path(voxnas.__file__).parent
+PROJECT = Path(__file__).parents[2]
 OTHERS = files_of_other_packages()
 
 
@@ -52,6 +54,30 @@ def test_a_record_is_entered_under_its_own_name(name):
     assert FAMILIES[name].record.model_fields["family"].default == name
 
 
+def check_that_it_is_costed_drawn_and_trained(architecture, recipe, paths, folder):
+    """Leaves the weights in a folder."""
+    size = input_size(architecture, read_json(paths.plan))
+    parameters = sum(p.numel() for p in build_network(architecture).parameters())
+    assert analyze(architecture, size).parameters == parameters
+    figure, table = draw_network(architecture, list(size), "a title")
+    assert list(table.columns[:3]) == ["part", "stage", "channels"] and figure.axes
+
+    network = Network(
+        key=network_key(architecture, recipe),
+        name="a name",
+        source="s",
+        architecture=architecture,
+        recipe=recipe,
+        samples=8,
+    )
+    write_json(folder / "network.json", network)
+    options = ["--network", folder / "network.json", "--seed", "0", "--output", folder / "result.json"]
+    command = [sys.executable, "-m", "voxnas", "train", "--study", paths.root, *options]
+    run(list(map(str, command)), check=True)
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["state"], result["samples"], result["parameters"]) == ("DONE", 8, parameters)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_family_of_another_package_is_proposed_costed_drawn_trained_and_predicts(name, tmp_path):
     paths = make_study(tmp_path / "study", "classification")
@@ -65,25 +91,31 @@ def test_a_family_of_another_package_is_proposed_costed_drawn_trained_and_predic
     )
     assert read_record(tmp_path / "proposal.json", Proposal).architecture == architecture
 
-    size = input_size(architecture, plan)
-    parameters = sum(p.numel() for p in build_network(architecture).parameters())
-    assert analyze(architecture, size).parameters == parameters
-    figure, table = draw_network(architecture, list(size), name)
-    assert list(table.columns[:3]) == ["part", "stage", "channels"] and figure.axes
-
-    network = Network(
-        key=network_key(architecture, recipe),
-        name=name,
-        source="s",
-        architecture=architecture,
-        recipe=recipe,
-        samples=8,
-    )
-    write_json(tmp_path / "network.json", network)
-    options = ["--network", tmp_path / "network.json", "--seed", "0", "--output", tmp_path / "result.json"]
-    command = [sys.executable, "-m", "voxnas", "train", "--study", paths.root, *options]
-    run(list(map(str, command)), check=True)
-    result = json.loads((tmp_path / "result.json").read_text())
-    assert (result["state"], result["samples"], result["parameters"]) == ("DONE", 8, parameters)
+    check_that_it_is_costed_drawn_and_trained(architecture, recipe, paths, tmp_path)
     trained = load_trained(architecture, tmp_path / "weights.safetensors")
     assert predict_vectors(trained, [torch.zeros(1, 8, 8, 8)], [8, 8, 8]).shape == (1, 2)
+
+
+def test_a_searched_network_with_another_width_is_a_network_of_its_own(tmp_path):
+    """Written out as a graph, with fewer channels in one block: as pruning leaves it."""
+    paths = make_study(tmp_path / "study")
+    plan = read_json(paths.plan) | {"strides": [[1, 1, 1], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2}
+    space = SearchSpace.from_dict(yaml.safe_load((PROJECT / "config/search_spaces/unet.yaml").read_text()), "unet")
+    unet, recipe = space.decode(space.sample(np.random.default_rng(0)), plan)
+    record = {"family": "graph", "in_channels": 1, "out_channels": 2, "graph": expand(unet).plain()}
+    whole = parse_architecture(record)
+    assert whole.graph == expand(unet) and parse_architecture(whole.plain()) == whole
+    assert network_key(whole, recipe) != network_key(unet, recipe)
+
+    (block,) = (node for node in record["graph"]["nodes"] if node["id"] == "encoder.0.block.0")
+    block["channels"] -= 1
+    narrow = parse_architecture(record)
+    assert network_key(narrow, recipe) != network_key(whole, recipe)
+    assert analyze(narrow, (8, 8, 8)).macs < analyze(whole, (8, 8, 8)).macs == analyze(unet, (8, 8, 8)).macs
+
+    check_that_it_is_costed_drawn_and_trained(narrow, recipe, paths, tmp_path)
+    trained = load_trained(narrow, tmp_path / "weights.safetensors")
+    assert "encoder.0.block.0.0.weight" in trained.state_dict()
+    assert predict_probabilities(trained, torch.zeros(1, 8, 10, 9), [8, 8, 8], (), "float32").shape == (2, 8, 10, 9)
+    with pytest.raises(ValidationError, match="out_channels = 3 where the node 'head' has 2"):
+        parse_architecture(record | {"out_channels": 3})

@@ -155,6 +155,16 @@ def test_it_trains_under_bf16_autocast(use):
     assert (output.float() - exact).abs().max() <= 0.1 * exact.abs().max()
 
 
+@pytest.mark.parametrize("use", [use for use in ONE_EACH if use.primitive.temporal], ids=str)
+def test_it_uses_the_order_of_the_frames_if_it_says_so(use):
+    module, (clip,) = build(use).eval(), inputs_of(use)
+    with torch.no_grad():
+        backwards = module(clip.flip(1))
+        backwards = backwards if use.primitive.ends_time else backwards.flip(1)
+        same = torch.allclose(module(clip), backwards, rtol=1e-4, atol=1e-5)
+    assert same is not use.primitive.uses_order(use.node)
+
+
 @pytest.mark.filterwarnings("ignore:TF32")
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("name", [name for name in usable() if PRIMITIVES[name].arity == 1])

@@ -15,12 +15,14 @@ from torch import nn
 
 from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe
-from voxnas.core.trial import TrainingJob
+from voxnas.core.training import Fit
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
 from voxnas.training.distributed.launch import join_backend
 from voxnas.training.loop import TrainingContext, fit
+from voxnas.training.run_options import RunOptions
 from voxnas.training.sampling.base import Sampler
+from voxnas.training.steps.supervised import Supervised
 
 BATCH, STEPS, TIMES = 8, 8, 3
 ARCHITECTURE = UNet(
@@ -74,11 +76,13 @@ def main(launcher: str, output: str) -> None:
     backend.complete = recording
     # Hardly any step, so that the rounding of the first gradients does not grow into the last.
     recipe = Recipe(learning_rate=1e-9)
-    job = TrainingJob(architecture=ARCHITECTURE, recipe=recipe, fold=0, seed=0, samples=BATCH * STEPS)
+    job = Fit(architecture=ARCHITECTURE, recipe=recipe, fold=0, seed=0, samples=BATCH * STEPS)
     training = {"batch_size": BATCH, "precision": "float32", "validations": 1, "patience": 0}
     with tempfile.TemporaryDirectory() as folder:
-        around = TrainingContext(owner="test", folder=Path(folder), measure=True, micro_batch=2)
-        outcome = fit(network, job, training, Noise(0, 16), lambda *_: (0.0, {}), backend, around)
+        context = TrainingContext(Path(folder), RunOptions(shares="measured", micro_batch=2))
+        outcome = fit(
+            network, job, training, Supervised(recipe.loss), Noise(0, 16), lambda *_: (0.0, {}), backend, context
+        )
     found["loss"] = torch.tensor(outcome.curve[0]["train_loss"])
     found["speeds"] = torch.tensor(backend.speeds or [0.0])
     found["mine"] = torch.tensor(float(len(backend.share(range(BATCH)))))

@@ -4,42 +4,28 @@ import subprocess
 
 import pytest
 import torch
-from tiny_training import train_command
+from tiny_training import make_context, run_fit, train_command
 
 from voxnas.complexity.measured import device_record, measure_latency, measure_training
 from voxnas.complexity.memory import measure_peak_memory
 from voxnas.core.architecture import Recipe
-from voxnas.data.dataset import StudyData
 from voxnas.io.records import read_json
 from voxnas.io.weights import load_weights, save_weights
 from voxnas.nn.build import build_network
 from voxnas.nn.device import device_of
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.inference import load_trained, predict_probabilities, predict_vectors
-from voxnas.training.loop import TrainingContext, fit
-from voxnas.training.metrics import Validation
-from voxnas.training.sampling.patches import PatchSampler
-from voxnas.training.targets import Targets
 
 CLOSE = {"rtol": 1e-3, "atol": 1e-4}
 # Momentum is linear in the gradient: AdamW would turn rounding noise into whole steps.
 STEADY = {"optimizer": "sgd", "learning_rate": 1e-3}
 
 
-def run_fit(paths, job, folder, device, **options):
-    folder.mkdir(exist_ok=True)
-    training = read_json(paths.spec("train"))["training"]
-    data = StudyData(paths)
-    scans = data.train_scans(job.fold)
-    targets = Targets.of(data, scans)
-    sampler = PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
-    validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
+def train(paths, job, folder, device, **options):
     backend = SingleBackend()
     assert backend.device.type == "cuda"
     backend.device = torch.device(device)
-    torch.manual_seed(job.seed)
-    network = build_network(job.architecture)
-    outcome = fit(network, job, training, sampler, validate, backend, TrainingContext("own", folder, **options))
+    network, outcome = run_fit(paths, job, make_context(folder, **options), backend=backend)
     assert device_of(network).type == device
     return {name: value.cpu() for name, value in network.state_dict().items()}, outcome
 
@@ -54,8 +40,8 @@ def steady(job):
 @pytest.mark.parametrize("task", ["segmentation", "classification", "regression"])
 def test_a_training_equals_the_one_on_the_cpu(new_study, new_job, tmp_path, task):
     paths, job = new_study(task, validations=1), steady(new_job(task, 4))
-    expected, on_cpu = run_fit(paths, job, tmp_path / "cpu", "cpu")
-    found, on_gpu = run_fit(paths, job, tmp_path / "gpu", "cuda")
+    expected, on_cpu = train(paths, job, tmp_path / "cpu", "cpu")
+    found, on_gpu = train(paths, job, tmp_path / "gpu", "cuda")
     torch.testing.assert_close(found, expected, **CLOSE)
     assert on_gpu.curve[0]["train_loss"] == pytest.approx(on_cpu.curve[0]["train_loss"], rel=1e-3)
 
@@ -67,12 +53,12 @@ def test_a_saved_training_goes_on_on_either_device(new_study, new_job, tmp_path,
     # So little learnt that AdamW's steps, which have no size but the rate, stay within the tolerance.
     rate = {"sgd": 1e-3, "adamw": 1e-5}[optimizer]
     job = job.model_copy(update={"recipe": Recipe(optimizer=optimizer, learning_rate=rate)})
-    whole, _ = run_fit(paths, job, tmp_path / "whole", "cuda")
-    _, first = run_fit(paths, job, tmp_path / "parts", "cuda", should_stop=lambda: True)
+    whole, _ = train(paths, job, tmp_path / "whole", "cuda")
+    _, first = train(paths, job, tmp_path / "parts", "cuda", should_stop=lambda: True)
     assert first.state == "INTERRUPTED"
     (state,) = (tmp_path / "parts").glob("state-*.safetensors")
     assert {tensor.device.type for tensor in load_weights(state)[0].values()} == {"cpu"}
-    resumed, outcome = run_fit(paths, job, tmp_path / "parts", second)
+    resumed, outcome = train(paths, job, tmp_path / "parts", second)
     assert outcome.resumed_from == first.samples
     torch.testing.assert_close(resumed, whole, **CLOSE)
 

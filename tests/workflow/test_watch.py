@@ -68,7 +68,7 @@ def entry_of(watcher: Watcher, search: str, step: int) -> Entry:
 
 @contextmanager
 def leased(entry: Entry) -> Iterator[None]:
-    with entry.lease(lambda: False, print) as held:
+    with entry.lease.hold(lambda: False, print) as held:
         assert held
         yield
 
@@ -149,7 +149,7 @@ def test_a_running_training(watcher: Watcher) -> None:
         random = next(s for s in snapshot.searches if s.name == "random")
         assert (random.queued, random.running) == (0, 1)
         # A process that is gone holds nothing, whatever the time.
-        lease = entry.folder / "lease.json"
+        lease = entry.lease.path
         dead = subprocess.Popen(["true"])
         dead.wait()
         write_json(lease, read_json(lease) | {"processes": [{"pid": dead.pid, "start": 1}]})

@@ -90,6 +90,10 @@ class Graph(Record):
                 timed.add(node.id)
         return timed
 
+    def uses_time(self) -> bool:
+        """Whether the network would tell a clip from the same frames in another order."""
+        return any(PRIMITIVES[node.op].uses_order(node) for node in self.nodes[1:])
+
 
 @dataclass(frozen=True)
 class ShapedNode:

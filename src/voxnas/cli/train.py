@@ -8,14 +8,21 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from voxnas.core.trial import Network, Proposal, Result, TrainingJob
+    from voxnas.core.training import Training
+    from voxnas.core.trial import Network, Proposal, Result
     from voxnas.training.store import Entry
+
+# Run options that are options of the command as they are.
+OPTIONS = (
+    "launcher", "processes", "nodes", "micro_batch", "shares", "fusion_mb", "cycle_ms", "checkpoint_seconds",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that say where and how to train, and never what."""
-    from voxnas.training.distributed.exchange import Exchange
-    from voxnas.training.distributed.launch import LAUNCHERS, SHARES
+    """Declare the run options, which are no part of the training's identity."""
+    from voxnas.training.run_options import RunOptions
 
     parser.add_argument("--output", type=Path, required=True, help="result.json; the other files lie beside it")
     parser.add_argument(
@@ -41,16 +47,13 @@ def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KIND[:SECONDS]",
         help="kind of node that was chosen, and how long a trial may take on it",
     )
-    parser.add_argument("--launcher", choices=LAUNCHERS, default="single", help="how processes are started")
-    parser.add_argument("--processes", type=int, default=1, help="number of processes, on all nodes together")
-    parser.add_argument("--nodes", type=int, default=1, help="nodes of this Slurm allocation to spread them over")
-    parser.add_argument("--micro-batch", type=int, default=0, help="samples that a process computes at once; 0: all")
-    parser.add_argument("--shares", choices=SHARES, default="equal", help="of a batch: equal, or by measured speed")
-    parser.add_argument("--fusion-mb", type=float, help="MiB of gradients that travel together")
-    parser.add_argument("--cycle-ms", type=float, default=Exchange.cycle_ms, help="Horovod's cycle time")
-    parser.add_argument("--deadline", type=float, help="save and leave with status 75 after so many seconds")
     parser.add_argument("--tensorboard", type=int, choices=(0, 1), default=0, help="1: write TensorBoard's event files")
-    parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="time between two saved states")
+    parser.add_argument("--deadline", type=float, help="save and leave with status 75 after so many seconds")
+    for name in OPTIONS:
+        field = RunOptions.model_fields[name]
+        values = get_args(field.annotation) or (field.annotation,)  # of a Literal, or the types of an optional number
+        how = {"choices": values} if isinstance(values[0], str) else {"type": values[0]}
+        parser.add_argument("--" + name.replace("_", "-"), default=field.default, help=field.description, **how)
 
 
 def kind_of_node(text: str) -> tuple[str, float | None]:
@@ -98,59 +101,42 @@ def train_proposal(arguments: argparse.Namespace, proposal: Proposal, earlier: M
     return _train(arguments, proposal, proposal_job(StudyPaths(arguments.study), proposal, earlier))
 
 
-def _train(arguments: argparse.Namespace, what: Proposal | Network, job: TrainingJob, seed: int = 0) -> int:
-    """Train and write the files; a final training that fails is an error, one of a search is a result."""
-    from voxnas.core.errors import TRY_AGAIN
+def _train(arguments: argparse.Namespace, what: Proposal | Network, job: Training, seed: int = 0) -> int:
+    """Train and write the files."""
     from voxnas.core.paths import StudyPaths
     from voxnas.core.trial import Network
+    from voxnas.training import failures
     from voxnas.training.jobs import compose_result
     from voxnas.training.observe import end_events, events_folder
-    from voxnas.training.parent import Interrupted, Launch, WorkerCrashed, WorkerKilled, train
+    from voxnas.training.parent import train
+    from voxnas.training.run_options import RunOptions
 
     def log(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     paths = StudyPaths(arguments.study)
     final = isinstance(what, Network)
+    options = {name: getattr(arguments, name) for name in OPTIONS}
+    if arguments.deadline is not None:
+        options["deadline"] = time.time() + arguments.deadline
     events = events_folder(paths, what, seed) if arguments.tensorboard else None
-    launch = Launch(
-        launcher=arguments.launcher,
-        processes=arguments.processes,
-        deadline=arguments.deadline,
-        checkpoint_seconds=arguments.checkpoint_seconds,
-        keep_state=not isinstance(what, Network) and what.resumable,
-        nodes=arguments.nodes,
-        micro_batch=arguments.micro_batch,
-        shares=arguments.shares,
-        fusion_mb=arguments.fusion_mb,
-        cycle_ms=arguments.cycle_ms,
-        events=events,
-        kind=arguments.kind[0],
-    )
-
-    def write(result: Result, entry: Entry | None, reused: bool) -> None:
-        if events is not None:
-            end_events(events, what, result, entry, reused)
-        write_files(arguments, result, entry, reused, weights=final)
-
+    keep_state = not isinstance(what, Network) and what.resumable
+    options |= {"keep_state": keep_state, "tensorboard": events, "kind": arguments.kind[0]}
     try:
-        entry, reused = train(paths, job, launch, log)
-    except Interrupted:
-        return TRY_AGAIN
-    except WorkerCrashed as error:
-        log(f"voxnas train: {error}")
-        return 1
-    except WorkerKilled as error:
-        log(f"voxnas train: {error}")
+        trained = train(paths, job, RunOptions(**options), log)
         if final:
-            return 1
-        write(compose_result(paths, job, {"state": "FAILED", "reason": str(error)}, ""), None, False)
-        return 0
-    result = compose_result(paths, job, entry.finished() or {}, entry.name)
-    if final and result.state == "FAILED":
+            failures.check_final(trained.outcome)
+    except failures.NoResult as end:
+        if str(end):
+            log(f"voxnas train: {end}")
+        return end.status
+    entry = trained.entry
+    result = compose_result(paths, what.key, job, trained.outcome, entry.name if entry else "")
+    if entry is None:
         log(f"voxnas train: {result.reason}")
-        return 1
-    write(result, entry, reused)
+    if events is not None:
+        end_events(events, what, result, entry, trained.reused)
+    write_files(arguments, result, entry, trained.reused, weights=final)
     return 0
 
 

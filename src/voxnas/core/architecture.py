@@ -78,6 +78,10 @@ MIRROR_AXES: dict[str, tuple[int, ...]] = {"none": (), "left_right": (2,), "all"
 """The axes of (D, H, W) that each setting of :attr:`Recipe.mirror` flips."""
 
 
-def network_key(architecture: ArchitectureRecord, recipe: Recipe) -> str:
-    """Identity of an architecture with its recipe: 12 hexadecimal digits, equal for equal networks."""
-    return digest({"architecture": architecture.plain(), "recipe": recipe.plain()})
+def network_key(architecture: ArchitectureRecord, recipe: Recipe, derivation: Record | None = None) -> str:
+    """Identity of an architecture with its recipe: 12 hexadecimal digits, equal for equal networks.
+
+    A network that is derived from others (:class:`voxnas.core.training.Derivation`) is another network.
+    """
+    derived = {} if derivation is None else {"derivation": derivation.plain()}
+    return digest({"architecture": architecture.plain(), "recipe": recipe.plain(), **derived})

@@ -53,6 +53,10 @@ class StudyPaths:
         """What a search in order of arrival remembers; not declared to Snakemake, so that it outlives a killed job."""
         return self.root / "search" / search / "arrivals"
 
+    def mask(self, digest: str) -> Path:
+        """Mask of a network's weights, by its digest."""
+        return self.root / "masks" / f"{digest}.safetensors"
+
     def device(self, kind: str) -> Path:
         """Measurements of one kind of node, for placement alone; no decision of a study rests on them."""
         return self.root / "devices" / f"{kind}.json"

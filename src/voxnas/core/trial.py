@@ -8,6 +8,7 @@ from pydantic import Field
 
 from voxnas.core.architecture import Architecture, Recipe, network_key
 from voxnas.core.record import Record
+from voxnas.core.training import Derivation
 
 SCHEMA_VERSION: Final = 1
 LINEAR: Final = "linear"  # source of what is fitted and not trained
@@ -91,31 +92,6 @@ class Result(Record):
         return self.score if self.state in ("DONE", "STOPPED") else None
 
 
-class TrainingJob(Record):
-    """Everything that determines one training; its digest is the key of the store."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    architecture: Architecture
-    recipe: Recipe
-    fold: Annotated[int, Field(ge=0)] = Field(description="Fold that validates; the other folds train.")
-    seed: int = Field(description="Seed of initialisation, sampling and augmentation.")
-    samples: Annotated[int, Field(ge=1)]
-    restarts: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (), description="Samples of the trial's earlier steps; the learning rate's schedule starts anew after each."
-    )
-
-    @property
-    def parent(self) -> TrainingJob | None:
-        """The training that this one continues.
-
-        Its state only saves time: with or without it this job gives the same result, since the
-        restarts say what was done before.
-        """
-        if not self.restarts:
-            return None
-        return self.model_copy(update={"samples": self.restarts[-1], "restarts": self.restarts[:-1]})
-
-
 class Network(Record):
     """A network that has left its search: a finalist or a baseline, addressed by its key."""
 
@@ -128,3 +104,6 @@ class Network(Record):
     architecture: Architecture
     recipe: Recipe
     samples: Annotated[int, Field(ge=0)] = Field(description="Full budget, in samples.")
+    derivation: Derivation | None = Field(
+        None, exclude_if=lambda derivation: derivation is None, description="How it came from other networks."
+    )

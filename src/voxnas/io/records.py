@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from voxnas.core.errors import UserError
-from voxnas.core.plan import Plan, plan_model
+from voxnas.core.plan import Plan, RunPlan, VolumePlan
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -56,20 +56,22 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path} is not JSON: {error}", "delete it and run the stage that writes it") from None
 
 
-def read_record(path: str | Path, model: type[M]) -> M:
-    """Read a JSON file as a record of the given model; a UserError names what does not fit."""
+def read_record(path: str | Path, model: type[M] | TypeAdapter[M]) -> M:
+    """Read a JSON file as a record of the given model; a UserError names the field that does not fit."""
     return _checked(path, read_json(path), model)
 
 
 def read_plan(path: str | Path) -> Plan:
     """Read a plan.json, of volumes or of runs; a UserError names what does not fit."""
     data = read_json(path)
-    return _checked(path, data, plan_model(data))
+    timed = isinstance(data, dict) and data.get("timed")
+    return _checked(path, data, RunPlan) if timed else _checked(path, data, VolumePlan)
 
 
-def _checked(path: str | Path, data: Any, model: type[M]) -> M:
+def _checked(path: str | Path, data: Any, model: type[M] | TypeAdapter[M]) -> M:
+    check = model.validate_python if isinstance(model, TypeAdapter) else model.model_validate
     try:
-        return model.model_validate(data)
+        return check(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

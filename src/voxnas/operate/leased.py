@@ -8,11 +8,13 @@ from typing import Any
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
-from voxnas.core.trial import Network, Proposal, TrainingJob
+from voxnas.core.training import Training
+from voxnas.core.trial import Network, Proposal
 from voxnas.operate.reader import Reader, as_number
 from voxnas.operate.snapshot import Running
 from voxnas.training.jobs import network_job, proposal_job
-from voxnas.training.store import STALE_SECONDS, Entry, living_processes
+from voxnas.training.lease import STALE_SECONDS, living_processes
+from voxnas.training.store import Entry
 
 # A training by the name of its search and the number of its step, or by the key of its network and its seed.
 Place = tuple[str, int]
@@ -51,7 +53,7 @@ class LeasedTrainings:
         leased = []
         for name in read.names(self._paths.store):
             entry = Entry(self._paths.store / name)
-            lease = read.plain(entry.folder / "lease.json")
+            lease = read.plain(entry.lease.path)
             if lease:
                 leased.append((entry, lease))
         wanted = self._wanted(networks, finals_left) if leased else {}
@@ -60,7 +62,7 @@ class LeasedTrainings:
             job, progress = read.plain(entry.job), read.plain(entry.progress)
             places = [place for place, plain in wanted.items() if plain == job]
             # The parent's beat says that the lease holds, the worker's that the training goes on.
-            beats = [beat for beat in map(read.see, (entry.folder / "lease.json", entry.heartbeat)) if beat]
+            beats = [beat for beat in map(read.see, (entry.lease.path, entry.heartbeat)) if beat]
             if not beats:
                 continue  # it ended while we looked
             pids = _pids(lease)
@@ -103,7 +105,7 @@ class LeasedTrainings:
             wanted[place] = job
         return wanted
 
-    def _job(self, place: Place, networks: dict[str, Network]) -> TrainingJob | None:
+    def _job(self, place: Place, networks: dict[str, Network]) -> Training | None:
         name, number = place
         if name in networks:
             return network_job(self._paths, networks[name], number)

@@ -18,7 +18,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.io import slurm
 from voxnas.io.records import read_json
-from voxnas.training.store import lease_holders
+from voxnas.training.lease import lease_holders
 
 
 def program(argv: list[str]) -> tuple[str, list[str]]:

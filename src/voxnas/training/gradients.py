@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,9 @@ from torch.amp import GradScaler
 
 from voxnas.nn.precision import autocast
 from voxnas.training.distributed.base import Backend
-from voxnas.training.losses import SampleLoss, supervised
+
+BatchLoss = Callable[[Tensor, Tensor | Sequence[Tensor], Tensor], Tensor]
+"""From inputs (B, ...), outputs (B, K, ...) and targets (B, ...) to the mean loss ()."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Gradients:
         Adds up the gradients of all processes, once for each share.
     scaler : GradScaler
         Scales the loss; a disabled one leaves it.
-    loss_of : callable
-        A value of :data:`voxnas.training.losses.LOSSES`.
+    loss : callable
+        The loss of a step (:class:`voxnas.training.steps.base.Step`).
     precision : str
         As in the training settings.
     micro_batch : int
@@ -37,7 +40,7 @@ class Gradients:
     model: nn.Module
     backend: Backend
     scaler: GradScaler
-    loss_of: SampleLoss
+    loss: BatchLoss
     precision: str
     micro_batch: int = 0
 
@@ -56,15 +59,49 @@ class Gradients:
         Tensor, ()
             That loss.
         """
-        device, size = self.backend.device, self.micro_batch or len(images)
-        parts = list(zip(images.split(size), targets.split(size), strict=True))
-        total = torch.zeros((), device=device)
+        total = torch.zeros((), device=self.backend.device)
+        parts = self._parts(images, targets)
         for i, part in enumerate(parts):
             with self.backend.part(last=i == len(parts) - 1):
-                inputs, wanted = (t.to(device, non_blocking=True) for t in part)
-                with autocast(self.precision, device):
-                    outputs = self.model(inputs)
-                loss = supervised(self.loss_of, outputs, wanted) * (weight * len(inputs) / len(images))
+                loss = self._loss(self.model, *part) * (weight * len(part[0]) / len(images))
                 self.backend.backward(self.scaler.scale(loss))
             total = total + loss.detach()
         return total
+
+    def of(
+        self, parameters: Sequence[nn.Parameter], network: nn.Module, images: Tensor, targets: Tensor, weight: float
+    ) -> Iterator[Tensor]:
+        """Gradients with respect to a few parameters alone, summed over all processes.
+
+        Parameters
+        ----------
+        parameters : sequence of Parameter
+            Not among those that the backend exchanges.
+        network : nn.Module
+            The network itself, which the backend's model may wrap.
+        images, targets, weight
+            As of a call.
+
+        Returns
+        -------
+        iterator of Tensor
+            One of the shape of each parameter.
+        """
+        total = torch.zeros(sum(p.numel() for p in parameters), device=self.backend.device)
+        for part in self._parts(images, targets):
+            loss = self._loss(network, *part) * (weight * len(part[0]) / len(images))
+            found = torch.autograd.grad(self.scaler.scale(loss), parameters)
+            total += torch.cat([gradient.flatten() for gradient in found])
+        total = self.backend.sum(total) / self.scaler.get_scale()
+        parts = total.split([p.numel() for p in parameters])
+        return (part.view_as(p) for part, p in zip(parts, parameters, strict=True))
+
+    def _parts(self, images: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
+        size = self.micro_batch or len(images)
+        return list(zip(images.split(size), targets.split(size), strict=True))
+
+    def _loss(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        inputs, wanted = (t.to(self.backend.device, non_blocking=True) for t in (images, targets))
+        with autocast(self.precision, self.backend.device):
+            outputs = model(inputs)
+        return self.loss(inputs, outputs, wanted)

@@ -1,4 +1,4 @@
-"""From a proposal or a network to its training job, and from an outcome to its result. Imports no torch."""
+"""From a proposal or a network to its training, and from an outcome to its result. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import Any
 from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import network_key
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
-from voxnas.core.trial import Network, Proposal, Result, TrainingJob
+from voxnas.core.training import FineTune, Fit, Training
+from voxnas.core.trial import Network, Proposal, Result
+from voxnas.data.digest import data_digest
 from voxnas.io.records import read_json, read_record
+from voxnas.training.store import store_digest
 
 SEARCH_FOLD = 0
 
 
-def proposal_job(paths: StudyPaths, proposal: Proposal, earlier: Mapping[int, Proposal] = {}) -> TrainingJob:
+def proposal_job(paths: StudyPaths, proposal: Proposal, earlier: Mapping[int, Proposal] = {}) -> Fit:
     """Training of a proposal: on the search's fold, with the one seed of all trials of the study.
 
     Common random numbers: trials that start from the same seed, see the same patches and are validated on the
-    same fold differ by less chance than trials with seeds of their own, and their differences are what
-    a search looks at.
+    same fold differ by less chance than trials with seeds of their own.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def proposal_job(paths: StudyPaths, proposal: Proposal, earlier: Mapping[int, Pr
         step = earlier.get(number) or read_record(paths.step(proposal.search, number) / "proposal.json", Proposal)
         restarts.insert(0, step.samples)
         number = step.resume_from
-    return TrainingJob(
+    return Fit(
         architecture=proposal.architecture,
         recipe=proposal.recipe,
         fold=SEARCH_FOLD,
@@ -57,27 +58,48 @@ def proposal_job(paths: StudyPaths, proposal: Proposal, earlier: Mapping[int, Pr
     )
 
 
-def network_job(paths: StudyPaths, network: Network, seed: int) -> TrainingJob:
-    """Training number `seed` of a network: it validates on fold ``seed % folds``."""
+def network_job(paths: StudyPaths, network: Network, seed: int) -> Fit | FineTune:
+    """Training number `seed` of a network: it validates on fold ``seed % folds``.
+
+    A derived network starts from, or learns from, the trainings of the same number, which have the same fold.
+    """
     folds = len(read_json(paths.splits)["folds"])
-    return TrainingJob(
-        architecture=network.architecture,
-        recipe=network.recipe,
-        fold=seed % folds,
-        seed=derive_seed(_root_seed(paths), "network", network.key, seed),
-        samples=max(network.samples, 1),
-    )
+    fields: dict[str, Any] = {
+        "architecture": network.architecture,
+        "recipe": network.recipe,
+        "fold": seed % folds,
+        "seed": derive_seed(_root_seed(paths), "network", network.key, seed),
+        "samples": max(network.samples, 1),
+    }
+    if network.derivation is None:
+        return Fit(**fields)
+    start, teacher, mask = network.derivation.start, network.derivation.teacher, network.derivation.mask
+    if teacher is not None:
+        sources = tuple(_stored(paths, key, seed) for key in teacher.sources)
+        teacher = teacher.model_copy(update={"sources": sources})
+    fields |= {"teacher": teacher, "mask": mask}
+    if start is None:
+        return Fit(**fields)
+    return FineTune(**fields, start=start.model_copy(update={"source": _stored(paths, start.source, seed)}))
 
 
-def compose_result(paths: StudyPaths, job: TrainingJob, outcome: dict[str, Any], store: str) -> Result:
+def _stored(paths: StudyPaths, key: str, seed: int) -> str:
+    """Digest in the store of training number `seed` of a network."""
+    network = read_record(paths.network(key) / "network.json", Network)
+    return store_digest(network_job(paths, network, seed), read_json(paths.spec("train")), data_digest(paths))
+
+
+def compose_result(paths: StudyPaths, key: str, job: Training, outcome: dict[str, Any], store: str) -> Result:
     """The result of a training, with the network's cost.
 
     Parameters
     ----------
     paths : StudyPaths
-    job : TrainingJob
+    key : str
+        Identity of the network.
+    job : Training
     outcome : dict
-        State, and what else is known of reason, score, metrics and samples.
+        State, and those that are known of reason, score, metrics and samples.
     store : str
         Digest of the training in the store; empty if it is not there.
     """
@@ -93,7 +115,7 @@ def compose_result(paths: StudyPaths, job: TrainingJob, outcome: dict[str, Any],
     fields = {name: outcome[name] for name in ("state", "reason", "score", "metrics", "samples") if name in outcome}
     return Result(
         **fields,
-        key=network_key(job.architecture, job.recipe),
+        key=key,
         parameters=cost.parameters,
         macs=cost.macs,
         cpu_seconds=seconds,

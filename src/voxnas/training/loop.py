@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,21 @@ from torch.amp import GradScaler
 
 from voxnas.core.errors import UserError
 from voxnas.core.seeds import derive_seed
-from voxnas.core.trial import TrainingJob
+from voxnas.core.training import Training
 from voxnas.nn.precision import resolve_precision
 from voxnas.training.distributed.balance import Balance
 from voxnas.training.distributed.base import Backend
+from voxnas.training.failures import divergence
 from voxnas.training.gradients import Gradients
-from voxnas.training.losses import loss_function
+from voxnas.training.mask import Mask
 from voxnas.training.metrics import Validation
 from voxnas.training.optimizers import CLIP_NORM, build_optimizer, set_learning_rate
 from voxnas.training.prefetch import Prefetcher
+from voxnas.training.run_options import RunOptions
 from voxnas.training.sampling.base import Sampler
 from voxnas.training.schedules import batch_at, learning_rate_factor
 from voxnas.training.state import Progress, StateRefused, load_state, save_state
+from voxnas.training.steps.base import Step
 
 LOG_SECONDS = 10.0
 
@@ -46,53 +49,42 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What a training needs from its process, besides the job.
+    """The process and the files of a training; none of it changes the result.
 
     Parameters
     ----------
-    owner : str
-        Name of the training in the store.
     folder : path
-        Its folder there, where its state lies.
+        Folder in the store where the state lies; its name is that of the training.
+    options : RunOptions
+        ``checkpoint_seconds``, ``keep_state``, ``micro_batch`` and ``shares`` are used.
     parent : path or None
         Folder of the training that this one continues.
     should_stop : callable
         Asked after each step; True saves the state and ends.
-    checkpoint_seconds : float
-        Time between two saved states.
-    keep_state : bool
-        Save the state at the end too, for a training that continues this one.
-    micro_batch : int
-        Most samples that a process computes at once; 0: its whole share. The gradients of the parts add up to
-        those of the share.
-    measure : bool
-        Give processes of unequal speed unequal shares.
     log : callable
         Takes one line for people.
     observe : callable
-        Told after each step how far the training is, the loss of the step's batch and the learning rate.
+        Told after each step the progress, the loss of the step's batch and the learning rate.
     """
 
-    owner: str
     folder: Path
+    options: RunOptions = field(default_factory=RunOptions)
     parent: Path | None = None
     should_stop: Callable[[], bool] = lambda: False
-    checkpoint_seconds: float = math.inf
-    keep_state: bool = False
-    micro_batch: int = 0
-    measure: bool = False
     log: Callable[[str], None] = lambda line: None
     observe: Callable[[Progress, float, float], None] = lambda progress, loss, rate: None
 
 
 def fit(
     network: nn.Module,
-    job: TrainingJob,
+    job: Training,
     training: dict[str, Any],
+    step: Step,
     sampler: Sampler,
     validate: Validation,
     backend: Backend,
     context: TrainingContext,
+    mask: Mask | None = None,
 ) -> Outcome:
     """Train a network up to its samples, from the start or from where it was left.
 
@@ -106,25 +98,31 @@ def fit(
     Parameters
     ----------
     network : nn.Module
-        Fresh; trained in place, on the backend's device.
-    job : TrainingJob
-        What to train.
+        With the weights that it starts from; trained in place, on the backend's device.
+    job : Training
+        Its recipe, seed, samples and restarts are used.
     training : dict
         ``batch_size``, ``precision``, ``validations`` and ``patience`` of the train spec, and ``large_batch`` where
         the batch is large.
+    step : Step
+        The loss, and the learning beside the optimizer's.
     sampler, validate, backend, context
         The patches, the validation fold, the process group, and the process.
+    mask : Mask or None
+        Weights that stay 0.
     """
     batch_size, validations = training["batch_size"], training["validations"]
     goals, patience = [*job.restarts, job.samples], training["patience"]
     large: dict[str, Any] = training.get("large_batch", {})
     growth, warm_up = large.get("growth", ()), large.get("warm_up", 0.0)
-    loss_of = loss_function(job.recipe.loss, large.get("label_smoothing", 0.0))
-    device = backend.device
+    device, options = backend.device, context.options
     optimizer = build_optimizer(network.to(device), job.recipe, large.get("layerwise", False))
     model, optimizer = backend.prepare(network, optimizer)
     scaler = GradScaler(device.type, enabled=resolve_precision(training["precision"], device) is torch.float16)
-    progress = _restore(network, optimizer, context)
+    optimizers = {"optimizer": optimizer, **step.optimizers}
+    progress = _restore(network, optimizers, context)
+    if mask is not None:
+        mask.apply()
     if progress.scaler:
         scaler.load_state_dict(progress.scaler)
     begun = progress.samples
@@ -134,8 +132,8 @@ def fit(
     started = saved = logged = time.monotonic()
     network.train()
     batches = Prefetcher(sampler, ahead=device.type == "cuda")
-    balance = Balance(backend, network) if context.measure and backend.size > 1 else None
-    compute = Gradients(model, backend, scaler, loss_of, training["precision"], context.micro_batch)
+    balance = Balance(backend, network) if options.shares == "measured" and backend.size > 1 else None
+    compute = Gradients(model, backend, scaler, step.loss, training["precision"], options.micro_batch)
     while not over:
         seen, total = progress.samples, goals[progress.rung]
         samples = range(seen, min(seen + batch_at(seen / total, batch_size, growth), total))
@@ -148,24 +146,27 @@ def fit(
         rate = job.recipe.learning_rate * learning_rate_factor(job.recipe.schedule, seen / total, warm_up)
         set_learning_rate(optimizer, rate)
         torch.manual_seed(derive_seed(job.seed, "step", seen, backend.rank))  # for dropout
+        step.begin(network, compute, samples)
         loss = compute(images, targets, len(mine) / len(samples))
         # On its way beside the gradients: a sum of its own after them would cost the wait for another exchange.
         news = backend.begin_sum(torch.stack([loss.double(), loss.new_tensor(context.should_stop()).double()]))
         backend.step(optimizer, CLIP_NORM, scaler)
+        if mask is not None:
+            mask.apply()
         batch_loss, stops = news().tolist()
         if balance is not None and balance.end(len(images)):
             context.log("samples a second of each process: " + ", ".join(f"{speed:.3g}" for speed in backend.speeds))
         progress.samples += len(samples)
-        if not math.isfinite(batch_loss):
-            return _diverged("loss", batch_loss, progress, begun)
+        if reason := divergence("loss", batch_loss, progress.samples):
+            return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
         progress.loss_sum += batch_loss * len(samples)
         progress.loss_count += len(samples)
 
         marks = (math.ceil(total * (i + 1) / validations) for i in range(validations))
         if any(seen < mark <= progress.samples for mark in marks):
             score, metrics = validate(network, backend)
-            if not math.isfinite(score):
-                return _diverged("score", score, progress, begun)
+            if reason := divergence("score", score, progress.samples):
+                return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
             _enter(progress, score, metrics, rate)
             context.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
             logged = time.monotonic()
@@ -176,9 +177,9 @@ def fit(
             context.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
             logged = now
         leaving = stops > 0 and not over
-        if backend.rank == 0 and (leaving or (over and context.keep_state) or now - saved > context.checkpoint_seconds):
+        if backend.rank == 0 and (leaving or (over and options.keep_state) or now - saved > options.checkpoint_seconds):
             progress.scaler = scaler.state_dict()
-            save_state(context.folder, context.owner, network, optimizer, progress)
+            save_state(context.folder, context.folder.name, network, optimizers, progress)
             saved = now
         if leaving:
             return Outcome("INTERRUPTED", "", None, {}, progress.samples, begun, progress.curve)
@@ -198,20 +199,11 @@ def _is_over(progress: Progress, goals: list[int], patience: int) -> bool:
     return ended
 
 
-def _diverged(what: str, value: float, progress: Progress, begun: int) -> Outcome:
-    """A training whose numbers are not finite any more."""
-    reason = f"diverged: the {what} is {value} after {progress.samples} samples"
-    return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
-
-
-def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, context: TrainingContext) -> Progress:
+def _restore(network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer], context: TrainingContext) -> Progress:
     """State of this training, or of the one that it continues, or of none; a refused one is named."""
-    candidates = [(context.folder, context.owner)]
-    if context.parent is not None:
-        candidates.append((context.parent, context.parent.name))
-    for folder, owner in candidates:
+    for folder in filter(None, (context.folder, context.parent)):
         try:
-            progress = load_state(folder, owner, network, optimizer)
+            progress = load_state(folder, folder.name, network, optimizers)
         except (StateRefused, UserError) as error:
             context.log(f"state refused, training again: {error}")
             continue

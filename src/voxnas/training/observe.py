@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxnas.core.paths import StudyPaths
-from voxnas.core.trial import Network, Proposal, Result, TrainingJob
+from voxnas.core.training import Training
+from voxnas.core.trial import Network, Proposal, Result
 from voxnas.io.records import read_json, write_json
 from voxnas.io.tensorboard import FAILURE, PREFIX, SUCCESS, EventFile
 from voxnas.training.store import Entry
@@ -30,13 +31,13 @@ class Observer:
     ----------
     entry : Entry
         The training in the store.
-    job : TrainingJob
-        What is trained.
+    job : Training
+        The training.
     events : path or None
         Folder of the run's event files.
     """
 
-    def __init__(self, entry: Entry, job: TrainingJob, events: Path | None) -> None:
+    def __init__(self, entry: Entry, job: Training, events: Path | None) -> None:
         self._entry, self._goal = entry, job.samples
         self._folder = events
         self._events: EventFile | None = None

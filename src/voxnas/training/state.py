@@ -7,6 +7,7 @@ renamed into place last and names its file, so that it always describes a comple
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,14 +56,15 @@ class StateRefused(Exception):
 
 
 def save_state(
-    folder: Path, owner: str, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    folder: Path, owner: str, network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer], progress: Progress
 ) -> None:
     """Write the state of the training that the store calls `owner`; replaces the last one."""
     tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        for name, value in values.items():
-            if value is not None:
-                tensors[f"optimizer/{index}/{name}"] = torch.as_tensor(value)
+    for kind, optimizer in optimizers.items():
+        for index, values in optimizer.state_dict()["state"].items():
+            for name, value in values.items():
+                if value is not None:
+                    tensors[f"{kind}/{index}/{name}"] = torch.as_tensor(value)
     file = folder / f"state-{progress.samples}.safetensors"
     save_weights(file, tensors)
     record = {"owner": owner, "file": file.name, "sha256": file_digest(file), "progress": asdict(progress)}
@@ -72,8 +74,10 @@ def save_state(
             old.unlink(missing_ok=True)
 
 
-def load_state(folder: Path, owner: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
-    """Put a saved state into the network and the optimizer.
+def load_state(
+    folder: Path, owner: str, network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer]
+) -> Progress | None:
+    """Put a saved state into the network and the optimizers.
 
     Returns
     -------
@@ -97,12 +101,13 @@ def load_state(folder: Path, owner: str, network: nn.Module, optimizer: torch.op
         raise StateRefused(f"the digest of {file} is not the recorded one")
     tensors, _ = load_weights(file)
     network.load_state_dict({n.removeprefix("network/"): t for n, t in tensors.items() if n.startswith("network/")})
-    values: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, key = name.split("/")
-            values.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
+    for kind, optimizer in optimizers.items():
+        values: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith(f"{kind}/"):
+                _, index, key = name.split("/")
+                values.setdefault(int(index), {})[key] = tensor
+        optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
     return Progress(**record["progress"])
 
 

@@ -1,27 +1,30 @@
 """The process that trains: ``python -m voxnas.training.worker``, started by :mod:`voxnas.training.parent`.
 
-Under a launcher there are several; process 0 writes the files. How it ended is said in files, since
+Under a launcher there are several; process 0 writes the files. Its end is recorded in files, since
 launchers do not pass exit statuses on: ``outcome.json`` (finished) or ``ended.json`` (interrupted, error).
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
 import time
-import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from voxnas.arch.families import family_of
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
-from voxnas.core.trial import TrainingJob
+from voxnas.core.seeds import derive_seed
+from voxnas.core.training import TRAINING, FineTune, Supernet, Training
 from voxnas.data.dataset import StudyData
 from voxnas.data.digest import data_digest
 from voxnas.data.leaks import check_study
@@ -32,96 +35,77 @@ from voxnas.nn.device import device_name, device_of
 from voxnas.nn.precision import precision_name
 from voxnas.training.distributed.base import Backend
 from voxnas.training.distributed.exchange import Exchange
-from voxnas.training.distributed.launch import LAUNCHERS, SHARES, join_backend
+from voxnas.training.distributed.launch import join_backend
+from voxnas.training.failures import describe_error
 from voxnas.training.linear import fit_linear
 from voxnas.training.loop import Outcome, TrainingContext, fit
+from voxnas.training.mask import read_mask
 from voxnas.training.metrics import Validation
 from voxnas.training.observe import Observer
+from voxnas.training.run_options import RunOptions
 from voxnas.training.sampling.factory import make_sampler
+from voxnas.training.start import load_start
 from voxnas.training.state import delete_state
+from voxnas.training.steps.factory import make_step
 from voxnas.training.store import Entry, store_digest
 from voxnas.training.targets import Targets
 
 CURVE = ("samples", "train_loss", "learning_rate", "val_score")  # the first columns of curve.tsv
 
 
-def train_entry(
-    study: Path,
-    entry: Entry,
-    backend: Backend,
-    deadline: float,
-    checkpoint_seconds: float,
-    keep_state: bool,
-    micro_batch: int = 0,
-    measure: bool = False,
-    events: Path | None = None,
-) -> Outcome:
-    """Train what an entry's job says.
+def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: Backend) -> Outcome:
+    """Train as an entry's record says.
 
     Parameters
     ----------
-    study : path
-        The study's folder.
+    paths : StudyPaths
+        The study.
     entry : Entry
         With its job.json.
+    options : RunOptions
     backend : Backend
         The group of processes.
-    deadline : float
-        Unix time at which to save and leave; infinite for none.
-    checkpoint_seconds : float
-        Time between two saved states.
-    keep_state : bool
-        Keep the final state, for a training that continues this one.
-    micro_batch, measure
-        As of :class:`voxnas.training.loop.TrainingContext`.
-    events : path or None
-        Folder for TensorBoard's event files.
     """
-    paths = StudyPaths(study)
     check_study(paths)
-    job = read_record(entry.job, TrainingJob)
+    job = read_record(entry.job, TRAINING)
     spec: dict[str, Any] = read_json(paths.spec("train"))
     training = spec["training"]
     torch.set_num_threads(training["threads"])
     data = StudyData(paths, job.architecture.view)
-    scans = data.train_scans(job.fold)
+    scans, alpha_scans = training_scans(data, job)
     targets = Targets.of(data, scans)
     earlier = paths.store / store_digest(job.parent, spec, data_digest(paths)) if job.parent else None
     validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
 
     if family_of(job.architecture).fitted:
-        network: torch.nn.Module = fit_linear(job.architecture, data, scans, targets, job.seed)
+        network: nn.Module = fit_linear(job.architecture, data, scans, targets, job.seed)
         score, metrics = validate(network, backend)
         row = {"samples": len(scans), "val_score": score, **{f"val_{k}": v for k, v in metrics.items()}}
         outcome = Outcome("DONE", "", score, metrics, len(scans), 0, [row])
     else:
-        signalled: list[int] = []
-        for number in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, lambda received, _: signalled.append(received))
-
-        def should_stop() -> bool:
-            entry.heartbeat.touch()
-            return bool(signalled) or time.time() > deadline or entry.stop.exists()
-
         torch.manual_seed(job.seed)
         network = build_network(job.architecture)
         network.fit_inputs(lambda: map(data.input, data.samples(scans)))
-        sampler = make_sampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
-        observer = Observer(entry, job, events) if backend.rank == 0 else None
+        if isinstance(job, FineTune):
+            load_start(network, paths, job, job.start)
+        mask = read_mask(paths, job.mask, network) if job.mask else None
+        recipe, foreground, alpha_seed = job.recipe, training["foreground"], derive_seed(job.seed, "alphas")
+        sampler = make_sampler(data, scans, targets, job.seed, recipe, foreground)
+        alpha_sampler = (
+            make_sampler(data, alpha_scans, targets, alpha_seed, recipe, foreground) if alpha_scans else None
+        )
+        step = make_step(paths, job, training, network, alpha_sampler, backend.device)
+        observer = Observer(entry, job, options.tensorboard) if backend.rank == 0 else None
         context = TrainingContext(
-            owner=entry.name,
             folder=entry.folder,
+            options=options,
             parent=earlier,
-            should_stop=should_stop,
-            checkpoint_seconds=checkpoint_seconds,
-            keep_state=keep_state,
-            micro_batch=micro_batch,
-            measure=measure,
+            should_stop=_stop_signs(entry, options),
             log=_log if backend.rank == 0 else lambda line: None,
             observe=observer or (lambda progress, loss, rate: None),
         )
         context.log(f"training on {device_name(backend.device)}")
-        outcome = fit(network, job, training, sampler, validate, backend, context)
+        outcome = fit(network, job, training, step, sampler, validate, backend, context, mask)
         if observer is not None:
             observer.close()
     if backend.rank == 0:
@@ -134,10 +118,34 @@ def train_entry(
             facts["samples_per_second"] = [round(speed, 3) for speed in backend.speeds]
         if backend.hosts:
             facts["hosts"] = list(backend.hosts)
-        _record(entry, network, targets, outcome, facts, keep_state)
+        _record(entry, network, targets, outcome, facts, options.keep_state)
         if earlier is not None and outcome.state != "INTERRUPTED":
             delete_state(earlier)  # only this very training would ever continue it, and it is in the store now
     return outcome
+
+
+def training_scans(data: StudyData, job: Training) -> tuple[list[str], list[str]]:
+    """The scans on which the weights learn, and those on which the alphas of a supernet do."""
+    folds = job.alpha_folds if isinstance(job, Supernet) else ()
+    alpha_scans = [scan for fold in folds for scan in data.validation_scans(fold)]
+    scans = [scan for scan in data.train_scans(job.fold) if scan not in alpha_scans]
+    if not scans:
+        raise UserError(f"alpha_folds = {list(folds)} leave the weights no scan", "raise splits.folds, or name fewer")
+    return scans, alpha_scans
+
+
+def _stop_signs(entry: Entry, options: RunOptions) -> Callable[[], bool]:
+    """Whether to save and leave: on a signal, at the deadline, or as the parent asks. Each question is a heartbeat."""
+    signalled: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda received, _: signalled.append(received))
+    deadline = math.inf if options.deadline is None else options.deadline
+
+    def should_stop() -> bool:
+        entry.heartbeat.touch()
+        return bool(signalled) or time.time() > deadline or entry.stop.exists()
+
+    return should_stop
 
 
 def _record(
@@ -173,23 +181,6 @@ def curve_text(curve: list[dict[str, float]]) -> str:
     return "".join("\t".join(line) + "\n" for line in lines) if columns else "samples\n"
 
 
-def _explained(error: BaseException) -> BaseException:
-    """What the user can mend, as a UserError."""
-    if "not implemented for 'Half'" in str(error):
-        return UserError(f"training.precision = 'fp16': this device cannot ({error})", "use bf16 or float32")
-    return error
-
-
-def _kind(error: BaseException) -> str:
-    """``memory``, ``lost`` (another process of the group is gone) or ``error``."""
-    text = str(error)
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
-        return "memory"
-    gone = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
-    lost = type(error).__name__ == "HorovodInternalError" or any(words in text for words in gone)
-    return "lost" if lost else "error"
-
-
 def _log(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
 
@@ -197,49 +188,25 @@ def _log(line: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Train as one process of the launcher's."""
     parser = argparse.ArgumentParser(prog="voxnas.training.worker")
-    parser.add_argument("--study", type=Path, required=True)
+    parser.add_argument("--study", type=StudyPaths, required=True)
     parser.add_argument("--entry", type=Path, required=True)
-    parser.add_argument("--launcher", choices=LAUNCHERS, required=True)
-    parser.add_argument("--deadline", type=float, required=True)
-    parser.add_argument("--checkpoint-seconds", type=float, required=True)
-    parser.add_argument("--keep-state", action="store_true")
-    parser.add_argument("--nodes", type=int, default=1)
-    parser.add_argument("--micro-batch", type=int, default=0)
-    parser.add_argument("--fusion-mb", type=float)
-    parser.add_argument("--cycle-ms", type=float, default=Exchange.cycle_ms)
-    parser.add_argument("--shares", choices=SHARES, default="equal")
-    parser.add_argument("--events", type=Path)
     arguments = parser.parse_args(argv)
-    entry = Entry(arguments.entry)
+    paths, entry = arguments.study, Entry(arguments.entry)
     try:
-        spec = read_json(StudyPaths(arguments.study).spec("train"))
-        compression = spec["training"].get("compression", "none")
-        exchange = Exchange(compression, arguments.fusion_mb, arguments.cycle_ms)
-        backend = join_backend(arguments.launcher, exchange, arguments.nodes)
-        train_entry(
-            arguments.study,
-            entry,
-            backend,
-            arguments.deadline,
-            arguments.checkpoint_seconds,
-            arguments.keep_state,
-            arguments.micro_batch,
-            arguments.shares == "measured",
-            arguments.events,
-        )
+        options = read_record(entry.launch, RunOptions)
+        compression = read_json(paths.spec("train"))["training"].get("compression", "none")
+        exchange = Exchange(compression, options.fusion_mb, options.cycle_ms)
+        backend = join_backend(options.launcher, exchange, options.nodes)
+        train_entry(paths, entry, options, backend)
         backend.close()
         return 0
-    except BaseException as raised:
-        error = _explained(raised)
-        if isinstance(error, UserError):
-            write_json(entry.ended, {"how": "user", "what": error.what, "remedy": error.remedy, "facts": {}})
-            os._exit(1)
-        text = traceback.format_exc()
-        print(text, file=sys.stderr, flush=True)
-        how = _kind(error)
+    except BaseException as error:
+        end = describe_error(error)
+        if "text" in end:
+            print(end["text"], file=sys.stderr, flush=True)
         # The process that fails first says why; the others only see that it is gone.
-        if how != "lost" or not entry.ended.exists():
-            write_json(entry.ended, {"how": how, "text": text, "facts": {}})
+        if end["how"] != "lost" or not entry.ended.exists():
+            write_json(entry.ended, end)
         # Other processes may wait for this one in a collective: leave without a farewell.
         sys.stdout.flush()
         os._exit(1)

@@ -3,37 +3,11 @@ import math
 
 import pytest
 import torch
+from tiny_training import make_context, run_fit
 
 from voxnas.core.architecture import Recipe
-from voxnas.data.dataset import StudyData
 from voxnas.io.records import read_json
-from voxnas.nn.build import build_network
-from voxnas.training.distributed.single import SingleBackend
-from voxnas.training.loop import TrainingContext, fit
-from voxnas.training.metrics import Validation
-from voxnas.training.sampling.patches import PatchSampler
 from voxnas.training.schedules import learning_rate_factor
-from voxnas.training.targets import Targets
-
-
-def run_fit(paths, job, around, poison=None, **changes):
-    training = {**read_json(paths.spec("train"))["training"], **changes}
-    data = StudyData(paths)
-    scans = data.train_scans(job.fold)
-    targets = Targets.of(data, scans)
-    sampler = PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
-    validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
-    torch.set_num_threads(1)
-    torch.manual_seed(job.seed)
-    network = build_network(job.architecture)
-    if poison:
-        poison(network)
-    return network, fit(network, job, training, sampler, validate, SingleBackend(), around)
-
-
-def around_of(folder, owner="own", **options):
-    folder.mkdir(exist_ok=True)
-    return TrainingContext(owner=owner, folder=folder, **options)
 
 
 def equal(first, second):
@@ -47,11 +21,11 @@ def test_interrupted_and_resumed_is_bit_identical(new_study, new_job, tmp_path, 
     paths = new_study(task, validations=3)
     job = new_job(task, 12)
     job = job.model_copy(update={"recipe": job.recipe.model_copy(update={"optimizer": optimizer})})
-    whole, at_once = run_fit(paths, job, around_of(tmp_path / "a"))
+    whole, at_once = run_fit(paths, job, make_context(tmp_path / "a"))
     stops = iter([False, False, True])
-    _, first = run_fit(paths, job, around_of(tmp_path / "b", should_stop=lambda: next(stops)))
+    _, first = run_fit(paths, job, make_context(tmp_path / "b", should_stop=lambda: next(stops)))
     assert (first.state, first.samples) == ("INTERRUPTED", 6)
-    resumed, second = run_fit(paths, job, around_of(tmp_path / "b"))
+    resumed, second = run_fit(paths, job, make_context(tmp_path / "b"))
     assert second.resumed_from == 6
     assert equal(whole, resumed)
     assert dataclasses.replace(second, resumed_from=0) == at_once
@@ -61,7 +35,7 @@ def test_interrupted_and_resumed_is_bit_identical(new_study, new_job, tmp_path, 
 def test_training_learns(new_study, new_job, tmp_path):
     job = new_job(samples=300, recipe=Recipe(learning_rate=1e-2, augmentation=0))
     lines = []
-    _, outcome = run_fit(new_study(), job, around_of(tmp_path / "a", log=lines.append))
+    _, outcome = run_fit(new_study(), job, make_context(tmp_path / "a", log=lines.append))
     assert outcome.state == "DONE" and outcome.samples == 300
     assert outcome.score == outcome.curve[-1]["val_score"] > 0.5
     assert outcome.metrics == {"dice_1": outcome.score}
@@ -73,21 +47,21 @@ def test_divergence_is_a_failure_with_a_reason(study, new_job, tmp_path):
     def poison(network):
         next(network.parameters()).data.fill_(math.nan)
 
-    _, outcome = run_fit(study, new_job(), around_of(tmp_path / "a"), poison)
+    _, outcome = run_fit(study, new_job(), make_context(tmp_path / "a"), poison)
     assert outcome.state == "FAILED" and "diverged: the loss is nan after 2 samples" in outcome.reason
 
 
 def test_a_plateau_stops(new_study, new_job, tmp_path):
     paths = new_study(validations=8, patience=2)
     job = new_job(samples=16, recipe=Recipe(learning_rate=1e-12))
-    _, outcome = run_fit(paths, job, around_of(tmp_path / "a"))
+    _, outcome = run_fit(paths, job, make_context(tmp_path / "a"))
     assert outcome.state == "STOPPED"
     assert outcome.samples == 6 and outcome.score is not None
     assert "2 validations" in outcome.reason
 
 
 def test_the_last_batch_is_what_is_left(study, new_job, tmp_path):
-    _, outcome = run_fit(study, new_job(samples=5), around_of(tmp_path / "a"))
+    _, outcome = run_fit(study, new_job(samples=5), make_context(tmp_path / "a"))
     assert outcome.samples == 5
     assert [row["samples"] for row in outcome.curve] == [4, 5]
 
@@ -101,8 +75,8 @@ def test_a_promoted_training_goes_on_where_the_earlier_step_ended(study, new_job
     outcomes, networks, lines = [], [], []
     for job in promoted_twice(new_job):
         folder, before = tmp_path / str(job.samples), tmp_path / str(job.parent.samples if job.parent else 0)
-        around = around_of(folder, folder.name, parent=before, keep_state=True, log=lines.append)
-        network, outcome = run_fit(study, job, around)
+        context = make_context(folder, parent=before, keep_state=True, log=lines.append)
+        network, outcome = run_fit(study, job, context)
         networks.append(network)
         outcomes.append(outcome)
     assert [o.resumed_from for o in outcomes] == [0, 5, 11]
@@ -116,28 +90,28 @@ def test_a_promoted_training_goes_on_where_the_earlier_step_ended(study, new_job
 
 def test_without_the_earlier_state_a_promoted_training_ends_at_the_same_bits(study, new_job, tmp_path):
     first, second, third = promoted_twice(new_job)
-    run_fit(study, first, around_of(tmp_path / "a", "a", keep_state=True))
-    run_fit(study, second, around_of(tmp_path / "b", "b", keep_state=True, parent=tmp_path / "a"))
-    continued, whole = run_fit(study, third, around_of(tmp_path / "c", parent=tmp_path / "b"))
+    run_fit(study, first, make_context(tmp_path / "a", keep_state=True))
+    run_fit(study, second, make_context(tmp_path / "b", keep_state=True, parent=tmp_path / "a"))
+    continued, whole = run_fit(study, third, make_context(tmp_path / "c", parent=tmp_path / "b"))
     lines = []
-    alone, outcome = run_fit(study, third, around_of(tmp_path / "d", parent=tmp_path / "none", log=lines.append))
+    alone, outcome = run_fit(study, third, make_context(tmp_path / "d", parent=tmp_path / "none", log=lines.append))
     assert equal(continued, alone)
     assert dataclasses.replace(outcome, resumed_from=11) == whole
     assert lines[0] == "no state of the earlier step is in the store; training it again from the start"
     # Half an earlier step, as a process that was killed leaves it, is as good a place to go on from.
     stops = iter([False, True])
-    run_fit(study, second, around_of(tmp_path / "e", "e", should_stop=lambda: next(stops)))
-    half, outcome = run_fit(study, third, around_of(tmp_path / "f", parent=tmp_path / "e"))
+    run_fit(study, second, make_context(tmp_path / "e", should_stop=lambda: next(stops)))
+    half, outcome = run_fit(study, third, make_context(tmp_path / "f", parent=tmp_path / "e"))
     assert outcome.resumed_from == 4 and equal(continued, half)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_a_promoted_training_may_be_interrupted_in_any_rung(study, new_job, tmp_path, steps):
     job = promoted_twice(new_job)[2]
-    whole, at_once = run_fit(study, job, around_of(tmp_path / "a"))
+    whole, at_once = run_fit(study, job, make_context(tmp_path / "a"))
     stops = iter([False] * (steps - 1) + [True])
-    assert run_fit(study, job, around_of(tmp_path / "b", should_stop=lambda: next(stops)))[1].state == "INTERRUPTED"
-    resumed, outcome = run_fit(study, job, around_of(tmp_path / "b"))
+    assert run_fit(study, job, make_context(tmp_path / "b", should_stop=lambda: next(stops)))[1].state == "INTERRUPTED"
+    resumed, outcome = run_fit(study, job, make_context(tmp_path / "b"))
     assert 0 < outcome.resumed_from < 20 and equal(whole, resumed)
     assert outcome.curve == at_once.curve
 
@@ -145,7 +119,7 @@ def test_a_promoted_training_may_be_interrupted_in_any_rung(study, new_job, tmp_
 def test_the_schedule_starts_anew_after_each_restart(study, new_job, tmp_path):
     recipe = Recipe(learning_rate=1.0, schedule="cosine", augmentation=0)
     job = new_job(samples=12, restarts=(4,), recipe=recipe)
-    rates = [row["learning_rate"] for row in run_fit(study, job, around_of(tmp_path / "a"))[1].curve]
+    rates = [row["learning_rate"] for row in run_fit(study, job, make_context(tmp_path / "a"))[1].curve]
     wanted = [learning_rate_factor("cosine", seen / goal) for seen, goal in ((0, 4), (2, 4), (4, 12), (10, 12))]
     assert rates == pytest.approx(wanted)
     assert rates[2] > rates[1]
@@ -155,41 +129,41 @@ def test_patience_starts_anew_after_a_plateau(new_study, new_job, tmp_path):
     paths = new_study(validations=8, patience=2)
     recipe = Recipe(learning_rate=1e-12)
     first = new_job(samples=16, recipe=recipe)
-    _, short = run_fit(paths, first, around_of(tmp_path / "a", "a", keep_state=True))
+    _, short = run_fit(paths, first, make_context(tmp_path / "a", keep_state=True))
     assert (short.state, short.samples) == ("STOPPED", 6)
     job = new_job(samples=48, restarts=(16,), recipe=recipe)
-    continued, outcome = run_fit(paths, job, around_of(tmp_path / "b", parent=tmp_path / "a"))
+    continued, outcome = run_fit(paths, job, make_context(tmp_path / "b", parent=tmp_path / "a"))
     assert outcome.state == "STOPPED" and outcome.resumed_from == 6 and 6 < outcome.samples < 48
-    alone, again = run_fit(paths, job, around_of(tmp_path / "c"))
+    alone, again = run_fit(paths, job, make_context(tmp_path / "c"))
     assert equal(continued, alone) and dataclasses.replace(again, resumed_from=6) == outcome
 
 
 def test_a_refused_state_trains_again_and_says_so(study, new_job, tmp_path):
-    whole, _ = run_fit(study, new_job(), around_of(tmp_path / "a"))
+    whole, _ = run_fit(study, new_job(), make_context(tmp_path / "a"))
     stops = iter([True])
-    run_fit(study, new_job(), around_of(tmp_path / "b", should_stop=lambda: next(stops)))
+    run_fit(study, new_job(), make_context(tmp_path / "b", should_stop=lambda: next(stops)))
     (tmp_path / "b" / "state-2.safetensors").write_bytes(b"broken")
     lines = []
-    again, outcome = run_fit(study, new_job(), around_of(tmp_path / "b", log=lines.append))
+    again, outcome = run_fit(study, new_job(), make_context(tmp_path / "b", log=lines.append))
     assert outcome.resumed_from == 0 and equal(whole, again)
     assert "state refused" in lines[0] and "digest" in lines[0]
 
 
 def test_half_precision_saves_and_restores_its_loss_scale(new_study, new_job, tmp_path):
     paths, job = new_study(validations=3), new_job(samples=12)
-    whole, at_once = run_fit(paths, job, around_of(tmp_path / "a", keep_state=True), precision="fp16")
+    whole, at_once = run_fit(paths, job, make_context(tmp_path / "a", keep_state=True), precision="fp16")
     stops = iter([False, False, True])
-    folder = around_of(tmp_path / "b", should_stop=lambda: next(stops))
+    folder = make_context(tmp_path / "b", should_stop=lambda: next(stops))
     run_fit(paths, job, folder, precision="fp16")
     scaler = read_json(tmp_path / "b" / "state.json")["progress"]["scaler"]
     assert scaler["_growth_tracker"] + (scaler["scale"] < 2**16) > 0
-    resumed, second = run_fit(paths, job, around_of(tmp_path / "b", keep_state=True), precision="fp16")
+    resumed, second = run_fit(paths, job, make_context(tmp_path / "b", keep_state=True), precision="fp16")
     assert equal(whole, resumed)
     assert dataclasses.replace(second, resumed_from=0) == at_once
     ends = [read_json(tmp_path / name / "state.json")["progress"]["scaler"] for name in "ab"]
     assert ends[0] == ends[1]
     assert ends[0]["_growth_tracker"] == scaler["_growth_tracker"] + 3 or ends[0]["scale"] < scaler["scale"]
-    _, exact = run_fit(paths, job, around_of(tmp_path / "c", keep_state=True), precision="float32")
+    _, exact = run_fit(paths, job, make_context(tmp_path / "c", keep_state=True), precision="float32")
     assert read_json(tmp_path / "c" / "state.json")["progress"]["scaler"] == {}
     assert at_once.curve[-1]["train_loss"] == pytest.approx(exact.curve[-1]["train_loss"], rel=0.02)
 
@@ -197,8 +171,8 @@ def test_half_precision_saves_and_restores_its_loss_scale(new_study, new_job, tm
 @pytest.mark.parametrize("micro_batch", [1, 2])
 def test_parts_of_a_batch_train_as_the_whole(new_study, new_job, tmp_path, micro_batch):
     paths, job = new_study(batch_size=5), new_job(samples=15)
-    whole, at_once = run_fit(paths, job, around_of(tmp_path / "a"))
-    parted, in_parts = run_fit(paths, job, around_of(tmp_path / "b", micro_batch=micro_batch))
+    whole, at_once = run_fit(paths, job, make_context(tmp_path / "a"))
+    parted, in_parts = run_fit(paths, job, make_context(tmp_path / "b", micro_batch=micro_batch))
     pairs = zip(whole.state_dict().values(), parted.state_dict().values(), strict=True)
     assert max(float((a - b).abs().max()) for a, b in pairs) < 1e-4
     assert in_parts.curve[-1]["train_loss"] == pytest.approx(at_once.curve[-1]["train_loss"], rel=1e-5)

@@ -4,18 +4,11 @@ import itertools
 
 import pytest
 import torch
+from tiny_training import make_context, run_fit
 
 from voxnas.arch.families.reference import Reference
-from voxnas.data.dataset import StudyData
-from voxnas.io.records import read_json
 from voxnas.io.weights import save_weights
-from voxnas.nn.build import build_network
-from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.inference import load_trained, predict_probabilities, predict_vectors
-from voxnas.training.loop import TrainingContext, fit
-from voxnas.training.metrics import Validation
-from voxnas.training.sampling.patches import PatchSampler
-from voxnas.training.targets import Targets
 
 CASES = [
     ("segmentation", "segresnet", {}),
@@ -25,23 +18,12 @@ CASES = [
 
 
 def train(paths, job, folder, stop_after=None):
-    folder.mkdir(exist_ok=True)
-    training = read_json(paths.spec("train"))["training"]
-    data = StudyData(paths)
-    scans = data.train_scans(job.fold)
-    targets = Targets.of(data, scans)
-    sampler = PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"])
-    validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
-    torch.manual_seed(job.seed)
-    network = build_network(job.architecture)
     steps = itertools.count(1)
-    around = TrainingContext(owner="own", folder=folder, should_stop=lambda: next(steps) == stop_after)
-    return network, fit(network, job, training, sampler, validate, SingleBackend(), around)
+    return run_fit(paths, job, make_context(folder, should_stop=lambda: next(steps) == stop_after))
 
 
 @pytest.mark.parametrize(("task", "name", "options"), CASES, ids=[name for _, name, _ in CASES])
 def test_trained_resumed_saved_and_applied(new_study, new_job, tmp_path, task, name, options):
-    torch.set_num_threads(1)
     paths = new_study(task)
     architecture = Reference(name=name, in_channels=1, out_channels=2, options=options)
     job = new_job(task, 8, architecture=architecture)

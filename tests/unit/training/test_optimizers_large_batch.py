@@ -4,25 +4,20 @@ import math
 
 import pytest
 import torch
+from tiny_training import make_context, run_fit
 from torch import nn
 
 from voxnas.core.architecture import Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
-from voxnas.data.dataset import StudyData
-from voxnas.io.records import read_json
-from voxnas.nn.build import build_network
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.lamb import LAMB
 from voxnas.training.lars import LARS
-from voxnas.training.loop import TrainingContext, fit
 from voxnas.training.losses import cross_entropy, loss_function, soft_dice
 from voxnas.training.muon import Muon
 from voxnas.training.optimizers import build_optimizer
-from voxnas.training.sampling.patches import PatchSampler
 from voxnas.training.schedules import batch_at, learning_rate_factor
-from voxnas.training.targets import Targets
 
 
 def parameters():
@@ -148,9 +143,6 @@ def test_a_training_with_a_large_batch_follows_the_recipe(new_study, new_job, tm
     paths = new_study(validations=1)
     job = new_job(samples=20, recipe=Recipe(optimizer="sgd", schedule="poly", learning_rate=0.05))
     large = {"layerwise": True, "warm_up": 0.4, "growth": [[0.4, 2.0]], "label_smoothing": 0.3}
-    data = StudyData(paths)
-    scans = data.train_scans(job.fold)
-    targets = Targets.of(data, scans)
     seen = []
 
     class Recording(SingleBackend):
@@ -164,15 +156,12 @@ def test_a_training_with_a_large_batch_follows_the_recipe(new_study, new_job, tm
 
     def train(training):
         seen.clear(), batches.clear()
-        torch.manual_seed(0)
-        sampler = PatchSampler(data, scans, targets, job.seed, job.recipe, 0.5)
-        around = TrainingContext(owner="own", folder=tmp_path)
-        network = build_network(job.architecture)
-        outcome = fit(network, job, training, sampler, lambda *_: (0.5, {}), Recording(), around)
-        return outcome.curve[0]["train_loss"], list(seen), batches[::2]
+        context = make_context(tmp_path / f"run-{len(training)}")
+        _, outcome = run_fit(paths, job, context, backend=Recording(), **training)
+        return outcome.curve[0]["train_loss"], list(seen), batches[:-1:2]  # the last share is of the validation
 
     batches = []
-    plain = {**read_json(paths.spec("train"))["training"], "batch_size": 4}
+    plain = {"batch_size": 4}
     loss, steps, sizes = train(plain)
     assert sizes == [4] * 5
     assert {kind for kind, _ in steps} == {torch.optim.SGD}

@@ -82,10 +82,10 @@ class Family(Generic[A]):
 
     def uses_time(self, architecture: A) -> bool:
         """Whether a network would tell a clip from the same frames in another order."""
-        return False
+        return not self.fitted and expand(architecture).uses_time()
 
     def without_time(self, architecture: A, size: Sequence[int]) -> A | None:
-        """The network that sees each frame by itself at equal multiply-adds; None where one does not use time.
+        """The network that sees each frame by itself at equal multiply-adds; None where there is none.
 
         Parameters
         ----------

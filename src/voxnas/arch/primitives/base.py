@@ -142,6 +142,10 @@ class Primitive:
         """Name in figures and sentences."""
         return self.name.replace("_", " ")
 
+    def uses_order(self, node: Node) -> bool:
+        """Whether the output depends on the order of the frames."""
+        return self.temporal
+
     def kept_heads(self, channels: int) -> int:
         """Heads of which backward needs the attention weights, one for each pair of places; 0: they are not kept."""
         return 0

@@ -34,6 +34,10 @@ class TimeDifference(Primitive):
     stem = "time_difference"
     options = {"threshold": 0.0, "tile": 8}  # noqa: RUF012 - read only
 
+    def uses_order(self, node: Node) -> bool:
+        """Without a threshold it is the convolution of each frame."""
+        return float(node.option("threshold")) > 0
+
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """A convolution and its norm."""
         size, frames = self.shape(node, inputs).size, inputs[0].frames

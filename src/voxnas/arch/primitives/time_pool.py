@@ -13,6 +13,10 @@ class _TimePool(Primitive):
     temporal = True
     ends_time = True
 
+    def uses_order(self, node: Node) -> bool:
+        """A mean and a maximum do not."""
+        return False
+
     def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
         """One frame."""
         return Shape(node.channels, inputs[0].size)

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 from voxnas.core.errors import UserError
 from voxnas.training.distributed.exchange import Exchange
 from voxnas.training.distributed.slurm import find_place
+from voxnas.training.run_options import LAUNCHERS
 
 if TYPE_CHECKING:
     from voxnas.training.distributed.base import Backend
 
-LAUNCHERS = ("single", "horovod", "ddp")
 CONTROLLERS = ("gloo", "mpi")  # of Horovod
-SHARES = ("equal", "measured")
 
 
 def horovod_controller() -> str:
@@ -50,7 +49,7 @@ def launch_command(
     Parameters
     ----------
     launcher : str
-        One of :data:`LAUNCHERS`.
+        One of :data:`voxnas.training.run_options.LAUNCHERS`.
     processes : int
         How many, on all nodes together.
     program : sequence of str
@@ -103,7 +102,7 @@ def join_backend(launcher: str, exchange: Exchange | None = None, nodes: int = 1
     Parameters
     ----------
     launcher : str
-        One of :data:`LAUNCHERS`.
+        One of :data:`voxnas.training.run_options.LAUNCHERS`.
     exchange : Exchange or None
         Compression and fusion of gradients; None: the defaults.
     nodes : int

@@ -2,7 +2,7 @@
 
 from voxnas.arch.families.base import Family, register
 from voxnas.arch.families.clip.graph import clip_graph
-from voxnas.arch.families.clip.per_frame import uses_time, without_time
+from voxnas.arch.families.clip.per_frame import without_time
 from voxnas.arch.families.clip.record import Clip
 from voxnas.arch.families.clip.space import ClipSpace
 
@@ -16,5 +16,4 @@ class ClipFamily(Family[Clip]):
     record = Clip
     spaces = (ClipSpace(),)
     graph = staticmethod(clip_graph)
-    uses_time = staticmethod(uses_time)
     without_time = staticmethod(without_time)

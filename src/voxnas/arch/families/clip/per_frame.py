@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, floor, log
 
-from voxnas.arch.families.base import list_layers
+from voxnas.arch.families.base import expand, list_layers
 from voxnas.arch.families.clip.record import Clip
 from voxnas.core.errors import UserError
 
@@ -17,12 +17,6 @@ TOLERANCE = 0.05  # share of the multiply-adds by which the two may differ
 WIDEST = 16.0  # times the width of the network with time
 HALVINGS = 12
 HEADS_WITH_ORDER = ("gru", "tcn")
-
-
-def uses_time(architecture: Clip) -> bool:
-    """Whether a network would tell a clip from the same frames in another order."""
-    holds = "time_difference" in architecture.block and architecture.threshold > 0
-    return holds or architecture.time_head in HEADS_WITH_ORDER or any(op != "none" for op in architecture.temporal)
 
 
 def without_time(architecture: Clip, size: Sequence[int]) -> Clip | None:
@@ -48,7 +42,7 @@ def without_time(architecture: Clip, size: Sequence[int]) -> Clip | None:
     UserError
         If no widths come so near, as for networks of a few channels.
     """
-    if not uses_time(architecture):
+    if not expand(architecture).uses_time():
         return None
     plain = {
         **architecture.plain(),

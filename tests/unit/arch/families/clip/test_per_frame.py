@@ -5,8 +5,9 @@ import pytest
 import torch
 import yaml
 
+from voxnas.arch.families import expand
 from voxnas.arch.families.clip import Clip
-from voxnas.arch.families.clip.per_frame import uses_time, without_time
+from voxnas.arch.families.clip.per_frame import without_time
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 from voxnas.core.errors import UserError
@@ -35,7 +36,7 @@ def test_every_network_of_the_shipped_space_has_a_twin_of_equal_cost():
     for _ in range(6):
         architecture, _ = space.decode(space.sample(rng), PLAN)
         twin = without_time(architecture, (FRAMES, *PATCH))
-        assert not uses_time(twin) and twin.view == "clips"
+        assert not expand(twin).uses_time() and twin.view == "clips"
         ratio = analyze(twin, (FRAMES, *PATCH)).macs / analyze(architecture, (FRAMES, *PATCH)).macs
         assert 0.95 < ratio < 1.05
         assert (twin.blocks, twin.strides, twin.norm) == (architecture.blocks, architecture.strides, architecture.norm)
@@ -55,7 +56,7 @@ def test_every_network_of_the_shipped_space_has_a_twin_of_equal_cost():
 )
 def test_what_uses_time_tells_frames_in_another_order_apart(changes, expected):
     architecture = clip(**changes)
-    assert uses_time(architecture) == expected
+    assert expand(architecture).uses_time() == expected
     torch.manual_seed(0)
     network = build_network(architecture).eval()
     x = torch.randn(1, FRAMES, 1, *PATCH)

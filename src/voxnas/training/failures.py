@@ -1,0 +1,119 @@
+"""The end of a training that did not reach its goal: a result, an error, or a reason to start again. Imports no torch.
+
+A training that fails for a reason of its own (divergence, memory) is :class:`Failed`: in a search that is a
+result with state FAILED, which the proposer learns from; of a network at full budget it is an error. Everything
+else that ends a training leaves no result.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import traceback
+from typing import Any
+
+from voxnas.core.errors import TRY_AGAIN, UserError
+
+# A worker that is killed so often is killed for its own behaviour, most likely for its use of memory. As many Slurm
+# jobs may be killed for that, each of which has more memory.
+KILLS = 3
+
+
+class NoResult(Exception):
+    """A training ended without a result; `status` is the exit status of the command."""
+
+    status = 1
+
+
+class Interrupted(NoResult):
+    """The training saved its state and is to be started again."""
+
+    status = TRY_AGAIN
+
+
+class Killed(Exception):
+    """A worker was killed from outside; the training goes on from its last state."""
+
+
+class Failed(Exception):
+    """A training failed for a reason of its own."""
+
+
+def divergence(quantity: str, value: float, samples: int) -> str | None:
+    """The reason why a training failed whose loss or score is not finite; None if it is."""
+    return None if math.isfinite(value) else f"diverged: the {quantity} is {value} after {samples} samples"
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """The record ``ended.json`` of a worker that ends by an error.
+
+    Returns
+    -------
+    dict
+        ``how``: ``user`` (with `what` and `remedy`), ``memory``, ``lost`` (another process of the group is gone)
+        or ``error``, the last three with the traceback as `text`.
+    """
+    text = str(error)
+    if "not implemented for 'Half'" in text:
+        error = UserError(f"training.precision = 'fp16': this device cannot ({text})", "use bf16 or float32")
+    if isinstance(error, UserError):
+        return {"how": "user", "what": error.what, "remedy": error.remedy, "facts": {}}
+    gone = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
+    kind, how = type(error).__name__, "error"
+    if isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "can't allocate memory" in text:
+        how = "memory"
+    elif kind == "HorovodInternalError" or any(words in text for words in gone):
+        how = "lost"
+    return {"how": how, "text": "".join(traceback.format_exception(error)), "facts": {}}
+
+
+def failure_of(end: dict[str, Any], status: int, group: bool, signalled: bool) -> Exception:
+    """The consequence of workers that ended without an outcome.
+
+    Parameters
+    ----------
+    end : dict
+        The record ``ended.json``; ``how`` is ``killed`` if there is none.
+    status : int
+        Exit status of the worker, or of its launcher.
+    group : bool
+        Whether a launcher started several processes.
+    signalled : bool
+        Whether the parent was asked to leave.
+    """
+    how = end["how"]
+    if how == "interrupted" or (signalled and how == "killed"):
+        return Interrupted()
+    if how == "user":
+        return UserError(end["what"], end["remedy"])
+    if how == "memory":
+        return Failed("out of memory")
+    # Under a launcher a killed process shows only by the messages of the others, or by their silence.
+    if how == "lost" or (how == "killed" and (group or status == -signal.SIGKILL)):
+        return Killed()
+    return NoResult(f"the training process ended with status {status}")  # its traceback is in the log
+
+
+def check_starved(jobs: int) -> None:
+    """Raise :class:`Failed` if so many Slurm jobs ran out of memory that another one would too."""
+    if jobs >= KILLS:
+        raise Failed(f"out of memory in each of {KILLS} jobs")
+
+
+def killed_again_and_again(jobs: int | None) -> NoResult | Failed:
+    """The end of a training whose workers were killed :data:`KILLS` times in one job.
+
+    Parameters
+    ----------
+    jobs : int or None
+        Slurm jobs in which that happened, with this one; None outside Slurm.
+    """
+    if jobs is not None and jobs < KILLS:  # the next attempt at this job has more memory
+        return NoResult("the training process was killed again and again, probably out of memory")
+    return Failed("killed, probably out of memory")
+
+
+def check_final(outcome: dict[str, Any]) -> None:
+    """Raise :class:`NoResult` for a failed training at full budget, whose network cannot be compared without it."""
+    if outcome["state"] == "FAILED":
+        raise NoResult(outcome["reason"])

@@ -1,0 +1,37 @@
+"""How a training runs. None of it belongs to the identity of the training. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from voxnas.core.record import Record
+from voxnas.training.distributed.exchange import Exchange
+
+Launcher = Literal["single", "horovod", "ddp"]
+LAUNCHERS: tuple[Launcher, ...] = get_args(Launcher)
+
+
+class RunOptions(Record):
+    """The run options of a training; its processes read them from ``launch.json`` in the store entry."""
+
+    launcher: Launcher = Field("single", description="how processes are started")
+    processes: int = Field(1, description="number of processes, on all nodes together")
+    nodes: int = Field(1, description="nodes of this Slurm allocation to spread them over")
+    micro_batch: int = Field(
+        0, description="most samples that a process computes at once; 0: all of its share of a batch"
+    )
+    shares: Literal["equal", "measured"] = Field(
+        "equal", description="of a batch: equal, or in proportion to measured speed"
+    )
+    fusion_mb: float | None = Field(
+        None, description="MiB of gradients that travel together; by default as the backend has it"
+    )
+    cycle_ms: float = Field(Exchange.cycle_ms, description="Horovod's cycle time")
+    deadline: float | None = Field(None, description="Unix time at which to save and leave with status 75")
+    checkpoint_seconds: float = Field(60.0, description="time between two saved states")
+    keep_state: bool = Field(False, description="keep the final state for a training that continues this one")
+    tensorboard: Path | None = Field(None, description="folder for TensorBoard's event files")
+    kind: str = Field("any", description="kind of node that was chosen, for the record")

@@ -1,0 +1,51 @@
+"""The step of a training, by the kind of its record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from voxnas.core.paths import StudyPaths
+from voxnas.core.training import Supernet, Training
+from voxnas.training.sampling.base import Sampler
+from voxnas.training.start import load_teachers
+from voxnas.training.steps.base import Step
+from voxnas.training.steps.bilevel import Bilevel
+from voxnas.training.steps.distillation import Distillation
+from voxnas.training.steps.supervised import Supervised
+
+
+def make_step(
+    paths: StudyPaths,
+    job: Training,
+    training: dict[str, Any],
+    network: nn.Module,
+    alpha_sampler: Sampler | None,
+    device: torch.device,
+) -> Step:
+    """The step of a training: bilevel for a supernet, distillation with a teacher, supervised otherwise.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        The study.
+    job : Training
+    training : dict
+        ``precision`` of the train spec, and ``large_batch`` where the batch is large.
+    network : nn.Module
+        The network that is trained.
+    alpha_sampler : Sampler or None
+        Of a supernet: the samples of its alphas.
+    device : device
+        Where the training computes.
+    """
+    loss = (job.recipe.loss, training.get("large_batch", {}).get("label_smoothing", 0.0))
+    if isinstance(job, Supernet):
+        assert alpha_sampler is not None  # its record names the folds
+        return Bilevel(*loss, network, job, alpha_sampler)
+    if job.teacher is not None:
+        teachers = load_teachers(paths, job, job.teacher, device)
+        return Distillation(*loss, teachers, job.teacher.temperature, job.teacher.weight, training["precision"])
+    return Supervised(*loss)
