@@ -92,11 +92,13 @@ def search(method: str, seed: int, arguments: argparse.Namespace, fidelity: Fide
         "search": {
             "space": "unet",
             "window": arguments.window,
-            "initial": arguments.initial,
-            "surrogate": arguments.surrogate,
             "start": False,
             "budget": {"amount": 1, "unit": "samples"},
-            "promotion": {"rungs": fidelity.rungs, "factor": fidelity.factor},
+            "promotion": "asha" if fidelity.rungs > 1 else "",
+            "options": {
+                "bayesian": {"initial": arguments.initial, "surrogate": arguments.surrogate},
+                "asha": {"rungs": max(2, fidelity.rungs), "factor": fidelity.factor},
+            },
             "limits": LIMITS,
         },
     }

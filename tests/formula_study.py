@@ -33,19 +33,24 @@ def objective(architecture, recipe):
     return 0.9 - 0.02 * width**2 - 0.03 * rate**2 - 0.03 * (len(architecture.widths) < 3)
 
 
+def options(initial=3, surrogate="gp", rungs=1, factor=3):
+    """Settings of a search: the options of its strategies, with promotion for more than one rung."""
+    found = {"bayesian": {"initial": initial, "surrogate": surrogate}}
+    if rungs > 1:
+        found["asha"] = {"rungs": rungs, "factor": factor}
+    return {"promotion": "asha" if rungs > 1 else "", "options": found}
+
+
 class Study:
     """A study's folder in which steps are proposed for real and trained by a formula."""
 
     def __init__(self, root, **changes):
         self.paths = StudyPaths(root)
-        search = {
+        search = options() | {
             "space": "auto",
             "window": 2,
-            "initial": 3,
-            "surrogate": "gp",
             "start": True,
             "budget": {"amount": 240, "unit": "samples"},
-            "promotion": {"rungs": 1, "factor": 3},
             "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
         }
         self.spec = {"stage": "search", "version": 1, "task": "segmentation", "seed": 5, "search": search | changes}
@@ -77,7 +82,7 @@ class Study:
 
     def train(self, name, step, state="DONE", score=None):
         proposal = read_record(self.file(name, step, "proposal"), Proposal)
-        if proposal.origin == "idle":
+        if proposal.idle:
             result = Result(state="SKIPPED")
         elif state == "FAILED":
             result = Result(state="FAILED", reason="diverged", key=proposal.key)

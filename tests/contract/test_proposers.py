@@ -1,8 +1,12 @@
-"""What every registered proposer must keep, on spaces of both families, whatever has happened so far."""
+"""What every registered strategy must keep, on spaces of two families, whatever has happened so far.
+
+A new strategy takes part by being registered, with its defaults; a row of OPTIONS adds other options to try.
+"""
 
 import itertools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +15,32 @@ import yaml
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
+from voxnas.core.strategies import STRATEGIES
 from voxnas.core.trial import Proposal
-from voxnas.search.base import Observation, SearchState
+from voxnas.search.base import Observation, SearchState, Suggestion
 from voxnas.search.feasible import FeasibleSpace
-from voxnas.search.proposers import PROPOSERS
+
+OPTIONS = {
+    "bayesian": [{}, {"surrogate": "forest"}],
+    "asha": [{}, {"rungs": 3, "factor": 2}],
+}
+
+
+def cases(kind):
+    names = [name for name in STRATEGIES if STRATEGIES[name].kind == kind]
+    rows = [(name, options) for name in names for options in OPTIONS.get(name, [{}])]
+    return [pytest.param(STRATEGIES[name](**row), id=" ".join([name, *map(str, row.values())])) for name, row in rows]
+
+
+of_all_strategies = pytest.mark.parametrize("strategy", cases("step"))
+of_all_promotions = pytest.mark.parametrize("promotion", cases("promotion"))
 
 SPACES = Path(__file__).parents[2] / "config" / "search_spaces"
 LIMIT = {"parameters": 200_000, "macs": None, "latency_ms": None}
 TASKS = {"unet": ("segmentation", 3), "cnn": ("classification", 2)}
-CASES = [("random", "gp"), ("bayesian", "gp"), ("bayesian", "forest")]
 
 
-def make_domain(family, limits=LIMIT, narrow=None):
+def make_space(family, limits=LIMIT, narrow=None):
     raw = yaml.safe_load((SPACES / f"{family}.yaml").read_text())
     if narrow is not None:
         raw["parameters"] = narrow(raw["parameters"])
@@ -39,25 +57,20 @@ def make_domain(family, limits=LIMIT, narrow=None):
     return FeasibleSpace(SearchSpace.from_dict(raw), plan, limits)
 
 
-def state(domain, scores, surrogate="gp", pending=2, seed=1):
+def observe(space, step, config, score, **changes):
+    """A finished step; a score of None: it failed."""
+    scores = {} if score is None else {"score": score}
+    o = Observation(step, f"t{step}", space.candidate(config), "random", state="DONE" if scores else "FAILED")
+    return replace(o, scores=scores, costs={"samples": 100}, samples=100, **changes)
+
+
+def state(space, scores, pending=2, seed=1):
     """A search after len(scores) trials of random configurations, and some that are not done."""
     rng = np.random.default_rng(9)
-    configs = [domain.space.sample(rng) for _ in range(len(scores) + pending)]
-    keys = [domain.candidate(c).key for c in configs]
-    done = tuple(
-        Observation(k, c, key, score) for k, (c, key, score) in enumerate(zip(configs, keys, scores, strict=False))
-    )
-    return SearchState(
-        domain=domain,
-        history=done,
-        pending=tuple(configs[len(scores) :]),
-        taken=frozenset(keys),
-        step=len(configs),
-        first=0,
-        seed=seed,
-        initial=4,
-        surrogate=surrogate,
-    )
+    configs = [space.space.sample(rng) for _ in range(len(scores) + pending)]
+    history = [observe(space, k, config, score) for k, (config, score) in enumerate(zip(configs, scores, strict=False))]
+    waiting = [Observation(k, f"t{k}", space.candidate(configs[k]), "random") for k in range(len(scores), len(configs))]
+    return SearchState(space, tuple(history), tuple(waiting), len(configs), seed, lambda candidate: 100)
 
 
 HISTORIES = {
@@ -73,76 +86,80 @@ HISTORIES = {
 }
 
 
-def check(proposer, asked):
-    pick = proposer(asked)
-    assert pick is not None
-    candidate = pick.candidate
+def check(strategy, asked):
+    found = strategy(asked)
+    assert found is not None and found.origin and found.origin not in ("start", "idle")
+    candidate = found.candidate
     assert asked.is_free(candidate)
-    asked.domain.space.validate(candidate.config)
+    asked.feasible.space.validate(candidate.config)
     text = json.dumps(candidate.config, allow_nan=False)
-    assert asked.domain.candidate(json.loads(text)) == candidate
+    assert asked.feasible.candidate(json.loads(text)) == candidate
     record = Proposal(
         search="s",
         step=asked.step,
         trial="t",
-        origin=pick.origin,
+        origin=found.origin,
+        note=found.note,
         config=candidate.config,
         architecture=candidate.architecture,
         recipe=candidate.recipe,
         samples=1,
     )
     assert Proposal.model_validate_json(record.model_dump_json()) == record
-    return pick
+    return found
 
 
 @pytest.mark.parametrize("history", HISTORIES)
-@pytest.mark.parametrize(("name", "surrogate"), CASES)
-def test_proposes_a_free_network_after_any_history(name, surrogate, history):
-    asked = state(make_domain("unet"), HISTORIES[history], surrogate)
-    check(PROPOSERS[name], asked)
+@of_all_strategies
+def test_proposes_a_free_network_after_any_history(strategy, history):
+    check(strategy, state(make_space("unet"), HISTORIES[history]))
 
 
 @pytest.mark.parametrize("family", TASKS)
-@pytest.mark.parametrize(("name", "surrogate"), CASES)
-def test_same_situation_same_answer(name, surrogate, family):
-    answers = {
-        json.dumps(check(PROPOSERS[name], state(make_domain(family), HISTORIES["ordinary"], surrogate))[0].config)
-        for _ in range(2)
-    }
-    assert len(answers) == 1
+@of_all_strategies
+def test_same_state_same_answer_whatever_the_order_of_its_rows(strategy, family):
+    asked = state(make_space(family), HISTORIES["ordinary"])
+    first = check(strategy, asked)
+    again = state(make_space(family), HISTORIES["ordinary"])
+    assert strategy(again) == first
+    assert strategy(replace(again, history=again.history[::-1], pending=again.pending[::-1])) == first
 
 
-@pytest.mark.parametrize("name", list(PROPOSERS))
-def test_every_proposer_is_tested_here(name):
-    assert name in {case for case, _ in CASES}
-
-
-@pytest.mark.parametrize(("name", "surrogate"), CASES)
-def test_another_seed_another_answer(name, surrogate):
-    domain = make_domain("unet")
-    keys = {PROPOSERS[name](state(domain, HISTORIES["nothing"], surrogate, 0, seed)).candidate.key for seed in (1, 2)}
+@of_all_strategies
+def test_another_seed_another_answer(strategy):
+    space = make_space("unet")
+    keys = {strategy(state(space, HISTORIES["nothing"], 0, seed)).candidate.key for seed in (1, 2)}
     assert len(keys) == 2
 
 
-@pytest.mark.parametrize("name", list(PROPOSERS))
-def test_limits_hold(name):
+@of_all_strategies
+def test_pending_steps_are_not_proposed_again(strategy):
+    asked = state(make_space("unet"), HISTORIES["ordinary"])
+    found = strategy(asked)
+    pending = Observation(asked.step, "t", found.candidate, found.origin)
+    check(strategy, replace(asked, pending=(*asked.pending, pending)))
+    check(strategy, replace(asked, pending=(*asked.pending, pending), step=asked.step + 1))
+
+
+@of_all_strategies
+def test_limits_hold(strategy):
     limits = {"parameters": 60_000, "macs": 150_000_000, "latency_ms": None}
-    domain = make_domain("unet", limits)
+    space = make_space("unet", limits)
     for scores in (HISTORIES["nothing"], HISTORIES["ordinary"]):
-        cost = analyze(check(PROPOSERS[name], state(domain, scores)).candidate.architecture, [32, 32, 32])
+        cost = analyze(check(strategy, state(space, scores)).candidate.architecture, [32, 32, 32])
         assert cost.parameters <= 60_000
         assert cost.macs <= 150_000_000
 
 
-@pytest.mark.parametrize("name", list(PROPOSERS))
-def test_global_random_state_is_neither_used_nor_changed(name):
-    asked = state(make_domain("unet"), HISTORIES["ordinary"])
+@of_all_strategies
+def test_global_random_state_is_neither_used_nor_changed(strategy):
+    asked = state(make_space("unet"), HISTORIES["ordinary"])
     np.random.seed(1)
     before = np.random.get_state()[1].tolist()
-    first = PROPOSERS[name](asked)
+    first = strategy(asked)
     assert np.random.get_state()[1].tolist() == before
     np.random.seed(2)
-    assert PROPOSERS[name](asked) == first
+    assert strategy(asked) == first
 
 
 def only(parameters, kept):
@@ -155,23 +172,63 @@ def only(parameters, kept):
     return fixed | kept
 
 
-@pytest.mark.parametrize(("name", "surrogate"), CASES)
-def test_small_space_is_searched_to_its_end_and_then_idle(name, surrogate):
+@of_all_strategies
+def test_small_space_is_searched_to_its_end_and_then_idle(strategy):
     kept = {"base_width": {"choices": [4, 8]}, "activation": {"choices": ["relu", "silu"]}}
-    domain = make_domain("unet", narrow=lambda p: only(p, kept))
+    space = make_space("unet", narrow=lambda p: only(p, kept))
     history = []
     for step in itertools.count():
-        taken = frozenset(o.key for o in history)
-        asked = SearchState(domain, tuple(history), (), taken, step, 0, 3, 2, surrogate)
-        pick = PROPOSERS[name](asked)
-        if pick is None:
+        found = strategy(replace(state(space, [], 0, 3), history=tuple(history), step=step))
+        if found is None:
             break
-        assert pick.candidate.key not in taken
-        history.append(Observation(step, pick.candidate.config, pick.candidate.key, math.sin(step)))
-    assert len(history) == domain.space.size() == 4
+        assert found.candidate.key not in {o.candidate.key for o in history}
+        history.append(observe(space, step, found.candidate.config, math.sin(step)))
+    assert len(history) == space.space.size() == 4
 
 
-@pytest.mark.parametrize("name", list(PROPOSERS))
-def test_nothing_within_the_limits_is_idle(name):
-    domain = make_domain("unet", {"parameters": 10, "macs": None, "latency_ms": None})
-    assert PROPOSERS[name](state(domain, [], pending=0)) is None
+@of_all_strategies
+def test_nothing_within_the_limits_is_idle(strategy):
+    space = make_space("unet", {"parameters": 10, "macs": None, "latency_ms": None})
+    assert strategy(state(space, [], pending=0)) is None
+
+
+@pytest.mark.parametrize("free", [True, False])
+@of_all_promotions
+def test_a_promotion_asks_for_new_trials_or_continues_finished_ones(promotion, free):
+    """Thirty steps, of which two are pending; where no network is free after a while, it goes on with its trials."""
+    space, asked = make_space("unet"), []
+
+    def propose_new(state):
+        asked.append(state)
+        return Suggestion(state.feasible.candidate(space.space.sample(rng)), origin="new") if free or step < 9 else None
+
+    rng, steps, continued = np.random.default_rng(4), {}, 0
+    for step in range(30):
+        done = [o if o.step < step - 2 else replace(o, state="PENDING", scores={}) for o in steps.values()]
+        now = replace(
+            state(space, [], 0),
+            history=tuple(o for o in done if o.state != "PENDING"),
+            pending=tuple(o for o in done if o.state == "PENDING"),
+            step=step,
+        )
+        before = len(asked)
+        found = promotion(now, propose_new)
+        assert asked[before:] in ([], [now])  # what the wrapped strategy sees is the whole state
+        if found is None:
+            assert not free
+        elif found.candidate is not None:
+            assert found.origin == "new"
+            score = None if step % 7 == 3 else float(rng.random())
+            steps[step] = observe(space, step, found.candidate.config, score)
+        else:
+            earlier = next(o for o in now.history if o.step == found.continue_step)
+            assert earlier.step not in now.continued
+            assert earlier.score is not None
+            assert found.samples > earlier.samples
+            assert promotion(now, propose_new) == found
+            continued += 1
+            config, rung = earlier.candidate.config, earlier.rung + 1
+            changes = {"rung": rung, "resume_from": earlier.step, "trial": earlier.trial}
+            new = observe(space, step, config, float(rng.random()), **changes)
+            steps[step] = replace(new, samples=found.samples)
+    assert continued

@@ -1,4 +1,4 @@
-"""A primitive and a family of another package, installed beside this one, are like the others."""
+"""A primitive, a family and strategies of another package, installed beside this one, are like the others."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from running import planned_jobs, snakemake, write_study
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE / "example_package"
@@ -50,7 +51,8 @@ def run(command, environment):
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "least"), [("grouped", "primitives", 100), ("column", "spaces", 12), ("column", "families", 2)]
+    ("name", "file", "least"),
+    [("grouped", "primitives", 100), ("column", "spaces", 12), ("column", "families", 2), ("frugal", "proposers", 15)],
 )
 def test_it_passes_the_tests_of_all_others(installed, name, file, least):
     tests = ["-m", "pytest", "-p", "no:cacheprovider", "-k", name, str(HERE / f"test_{file}.py")]
@@ -75,6 +77,60 @@ for change, expected in ({"deepest": 9}, "deepest = 9; allowed: 1 to 5"), ({"dee
 
 def test_its_family_refuses_a_wrong_file(installed):
     run(["-c", NONSENSE], installed)
+
+
+SEARCH = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(HERE.parent)!r})
+from formula_study import Study
+from voxnas.cli.main import main
+from voxnas.core.errors import UserError
+from voxnas.core.settings import parse_settings
+from voxnas.core.spec import stage_spec
+from voxnas.core.trial import Proposal
+from voxnas.io.records import read_json, read_record, write_json
+
+try:
+    parse_settings({{"search": {{"options": {{"frugal": {{"shar": 0.2}}}}}}}})
+except UserError as error:
+    assert "did you mean 'search.options.frugal.share'" in str(error), error
+raw = {{"methods": ["frugal", "smallest"], "options": {{"frugal": {{"share": 0.25}}, "smallest": {{"draws": 6}}}}}}
+settings = parse_settings({{"search": raw}})
+study = Study(Path(sys.argv[1]))
+for name in ("frugal", "smallest"):
+    spec = stage_spec(settings, "search", name=name, method=name, baseline=None, space=study.space)
+    write_json(study.paths.spec(f"search-{{name}}"), spec)
+study.run("frugal", 8)
+proposals = [read_record(study.file("frugal", k, "proposal"), Proposal) for k in range(8)]
+assert {{(p.samples, p.note) for p in proposals}} == {{(160, ""), (40, "large")}}
+assert [p.origin for p in proposals] == ["start", *["drawn"] * 7]
+root = str(study.paths.root)
+assert main(["discover", "--study", root, "--search", "smallest"]) == 0
+for name, steps in (("frugal", ["--steps", "8"]), ("smallest", [])):
+    table = str(study.paths.trials(name))
+    assert main(["summarize", "--study", root, "--search", name, *steps, "--output", table]) == 0
+    assert "\\tnote\\t" in Path(table).read_text().splitlines()[0]
+searches = ["--searches", "frugal=8,smallest", "--output", str(study.paths.finalists)]
+assert main(["select", "--study", root, *searches]) == 0
+found = read_json(study.paths.finalists)
+assert found["searches"] == {{"frugal": 8, "smallest": 6}}
+job = [read_record(study.file("smallest", k, "proposal"), Proposal) for k in range(6)]
+assert {{p.origin for p in job}} == {{"smallest"}} and {{p.rung for p in job}} == {{0}}
+assert {{n["source"] for n in found["networks"]}} == {{"frugal", "smallest"}}
+"""
+
+
+def test_its_strategies_search_and_their_networks_are_selected(installed, tmp_path):
+    run(["-c", SEARCH, str(tmp_path)], installed)
+
+
+def test_the_workflow_runs_its_single_job(installed, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", installed["PYTHONPATH"])
+    study = write_study(tmp_path, search__methods=["smallest", "random"], search__options={})
+    plan = snakemake(tmp_path, "--configfile", str(study), "--dry-run", "--until", "search")
+    jobs = planned_jobs(plan.stdout + plan.stderr)
+    assert jobs["discover"] == 1 and jobs["summarize"] == 3 and jobs["propose"] == jobs["step"] == 4
 
 
 def test_a_network_can_be_built_of_it(installed):

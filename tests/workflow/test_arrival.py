@@ -20,7 +20,8 @@ ARRIVAL = {
     "search__window": 4,
     "search__steps": STEPS,
     "search__methods": ["random"],
-    "search__promotion": {"rungs": 2, "factor": 2},
+    "search__promotion": "asha",
+    "search__options": {"asha": {"rungs": 2, "factor": 2}},
 }
 UNTIL = ("--until", "search")
 
@@ -87,7 +88,9 @@ def test_plans(copied: Path) -> None:
     assert plan() == {}
     more = plan(search__steps=STEPS + 2)
     assert more["step"] == 2 and "propose" not in more
-    assert plan(search__initial=5)["step"] == STEPS + 1
+    assert plan(search__start=False)["step"] == STEPS + 1
+    # Options of a strategy that takes no part.
+    assert plan(search__options={**ARRIVAL["search__options"], "bayesian": {"initial": 5}}) == {}
 
 
 def test_lost_files_cost_no_training(copied: Path) -> None:

@@ -103,7 +103,14 @@ def what_step_runs(wildcards):
 
 def results_of_search(wildcards):
     steps = searches_of(settings_of(wildcards))[wildcards.search]
+    if steps is None:
+        return STEP
     return [f"{STEP}/{k}/result.json" for k in range(steps)]
+
+
+def steps_option(wildcards):
+    steps = searches_of(settings_of(wildcards))[wildcards.search]
+    return "" if steps is None else f"--steps {steps}"
 
 
 def searched_tables(wildcards):

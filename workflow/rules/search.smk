@@ -8,6 +8,7 @@
 # step's state is in the store, undeclared, since it only saves time and changes no result.
 # In order of arrival (search.order) there is no job that proposes: a step does so when it starts, and remembers it in
 # search/<search>/arrivals/, undeclared, so that a killed step that is run again finds what it had proposed.
+# A search that is a single job (a strategy of that kind) writes the folder of all its steps at once.
 
 
 rule calibrate:
@@ -104,6 +105,28 @@ rule step:
         " --nodes {resources.nodes} --tensorboard {resources.tensorboard} {resources.training}"
 
 
+rule discover:
+    """Run a search that is a single job."""
+    input:
+        arrays,
+        calibration,
+        plan="results/{study}/preprocess/plan.json",
+        spec=spec("search-{search}"),
+        train=spec("train"),
+    output:
+        directory(STEP),
+    log:
+        "results/{study}/logs/discover/{search}.log",
+    retries: RETRIES
+    conda:
+        ENVIRONMENT
+    threads: lambda w: settings_of(w).training.threads
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+    shell:
+        "python -m voxnas --log {log} discover --study results/{wildcards.study} --search {wildcards.search}"
+
+
 rule summarize:
     """Write the table of the trials of a search."""
     input:
@@ -115,10 +138,10 @@ rule summarize:
     conda:
         ENVIRONMENT
     params:
-        steps=lambda w: searches_of(settings_of(w))[w.search],
+        steps=steps_option,
     shell:
         "python -m voxnas --log {log} summarize --study results/{wildcards.study} --search {wildcards.search}"
-        " --steps {params.steps} --output {output}"
+        " {params.steps} --output {output}"
 
 
 rule search:

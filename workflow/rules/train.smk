@@ -19,7 +19,7 @@ checkpoint select:
     conda:
         ENVIRONMENT
     params:
-        searches=lambda w: ",".join(f"{n}={k}" for n, k in searches_of(settings_of(w)).items()),
+        searches=lambda w: ",".join(n if k is None else f"{n}={k}" for n, k in searches_of(settings_of(w)).items()),
         direct=lambda w: ",".join(direct_baselines(settings_of(w))),
     shell:
         "python -m voxnas --log {log} select --study results/{wildcards.study} --searches={params.searches:q}"

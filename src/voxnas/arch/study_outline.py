@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.core.settings import StudySettings
+from voxnas.core.strategies import is_job
 
 
 def baseline_names(settings: StudySettings) -> tuple[str, ...]:
@@ -20,9 +21,13 @@ def direct_baselines(settings: StudySettings) -> list[str]:
     return [name for name in baseline_names(settings) if BASELINES[name].fitted or not settings.baselines.steps]
 
 
-def searches_of(settings: StudySettings) -> dict[str, int]:
-    """Steps of each search of a study: the methods, and the recipes of each baseline that has several."""
-    searches: dict[str, int] = dict.fromkeys(settings.search.methods, settings.search.steps)
+def searches_of(settings: StudySettings) -> dict[str, int | None]:
+    """Steps of each search of a study: the methods, and the recipes of each baseline that has several.
+
+    None: the search is a single job, and finds as many networks as it does.
+    """
+    methods, steps = settings.search.methods, settings.search.steps
+    searches: dict[str, int | None] = {name: None if is_job(name) else steps for name in methods}
     direct = direct_baselines(settings)
     for name in baseline_names(settings):
         if name not in direct:

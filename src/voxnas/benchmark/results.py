@@ -38,7 +38,7 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a step that trained, in order: step, trial, rung, origin, state, reason, key, score (NaN
+        One row a step that trained, in order: step, trial, rung, origin, note, state, reason, key, score (NaN
         where it failed), best (score of the trial that would be selected after it), parameters, macs, and the
         cost of the step itself in samples and in cpu_seconds (a step that continues a trial does not
         pay for it twice).
@@ -48,7 +48,20 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
     table = table[table.state != "SKIPPED"].reset_index(drop=True)
     table["samples"] = table.added_samples
     table["reason"] = table.reason.fillna("")
-    columns = ["step", "trial", "rung", "origin", "state", "reason", "key", "score", "best_so_far", "parameters"]
+    table["note"] = table.note.fillna("") if "note" in table else ""
+    columns = [
+        "step",
+        "trial",
+        "rung",
+        "origin",
+        "note",
+        "state",
+        "reason",
+        "key",
+        "score",
+        "best_so_far",
+        "parameters",
+    ]
     return table[[*columns, "macs", "samples", "cpu_seconds"]].rename(columns={"best_so_far": "best"})
 
 

@@ -39,6 +39,7 @@ RULES = {
     "propose": "write the next proposal of a search",
     "train": "train one proposal, or one seed of a network",
     "step": "propose and train one step of a search in order of arrival",
+    "discover": "run a search that is a single job",
     "summarize": "write the table of a search's trials",
     "select": "choose the finalists",
     "network": "write the record of one finalist",

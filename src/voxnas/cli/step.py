@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     log = Arrivals(paths, arguments.search)
     proposal = log.propose(arguments.step, worker_of(paths, *arguments.kind))
     write_json(paths.step(arguments.search, arguments.step) / "proposal.json", proposal)
-    what = "idle, no network is left to try" if proposal.origin == "idle" else f"{proposal.origin} {proposal.key}"
+    what = "idle, no network is left to try" if proposal.idle else f"{proposal.origin} {proposal.key}"
     print(f"{arguments.search} step {arguments.step}: {what}", flush=True)
     recorded = log.result(arguments.step)
     if recorded is not None and not recorded.store:

@@ -6,7 +6,7 @@ a :class:`VolumePlan`, a study of time series a :class:`RunPlan`, which lists ev
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -152,3 +152,8 @@ class RunPlan(_Plan):
 
 
 Plan = VolumePlan | RunPlan
+
+
+def plan_model(data: Any) -> type[VolumePlan] | type[RunPlan]:
+    """Return the record that the content of a plan.json is of."""
+    return RunPlan if isinstance(data, dict) and data.get("timed") else VolumePlan

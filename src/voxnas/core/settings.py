@@ -6,13 +6,14 @@ table in ``config/README.md`` are generated from here (see :mod:`voxnas.core.set
 
 from __future__ import annotations
 
-import difflib
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from voxnas.core.errors import UserError
+from voxnas.core.errors import UserError, suggest
+from voxnas.core.strategies import STRATEGIES
 
+M = TypeVar("M", bound=BaseModel)
 Positive = Annotated[int, Field(gt=0)]
 Spacing = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 Patch = tuple[Positive, Positive, Positive]
@@ -244,23 +245,12 @@ class LimitSettings(Settings):
     )
 
 
-class PromotionSettings(Settings):
-    """Longer training of a search's best trials (asynchronous successive halving, Li et al. 2020)."""
-
-    rungs: Positive = Field(
-        1, description="Rungs of fidelity: on rung r a trial has trained `budget` x factor^r; 1: no promotion."
-    )
-    factor: Annotated[int, Field(ge=2)] = Field(
-        3, description="A step promotes the best trial of a rung's best 1/factor that was not promoted yet, if any."
-    )
-
-
 class SearchSettings(Settings):
     """The architecture search."""
 
-    methods: tuple[Literal["bayesian", "random"], ...] = Field(
+    methods: tuple[str, ...] = Field(
         ("bayesian", "random"),
-        description="Proposers to run, each with the same number of steps; none: the hand-made networks are compared.",
+        description="Strategies to run, each with the same number of steps; none: the hand-made networks are compared.",
     )
     space: str = Field(
         "auto",
@@ -279,15 +269,14 @@ class SearchSettings(Settings):
         2,
         description="W: step k waits for result k-W, so W steps can run at once; twice the workers keeps all busy.",
     )
-    initial: Positive = Field(
-        4, description="Bayesian: points of the space-filling design before the surrogate takes over."
-    )
-    surrogate: Literal["gp", "forest"] = Field("gp", description="Bayesian: Gaussian process or random forest.")
     start: bool = Field(True, description="First trial: the nnU-Net plan of the data, scaled to the limits.")
     budget: Budget = Field(Budget(amount=160), description="Budget of one trial, until it is promoted.")
-    promotion: PromotionSettings = Field(
-        PromotionSettings(), description="Longer training of the best trials, in steps of the same search."
+    promotion: str = Field(
+        "",
+        description="Strategy that trains the best trials of every search longer, in steps of the same search, such as "
+        "`asha`; empty: none.",
     )
+    options: dict[str, dict[str, Any]] = Field({}, description="Options of each strategy, by its name.")
     limits: LimitSettings = Field(LimitSettings(), description="Hard limits on every proposed network.")
     finalists: Positive = Field(1, description="Networks of each method that are retrained at full budget.")
 
@@ -539,24 +528,57 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
     source : str
         Where it came from, for the error.
 
+    Returns
+    -------
+    StudySettings
+        With those options of strategies that differ from their defaults.
+
     Raises
     ------
     UserError
         Names the first bad key, its value, what is allowed, and the nearest valid key.
     """
+    settings = _validated(StudySettings, raw, source)
+    search = settings.search
+    for key, names in {"methods": search.methods, "promotion": filter(None, [search.promotion])}.items():
+        for name in names:
+            _check_strategy(f"{source}: search.{key}", name, promotes=key == "promotion")
+    options = {}
+    for name, values in search.options.items():
+        _check_strategy(f"{source}: search.options", name)
+        strategy = _validated(STRATEGIES[name], values, source, ("search", "options", name))
+        if changed := strategy.model_dump(mode="json", exclude_defaults=True):
+            options[name] = changed
+    return settings.model_copy(update={"search": search.model_copy(update={"options": options})})
+
+
+def _check_strategy(where: str, name: str, promotes: bool | None = None) -> None:
+    """Check that there is a strategy of a name, which promotes (or proposes networks) where that is asked."""
     try:
-        return StudySettings.model_validate(raw)
+        kind = STRATEGIES[name].kind
+    except UserError as error:
+        raise UserError(f"{where}: {error.what}", error.remedy) from None
+    if promotes is not None and (kind == "promotion") != promotes:
+        fitting = [n for n in STRATEGIES if (STRATEGIES[n].kind == "promotion") == promotes]
+        what = "trains no trial longer" if promotes else "proposes no networks itself"
+        raise UserError(f"{where}: {name!r} {what}", f"known here: {', '.join(fitting)}")
+
+
+def _validated(model: type[M], raw: dict[str, Any], source: str, prefix: tuple[str, ...] = ()) -> M:
+    """A model of a mapping that stands at the keys `prefix` of a study."""
+    try:
+        return model.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         location = tuple(p for p in first["loc"] if not str(p).startswith(("literal[", "tuple[")))
-        key = ".".join(str(p) for p in location)
+        path = [*prefix, *map(str, location)]
+        key = ".".join(path)
         value = first.get("input")
         if first["type"] == "extra_forbidden":
-            known = _known_keys(StudySettings, location)
-            near = difflib.get_close_matches(str(location[-1]), known, 1)
-            hint = f"did you mean {'.'.join([*map(str, location[:-1]), near[0]])!r}? " if near else ""
+            known = _known_keys(model, location)
+            section = "".join(f"{part}." for part in path[:-1])
             raise UserError(
-                f"{source}: unknown key {key!r} (value {value!r})", f"{hint}Known keys here: {', '.join(known)}"
+                f"{source}: unknown key {key!r} (value {value!r})", suggest(path[-1], known, section)
             ) from None
         # A value that may have one of several forms fails once for each form.
         messages = [
@@ -564,6 +586,6 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
         ]
         allowed = ", or ".join(dict.fromkeys(messages))
         if not location:  # a rule about several keys, which its message names
-            raise UserError(f"{source}: {allowed}", "see config/README.md") from None
+            raise UserError(": ".join(filter(None, [source, key, allowed])), "see config/README.md") from None
         what = key if isinstance(value, dict) else f"{key} = {value!r}"
         raise UserError(f"{source}: {what} is not allowed", f"{allowed}; see config/README.md") from None

@@ -10,10 +10,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from voxnas.core.settings import StudySettings
+from voxnas.core.strategies import STRATEGIES
 
 CONFIG = "config/config.yaml"
 SCHEMA = "workflow/schemas/config.schema.json"
 README = "config/README.md"
+OPTIONS = "search.options"
 
 _CONFIG_HEAD = """\
 # yaml-language-server: $schema=../workflow/schemas/config.schema.json
@@ -32,6 +34,9 @@ YAML language server completes and explains the keys from [the schema](../workfl
 How many processes train, with which launcher, and how much memory a job may take, are not settings:
 they are Snakemake resources (`--set-resources finalist:processes=2 finalist:launcher=horovod`) and retrain nothing.
 
+Each strategy has options of its own, which are listed under `search.options.<strategy>`; those of a strategy that
+another package adds are checked in the same way ([how to add one](../docs/strategies.md)).
+
 The files of [search_spaces](search_spaces) say what a search may choose; [docs/spaces.md](../docs/spaces.md) says how
 to write one.
 
@@ -49,14 +54,20 @@ def _model_of(field: FieldInfo) -> type[BaseModel] | None:
     return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
 
 
-def _walk(model: type[BaseModel], default: BaseModel, prefix: str = "") -> Iterator[tuple[str, FieldInfo, Any]]:
-    """Every key with its field and default, in the order of the models."""
+def _walk(model: type[BaseModel], default: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every key with its description and its default as text (empty: a section), in the order of the models."""
     for name, field in model.model_fields.items():
-        value = getattr(default, name)
-        inner = _model_of(field)
-        yield f"{prefix}{name}", field, None if inner else value
+        key, value, inner = f"{prefix}{name}", getattr(default, name), _model_of(field)
+        section = inner or key == OPTIONS
+        yield key, field.description or "", "" if section else _plain(value)
         if inner:
-            yield from _walk(inner, value, f"{prefix}{name}.")
+            yield from _walk(inner, value, f"{key}.")
+        elif section:
+            for strategy in STRATEGIES:
+                options = STRATEGIES[strategy]
+                if options.model_fields:
+                    yield f"{key}.{strategy}", (options.__doc__ or "").partition("\n")[0], ""
+                    yield from _walk(options, options(), f"{key}.{strategy}.")
 
 
 def _plain(value: Any) -> str:
@@ -66,28 +77,35 @@ def _plain(value: Any) -> str:
 def config_yaml() -> str:
     """Text of config/config.yaml: every key with its description and default."""
     lines = [_CONFIG_HEAD]
-    for key, field, default in _walk(StudySettings, StudySettings()):
+    for key, description, default in _walk(StudySettings, StudySettings()):
         indent, name = "  " * key.count("."), key.rpartition(".")[2]
         if not indent:
             lines.append("")
-        lines.append(f"{indent}# {field.description}")
-        value = "" if _model_of(field) else " " + _plain(default)
-        lines.append(f"{indent}{name}:{value}")
+        lines.append(f"{indent}# {description}")
+        lines.append(f"{indent}{name}: {default}".rstrip())
     return "\n".join(lines) + "\n"
 
 
 def schema_json() -> str:
     """Text of the JSON schema of a study file."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **StudySettings.model_json_schema()}
+    search = schema["$defs"]["SearchSettings"]["properties"]
+    options = {name: STRATEGIES[name].model_json_schema() for name in STRATEGIES}
+    for strategy in options.values():
+        schema["$defs"] |= strategy.pop("$defs", {})
+    search["options"] |= {"properties": options, "additionalProperties": False}
+    promotions = [name for name in STRATEGIES if STRATEGIES[name].kind == "promotion"]
+    search["promotion"] |= {"enum": ["", *promotions]}
+    search["methods"]["items"] |= {"enum": [name for name in STRATEGIES if name not in promotions]}
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 
 
 def readme() -> str:
     """Text of config/README.md: the table of all keys."""
     rows = []
-    for key, field, default in _walk(StudySettings, StudySettings()):
-        shown = "" if _model_of(field) else f"`{_plain(default)}`"
-        rows.append(f"| `{key}` | {shown} | {field.description} |")
+    for key, description, default in _walk(StudySettings, StudySettings()):
+        shown = f"`{default}`" if default else ""
+        rows.append(f"| `{key}` | {shown} | {description} |")
     return _README_HEAD + "\n".join(rows) + "\n"
 
 

@@ -27,6 +27,7 @@ from voxnas.core.settings import (
     Task,
     TrainingParameters,
 )
+from voxnas.core.strategies import is_job, options_of
 
 BLOCK_PREFIX = "block-"  # of the baselines that differ in their blocks alone (voxnas.arch.block_comparison)
 
@@ -65,8 +66,8 @@ class Spec(Record):
     version: int
 
     @classmethod
-    def derived(cls, settings: StudySettings) -> dict[str, Any]:
-        """Fields that are not the setting of their name."""
+    def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
+        """Fields that are not the setting of their name; `extra` are the further fields of :func:`stage_spec`."""
         return {}
 
 
@@ -80,7 +81,7 @@ class IndexSpec(Spec):
     unit: ClipUnit | None = Field(None, exclude_if=_absent, description="Of time series alone.")
 
     @classmethod
-    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+    def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
         """The unit of clips."""
         return {"unit": settings.clips.unit if settings.timed else None}
 
@@ -91,7 +92,7 @@ class SpatialSpec(Spec):
     steps: tuple[SpatialStep, ...]
 
     @classmethod
-    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+    def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
         """The spatial steps."""
         return {"steps": settings.bold.spatial}
 
@@ -108,7 +109,7 @@ class PreprocessSpec(Spec):
     clips: ClipSettings | None = Field(None, exclude_if=_absent)
 
     @classmethod
-    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+    def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
         """No settings of time series for volumes."""
         return {} if settings.timed else {"bold": None, "clips": None}
 
@@ -135,7 +136,7 @@ class CalibrateSpec(Spec):
     swaps: tuple[str, ...] = Field(description="Baselines that differ in their blocks alone.")
 
     @classmethod
-    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+    def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
         """The block baselines that the study names."""
         return {"swaps": tuple(name for name in settings.baselines.names if name.startswith(BLOCK_PREFIX))}
 
@@ -152,11 +153,18 @@ class SearchSpec(Spec):
     space: dict[str, Any] = Field(description="Content of the search space's file.")
 
     @classmethod
-    def derived(cls, settings: StudySettings) -> dict[str, Any]:
-        """The settings on which proposals depend."""
-        # In order of arrival the window says what waits for what; no proposal depends on it.
-        unused = "order" if settings.search.order == "strict" else "window"
-        return {"search": settings.search.model_dump(mode="json", exclude={"methods", "steps", "finalists", unused})}
+    def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
+        """The settings on which the proposals of the method depend; of all options those of its own strategies."""
+        search, method = settings.search, extra["method"]
+        unused = {"methods", "steps", "finalists"}
+        if is_job(method):
+            unused |= {"order", "window", "start", "promotion"}
+        else:
+            # In order of arrival the window says what waits for what; no proposal depends on it.
+            unused |= {"order" if search.order == "strict" else "window"}
+        used = search.model_dump(mode="json", exclude=unused)
+        names = filter(None, [method, used.get("promotion")])
+        return {"search": used | {"options": {name: options_of(name, search.options) for name in names}}}
 
 
 class Training(TrainingParameters):
@@ -174,7 +182,7 @@ class TrainSpec(Spec):
     training: Training
 
     @classmethod
-    def derived(cls, settings: StudySettings) -> dict[str, Any]:
+    def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
         """The parameters, with large_batch from its threshold on."""
         training = settings.training
         large = training.large_batch if training.batch_size >= training.large_batch.threshold else None
@@ -282,4 +290,6 @@ def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> Spec:
         for name in model.model_fields
         if name in type(source).model_fields
     }
-    return model(**{"stage": stage, "version": STEP_VERSIONS[stage], **named, **model.derived(settings), **extra})
+    return model(
+        **{"stage": stage, "version": STEP_VERSIONS[stage], **named, **model.derived(settings, **extra), **extra}
+    )

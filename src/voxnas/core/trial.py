@@ -38,22 +38,28 @@ class Proposal(Record):
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    search: str = Field(description="Name of the search: a method, or `baseline-<name>`.")
+    search: str = Field(description="Name of the search: a strategy, or `baseline-<name>`.")
     step: Annotated[int, Field(ge=0)]
     trial: str = Field(description="Id of the trial, unique in its search.")
-    origin: Literal["start", "design", "random", "surrogate", "promotion", "idle"]
+    origin: str = Field(description="How its strategy found it; `start` is the given first trial, `idle` no trial.")
     config: dict[str, Any] = Field({}, description="The active parameters of the search space.")
     architecture: Architecture | None = None
     recipe: Recipe | None = None
     resume_from: int | None = Field(None, description="Earlier step of the same trial that is continued.")
-    rung: Annotated[int, Field(ge=0)] = Field(0, description="How often the trial was promoted.")
+    rung: Annotated[int, Field(ge=0)] = Field(0, description="How often the trial was continued.")
     resumable: bool = Field(False, description="A later step may continue this one, so its training state is kept.")
     samples: Annotated[int, Field(ge=0)] = Field(
         0, description="Fidelity to reach: samples seen, from the trial's start."
     )
+    note: str = Field("", exclude_if=lambda note: not note, description="A remark of its strategy, for the report.")
     known: Known | None = Field(
         None, exclude_if=lambda known: known is None, description="`order: arrival` alone: what it was made from."
     )
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.architecture is None
 
     @property
     def key(self) -> str:

@@ -18,6 +18,7 @@ TAIL = 8192  # bytes of a log in which its error is looked for
 STAGES = {
     "phantom": "index", "index": "index", "split": "preprocess", "plan": "preprocess", "spatial": "preprocess",
     "preprocess": "preprocess", "calibrate": "search", "propose": "search", "step": "search", "summarize": "search",
+    "discover": "search",
     "select": "search", "train": "train", "trainings": "train", "profile": "benchmark", "evaluate": "benchmark",
     "crossvalidate": "benchmark", "benchmark": "benchmark", "figures": "report",
     "package": "report", "report": "report",
@@ -111,6 +112,8 @@ def output_of(paths: StudyPaths, parts: tuple[str, ...], timed: bool) -> Path | 
             return paths.step(search, int(step)) / "proposal.json"
         case ("step", search, step) if step.isdecimal():
             return paths.step(search, int(step)) / "result.json"
+        case ("discover", search):
+            return paths.step(search, 0) / "result.json"
         case ("summarize", search):
             return paths.trials(search)
         case ("select",):

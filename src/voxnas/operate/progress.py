@@ -110,7 +110,7 @@ class Watcher:
         self, settings: StudySettings | None, held: set[Place]
     ) -> tuple[list[Search], list[Failure], list[Trained]]:
         read = self._reader
-        known: dict[str, int | None] = dict(searches_of(settings)) if settings else {}
+        known = searches_of(settings) if settings else {}
         if not known:
             planned = read.plain(self.paths.finalists).get("searches")
             known |= planned if isinstance(planned, dict) else {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.strategies import is_job
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, read_record
 from voxnas.operate.placement import worker_of
@@ -53,6 +54,8 @@ def replay(paths: StudyPaths, search: str) -> Replay:
     spec = read_json(paths.spec(f"search-{search}"))
     if in_order_of_arrival(spec):
         return _arrival(paths, search)
+    if is_job(spec["method"]):
+        return Replay(search, "one job", 0, ())
     differences = []
     step = 0
     while (file := paths.step(search, step) / "proposal.json").exists():

@@ -63,6 +63,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "searched": not is_comparison(paths),
         "efficiency": tables.efficiency_table(read_efficiency(paths), measure) if is_comparison(paths) else None,
         "searches": _searches(paths, validation_measure(spec.task)),
+        "notes": _notes(paths),
         "spaces": _spaces(paths),
         "record": json.dumps(network.plain(), indent=1, sort_keys=True),
         "dataset": dataset,
@@ -214,6 +215,14 @@ def _searches(paths: StudyPaths, measure: Measure) -> tables.Table:
     return tables.plain_table(pd.DataFrame(rows, columns=list(titles)), titles)
 
 
+def _notes(paths: StudyPaths) -> tables.Table:
+    """Remarks that strategies left on their steps."""
+    histories = [results.search_history(paths, name).assign(search=name) for name in results.searches(paths)]
+    noted = [history[history.note != ""] for history in histories]
+    titles = {"search": "search", "step": "step", "note": "note"}
+    return tables.plain_table(pd.concat(noted)[list(titles)] if noted else pd.DataFrame(columns=list(titles)), titles)
+
+
 def _trials(history: pd.DataFrame) -> str:
     """How many trials a search began, and how often it promoted one."""
     promoted = int((history.rung > 0).sum())
@@ -221,20 +230,27 @@ def _trials(history: pd.DataFrame) -> str:
 
 
 def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:
-    """Search space, settings and limits of each method; equal spaces are shown once."""
+    """Search space, settings, limits and options of each method; equal spaces are shown once."""
     shown: dict[str, dict[str, Any]] = {}
     for name in results.searches(paths):
         if is_hand_made(name):
             continue
         spec = read_json(paths.spec(f"search-{name}"))
         text = json.dumps(spec["space"], sort_keys=True)
-        entry = shown.setdefault(text, {"methods": [], "space": spec["space"], "settings": spec["search"]})
+        new = {"methods": [], "space": spec["space"], "settings": spec["search"], "options": {}}
+        entry = shown.setdefault(text, new)
         entry["methods"].append(spec["name"])
+        entry["options"] |= spec["search"]["options"]
     for entry in shown.values():
         budget = entry["settings"]["budget"]
         timed = budget["unit"] == "cpu_seconds"
         entry["budget"] = tables.cost(budget["amount"] if timed else float("nan"), budget["amount"])
         entry["parameters"] = _parameters(entry["space"])
+        entry["options"] = [
+            (f"options of {strategy}", ", ".join(f"{name}: {value}" for name, value in options.items()))
+            for strategy, options in entry["options"].items()
+            if options
+        ]
     return list(shown.values())
 
 

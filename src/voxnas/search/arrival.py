@@ -2,7 +2,8 @@
 
 A search remembers its steps in a log, ``search/<search>/arrivals/<identity>/``: ``proposals/<n>.json`` is the n-th
 proposal that was made, ``results/<step>.json`` what a step found. ``steps/<k>/proposal.json`` and ``result.json`` are
-copies. Three things follow from the one rule that an entry of the log is only ever added, as a whole, by a hard link
+copies. ``curves/<digest of the result>.tsv`` is the curve of the training behind a result, for strategies that read
+it. Three things follow from the one rule that an entry of the log is only ever added, as a whole, by a hard link
 that fails where the name is taken:
 
 - **No two steps collide.** Proposal n is made from the proposals 0 .. n-1, all of them. Of two jobs that have made
@@ -30,8 +31,8 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.record import Record
 from voxnas.core.trial import Known, Proposal, Result
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_json, read_record, write_json
-from voxnas.search.chain import Chain, propose, study_calibration
+from voxnas.io.records import read_json, read_record, write_json, write_text
+from voxnas.search.chain import Chain, propose, read_curve, study_calibration
 
 POLL_SECONDS = 0.2
 DIGITS = 12
@@ -102,7 +103,11 @@ class Arrivals:
         """Propose a step from the proposals that were made before it and some of their results."""
         finished = sorted((p for p in proposals if p.step in results), key=lambda p: p.step)
         pending = sorted((p for p in proposals if p.step not in results), key=lambda p: p.step)
-        chain = Chain((*finished, *pending), tuple(results[p.step] for p in finished))
+        chain = Chain(
+            (*finished, *pending),
+            tuple(results[p.step] for p in finished),
+            lambda finished_step: read_curve(self._curve_file(results[finished_step])),
+        )
         known = Known(
             order=len(proposals),
             results={p.step: record_digest(results[p.step]) for p in finished},
@@ -116,7 +121,10 @@ class Arrivals:
         return proposal.model_copy(update={"known": known})
 
     def finish(self, step: int, result: Result) -> Result:
-        """Record what a step found; where that is recorded already, the record stands and is returned."""
+        """Record the result and the curve of a step; a result that is recorded already stands and is returned."""
+        curve = self.paths.step(self.search, step) / "curve.tsv"
+        if curve.exists():
+            _add(self._curve_file(result), curve.read_text(encoding="utf-8"))
         file = self._result_file(step)
         if _add(file, result):
             return result
@@ -125,6 +133,9 @@ class Arrivals:
 
     def _proposal_file(self, order: int) -> Path:
         return self.folder / "proposals" / f"{order}.json"
+
+    def _curve_file(self, result: Result) -> Path:
+        return self.folder / "curves" / f"{record_digest(result)}.tsv"
 
     def _result_file(self, step: int) -> Path:
         return self.folder / "results" / f"{step}.json"
@@ -135,10 +146,13 @@ def record_digest(record: Record) -> str:
     return digest(record.plain(), DIGITS)
 
 
-def _add(file: Path, record: Record) -> bool:
+def _add(file: Path, content: Record | str) -> bool:
     """Add a file as a whole, unless its name is taken; atomic, on NFS too."""
     temporary = file.with_name(f".{file.name}.{socket.gethostname()}.{os.getpid()}")
-    write_json(temporary, record)
+    if isinstance(content, str):
+        write_text(temporary, content)
+    else:
+        write_json(temporary, content)
     try:
         os.link(temporary, file)
     except FileExistsError:

@@ -6,7 +6,10 @@ same bytes, whatever arrived when. The records are the whole state of a search.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from voxnas.arch.baselines import BASELINES
@@ -18,12 +21,16 @@ from voxnas.core.architecture import Architecture, Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
+from voxnas.core.strategies import STRATEGIES
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, read_record
-from voxnas.search.base import Observation, SearchState
+from voxnas.search.base import Curve, Observation, Promotion, Proposer, SearchState, Strategy, Suggestion
 from voxnas.search.feasible import Candidate, FeasibleSpace
-from voxnas.search.promotion import to_promote
-from voxnas.search.proposers import PROPOSERS
+
+
+def no_curve(step: int) -> Curve:
+    """The curve of a step where none is known."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -31,26 +38,54 @@ class Chain:
     """What is known of a search: the finished steps in order, then the pending ones in order.
 
     In strict order that is simply the order of the steps.
+
+    Attributes
+    ----------
+    proposals : tuple of Proposal
+    results : tuple of Result
+        Of the first proposals.
+    curve : callable
+        Reads the rows of a finished step's ``curve.tsv``.
     """
 
     proposals: tuple[Proposal, ...]
     results: tuple[Result, ...]
+    curve: Callable[[int], Curve] = no_curve
 
     def finished(self) -> list[tuple[Proposal, Result]]:
         """The finished steps in order, without the idle ones."""
-        return [(p, r) for p, r in zip(self.proposals, self.results, strict=False) if p.origin != "idle"]
+        return [(p, r) for p, r in zip(self.proposals, self.results, strict=False) if not p.idle]
 
     def observations(self) -> tuple[Observation, ...]:
-        """The finished steps in order as a proposer sees them."""
-        return tuple(Observation(p.step, p.config, p.key, r.valid_score, p.rung) for p, r in self.finished())
+        """The finished steps in order as a strategy sees them."""
+        return tuple(
+            replace(
+                _observation(proposal),
+                state=result.state,
+                scores={} if result.valid_score is None else {**result.metrics, "score": result.valid_score},
+                costs={name: cost for name in COSTS if (cost := getattr(result, name)) is not None},
+                samples=result.samples,
+                read_curve=partial(self.curve, proposal.step),
+            )
+            for proposal, result in self.finished()
+        )
 
-    def pending(self) -> list[Proposal]:
+    def pending(self) -> tuple[Observation, ...]:
         """The steps that are proposed and whose results are not used yet, without the idle ones."""
-        return [p for p in self.proposals[len(self.results) :] if p.origin != "idle"]
+        return tuple(_observation(p) for p in self.proposals[len(self.results) :] if not p.idle)
+
+
+COSTS = ("parameters", "macs", "samples", "cpu_seconds")
+
+
+def _observation(p: Proposal) -> Observation:
+    assert p.architecture is not None and p.recipe is not None  # it is not idle
+    candidate = Candidate(p.config, p.architecture, p.recipe)
+    return Observation(p.step, p.trial, candidate, p.origin, p.rung, p.resume_from, samples=p.samples)
 
 
 def read_chain(paths: StudyPaths, search: str, proposals: int, results: int) -> Chain:
-    """Read the first proposals and results of a search.
+    """Read the first proposals and results of a search; curves are read where a strategy asks for them.
 
     Raises
     ------
@@ -60,13 +95,27 @@ def read_chain(paths: StudyPaths, search: str, proposals: int, results: int) -> 
     proposed = tuple(read_record(paths.step(search, k) / "proposal.json", Proposal) for k in range(proposals))
     finished = tuple(read_record(paths.step(search, k) / "result.json", Result) for k in range(results))
     for proposal, result in zip(proposed, finished, strict=False):
-        if proposal.origin != "idle" and result.key != proposal.key:
+        if not proposal.idle and result.key != proposal.key:
             raise UserError(
                 f"{paths.step(search, proposal.step) / 'result.json'} is of network {result.key or 'n/a'}, "
                 f"its proposal is of {proposal.key}",
                 "delete the result and run the study again",
             )
-    return Chain(proposed, finished)
+    return Chain(proposed, finished, lambda step: read_curve(paths.step(search, step) / "curve.tsv"))
+
+
+def read_curve(path: Path) -> Curve:
+    """The rows of a ``curve.tsv``: the values of a validation by their columns, without those that it lacks.
+
+    Raises
+    ------
+    UserError
+        If the file is missing.
+    """
+    if not path.exists():
+        raise UserError(f"{path} does not exist", "delete the result.json beside it and run the study again")
+    names, *rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+    return tuple({n: float(v) for n, v in zip(names, row, strict=True) if v != "n/a"} for row in rows)
 
 
 def finished_steps(paths: StudyPaths, search: str) -> int:
@@ -130,90 +179,98 @@ def propose(
 
     With a `worker` (`order: arrival`) only what it can train in its time is begun or continued. The first trial and
     hand-made networks are what they are.
+
+    Raises
+    ------
+    ValueError
+        If the strategy continues a step that is not finished, or that another step continues.
     """
-    settings = spec["search"]
-    promotion = settings["promotion"]
-    earlier = to_promote(chain.proposals, chain.results, promotion["rungs"], promotion["factor"])
-    if earlier is not None:
-        promoted = _promoted(earlier, step, promotion)
-        if worker is None or _fits(worker, promoted, earlier.samples, plan):
-            return promoted
-    limits = settings["limits"]
-    source = f"search.space = {settings['space']!r}"
-    if spec["baseline"] is None:
-        domain = FeasibleSpace(SearchSpace.from_dict(spec["space"], source), plan, limits, calibration)
-        given = _start(domain) if settings["start"] else None
-    else:
-        architecture, recipe = BASELINES[spec["baseline"]](plan, limits)
-        domain = FeasibleSpace(SearchSpace.recipes_of(spec["space"], source), plan, limits, calibration, architecture)
-        given = baseline_candidate(domain, architecture, recipe)
-    if worker is not None:
-        domain.fits = lambda architecture: worker.fits(
-            architecture,
-            input_size(architecture, plan),
-            samples_of(settings["budget"], calibration, architecture, input_size(architecture, plan)),
-        )
-    identity = {"search": search, "step": step, "trial": f"{search}-{step}"}
-    if not chain.proposals and given is not None:
-        candidate, origin = given, "start"
-    else:
-        pick = PROPOSERS[spec["method"]](
-            SearchState(
-                domain=domain,
-                history=chain.observations(),
-                # A pending promotion is of a trial that the history already has.
-                pending=tuple(p.config for p in chain.pending() if p.rung == 0),
-                taken=frozenset(p.key for p in chain.proposals if p.origin != "idle"),
-                step=step,
-                first=int(given is not None),
-                seed=derive_seed(spec["seed"], "search", search),
-                initial=settings["initial"],
-                surrogate=settings["surrogate"],
-            )
-        )
-        if pick is None:
-            return Proposal(**identity, origin="idle")
-        candidate, origin = pick
-    size = input_size(candidate.architecture, plan)
+    state, given = search_state(spec, plan, calibration, chain, search, step, worker)
+    suggestion = _strategy(spec, given)(state)
+    identity = {"search": search, "step": step}
+    if suggestion is None:
+        return Proposal(**identity, trial=f"{search}-{step}", origin="idle")
+    identity |= {"origin": suggestion.origin, "note": suggestion.note, "resumable": suggestion.resumable}
+    if suggestion.candidate is None:
+        before = suggestion.continue_step
+        earlier = next((p for p, _ in chain.finished() if p.step == before), None)
+        if earlier is None or before in state.continued:
+            raise ValueError(f"{spec['method']}: step {step} cannot continue step {before}")
+        changes = {"resume_from": before, "rung": earlier.rung + 1, "samples": suggestion.samples}
+        return earlier.model_copy(update=identity | changes)
+    candidate = suggestion.candidate
     return Proposal(
         **identity,
-        origin=origin,
+        trial=f"{search}-{step}",
         config=candidate.config,
         architecture=candidate.architecture,
         recipe=candidate.recipe,
-        resumable=promotion["rungs"] > 1,
-        samples=samples_of(settings["budget"], calibration, candidate.architecture, size),
+        samples=state.budget(candidate) if suggestion.samples is None else suggestion.samples,
     )
 
 
-def _fits(worker: Worker, promoted: Proposal, done: int, plan: dict[str, Any]) -> bool:
-    """Whether a worker has the time for what a promotion adds."""
-    assert promoted.architecture is not None  # it was trained
-    size = input_size(promoted.architecture, plan)
-    return worker.fits(promoted.architecture, size, promoted.samples - done)
+def _strategy(spec: dict[str, Any], given: Candidate | None) -> Proposer:
+    """The method of a search, behind the given first trial and within the promotion, where there are."""
+    options, promotion = spec["search"]["options"], spec["search"].get("promotion")
+    method = STRATEGIES[spec["method"]](**options.get(spec["method"], {}))
+    assert isinstance(method, Strategy)
+    propose_new: Proposer = method if given is None else partial(_given_first, given, method)
+    if not promotion:
+        return propose_new
+    wrapper = STRATEGIES[promotion](**options.get(promotion, {}))
+    assert isinstance(wrapper, Promotion)
+    return partial(wrapper, propose_new=propose_new)
 
 
-def _promoted(earlier: Proposal, step: int, promotion: dict[str, int]) -> Proposal:
-    """The step that trains the trial of an earlier step on, to `factor` times its samples."""
-    rung = earlier.rung + 1
-    changes = {
-        "step": step,
-        "origin": "promotion",
-        "resume_from": earlier.step,
-        "rung": rung,
-        "resumable": rung < promotion["rungs"] - 1,
-        "samples": earlier.samples * promotion["factor"],
-    }
-    return earlier.model_copy(update=changes)
+def _given_first(given: Candidate, otherwise: Proposer, state: SearchState) -> Suggestion | None:
+    return otherwise(state) if state.taken else Suggestion(given, origin="start")
 
 
-def _start(domain: FeasibleSpace) -> Candidate | None:
+def search_state(
+    spec: dict[str, Any],
+    plan: dict[str, Any],
+    calibration: dict[str, Any] | None,
+    chain: Chain,
+    search: str,
+    step: int,
+    worker: Worker | None = None,
+) -> tuple[SearchState, Candidate | None]:
+    """What a strategy knows at one step (see :func:`propose`), and the given first trial, if any."""
+    feasible, given = _feasible_space(spec, plan, calibration)
+    budget = spec["search"]["budget"]
+    state = SearchState(
+        feasible=feasible,
+        history=chain.observations(),
+        pending=chain.pending(),
+        step=step,
+        seed=derive_seed(spec["seed"], "search", search),
+        budget=lambda c: samples_of(budget, calibration, c.architecture, input_size(c.architecture, plan)),
+        worker=worker,
+    )
+    return state, given
+
+
+def _feasible_space(
+    spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None
+) -> tuple[FeasibleSpace, Candidate | None]:
+    settings = spec["search"]
+    limits, source = settings["limits"], f"search.space = {settings['space']!r}"
+    if spec["baseline"] is None:
+        feasible = FeasibleSpace(SearchSpace.from_dict(spec["space"], source), plan, limits, calibration)
+        return feasible, _start(feasible) if settings.get("start") else None
+    architecture, recipe = BASELINES[spec["baseline"]](plan, limits)
+    space = SearchSpace.recipes_of(spec["space"], source)
+    feasible = FeasibleSpace(space, plan, limits, calibration, architecture)
+    return feasible, baseline_candidate(feasible, architecture, recipe)
+
+
+def _start(feasible: FeasibleSpace) -> Candidate | None:
     """The hand-made plan as a point of the space; None where even that is beyond a limit."""
-    candidate = domain.candidate(domain.space.start(domain.plan, domain.limits))
-    return candidate if domain.admits(candidate) else None
+    candidate = feasible.candidate(feasible.space.start(feasible.plan, feasible.limits))
+    return candidate if feasible.admits(candidate) else None
 
 
-def baseline_candidate(domain: FeasibleSpace, architecture: Architecture, recipe: Recipe) -> Candidate:
+def baseline_candidate(feasible: FeasibleSpace, architecture: Architecture, recipe: Recipe) -> Candidate:
     """A baseline as published; without a configuration where its recipe is not a point of the space."""
-    candidate = domain.candidate(domain.space.nearest(recipe))
+    candidate = feasible.candidate(feasible.space.nearest(recipe))
     return candidate if candidate.recipe == recipe else Candidate({}, architecture, recipe)

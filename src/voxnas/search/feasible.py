@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +75,6 @@ class FeasibleSpace:
         self.limits = limits
         self.calibration = calibration
         self.architecture = architecture
-        self.fits: Callable[[Architecture], bool] = lambda architecture: True
-        """Whether the worker for which is proposed can train a network in its time."""
         # Many candidates differ in their recipe alone, and counting takes longer than decoding.
         self.cost = functools.cache(lambda network: analyze(network, input_size(network, plan)))
 
@@ -100,10 +97,10 @@ class FeasibleSpace:
             limit = self.limits.get(name)
             if limit is None:
                 continue
-            assert self.calibration is not None  # the domain would not have been made
+            assert self.calibration is not None  # else the space would not have been made
             if predict(self.calibration, candidate.architecture, input_size(candidate.architecture, self.plan)) > limit:
                 return False
-        return self.fits(candidate.architecture)
+        return True
 
     def features(self, candidate: Candidate) -> list[float]:
         """Features of a candidate for a surrogate: its choices, and what they cost.

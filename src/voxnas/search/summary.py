@@ -18,9 +18,9 @@ def trials_table(chain: Chain) -> pd.DataFrame:
     """One row a step, in the order in which the steps were proposed (in strict order: sorted by step).
 
     Columns are :data:`COLUMNS`, then every parameter of the search space that any trial has (n/a
-    where it is not active), then ``reason``. ``samples`` are those of the trial from its start;
-    ``added_samples`` and ``cpu_seconds`` are the cost of the step alone, so that their sums are what the
-    search cost. ``best_so_far`` is the score of the trial that would be selected after the step: the best
+    where it is not active), ``note`` where a strategy left any, then ``reason``. ``samples`` are those of the trial
+    from its start; ``added_samples`` and ``cpu_seconds`` are the cost of the step alone, so that their sums are the
+    cost of the search. ``best_so_far`` is the score of the trial that would be selected after the step: the best
     by latest result among those that were trained longest, so it may fall when a first trial is promoted.
     """
     parameters = sorted({name for p in chain.proposals for name in p.config})
@@ -28,7 +28,7 @@ def trials_table(chain: Chain) -> pd.DataFrame:
     paid: dict[str, tuple[int, float]] = {}
     latest: dict[str, tuple[Proposal, Result]] = {}
     for proposal, result in sorted(zip(chain.proposals, chain.results, strict=True), key=lambda pair: _order(pair[0])):
-        idle = proposal.origin == "idle"
+        idle = proposal.idle
         if not idle:
             latest[proposal.trial] = (proposal, result)
         samples, seconds = paid.get(proposal.trial, (0, 0.0))
@@ -49,11 +49,13 @@ def trials_table(chain: Chain) -> pd.DataFrame:
             "cpu_seconds": None if result.cpu_seconds is None else max(0.0, result.cpu_seconds - seconds),
             "best_so_far": min(scored)[1] if scored else None,
             "key": None if idle else proposal.key,
+            "note": proposal.note or None,
             "reason": result.reason or None,
         }
         rows.append(row | {name: proposal.config.get(name) for name in parameters})
+    noted = ["note"] if any(p.note for p in chain.proposals) else []
     # As objects first, so that one missing value does not turn 12 into 12.0.
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *parameters, "reason"], dtype=object)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *parameters, *noted, "reason"], dtype=object)
     kinds = dict.fromkeys(("step", "rung", "parameters", "macs", "samples", "added_samples"), "Int64")
     return table.astype(kinds | dict.fromkeys(("score", "cpu_seconds", "best_so_far"), "float64"))
 

@@ -24,7 +24,7 @@ from voxnas.arch.families import family_of
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
-from voxnas.core.training import TRAINING, FineTune, Supernet, Training
+from voxnas.core.training import FineTune, Supernet, Training
 from voxnas.data.dataset import StudyData
 from voxnas.data.digest import data_digest
 from voxnas.data.leaks import check_study
@@ -67,7 +67,7 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
         The group of processes.
     """
     check_study(paths)
-    job = read_record(entry.job, TRAINING)
+    job = entry.training()
     spec: dict[str, Any] = read_json(paths.spec("train"))
     training = spec["training"]
     torch.set_num_threads(training["threads"])
@@ -89,11 +89,10 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
         if isinstance(job, FineTune):
             load_start(network, paths, job, job.start)
         mask = read_mask(paths, job.mask, network) if job.mask else None
-        recipe, foreground, alpha_seed = job.recipe, training["foreground"], derive_seed(job.seed, "alphas")
-        sampler = make_sampler(data, scans, targets, job.seed, recipe, foreground)
-        alpha_sampler = (
-            make_sampler(data, alpha_scans, targets, alpha_seed, recipe, foreground) if alpha_scans else None
-        )
+        how = (job.recipe, training["foreground"])
+        sampler = make_sampler(data, scans, targets, job.seed, *how)
+        alpha_seed = derive_seed(job.seed, "alphas")
+        alpha_sampler = make_sampler(data, alpha_scans, targets, alpha_seed, *how) if alpha_scans else None
         step = make_step(paths, job, training, network, alpha_sampler, backend.device)
         observer = Observer(entry, job, options.tensorboard) if backend.rank == 0 else None
         context = TrainingContext(

@@ -28,11 +28,9 @@ def study(tmp_path):
     search = {
         "space": "unet",
         "window": 1,
-        "initial": 3,
-        "surrogate": "gp",
         "start": True,
         "budget": {"amount": 64, "unit": "samples"},
-        "promotion": {"rungs": 1, "factor": 3},
+        "options": {},
         "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
     }
     spec = {"task": "segmentation", "seed": 1, "search": search, "name": "random", "method": "random", "baseline": None}

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from voxnas.arch.families import total_stride
+from voxnas.arch.families import expand
 from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.unet import UNet
@@ -74,4 +74,4 @@ def test_bad_records_are_refused(changes, message):
 
 
 def test_total_stride_is_by_axis():
-    assert total_stride(UNet(**UNET)) == (2, 4, 4)
+    assert expand(UNet(**UNET)).divisor == (2, 4, 4)

@@ -11,7 +11,13 @@ MISTAKES = [
     ({"training": {"budget": {"amuont": 3}}}, ["'training.budget.amount'"]),
     ({"search": {"steps": -1}}, ["search.steps = -1", "greater than or equal to 0"]),
     ({"search": {"steps": "many"}}, ["search.steps = 'many'", "valid integer"]),
-    ({"search": {"methods": ["bo"]}}, ["'bo'", "'bayesian' or 'random'"]),
+    ({"search": {"methods": ["bo"]}}, ["search.methods", "'bo'", "bayesian, random"]),
+    ({"search": {"methods": ["baysian"]}}, ["did you mean 'bayesian'"]),
+    ({"search": {"methods": ["asha"]}}, ["search.methods: 'asha' proposes no networks"]),
+    ({"search": {"promotion": "random"}}, ["search.promotion: 'random' trains no trial longer", "asha"]),
+    ({"search": {"options": {"ahsa": {}}}}, ["search.options", "'ahsa'", "did you mean 'asha'"]),
+    ({"search": {"options": {"asha": {"rugns": 3}}}}, ["'search.options.asha.rugns'", "'search.options.asha.rungs'"]),
+    ({"search": {"options": {"asha": {"rungs": 1}}}}, ["search.options.asha.rungs = 1", "equal to 2"]),
     ({"search": 3}, ["search = 3"]),
     ({"preprocess": {"spacing": [1, 0, 1]}}, ["'auto'", "greater than 0"]),
     ({"training": {"patch": [3, 3]}}, ["training.patch"]),
@@ -38,6 +44,11 @@ def test_mistakes_are_one_clear_line(raw: dict, words: list[str]) -> None:
 
 def test_empty_mapping_is_the_default_study() -> None:
     assert parse_settings({}) == StudySettings()
+
+
+def test_options_that_are_the_defaults_are_not_kept() -> None:
+    given = {"search": {"options": {"bayesian": {"initial": 4, "surrogate": "forest"}, "asha": {"factor": 3}}}}
+    assert parse_settings(given).search.options == {"bayesian": {"surrogate": "forest"}}
 
 
 def test_calibration_is_needed_for_times_only() -> None:

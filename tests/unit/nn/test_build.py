@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from voxnas.arch.families import total_stride
+from voxnas.arch.families import expand
 from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.unet import UNet
@@ -49,7 +49,7 @@ def cnn(**changes):
 @pytest.mark.parametrize(("block", "downsample"), list(itertools.product(BLOCKS, DOWN)))
 def test_unet_returns_logits_of_the_input_size(block, downsample):
     architecture = unet(block=block, downsample=downsample, norm="group", activation="silu")
-    assert total_stride(architecture) == (4, 8, 8)
+    assert expand(architecture).divisor == (4, 8, 8)
     network = build_network(architecture).eval()
     assert network(torch.randn(2, 2, 12, 16, 32)).shape == (2, 3, 12, 16, 32)
 

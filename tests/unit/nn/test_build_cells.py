@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from voxnas.arch.families import total_stride
+from voxnas.arch.families import expand
 from voxnas.arch.primitives.base import PRIMITIVES, blocks
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
@@ -43,7 +43,7 @@ def networks(name, count, operations=None):
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_weights_and_counts(name):
     for architecture in networks(name, 4):
-        size = tuple(s * n for s, n in zip(total_stride(architecture), (1, 2, 3), strict=True))
+        size = tuple(s * n for s, n in zip(expand(architecture).divisor, (1, 2, 3), strict=True))
         network = build_network(architecture)
         assert sum(p.numel() for p in network.parameters()) == analyze(architecture, size).parameters
         x = torch.randn(2, 2, *size)
@@ -65,7 +65,7 @@ def test_every_operation_fits_into_a_cell(operation):
     found = (*architecture.normal, *architecture.reduction)
     assert {op for node in found for _, op in node} == set(names)
     with torch.no_grad():
-        x = torch.randn(2, 2, *(s * n for s, n in zip(total_stride(architecture), (1, 2, 2), strict=True)))
+        x = torch.randn(2, 2, *(s * n for s, n in zip(expand(architecture).divisor, (1, 2, 2), strict=True)))
         assert torch.isfinite(build_network(architecture).eval()(x)).all()
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from formula_study import options
 
 from voxnas.complexity.calibration import identity
 from voxnas.complexity.features import FEATURES
@@ -130,7 +131,7 @@ def test_a_proposal_for_a_kind_keeps_its_time_and_is_replayed(arriving):
 
 
 def test_a_worker_without_the_time_does_not_promote(arriving):
-    s = arriving(start=False, promotion={"rungs": 2, "factor": 2})
+    s = arriving(start=False, **options(rungs=2, factor=2))
     s.add_search("random", "random")
     for step in range(2):
         s.begin("random", step)

@@ -6,18 +6,21 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 
 import pytest
+from formula_study import options
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_record, write_json
+from voxnas.io.records import read_record, write_json, write_text
 from voxnas.operate.replay import replay
 from voxnas.search import arrival
 from voxnas.search.arrival import Arrivals, record_digest
 from voxnas.search.chain import make_proposal, read_chain
 from voxnas.search.select import ranked
+from voxnas.search.strategies.random import Random
 from voxnas.search.summary import trials_table
 
 PROMOTION = {"rungs": 3, "factor": 2}
@@ -38,7 +41,7 @@ def run_in_disorder(study, search, steps, workers, seed, failed=()):
 
 @pytest.mark.parametrize(("method", "seed"), [("random", 0), ("random", 1), ("bayesian", 0)])
 def test_any_course_is_replayed(arriving, method, seed):
-    s, steps = arriving(promotion=PROMOTION), 14
+    s, steps = arriving(**options(**PROMOTION)), 14
     s.add_search(method, method)
     run_in_disorder(s, method, steps, workers=4, seed=seed, failed={3})
     found = replay(s.paths, method)
@@ -60,7 +63,7 @@ def test_any_course_is_replayed(arriving, method, seed):
 
 def test_the_tables_know_the_later_of_two_steps(arriving):
     """A step may continue one of a higher number."""
-    s = arriving(promotion={"rungs": 2, "factor": 2}, start=False)
+    s = arriving(**options(rungs=2, factor=2), start=False)
     s.add_search("random", "random")
     for step in (3, 2):
         s.begin("random", step)
@@ -86,7 +89,7 @@ def test_the_first_to_arrive_gets_the_given_trial(arriving):
 
 def test_a_step_that_is_run_again_keeps_its_proposal(arriving):
     s = arriving()
-    s.add_search("bayesian", "bayesian", initial=2)
+    s.add_search("bayesian", "bayesian", **options(initial=2))
     for step in range(4):
         s.begin("bayesian", step)
     before = s.begin("bayesian", 4)
@@ -105,6 +108,25 @@ def test_the_first_result_of_a_step_stands(arriving):
     first = s.end("random", 0)
     again = first.model_copy(update={"score": 0.1})
     assert Arrivals(s.paths, "random").finish(0, again) == first
+
+
+def test_curves_are_those_of_the_recorded_results(arriving, monkeypatch):
+    """A strategy that reads a curve proposes the same again, whatever lies beside the step's result now."""
+    s = arriving(start=False)
+    s.add_search("random", "random")
+    curve = s.file("random", 0, "curve").with_suffix(".tsv")
+    s.begin("random", 0)
+    write_text(curve, "samples\tval_score\n240\t0.5\n")
+    s.end("random", 0)
+    draw = Random.__call__
+
+    def read(self, state):
+        return replace(draw(self, state), note=str([row["val_score"] for o in state.history for row in o.curve]))
+
+    monkeypatch.setattr(Random, "__call__", read)
+    write_text(curve, "samples\tval_score\n240\t0.7\n")
+    assert s.begin("random", 1).note == "[0.5]"
+    assert replay(s.paths, "random").differences == ("step 0 is another proposal now",)  # it had no note
 
 
 def test_other_settings_begin_a_new_log_and_old_ones_find_theirs(arriving):
@@ -130,7 +152,7 @@ def propose_after(barrier, root, step):
 @pytest.mark.parametrize("steps", [range(8), [0, 0, 1, 1, 1, 2, 3, 3]])
 def test_jobs_that_propose_at_once_do_not_collide(arriving, steps):
     """Real processes, some of the same step: one proposal a step, no network twice, no trial continued twice."""
-    s = arriving(promotion=PROMOTION, start=False)
+    s = arriving(**options(**PROMOTION), start=False)
     s.add_search("random", "random")
     for step in range(10, 16):
         s.begin("random", step)

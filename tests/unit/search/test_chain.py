@@ -8,13 +8,16 @@ import sys
 
 import numpy as np
 import pytest
+from formula_study import options
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.calibration import predict_training_mib
 from voxnas.core.errors import UserError
-from voxnas.core.trial import Proposal
-from voxnas.io.records import read_record, write_json
-from voxnas.search.chain import finished_steps, make_proposal
+from voxnas.core.trial import Proposal, Result
+from voxnas.io.records import read_record, write_json, write_text
+from voxnas.search.base import Suggestion
+from voxnas.search.chain import finished_steps, make_proposal, read_chain
+from voxnas.search.strategies.random import Random
 
 STEPS = 10
 
@@ -90,7 +93,7 @@ def test_a_search_can_be_extended_without_redoing_a_step(study):
 
 
 def test_phases_of_a_bayesian_search(study):
-    s = study(window=1, initial=3)
+    s = study(window=1, **options(initial=3))
     s.add_search("bayesian", "bayesian")
     s.run("bayesian", 6)
     proposals = records(s, "bayesian", 6)
@@ -145,7 +148,7 @@ def test_baseline_search_keeps_the_architecture_and_varies_the_recipe(study):
 
 
 def test_baseline_search_by_the_bayesian_method(study):
-    s = study(window=1, initial=2)
+    s = study(window=1, **options(initial=2))
     s.add_search("baseline-unet", "bayesian", baseline="unet")
     s.run("baseline-unet", 5)
     assert [p.origin for p in records(s, "baseline-unet", 5)] == ["start", *["design"] * 2, *["surrogate"] * 2]
@@ -210,7 +213,7 @@ def test_finished_steps_stops_at_the_first_gap(study):
 
 
 def test_cheap_proposals_import_neither_skopt_nor_torch(study):
-    s = study(initial=4)
+    s = study(**options(initial=4))
     s.add_search("bayesian", "bayesian")
     s.add_search("random", "random")
     s.run("bayesian", 3)
@@ -248,3 +251,32 @@ def test_a_space_of_networks_on_clips_needs_clips():
     space = SearchSpace.from_dict(yaml.safe_load(Path("config/search_spaces/clip.yaml").read_text()), "clip.yaml")
     with pytest.raises(UserError, match="family clip reads clips"):
         FeasibleSpace(space, {"task": "regression", "patch": [8, 8, 8]}, {})
+
+
+def test_observations_have_scores_costs_and_a_curve_that_is_read_when_asked_for(study):
+    s = study(window=1)
+    s.add_search("random", "random")
+    s.run("random", 3, failed={1})
+    write_text(s.file("random", 0, "curve").with_suffix(".tsv"), "samples\tval_score\n120\t0.5\n240\tn/a\n")
+    first, failed, last = read_chain(s.paths, "random", 3, 3).observations()
+    result = read_record(s.file("random", 0, "result"), Result)
+    assert first.scores == {"score": result.score} and first.score == result.score
+    assert first.costs == {"parameters": result.parameters, "macs": result.macs, "samples": 240, "cpu_seconds": 1.5}
+    assert first.curve == ({"samples": 120.0, "val_score": 0.5}, {"samples": 240.0})
+    assert (failed.state, failed.score, failed.scores) == ("FAILED", None, {})
+    with pytest.raises(UserError, match=r"2/curve\.tsv does not exist"):
+        last.curve  # noqa: B018
+
+
+def test_a_strategy_cannot_continue_what_is_not_finished(study, monkeypatch):
+    s = study(window=2)
+    s.add_search("random", "random")
+    s.run("random", 3)
+    with pytest.raises(ValueError, match="up to how many samples"):
+        Suggestion(continue_step=1)
+    monkeypatch.setattr(Random, "__call__", lambda self, state: Suggestion(continue_step=2, samples=480))
+    with pytest.raises(ValueError, match="step 3 cannot continue step 2"):
+        make_proposal(s.paths, "random", 3)
+    monkeypatch.setattr(Random, "__call__", lambda self, state: Suggestion(continue_step=1, samples=480))
+    again = make_proposal(s.paths, "random", 3)
+    assert (again.resume_from, again.rung, again.samples, again.trial) == (1, 1, 480, "random-1")

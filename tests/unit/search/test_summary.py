@@ -1,4 +1,5 @@
 import pandas as pd
+from formula_study import options
 
 from voxnas.io.tables import read_table, write_table
 from voxnas.search.chain import read_chain
@@ -28,7 +29,7 @@ def test_one_row_a_step_with_every_parameter(study, tmp_path):
 
 
 def test_promoted_trials_pay_once_and_the_best_is_the_one_that_would_be_selected(study):
-    s = study(window=1, promotion={"rungs": 2, "factor": 2})
+    s = study(window=1, **options(rungs=2, factor=2))
     s.add_search("random", "random")
     for step, score in enumerate((0.5, 0.8, 0.7, 0.6)):
         s.propose("random", step)

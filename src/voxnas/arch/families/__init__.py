@@ -8,9 +8,9 @@ share: stages of blocks, and skeletons of stacked cells.
 import importlib
 import pkgutil
 
-from voxnas.arch.families.base import FAMILIES, Family, expand, family_of, list_layers, register, total_stride
+from voxnas.arch.families.base import FAMILIES, Family, expand, family_of, list_layers, register
 
-__all__ = ["FAMILIES", "Family", "expand", "family_of", "list_layers", "register", "total_stride"]
+__all__ = ["FAMILIES", "Family", "expand", "family_of", "list_layers", "register"]
 
 for _module in pkgutil.iter_modules(__path__):
     if _module.ispkg:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from voxnas.arch.families.description import Description, describe_graph
 from voxnas.arch.families.space import FamilySpace
 from voxnas.arch.graph import Graph, infer_shapes
-from voxnas.arch.layers import Layer, Size
+from voxnas.arch.layers import Layer
 from voxnas.core.architecture import FAMILIES, ArchitectureRecord
 
 A = TypeVar("A", bound=ArchitectureRecord)
@@ -134,14 +134,3 @@ def list_layers(architecture: ArchitectureRecord, size: Sequence[int]) -> Iterat
     linear model has one weight for each channel and voxel of the given size and output.
     """
     return family_of(architecture).layers(architecture, size)
-
-
-def total_stride(architecture: ArchitectureRecord) -> Size:
-    """The factor, along (D, H, W), by which an input's size must be divisible.
-
-    Raises
-    ------
-    ValueError
-        For models that are fitted in closed form and are no networks.
-    """
-    return expand(architecture).divisor

@@ -6,8 +6,6 @@ from voxnas.arch.families.cells.graph import cells_graph
 from voxnas.arch.families.cells.record import Cells
 from voxnas.arch.families.cells.space import CellsCNNSpace, CellsUNetSpace
 
-__all__ = ["Cells", "CellsFamily"]
-
 
 @register
 class CellsFamily(Family[Cells]):

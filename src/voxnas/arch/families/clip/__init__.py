@@ -6,8 +6,6 @@ from voxnas.arch.families.clip.per_frame import without_time
 from voxnas.arch.families.clip.record import Clip
 from voxnas.arch.families.clip.space import ClipSpace
 
-__all__ = ["Clip", "ClipFamily"]
-
 
 @register
 class ClipFamily(Family[Clip]):

@@ -68,9 +68,7 @@ class Clip(Headed):
 
     @model_validator(mode="after")
     def _time_agrees(self) -> Clip:
-        for name in ("temporal", "time_strides"):
-            if len(getattr(self, name)) != len(self.widths):
-                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {len(self.widths)} stages")
+        self.check_entries(("temporal", "time_strides"))
         if self.time_kernel % 2 == 0:
             raise ValueError("time_kernel must be odd")
         if self.time_head in ("gru", "tcn") and not self.time_width:

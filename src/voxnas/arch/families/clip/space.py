@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
 from voxnas.arch.families.clip.record import Clip, TimeHead, TimeOperator
+from voxnas.arch.families.skeleton import MOST_STAGES
 from voxnas.arch.families.space import ALWAYS, Alternatives, Structure
-from voxnas.arch.families.staged.space import MOST_STAGES, HeadedSpace
+from voxnas.arch.families.staged.space import HeadedSpace
 from voxnas.arch.parameters import ValueSet, integers, numbers, odd
 from voxnas.arch.primitives.base import blocks
 from voxnas.core.architecture import ArchitectureRecord

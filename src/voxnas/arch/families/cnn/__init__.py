@@ -6,8 +6,6 @@ from voxnas.arch.families.cnn.graph import cnn_graph
 from voxnas.arch.families.cnn.record import CNN
 from voxnas.arch.families.cnn.space import CNNSpace
 
-__all__ = ["CNN", "CNNFamily"]
-
 
 @register
 class CNNFamily(Family[CNN]):

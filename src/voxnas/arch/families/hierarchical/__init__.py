@@ -6,8 +6,6 @@ from voxnas.arch.families.hierarchical.graph import hierarchical_graph
 from voxnas.arch.families.hierarchical.record import Hierarchical
 from voxnas.arch.families.hierarchical.space import HierarchicalCNNSpace, HierarchicalUNetSpace
 
-__all__ = ["Hierarchical", "HierarchicalFamily"]
-
 
 @register
 class HierarchicalFamily(Family[Hierarchical]):

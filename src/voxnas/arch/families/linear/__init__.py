@@ -9,8 +9,6 @@ from voxnas.arch.families.linear.record import Linear
 from voxnas.arch.families.linear.size import linear_size
 from voxnas.arch.layers import Layer, ones
 
-__all__ = ["Linear", "LinearFamily"]
-
 
 @register
 class LinearFamily(Family[Linear]):

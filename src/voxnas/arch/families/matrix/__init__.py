@@ -5,8 +5,6 @@ from voxnas.arch.families.matrix.graph import matrix_graph
 from voxnas.arch.families.matrix.record import Matrix
 from voxnas.arch.families.matrix.space import MatrixSpace
 
-__all__ = ["Matrix", "MatrixFamily"]
-
 
 @register
 class MatrixFamily(Family[Matrix]):

@@ -4,8 +4,6 @@ from voxnas.arch.families.base import Family, register
 from voxnas.arch.families.reference.graph import reference_graph
 from voxnas.arch.families.reference.record import Reference
 
-__all__ = ["Reference", "ReferenceFamily"]
-
 
 @register
 class ReferenceFamily(Family[Reference]):

@@ -6,22 +6,17 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from voxnas.core.architecture import ArchitectureRecord
-from voxnas.core.record import Activation, Norm, Positive, Triple
+from voxnas.arch.families.skeleton import Skeleton
+from voxnas.core.record import Positive
 
 
-class Stacked(ArchitectureRecord):
-    """The skeleton around stacked cells: stages, each with its width, stride and number of cells.
+class Stacked(Skeleton):
+    """A chain of stages of cells.
 
-    All triples are in tensor order (D, H, W), that is (z, y, x).
+    A kernel is 1 along axes where the operations of a stage see one voxel, else 3.
     """
 
-    widths: tuple[Positive, ...] = Field(min_length=1, description="Channels of each node of a stage's cells.")
     cells: tuple[Positive, ...] = Field(description="Cells of each stage; a number stands for all stages.")
-    strides: tuple[Triple, ...] = Field(description="Stride on entering each stage, (D, H, W).")
-    kernels: tuple[Triple, ...] = Field(description="1 along axes where the operations of a stage see one voxel, or 3.")
-    norm: Norm = "instance"
-    activation: Activation = "leaky_relu"
     decoder: bool = Field(description="Whether there is a decoder, for segmentation; else one vector for each sample.")
     deep_supervision: bool = Field(False, description="Also score the outputs of the lower decoder stages.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Before the linear layer without a decoder.")
@@ -43,10 +38,7 @@ class Stacked(ArchitectureRecord):
 
     @model_validator(mode="after")
     def _agrees(self) -> Stacked:
-        stages = len(self.widths)
-        for name in ("cells", "strides", "kernels"):
-            if len(getattr(self, name)) != stages:
-                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {stages} stages")
+        self.check_entries(("cells", "strides", "kernels"))
         if any(k not in (1, 3) for kernel in self.kernels for k in kernel):
             raise ValueError("kernels must be 1 or 3; an operation with another has it in its name")
         if self.decoder and self.strides[0] != (1, 1, 1):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
+from voxnas.arch.families.skeleton import SKELETON, Skeleton, skeleton_fields, skeleton_values
 from voxnas.arch.families.space import ALWAYS, Alternatives, FamilySpace, Structure
 from voxnas.arch.families.stacked.cell import ZERO, parse_operation
 from voxnas.arch.families.stacked.record import Stacked
-from voxnas.arch.families.staged.record import Staged
-from voxnas.arch.families.staged.space import MOST_STAGES
 from voxnas.arch.parameters import ValueSet, integers, numbers
-from voxnas.arch.stages import usable_stages
 from voxnas.core.architecture import ArchitectureRecord
-from voxnas.core.record import Activation, Norm
 
 PREFERRED = ("plain", "residual", "separable", "inverted")  # where a search begins
 
@@ -29,15 +26,7 @@ class StackedSpace(FamilySpace):
         ends: dict[str, ValueSet] = (
             {"deep_supervision": (False, True)} if self.decoder else {"dropout": numbers(0, 0.9)}
         )
-        return ends | {
-            "stages": integers(1, MOST_STAGES),
-            "base_width": integers(2, 512),
-            "growth": numbers(1, 4),
-            "widest": numbers(1, 32),
-            "cells": integers(1, 8),
-            "norm": get_args(Norm),
-            "activation": get_args(Activation),
-        }
+        return ends | SKELETON | {"cells": integers(1, 8)}
 
     def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
         """The whole skeleton."""
@@ -45,18 +34,8 @@ class StackedSpace(FamilySpace):
 
     def fields(self, values: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
         """The skeleton's part of a record, without stages that the plan's patch does not allow."""
-        stages = min(int(values["stages"]), usable_stages(plan))
-        widths = [values["base_width"] * min(values["growth"] ** i, values["widest"]) for i in range(stages)]
-        names = ("cells", "norm", "activation", "deep_supervision", "dropout")
-        return {
-            "in_channels": plan["channels"],
-            "out_channels": plan["outputs"],
-            "widths": [max(2, 2 * round(width / 2)) for width in widths],
-            "strides": plan["strides"][:stages],
-            "kernels": plan["kernels"][:stages],
-            "decoder": self.decoder,
-            **{name: values[name] for name in names if name in values},
-        }
+        ends = {name: values[name] for name in ("deep_supervision", "dropout") if name in values}
+        return {**skeleton_fields(values, plan), "cells": values["cells"], "decoder": self.decoder, **ends}
 
     def nearby(self, architecture: ArchitectureRecord, share: float) -> dict[str, Any]:
         """The skeleton's values near an architecture.
@@ -67,18 +46,14 @@ class StackedSpace(FamilySpace):
         share : float
             Width of a node as a share of a macro network's, for a cell has several nodes.
         """
-        if not isinstance(architecture, Staged | Stacked):
+        if not isinstance(architecture, Skeleton):
             return {}
-        cells = architecture.cells[0] if isinstance(architecture, Stacked) else None
-        widths = architecture.widths
-        plain = architecture.plain()
-        return {name: plain[name] for name in self.skeleton() if name in plain} | {
-            "stages": len(widths),
-            "base_width": widths[0] if cells else widths[0] * share,
-            "growth": widths[1] / widths[0] if len(widths) > 1 else 2.0,
-            "widest": widths[-1] / widths[0],
-            "cells": cells or 1,
-        }
+        wanted = architecture.plain() | skeleton_values(architecture)
+        if isinstance(architecture, Stacked):
+            wanted["cells"] = architecture.cells[0]
+        else:
+            wanted |= {"cells": 1, "base_width": share * architecture.widths[0]}
+        return {name: value for name, value in wanted.items() if name in self.skeleton()}
 
 
 class DecoderSpace(StackedSpace):

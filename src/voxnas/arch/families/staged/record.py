@@ -6,28 +6,20 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from voxnas.arch.families.skeleton import Skeleton
 from voxnas.arch.primitives.base import PRIMITIVES, Value, blocks
-from voxnas.core.architecture import ArchitectureRecord
-from voxnas.core.record import Activation, Norm, Positive, Triple
+from voxnas.core.record import Positive, Triple
 
 Downsample = Literal["stride", "max", "average"]
 
 
-class Staged(ArchitectureRecord):
-    """A chain of stages, each with its width, blocks and stride.
+class Staged(Skeleton):
+    """A chain of stages of blocks."""
 
-    All triples are in tensor order (D, H, W), that is (z, y, x).
-    """
-
-    widths: tuple[Positive, ...] = Field(min_length=1, description="Channels of each stage.")
     blocks: tuple[Positive, ...] = Field(description="Blocks of each stage.")
-    strides: tuple[Triple, ...] = Field(description="Stride on entering each stage, (D, H, W); the first is usually 1.")
-    kernels: tuple[Triple, ...] = Field(description="Kernel of each stage's convolutions, (D, H, W), odd.")
     block: tuple[str, ...] = Field((), description="Primitive of each stage's blocks; one name stands for all stages.")
     excite: tuple[bool, ...] = Field((), description="Whether squeeze-and-excitation follows each block of a stage.")
     expansion: tuple[Positive, ...] = Field((), description="Expansion of each stage's blocks; 1 where they have none.")
-    norm: Norm = "instance"
-    activation: Activation = "leaky_relu"
     downsample: Downsample = "stride"
 
     temporal_blocks: ClassVar[bool] = False
@@ -47,10 +39,7 @@ class Staged(ArchitectureRecord):
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> Staged:
-        stages = len(self.widths)
-        for name in ("blocks", "strides", "kernels", "block", "expansion", "excite"):
-            if len(getattr(self, name)) != stages:
-                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {stages} stages")
+        self.check_entries(("blocks", "strides", "kernels", "block", "expansion", "excite"))
         check_blocks(self.block, self.temporal_blocks)
         if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
             raise ValueError("kernels must be odd")

@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
+from voxnas.arch.families.skeleton import MOST_STAGES, SKELETON, skeleton_fields, skeleton_values
 from voxnas.arch.families.space import ALWAYS, Alternatives, FamilySpace, Structure
 from voxnas.arch.families.staged.record import Downsample, Headed, Staged
 from voxnas.arch.layers import Size, total
 from voxnas.arch.parameters import ValueSet, integers, numbers, odd
 from voxnas.arch.primitives.base import PRIMITIVES, blocks
-from voxnas.arch.stages import usable_stages
 from voxnas.core.architecture import ArchitectureRecord
-from voxnas.core.record import Activation, Norm
 
-MOST_STAGES = 6
 BOOLEAN: ValueSet = (False, True)
 
 
@@ -28,16 +26,6 @@ class StagedSpace(FamilySpace):
 
     def domains(self, structure: Structure) -> Mapping[str, ValueSet]:
         """Targets of the encoder, each of one stage or of all."""
-        found: dict[str, ValueSet] = {
-            "stages": integers(1, MOST_STAGES),
-            "base_width": integers(2, 512),
-            "growth": numbers(1, 4),
-            "widest": numbers(1, 32),
-            "top_blocks": integers(1, 8),
-            "norm": get_args(Norm),
-            "activation": get_args(Activation),
-            "downsample": get_args(Downsample),
-        }
         staged: dict[str, ValueSet] = {
             "block": tuple(blocks()),
             "expansion": integers(1, 8),
@@ -45,14 +33,14 @@ class StagedSpace(FamilySpace):
             "kernel": odd(1, 7),
             "blocks": integers(1, 8),
         }
-        found |= staged
-        found |= {f"{name}.{i}": domain for name, domain in staged.items() for i in range(MOST_STAGES)}
-        return found | {f"width.{i}": numbers(0.125, 8) for i in range(MOST_STAGES)}
+        by_stage = {f"{name}.{i}": domain for name, domain in staged.items() for i in range(MOST_STAGES)}
+        widths = {f"width.{i}": numbers(0.125, 8) for i in range(MOST_STAGES)}
+        own = {"top_blocks": integers(1, 8), "downsample": get_args(Downsample)}
+        return SKELETON | own | staged | by_stage | widths
 
     def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
         """The parameters of all stages, unless each stage has its own; an expansion only where a block takes one."""
-        names = ("stages", "base_width", "growth", "widest", "norm", "activation", "downsample")
-        needs = dict.fromkeys(names, ALWAYS)
+        needs = dict.fromkeys((*SKELETON, "downsample"), ALWAYS)
         for name in ("block", "kernel"):
             needs |= each_stage(name, given, range(MOST_STAGES))
         needs |= each_stage("blocks", given, range(1, MOST_STAGES)) | _expansions(given)
@@ -66,27 +54,17 @@ class StagedSpace(FamilySpace):
 
     def encoder(self, values: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
         """Fields of the record, without stages that the plan's patch does not allow."""
-        stages = min(int(values["stages"]), usable_stages(plan))
-        base = int(values["base_width"])
-        widths = [
-            base * min(values["growth"] ** i, values["widest"]) * values.get(f"width.{i}", 1) for i in range(stages)
-        ]
-        kernels = [pick(values, "kernel", i) for i in range(stages)]
-        return {
-            "in_channels": plan["channels"],
-            "out_channels": plan["outputs"],
-            "widths": [max(2, 2 * round(width / 2)) for width in widths],
-            "blocks": [count_blocks(values, "blocks", i) for i in range(stages)],
-            "strides": plan["strides"][:stages],
+        fields = skeleton_fields(values, plan)
+        stages = range(len(fields["widths"]))
+        sides = [pick(values, "kernel", i) for i in stages]
+        return fields | {
+            "blocks": [count_blocks(values, "blocks", i) for i in stages],
             "kernels": [
-                [1 if k == 1 else own for k in kernel]
-                for kernel, own in zip(plan["kernels"][:stages], kernels, strict=True)
+                [1 if k == 1 else side for k in kernel] for kernel, side in zip(fields["kernels"], sides, strict=True)
             ],
-            "block": [pick(values, "block", i) for i in range(stages)],
-            "expansion": [pick(values, "expansion", i, 1) for i in range(stages)],
-            "excite": [pick(values, "excite", i, False) for i in range(stages)],
-            "norm": values["norm"],
-            "activation": values["activation"],
+            "block": [pick(values, "block", i) for i in stages],
+            "expansion": [pick(values, "expansion", i, 1) for i in stages],
+            "excite": [pick(values, "excite", i, False) for i in stages],
             "downsample": values["downsample"],
         }
 
@@ -94,23 +72,16 @@ class StagedSpace(FamilySpace):
         """The choices of a network in stages; of another architecture nothing is known."""
         if not isinstance(architecture, Staged):
             return {}
-        widths = architecture.widths
-        growth = widths[1] / widths[0] if len(widths) > 1 else 2.0
-        wanted = architecture.plain() | {
-            "stages": len(widths),
-            "base_width": widths[0],
-            "growth": growth,
-            "widest": widths[-1] / widths[0],
-            "top_blocks": architecture.blocks[0],
-        }
+        wanted = architecture.plain() | skeleton_values(architecture) | {"top_blocks": architecture.blocks[0]}
         if isinstance(architecture, Headed):
             wanted["head_grid"] = max(architecture.head_grid)
         kernels = [max(kernel) for kernel in architecture.kernels]
         for name in ("block", "expansion", "excite", "blocks"):
             wanted |= by_stage(name, getattr(architecture, name))
         wanted |= by_stage("kernel", kernels) | {"kernel": kernels[0]}
-        usual = [widths[0] * min(growth**i, widths[-1] / widths[0]) for i in range(len(widths))]
-        return wanted | {f"width.{i}": w / u for i, (w, u) in enumerate(zip(widths, usual, strict=True))}
+        for i, width in enumerate(architecture.widths):
+            wanted[f"width.{i}"] = width / (wanted["base_width"] * min(wanted["growth"] ** i, wanted["widest"]))
+        return wanted
 
 
 class HeadedSpace(StagedSpace):

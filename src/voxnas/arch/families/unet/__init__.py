@@ -6,8 +6,6 @@ from voxnas.arch.families.unet.graph import unet_graph
 from voxnas.arch.families.unet.record import UNet
 from voxnas.arch.families.unet.space import UNetSpace
 
-__all__ = ["UNet", "UNetFamily"]
-
 
 @register
 class UNetFamily(Family[UNet]):

@@ -20,9 +20,7 @@ class UNet(Staged):
 
     @model_validator(mode="after")
     def _decoder_agrees(self) -> UNet:
-        for name in ("decoder_blocks", "decoder_block"):
-            if len(getattr(self, name)) != len(self.widths) - 1:
-                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {len(self.widths)} stages")
+        self.check_entries(("decoder_blocks", "decoder_block"), missing=1)
         check_blocks(self.decoder_block)
         return self
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from voxnas.arch.families.skeleton import MOST_STAGES
 from voxnas.arch.families.space import ALWAYS, Alternatives, Structure
-from voxnas.arch.families.staged.space import (
-    BOOLEAN,
-    MOST_STAGES,
-    StagedSpace,
-    by_stage,
-    count_blocks,
-    each_stage,
-    pick,
-)
+from voxnas.arch.families.staged.space import BOOLEAN, StagedSpace, by_stage, count_blocks, each_stage, pick
 from voxnas.arch.families.unet.record import UNet
 from voxnas.arch.parameters import ValueSet, integers
 from voxnas.arch.primitives.base import blocks

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from voxnas.arch.families import expand, total_stride
+from voxnas.arch.families import expand
 from voxnas.arch.families.cells import Cells
 from voxnas.arch.families.hierarchical import Hierarchical
 from voxnas.arch.families.stacked.cell import canonical, flatten, parse_operation, root
@@ -172,7 +172,7 @@ def test_chains_are_one_network_however_they_are_cut():
 
 def test_sizes_and_costs_follow_from_the_strides():
     for network in (cells(), hierarchical([[[0, "plain"]]])):
-        assert total_stride(network) == (2, 4, 4)
+        assert expand(network).divisor == (2, 4, 4)
         assert analyze(network, (6, 12, 20)).macs > analyze(network, (6, 12, 16)).macs
 
 

@@ -1,25 +1,31 @@
 """Asynchronous successive halving: the rule on tables worked out by hand, and chains over real files."""
 
 import pytest
+from formula_study import options
 
+from voxnas.core.architecture import Recipe
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_record
-from voxnas.search.promotion import to_promote
+from voxnas.search.base import Observation, SearchState
+from voxnas.search.chain import Chain
+from voxnas.search.feasible import Candidate
+from voxnas.search.strategies.asha import Asha
 
-ASHA = {"rungs": 3, "factor": 3}
+CANDIDATE = Candidate({}, None, Recipe())
 
 
 def table(*rows):
-    """Steps as (rung, score, continued step or None); a score "failed", or "pending" at the end."""
-    proposals, results = [], []
+    """Steps as (rung, score, continued step or None); a score "failed", or "pending"."""
+    steps = []
     for step, (rung, score, before) in enumerate(rows):
-        origin = "promotion" if rung else "random"
-        proposals.append(Proposal(search="s", step=step, trial="t", origin=origin, rung=rung, resume_from=before))
-        if score == "failed":
-            results.append(Result(state="FAILED"))
-        elif score != "pending":
-            results.append(Result(state="DONE", score=score))
-    return proposals, results
+        state = {"failed": "FAILED", "pending": "PENDING"}.get(score, "DONE")
+        scores = {"score": score} if state == "DONE" else {}
+        steps.append(Observation(step, "t", CANDIDATE, "", rung, before, state, scores))
+    return state_of(*([o for o in steps if (o.state == "PENDING") == waits] for waits in (False, True)), len(rows))
+
+
+def state_of(history, pending, step):
+    return SearchState(None, tuple(history), tuple(pending), step, 0, lambda candidate: 1)
 
 
 def new(*scores):
@@ -52,12 +58,8 @@ BY_HAND = {
 @pytest.mark.parametrize("case", BY_HAND)
 def test_the_rule_by_hand(case):
     rows, wanted = BY_HAND[case]
-    found = to_promote(*table(*rows), **ASHA)
+    found = Asha(rungs=3, factor=3).to_promote(table(*rows))
     assert (None if found is None else found.step) == wanted
-
-
-def test_one_rung_is_no_promotion():
-    assert to_promote(*table(*new(0.1, 0.3, 0.2, 0.4, 0.5, 0.6)), rungs=1, factor=3) is None
 
 
 def records(study, name, steps):
@@ -68,7 +70,7 @@ def records(study, name, steps):
 @pytest.mark.parametrize("window", [1, 3])
 def test_chains_with_promotions(study, window, method):
     rule = {"rungs": 3, "factor": 2}
-    s = study(window=window, promotion=rule)
+    s = study(window=window, **options(**rule))
     s.add_search(method, method)
     steps = 14
     s.run(method, steps, failed={1, 6})
@@ -77,13 +79,14 @@ def test_chains_with_promotions(study, window, method):
     # Every step is what the rule says, from the results of its window alone.
     results = [read_record(s.file(method, k, "result"), Result) for k in range(steps)]
     for k, p in enumerate(proposals):
-        promoted = to_promote(proposals[:k], results[: max(0, k - window + 1)], **rule)
+        chain = Chain(tuple(proposals[:k]), tuple(results[: max(0, k - window + 1)]))
+        promoted = Asha(**rule).to_promote(state_of(chain.observations(), chain.pending(), k))
         assert p.resume_from == (None if promoted is None else promoted.step)
         assert (p.origin == "promotion") == (p.rung > 0) == (p.resume_from is not None)
         assert p.samples == 240 * 2**p.rung
         assert p.resumable == (p.rung < 2)
         if promoted is not None:
-            assert (p.trial, p.key, p.rung) == (promoted.trial, promoted.key, promoted.rung + 1)
+            assert (p.trial, p.key, p.rung) == (promoted.trial, promoted.candidate.key, promoted.rung + 1)
             assert k - p.resume_from >= window
     continued = [p.resume_from for p in proposals if p.rung]
     assert len(set(continued)) == len(continued)
@@ -99,7 +102,7 @@ def test_chains_with_promotions(study, window, method):
 
 
 def test_promotions_do_not_use_up_the_design(study):
-    s = study(window=1, initial=5, promotion={"rungs": 2, "factor": 2})
+    s = study(window=1, **options(initial=5, rungs=2, factor=2))
     s.add_search("bayesian", "bayesian")
     s.run("bayesian", 10)
     origins = [p.origin for p in records(s, "bayesian", 10) if p.rung == 0]
@@ -112,7 +115,7 @@ def test_a_random_search_draws_the_same_networks_whatever_is_promoted(study):
     s.add_search("random", "random")
     s.run("random", 8)
     plain = [p.key for p in records(s, "random", 8)]
-    s.add_search("random", "random", promotion={"rungs": 2, "factor": 2})
+    s.add_search("random", "random", **options(rungs=2, factor=2))
     s.run("random", 8)
     mixed = records(s, "random", 8)
     assert any(p.rung for p in mixed)
@@ -120,7 +123,7 @@ def test_a_random_search_draws_the_same_networks_whatever_is_promoted(study):
 
 
 def test_recipes_of_a_baseline_are_promoted_by_the_same_rule(study):
-    s = study(window=1, promotion={"rungs": 2, "factor": 2})
+    s = study(window=1, **options(rungs=2, factor=2))
     s.add_search("baseline-unet", "random", baseline="unet")
     s.run("baseline-unet", 6)
     proposals = records(s, "baseline-unet", 6)
@@ -129,7 +132,7 @@ def test_recipes_of_a_baseline_are_promoted_by_the_same_rule(study):
 
 
 def test_an_exhausted_space_still_promotes(study):
-    s = study(window=1, promotion={"rungs": 2, "factor": 2})
+    s = study(window=1, **options(rungs=2, factor=2))
     s.space = {"family": "unet", "parameters": {**s.space["parameters"]}}
     for name, entry in s.space["parameters"].items():
         if isinstance(entry, dict) and name != "activation":

@@ -17,15 +17,18 @@ chosen for their scores. A model that also has the scores they were chosen by is
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from voxnas.core.seeds import derive_seed
-from voxnas.search import random
-from voxnas.search.base import Observation, SearchState, Suggestion
+from voxnas.core.strategies import STRATEGIES
+from voxnas.search.base import Observation, SearchState, Strategy, Suggestion
 from voxnas.search.feasible import Candidate, FeasibleSpace
+from voxnas.search.strategies.random import Random
 from voxnas.search.surrogate import rank_by_improvement, robust_losses
 
 DESIGN_POINTS = 4096
@@ -37,43 +40,53 @@ APART = 0.15  # of a parameter's range, in at least one parameter, from every tr
 INTERLEAVE = 3  # every third surrogate step looks at random candidates alone (Hutter et al. 2011, SMAC)
 
 
-def propose(state: SearchState) -> Suggestion | None:
-    """Take the next point of the design, or the candidate of largest expected improvement.
+@STRATEGIES.register("bayesian")
+class Bayesian(Strategy):
+    """Bayesian optimisation."""
 
-    The surrogate takes over after ``initial`` points, once two scores are known.
-    """
-    known = [o for o in state.history if o.config]
-    scored = sum(o.score is not None and o.rung == 0 for o in known)
-    if state.turn < state.initial or scored < 2:
-        for candidate in _design(state):
-            if state.is_free(candidate):
-                return Suggestion(candidate, "design")
-        return random.propose(state)
-    candidates = _candidates(state, known)
-    if not candidates:
-        return random.propose(state)
-    domain = state.domain
-    order = rank_by_improvement(
-        state.surrogate,
-        _features(domain, (domain.candidate(o.config) for o in known)),
-        np.array([o.rung for o in known]),
-        robust_losses([o.score for o in known]),
-        _features(domain, (domain.candidate(config) for config in state.pending if config)),
-        _features(domain, candidates),
-        derive_seed(state.seed, "surrogate", state.step),
+    initial: Annotated[int, Field(gt=0)] = Field(
+        4, description="Points of the space-filling design before the surrogate takes over."
     )
-    return Suggestion(candidates[int(order[0])], "surrogate")
+    surrogate: Literal["gp", "forest"] = Field("gp", description="Gaussian process or random forest.")
+
+    def __call__(self, state: SearchState) -> Suggestion | None:
+        """Take the next point of the design, or the candidate of largest expected improvement.
+
+        The surrogate takes over after `initial` points, once two scores are known.
+        """
+        # A baseline's own recipe may lie outside the space.
+        known = [o for o in state.history if o.candidate.config]
+        # A pending continuation is of a trial that the history already has.
+        pending = [o.candidate for o in state.pending if o.candidate.config and o.rung == 0]
+        scored = sum(o.score is not None and o.rung == 0 for o in known)
+        if state.turn < self.initial or scored < 2:
+            free = filter(state.is_free, _design(state))
+            candidate = next(free, None)
+            return Random()(state) if candidate is None else Suggestion(candidate, origin="design")
+        candidates = _candidates(state, known, pending)
+        if not candidates:
+            return Random()(state)
+        order = rank_by_improvement(
+            self.surrogate,
+            _features(state.feasible, (o.candidate for o in known)),
+            np.array([o.rung for o in known]),
+            robust_losses([o.score for o in known]),
+            _features(state.feasible, pending),
+            _features(state.feasible, candidates),
+            derive_seed(state.seed, "surrogate", state.step),
+        )
+        return Suggestion(candidates[int(order[0])], origin="surrogate")
 
 
-def _features(domain: FeasibleSpace, candidates: Iterable[Candidate]) -> NDArray[np.float64]:
-    return np.array([domain.features(candidate) for candidate in candidates], dtype=float)
+def _features(feasible: FeasibleSpace, candidates: Iterable[Candidate]) -> NDArray[np.float64]:
+    return np.array([feasible.features(candidate) for candidate in candidates], dtype=float)
 
 
 def _design(state: SearchState) -> Iterator[Candidate]:
     """One scrambled Sobol sequence a search, the same at every step; its taken points are passed over."""
     from scipy.stats import qmc
 
-    space = state.domain.space
+    space = state.feasible.space
     if space.dim == 0:
         return
     sobol = qmc.Sobol(space.dim, scramble=True, rng=derive_seed(state.seed, "design"))
@@ -84,26 +97,26 @@ def _design(state: SearchState) -> Iterator[Candidate]:
             warnings.simplefilter("ignore", UserWarning)
             points = sobol.random(block)
         for point in points.tolist():
-            yield state.domain.candidate(space.from_unit(point))
+            yield state.feasible.candidate(space.from_unit(point))
 
 
-def _candidates(state: SearchState, known: list[Observation]) -> list[Candidate]:
+def _candidates(state: SearchState, known: Sequence[Observation], pending: Sequence[Candidate]) -> list[Candidate]:
     """Free candidates that repeat neither each other nor a trial: random ones, and mutants of the best."""
-    space = state.domain.space
+    space = state.feasible.space
     rng = np.random.default_rng(derive_seed(state.seed, "candidates", state.step))
     configs = [space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
-    latest = {o.key: o for o in known}.values()
+    latest = {o.candidate.key: o for o in known}.values()
     best = sorted(latest, key=lambda o: (o.score is None, -o.rung, -(o.score or 0.0), o.step))[:PARENTS]
     mutants = 0 if state.turn % INTERLEAVE == 0 else MUTANTS
     for index in range(mutants):
-        config = best[index % len(best)].config
+        config = best[index % len(best)].candidate.config
         # One to eight steps away: with noisy scores, the nearest neighbours only repeat the parent.
         for _ in range(1 + index // len(best) % MUTATIONS):
             config = space.mutate(config, rng)
         configs.append(config)
-    found = {c.key: c for c in map(state.domain.candidate, configs)}
+    found = {c.key: c for c in map(state.feasible.candidate, configs)}
     free = [c for c in found.values() if state.is_free(c)]
-    tried = np.array([space.encode(config) for config in (*(o.config for o in latest), *state.pending) if config])
+    tried = np.array([space.encode(c.config) for c in (*(o.candidate for o in latest), *pending)])
     codes = np.array([space.encode(c.config) for c in free]).reshape(len(free), tried.shape[1])
     distances = np.abs(codes[:, None] - tried[None]).max(axis=2).min(axis=1)
     return [c for c, distance in zip(free, distances, strict=True) if distance >= APART] or free

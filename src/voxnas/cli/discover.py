@@ -1,0 +1,21 @@
+"""``voxnas discover``: run a search that is a single job, and write its networks as proposals with results."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--study", type=Path, required=True, metavar="DIR", help="folder of the study")
+    parser.add_argument("--search", required=True, metavar="NAME", help="name of the search")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Search and write the records below search/NAME/steps."""
+    from voxnas.core.paths import StudyPaths
+    from voxnas.search.job import run_job
+
+    found = run_job(StudyPaths(arguments.study), arguments.search)
+    print(f"{arguments.search}: {found} networks")

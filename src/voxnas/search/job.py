@@ -1,0 +1,67 @@
+"""A search that is a single job: the networks it finds are written as the steps of a chain that is done."""
+
+from __future__ import annotations
+
+from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
+from voxnas.core.strategies import STRATEGIES
+from voxnas.core.trial import Proposal, Result
+from voxnas.io.records import read_json, write_json
+from voxnas.search.base import Job
+from voxnas.search.chain import Chain, search_state, study_calibration
+
+
+def run_job(paths: StudyPaths, search: str) -> int:
+    """Run a search of the kind ``job`` and write proposals and results.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        The study.
+    search : str
+        Name of the search.
+
+    Returns
+    -------
+    int
+        How many networks it found.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or damaged, or the search finds no network.
+    """
+    spec, plan = read_json(paths.spec(f"search-{search}")), read_json(paths.plan)
+    state, _ = search_state(spec, plan, study_calibration(paths), Chain((), ()), search, 0)
+    job = STRATEGIES[spec["method"]](**spec["search"]["options"][spec["method"]])
+    assert isinstance(job, Job)
+    found = 0
+    for step, finding in enumerate(job(state, paths)):
+        candidate, cost = finding.candidate, state.feasible.cost(finding.candidate.architecture)
+        proposal = Proposal(
+            search=search,
+            step=step,
+            trial=f"{search}-{step}",
+            origin=spec["method"],
+            note=finding.note,
+            config=candidate.config,
+            architecture=candidate.architecture,
+            recipe=candidate.recipe,
+            samples=finding.samples,
+        )
+        result = Result(
+            state="DONE",
+            key=candidate.key,
+            score=finding.score,
+            metrics=dict(finding.metrics),
+            samples=finding.samples,
+            parameters=cost.parameters,
+            macs=cost.macs,
+            cpu_seconds=finding.cpu_seconds,
+        )
+        write_json(paths.step(search, step) / "proposal.json", proposal)
+        write_json(paths.step(search, step) / "result.json", result)
+        found = step + 1
+    if not found:
+        raise UserError(f"search {search!r} has found no network", "change search.options, or loosen search.limits")
+    return found

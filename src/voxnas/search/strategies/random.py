@@ -1,0 +1,25 @@
+"""Random search (Bergstra and Bengio 2012): independent draws, redrawn until one is free."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from voxnas.core.seeds import derive_seed
+from voxnas.core.strategies import STRATEGIES
+from voxnas.search.base import SearchState, Strategy, Suggestion
+
+TRIES = 2000
+
+
+@STRATEGIES.register("random")
+class Random(Strategy):
+    """Random search."""
+
+    def __call__(self, state: SearchState) -> Suggestion | None:
+        """Draw a network; each step draws from its own seed, whatever the steps before it did."""
+        rng = np.random.default_rng(derive_seed(state.seed, "random", state.step))
+        for _ in range(TRIES):
+            candidate = state.feasible.candidate(state.feasible.space.sample(rng))
+            if state.is_free(candidate):
+                return Suggestion(candidate, origin="random")
+        return None
