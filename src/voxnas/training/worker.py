@@ -83,6 +83,7 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
         row = {"samples": len(scans), "val_score": score, **{f"val_{k}": v for k, v in metrics.items()}}
         outcome = Outcome("DONE", "", score, metrics, len(scans), 0, [row])
     else:
+        should_stop = _stop_signs(entry, options)
         torch.manual_seed(job.seed)
         network = build_network(job.architecture)
         network.fit_inputs(lambda: map(data.input, data.samples(scans)))
@@ -99,7 +100,7 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
             folder=entry.folder,
             options=options,
             parent=earlier,
-            should_stop=_stop_signs(entry, options),
+            should_stop=should_stop,
             log=_log if backend.rank == 0 else lambda line: None,
             observe=observer or (lambda progress, loss, rate: None),
         )
