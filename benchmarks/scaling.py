@@ -26,10 +26,10 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 import torch
+from communication import Link, efficiency, fit_link, hierarchical, ring, torus
 from torch.amp import GradScaler
 
 from voxnas.arch.families.unet import UNet
-from voxnas.complexity.communication import Link, efficiency, fit_link, hierarchical, ring, torus
 from voxnas.core.architecture import Recipe
 from voxnas.core.host import processor_name
 from voxnas.io.records import write_text

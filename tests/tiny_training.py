@@ -1,5 +1,7 @@
 """A study of tiny preprocessed scans, as the stages before training write them."""
 
+import os
+import subprocess
 import sys
 from importlib.util import find_spec
 
@@ -29,6 +31,8 @@ from voxnas.training.targets import Targets
 from voxnas.training.worker import train_entry, training_scans
 
 PATCH = [8, 8, 8]
+PATIENCE = 300  # seconds, on a machine that is busy with other tests
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def make_study(root, task="segmentation", scans=8, batch_size=2, validations=2, patience=0):
@@ -133,14 +137,29 @@ def train_stored(paths, job, **options):
     return entry, train_entry(paths, entry, RunOptions(**options), SingleBackend())
 
 
-def train_command(paths, job, samples, *options):
-    """``voxnas train`` of a proposal of the job, which is written, and its result file."""
-    file = paths.step("random", 0) / "proposal.json"
-    fields = {"search": "random", "step": 0, "trial": "t0", "origin": "random", "samples": samples}
-    write_json(file, Proposal(**fields, architecture=job.architecture, recipe=job.recipe))
-    output = file.with_name("result.json")
-    command = [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), "--proposal", str(file)]
-    return [*command, "--output", str(output), *options], output
+def propose(paths, job, samples, step=0, **changes):
+    """Write a proposal of step `step`; the options of ``voxnas train`` for it."""
+    fields = {"search": "random", "step": step, "trial": "t0", "origin": "random", "samples": samples}
+    fields |= {"architecture": job.architecture, "recipe": job.recipe}
+    file = paths.step("random", step) / "proposal.json"
+    write_json(file, Proposal(**{**fields, **changes}))
+    return ["--proposal", str(file), "--output", str(file.with_name("result.json"))]
+
+
+def train_command(paths, *arguments):
+    """The command line of ``voxnas train``."""
+    return [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), *arguments]
+
+
+def start(paths, *arguments):
+    """Start ``voxnas train`` on the CPU."""
+    return subprocess.Popen(train_command(paths, *arguments), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    """Status and messages of a command that was started."""
+    text = process.communicate(timeout=PATIENCE)[1]
+    return process.returncode, text
 
 
 def skip_without(launcher):

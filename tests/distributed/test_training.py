@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tiny_training import skip_without, train_command
+from tiny_training import propose, skip_without, train_command
 
 from voxnas.core.trial import Result
 from voxnas.io.records import read_json, read_record
@@ -20,9 +20,10 @@ SAMPLES = 30
 
 
 def train(paths, job, *options):
-    command, output = train_command(paths, job, SAMPLES, *options)
+    arguments = propose(paths, job, SAMPLES)
+    command, output = train_command(paths, *arguments, *options), arguments[-1]
     done = subprocess.run(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, timeout=180)
-    return done.returncode, done.stderr, output
+    return done.returncode, done.stderr, Path(output)
 
 
 @pytest.mark.parametrize("launcher", ["horovod", "ddp"])
@@ -102,7 +103,8 @@ def test_a_killed_process_is_replaced_with_its_group(new_study, new_job, launche
     skip_without(launcher)
     paths = new_study()
     options = ["--launcher", launcher, "--processes", "2", "--checkpoint-seconds", "0.01"]
-    command, output = train_command(paths, new_job(), 1_000_000, *options)
+    arguments = propose(paths, new_job(), 1_000_000)
+    command, output = train_command(paths, *arguments, *options), Path(arguments[-1])
     process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 90

@@ -1,10 +1,11 @@
 """Training and prediction on a GPU give what the CPU gives, but for rounding."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
-from tiny_training import make_context, run_fit, train_command
+from tiny_training import make_context, propose, run_fit, train_command
 
 from voxnas.complexity.measured import device_record, measure_latency, measure_training
 from voxnas.complexity.memory import measure_peak_memory
@@ -85,7 +86,9 @@ def test_saved_weights_predict_on_the_gpu_what_they_do_on_the_cpu(new_job, tmp_p
 @pytest.mark.parametrize(("launcher", "processes"), [("single", 1), ("ddp", 2)])
 def test_the_command_trains_on_the_gpu_and_says_so(new_study, new_job, launcher, processes):
     paths, job = new_study(), new_job(samples=4)
-    command, output = train_command(paths, job, 4, "--launcher", launcher, "--processes", str(processes))
+    arguments = propose(paths, job, 4)
+    command = train_command(paths, *arguments, "--launcher", launcher, "--processes", str(processes))
+    output = Path(arguments[-1])
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert read_json(output)["state"] == "DONE"

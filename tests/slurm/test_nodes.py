@@ -5,9 +5,10 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
-from tiny_training import skip_without, train_command
+from tiny_training import propose, skip_without, train_command
 
 from voxnas.core.trial import Result
 from voxnas.io.records import read_json, read_record
@@ -47,13 +48,14 @@ def submit(cluster, folder, command, *options):
 
 def test_two_nodes_equal_one_process(cluster, new_study, new_job, tmp_path, launcher):
     paths, job = new_study(batch_size=3), new_job()
-    command, output = train_command(paths, job, 12)
-    subprocess.run(command, env=cluster.environment, check=True, timeout=120)
+    arguments = propose(paths, job, 12)
+    output = Path(arguments[-1])
+    subprocess.run(train_command(paths, *arguments), env=cluster.environment, check=True, timeout=120)
     one = read_record(output, Result)
     weights, _ = load_weights(paths.store / one.store / "weights.safetensors")
     shutil.rmtree(paths.store)
 
-    command, _ = train_command(paths, job, 12, "--launcher", launcher, "--processes", "2", "--nodes", "2")
+    command = train_command(paths, *arguments, "--launcher", launcher, "--processes", "2", "--nodes", "2")
     status = submit(cluster, tmp_path, command).wait(timeout=180)
     log = (tmp_path / "job.log").read_text()
     assert status == 0, log
@@ -68,7 +70,7 @@ def test_two_nodes_equal_one_process(cluster, new_study, new_job, tmp_path, laun
 def test_a_preempted_job_leaves_its_state_and_nothing_runs_on(cluster, new_study, new_job, tmp_path, launcher):
     paths = new_study()
     options = ["--launcher", launcher, "--processes", "2", "--nodes", "2"]
-    command, _ = train_command(paths, new_job(), 1_000_000, *options)
+    command = train_command(paths, *propose(paths, new_job(), 1_000_000), *options)
     name = f"voxnas-{os.getpid()}-{launcher}"
     job = submit(cluster, tmp_path, command, f"--job-name={name}")
     end = time.monotonic() + 120

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from voxnas.arch.parameters import Parameter, Value, nearest_name
-from voxnas.core.errors import UserError
+from voxnas.arch.parameters import Parameter, Value
+from voxnas.core.errors import UserError, suggest
 
 Config = dict[str, Value]
 
@@ -25,7 +25,7 @@ def in_order(parameters: Sequence[Parameter], source: str) -> list[Parameter]:
         for name in sorted(p.depends_on):
             where = f"{source}: parameters.{p.name}: when names {name!r}"
             if name not in known:
-                raise UserError(where, nearest_name(name, known))
+                raise UserError(where, suggest(name, known))
             if not known[name].choices:
                 raise UserError(f"{where}, which is a range", "a condition needs a parameter with choices")
     ordered: list[Parameter] = []

@@ -7,6 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 Size = tuple[int, ...]
+Size3 = tuple[int, int, int]
 
 WEIGHTED = ("conv", "transposed", "linear")  # kinds whose weights are multiplied
 COMPUTING = (*WEIGHTED, "attention", "recurrent")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from voxnas.core.architecture import Recipe
-from voxnas.core.errors import UserError
+from voxnas.core.errors import UserError, suggest
 
 Value = bool | int | float | str
 
@@ -74,12 +73,6 @@ def _fits(value: Any, domain: ValueSet) -> bool:
     return domain[0] == "number" or (value == int(value) and (domain[0] == "integer" or value % 2 == 1))
 
 
-def nearest_name(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    """A hint for an unknown name: the nearest known one, or all of them."""
-    near = difflib.get_close_matches(str(name), list(known), 1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-
-
 @dataclass(frozen=True)
 class Parameter:
     """A parameter with either `choices` or a range from `low` to `high`.
@@ -123,11 +116,11 @@ class Parameter:
         raw = raw if isinstance(raw, Mapping) else {"choices": raw if isinstance(raw, list | tuple) else [raw]}
         for key in raw:
             if key not in KEYS:
-                raise UserError(f"{where}: unknown key {key!r}", nearest_name(key, KEYS))
+                raise UserError(f"{where}: unknown key {key!r}", suggest(key, KEYS))
         target = raw.get("sets", name)
         if target not in domains:
             what = f"sets = {target!r}" if "sets" in raw else "unknown parameter"
-            raise UserError(f"{where}: {what}", nearest_name(target, domains))
+            raise UserError(f"{where}: {what}", suggest(target, domains))
         domain = domains[target]
         if ("choices" in raw) == ("low" in raw or "high" in raw):
             raise UserError(f"{where}: {dict(raw)}", "give either choices or low and high")

@@ -18,10 +18,10 @@ from voxnas.arch.baselines import BASELINES, vector_loss
 from voxnas.arch.conditions import Config, configs, count, in_order
 from voxnas.arch.families import FAMILIES
 from voxnas.arch.families.space import ALWAYS, Alternatives, FamilySpace
-from voxnas.arch.parameters import RECIPE_VALUES, Parameter, Value, ValueSet, nearest_name
+from voxnas.arch.parameters import RECIPE_VALUES, Parameter, Value, ValueSet
 from voxnas.arch.views import with_view
 from voxnas.core.architecture import Architecture, Recipe, network_key
-from voxnas.core.errors import UserError
+from voxnas.core.errors import UserError, suggest
 
 MOST_ENUMERATED = 1_000_000
 
@@ -225,7 +225,7 @@ class SearchSpace:
         """Check that a configuration belongs to the space; a UserError names what does not."""
         for name in config:
             if name not in self._by_name:
-                raise UserError(f"{self.source}: unknown parameter {name!r}", nearest_name(name, self._by_name))
+                raise UserError(f"{self.source}: unknown parameter {name!r}", suggest(name, self._by_name))
         for p in self.parameters:
             if not p.is_active(config):
                 if p.name in config:
@@ -339,7 +339,7 @@ def _open(raw: Any, source: str) -> tuple[FamilySpace, dict[str, Any], Mapping[s
     keys = ("family", "parameters", *family.keys)
     for key in raw:
         if key not in keys:
-            raise UserError(f"{source}: unknown key {key!r}", nearest_name(str(key), keys))
+            raise UserError(f"{source}: unknown key {key!r}", suggest(str(key), keys))
     if not isinstance(entries, Mapping):
         raise UserError(f"{source}: parameters = {entries!r}", "it must be a mapping of names to values")
     return family, {key: raw[key] for key in family.keys if key in raw}, entries

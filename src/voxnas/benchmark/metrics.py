@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voxnas.core.spec import BenchmarkSpec
+from voxnas.training.scores import balanced_accuracy
 
 
 @dataclass(frozen=True)
@@ -116,18 +117,14 @@ def classification_scores(targets: np.ndarray, probabilities: np.ndarray) -> dic
         ``auc`` (one against the rest with more than two classes; NaN where a class is absent),
         ``accuracy`` and ``balanced_accuracy``.
     """
-    from sklearn.metrics import accuracy_score, recall_score
-
     from voxnas.benchmark.statistics import auc_statistic
 
     predicted = probabilities.argmax(1)
     auc = auc_statistic(probabilities[None], targets)(np.ones((1, len(targets))))[0, 0]
     return {
         "auc": float(auc),
-        "accuracy": float(accuracy_score(targets, predicted)),
-        "balanced_accuracy": float(
-            recall_score(targets, predicted, labels=np.unique(targets), average="macro", zero_division=0)
-        ),
+        "accuracy": float((predicted == targets).mean()),
+        "balanced_accuracy": balanced_accuracy(predicted, targets),
     }
 
 

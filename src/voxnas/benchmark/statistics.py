@@ -22,6 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from voxnas.training.scores import count_pairs
+
 # From weights (B, N) to the score of each bootstrap sample and seed, (B, S); NaN where undefined.
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -71,11 +73,8 @@ def auc_statistic(probabilities: np.ndarray, targets: np.ndarray) -> Statistic:
     classes = [1] if probabilities.shape[-1] == 2 else range(probabilities.shape[-1])
 
     def one_class(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        above = np.sign(scores[positive][:, None] - scores[~positive][None, :]) / 2 + 0.5  # (P, M)
-        w_positive, w_negative = weights[:, positive], weights[:, ~positive]
-        pairs = w_positive.sum(1) * w_negative.sum(1)
-        won = np.einsum("bp,bp->b", w_positive, w_negative @ above.T)
-        return np.divide(won, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0)
+        higher, tied, pairs = count_pairs(scores, positive, weights)
+        return np.divide(higher + tied / 2, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0)
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         columns = [

@@ -12,7 +12,7 @@ import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from voxnas import __version__
 from voxnas.core.errors import USER_ERROR, UserError
@@ -66,7 +66,7 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"voxnas {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, text in {**PEOPLE, **RULES}.items():
-        shown = {"help": text} if name in PEOPLE else {}
+        shown: dict[str, Any] = {"help": text} if name in PEOPLE else {}
         sub = verbs.add_parser(name, description=text[0].upper() + text[1:] + ".", **shown)
         if name == verb:
             import_module(f"voxnas.cli.{name}").add_arguments(sub)

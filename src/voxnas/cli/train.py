@@ -104,7 +104,7 @@ def train_proposal(arguments: argparse.Namespace, proposal: Proposal, earlier: M
 def _train(arguments: argparse.Namespace, what: Proposal | Network, job: Training, seed: int = 0) -> int:
     """Train and write the files."""
     from voxnas.core.paths import StudyPaths
-    from voxnas.core.trial import Network
+    from voxnas.core.trial import Proposal
     from voxnas.training import failures
     from voxnas.training.jobs import compose_result
     from voxnas.training.observe import end_events, events_folder
@@ -115,12 +115,12 @@ def _train(arguments: argparse.Namespace, what: Proposal | Network, job: Trainin
         print(line, file=sys.stderr, flush=True)
 
     paths = StudyPaths(arguments.study)
-    final = isinstance(what, Network)
+    final = not isinstance(what, Proposal)
     options = {name: getattr(arguments, name) for name in OPTIONS}
     if arguments.deadline is not None:
         options["deadline"] = time.time() + arguments.deadline
     events = events_folder(paths, what, seed) if arguments.tensorboard else None
-    keep_state = not final and what.resumable
+    keep_state = isinstance(what, Proposal) and what.resumable
     options |= {"keep_state": keep_state, "tensorboard": events, "kind": arguments.kind[0]}
     try:
         trained = train(paths, job, RunOptions(**options), log)

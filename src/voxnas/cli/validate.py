@@ -153,6 +153,7 @@ def _purpose(index: Index, root: Path, settings: DataSettings) -> str:
 def print_index(index: Index, root: Path) -> None:
     """Print an index as tables for a person; paths are relative to the data set's folder."""
     from voxnas.data.units import twins_of
+    from voxnas.io.tables import table_rows
 
     scans = index.scans
     if len(scans):
@@ -174,7 +175,7 @@ def print_index(index: Index, root: Path) -> None:
                 print(f"  ! {text}")
     if len(index.excluded):
         print("\nExcluded:")
-        for row in index.excluded.itertuples():
+        for row in table_rows(index.excluded):
             file = Path(row.file)
             print(f"  {file.relative_to(root) if root in file.parents else file}: {row.reason}")
     for names in twins_of(scans):
@@ -185,12 +186,14 @@ def print_index(index: Index, root: Path) -> None:
 
 def _shapes(scans: pd.DataFrame) -> list[str]:
     """Shape with channels and frames where there are several."""
+    from voxnas.io.tables import table_rows
+
     texts = []
-    for row in scans.itertuples():
+    for row in table_rows(scans):
         extra = f" {row.channels} channels" if row.channels > 1 else f" {row.frames} volumes" if row.frames > 1 else ""
         texts.append(row.shape + extra)
     return texts
 
 
 def _shorten(values: list[int]) -> list[object]:
-    return values if len(values) <= 8 else [*values[:3], "...", values[-1]]
+    return [*values] if len(values) <= 8 else [*values[:3], "...", values[-1]]

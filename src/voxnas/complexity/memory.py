@@ -129,7 +129,7 @@ def _in_fork(request: dict[str, Any]) -> dict[str, Any]:
     child = os.fork()
     if not child:
         try:
-            answer = {"mib": _answer(request)}
+            answer: dict[str, Any] = {"mib": _answer(request)}
         except BaseException as error:
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else ''}"}

@@ -131,9 +131,9 @@ class _Replay:
                     step.backward += 2 * y.bytes  # autograd copies the gradient of a view changed in place
             chain.steps.append(step)
             seen.append(y)
-        output = shaped.output
-        if seen[-1].channels != output.channels:  # joined from branches without a layer of its own
-            seen.append(self._tensor(output.channels, output.size, output.frames, seen[-1].width))
+        whole = shaped.output
+        if seen[-1].channels != whole.channels:  # joined from branches without a layer of its own
+            seen.append(self._tensor(whole.channels, whole.size, whole.frames, seen[-1].width))
         self.values[node.id] = seen[-1]
         return chain
 
@@ -201,7 +201,7 @@ class _Replay:
     def peak(self, moments: int) -> float:
         """The largest sum of bytes at any moment of a step."""
         parameters = sum(step.weights for chain in self.chains.values() for step in chain.steps)
-        live = parameters * (4 + 4 * moments + (2 if self.bf16 else 0)) + self.values[INPUT].bytes
+        live: float = parameters * (4 + 4 * moments + (2 if self.bf16 else 0)) + self.values[INPUT].bytes
         highest = live
         for chain in self.chains.values():
             for step in chain.steps:

@@ -5,6 +5,9 @@ else is a bug and keeps its traceback. :data:`TRY_AGAIN` says that a job saved i
 wants to be started again (a deadline, or a signal).
 """
 
+import difflib
+from collections.abc import Iterable
+
 USER_ERROR = 2
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 
@@ -28,3 +31,11 @@ class UserError(Exception):
 
 class ScanError(UserError):
     """One scan cannot be used; the study may go on without it."""
+
+
+def suggest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """The remedy for an unknown name: the nearest known name, with `prefix` before it, then all known names."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
+    hint = f"did you mean {prefix + near[0]!r}? " if near else ""
+    return f"{hint}There are: {', '.join(names) or 'none'}"

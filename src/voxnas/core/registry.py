@@ -1,12 +1,11 @@
 """Names to things, with an error that says which names there are."""
 
-import difflib
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from voxnas.core.errors import UserError
+from voxnas.core.errors import UserError, suggest
 
 T = TypeVar("T")
 
@@ -63,9 +62,7 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> T:
         things = self._complete()
         if name not in things:
-            near = difflib.get_close_matches(name, things, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(things))}"
-            raise UserError(f"unknown {self.kind} {name!r}", hint)
+            raise UserError(f"unknown {self.kind} {name!r}", suggest(name, things))
         return things[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -6,12 +6,11 @@ table in ``config/README.md`` are generated from here (see :mod:`voxnas.core.set
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from voxnas.core.errors import UserError
+from voxnas.core.errors import UserError, suggest
 from voxnas.core.strategies import STRATEGIES
 
 M = TypeVar("M", bound=BaseModel)
@@ -577,11 +576,9 @@ def _validated(model: type[M], raw: dict[str, Any], source: str, prefix: tuple[s
         value = first.get("input")
         if first["type"] == "extra_forbidden":
             known = _known_keys(model, location)
-            near = difflib.get_close_matches(path[-1], known, 1)
-            hint = f"did you mean {'.'.join([*path[:-1], near[0]])!r}? " if near else ""
+            section = "".join(f"{part}." for part in path[:-1])
             raise UserError(
-                f"{source}: unknown key {key!r} (value {value!r})",
-                f"{hint}Known keys here: {', '.join(known) or 'none'}",
+                f"{source}: unknown key {key!r} (value {value!r})", suggest(path[-1], known, section)
             ) from None
         # A value that may have one of several forms fails once for each form.
         messages = [

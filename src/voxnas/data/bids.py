@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from voxnas.core.errors import UserError
+from voxnas.core.errors import UserError, suggest
 from voxnas.core.settings import DataSettings
 from voxnas.data.bids_files import BidsFiles
 from voxnas.data.bids_names import TIME_SUFFIXES, parse_name
 from voxnas.data.filters import filter_images
 from voxnas.data.label_maps import find_derivative, label_maps, label_of, read_label_names
-from voxnas.data.layout import Candidate, Layout, Suggestion, choose, read_description
+from voxnas.data.layout import Candidate, Layout, Suggestion, read_description
 from voxnas.data.participants import Row, check_column, read_participants, read_sessions, site_of, target_of
 
 REGULAR_S = 1e-3  # volumes are evenly spaced if their steps differ by less, in seconds
@@ -129,7 +129,7 @@ def _images_folder(root: Path, name: str) -> Path:
     folder = root / "derivatives" / name
     if not is_bids(folder):
         inside = [p.name for p in (root / "derivatives").glob("*") if is_bids(p)]
-        raise UserError(f"{folder} is no folder with folders sub-* (data.images = {name!r})", choose(name, inside))
+        raise UserError(f"{folder} is no folder with folders sub-* (data.images = {name!r})", suggest(name, inside))
     return folder
 
 
@@ -140,7 +140,7 @@ def _find_images(tree: BidsFiles, settings: DataSettings) -> list[Path]:
     images = [p for p, name in names.items() if name.suffix == settings.suffix]
     if not images:
         suffixes = {parse_name(p).suffix for p in tree.images(lambda n: True)}
-        raise UserError(f"{tree.root}: no image has the suffix {settings.suffix!r}", choose(settings.suffix, suffixes))
+        raise UserError(f"{tree.root}: no image has the suffix {settings.suffix!r}", suggest(settings.suffix, suffixes))
     if "desc" not in settings.filters:
         # A derivative keeps steps on the way beside its last word, which fMRIPrep calls preproc.
         images = [p for p in images if names[p].entities.get("desc") == "preproc"] or images

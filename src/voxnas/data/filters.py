@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from voxnas.core.errors import UserError
+from voxnas.core.errors import UserError, suggest
 from voxnas.data.bids_names import parse_name, same_value
-from voxnas.data.layout import choose
 
 Filters = Mapping[str, tuple[str, ...] | str]
 
@@ -46,8 +45,8 @@ def _nothing_left(key: str, values: tuple[str, ...], entities: list[dict[str, st
     text = f"data.filters.{key} = {', '.join(map(repr, values))}"
     known = {k for e in entities for k in e}
     if key not in known:
-        raise UserError(f"{text}: no image has the entity {key!r}", choose(key, known))
+        raise UserError(f"{text}: no image has the entity {key!r}", suggest(key, known))
     there = {e.get(key, "") for e in entities}
     shown = {v or "'' (without it)" for v in there}
     raise UserError(f"{text}: no image of the {len(entities)} that the other filters leave has it",
-                    choose(values[0], shown))  # fmt: skip
+                    suggest(values[0], shown))  # fmt: skip

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from voxnas.core.errors import UserError
+from voxnas.core.errors import UserError, suggest
 from voxnas.core.settings import DataSettings
 from voxnas.data.bids_files import BidsFiles
 from voxnas.data.bids_names import ADDED_ENTITIES, TIME_SUFFIXES, BidsName, parse_name
-from voxnas.data.layout import choose
 from voxnas.io.tables import read_table
 
 OWN_SPACES = {"orig", "T1w", "T2w", "native", "individual"}
@@ -27,14 +26,14 @@ def find_derivative(root: Path, settings: DataSettings) -> Path:
         folder = root / "derivatives" / settings.derivatives
         if not folder.is_dir():
             raise UserError(
-                f"{folder} does not exist (data.derivatives)", choose(folder.name, [f.name for f in folders])
+                f"{folder} does not exist (data.derivatives)", suggest(folder.name, [f.name for f in folders])
             )
         folders = [folder]
     having = [f for f in folders if label_maps(f, suffix)]
     if not having:
         raise UserError(
             f"{root / 'derivatives' / settings.derivatives}: no label map *_{suffix}.nii.gz (data.label_suffix)",
-            choose(suffix, label_suffixes(root)),
+            suggest(suffix, label_suffixes(root)),
         )
     if len(having) > 1:
         raise UserError(

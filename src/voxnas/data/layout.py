@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -113,14 +112,6 @@ def read_description(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UserError(f"{path} must hold a JSON object, not {type(data).__name__}")
     return data
-
-
-def choose(value: str, known: Iterable[str]) -> str:
-    """Words for a remedy: the nearest of the known values, then all of them."""
-    known = sorted(known)
-    near = difflib.get_close_matches(value, known, 1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}There are: {', '.join(known) or 'none'}"
 
 
 def stem(path: Path) -> str:

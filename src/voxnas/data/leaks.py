@@ -57,8 +57,8 @@ def check_splits(scans: pd.DataFrame, splits: Splits) -> None:
     for value, first, second in _crossing(sources, part_of):
         _leak("derivative", f"of the same scan, {value}", (first, part_of[first]), (second, part_of[second]))
     for column in telling_contents(unit):
-        shared = dict(split.dropna(subset=column)[["scan", column]].to_numpy()) if column in split else {}
-        for _, first, second in _crossing(shared, part_of):
+        contents = dict(split.dropna(subset=column)[["scan", column]].to_numpy()) if column in split else {}
+        for _, first, second in _crossing(contents, part_of):
             places = (first, part_of[first]), (second, part_of[second])
             if person[first] != person[second]:
                 _leak("person under two ids", f"{person[first]} and {person[second]}, who share an image", *places)
@@ -67,8 +67,8 @@ def check_splits(scans: pd.DataFrame, splits: Splits) -> None:
     kinds = {"participant": person} if unit not in WITHIN else {}
     if unit != "participant":
         kinds[unit] = unit_names(split, unit)
-    for kind, names in kinds.items():
-        for value, first, second in _crossing(names, part_of):
+    for kind, units in kinds.items():
+        for value, first, second in _crossing(units, part_of):
             _leak(kind, value, (first, part_of[first]), (second, part_of[second]))
 
 

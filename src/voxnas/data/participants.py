@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from voxnas.core.errors import UserError
-from voxnas.data.layout import choose
+from voxnas.core.errors import UserError, suggest
 from voxnas.io.tables import read_table
 
 MISSING = {"", "n/a", "N/A", "na", "NA", "nan", "NaN"}
@@ -50,7 +49,7 @@ def check_column(root: Path, people: Mapping[str, Row], target: str) -> None:
         raise UserError(f"{path} does not exist or is empty", "it must hold the target, one row for each participant")
     columns = {column for row in people.values() for column in row}
     if target not in columns:
-        raise UserError(f"{path} has no column {target!r} (data.target)", choose(target, columns))
+        raise UserError(f"{path} has no column {target!r} (data.target)", suggest(target, columns))
 
 
 def target_of(participant: str, row: Row | None, column: str, numeric: bool) -> tuple[str | None, str]:

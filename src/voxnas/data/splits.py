@@ -11,12 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from voxnas.core.canonical import canonical_json, digest
-from voxnas.core.errors import UserError
+from voxnas.core.errors import UserError, suggest
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.settings import SplitUnit
 from voxnas.core.splits import Splits
-from voxnas.data.layout import choose
 from voxnas.data.units import WITHIN, join_twins, unit_names
 from voxnas.io.records import read_record
 
@@ -100,7 +99,7 @@ def _named(wanted: Sequence[str], units: set[str], unit: str) -> list[str]:
         parts = {u for u in units if name in u.split("_")} if unit in WITHIN else set()
         fitting = {name} & units or parts
         if not fitting:
-            raise UserError(f"splits.test_units: no {unit} is {name!r}", choose(name, units))
+            raise UserError(f"splits.test_units: no {unit} is {name!r}", suggest(name, units))
         found |= fitting
     return sorted(found)
 

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from voxnas.core.errors import ScanError, UserError
-from voxnas.data.layout import choose
+from voxnas.core.errors import ScanError, UserError, suggest
 from voxnas.data.participants import MISSING
 from voxnas.io.tables import read_table
 
@@ -69,7 +68,7 @@ def event_types(events: pd.DataFrame, column: str, path: str | Path) -> list[str
     if column not in events:
         raise ScanError(
             f"{path} has no column {column!r} (data.target)",
-            choose(column, set(map(str, events)) - {"onset", "duration"}),
+            suggest(column, set(map(str, events)) - {"onset", "duration"}),
         )
     return sorted(events[column].dropna().unique())
 

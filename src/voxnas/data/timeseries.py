@@ -25,9 +25,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from voxnas.core.errors import ScanError, UserError
+from voxnas.core.errors import ScanError, UserError, suggest
 from voxnas.data.bids_names import parse_name
-from voxnas.data.layout import Candidate, Layout, Suggestion, choose
+from voxnas.data.layout import Candidate, Layout, Suggestion
 from voxnas.data.participants import Row, check_column, read_participants, site_of, target_of
 from voxnas.io.npz import array_names
 
@@ -129,7 +129,7 @@ def _read_atlas(root: Path, name: str) -> tuple[Path | None, list[int]]:
             values = [int(v) for v in columns[f"{name.lower()}_columns"]]
         except (ValueError, TypeError, KeyError) as error:
             keys = [k for k in columns if k.endswith("_columns")] if isinstance(error, KeyError) else []
-            raise UserError(f"{path}: no list of whole numbers {name.lower()}_columns", choose(name, keys)) from None
+            raise UserError(f"{path}: no list of whole numbers {name.lower()}_columns", suggest(name, keys)) from None
     return (image if image.is_file() else None), values
 
 

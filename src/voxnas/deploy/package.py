@@ -53,6 +53,7 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
         "schema_version": SCHEMA_VERSION,
         "name": network.name,
         "key": network.key,
+        **({"derivation": network.derivation.plain()} if network.derivation else {}),
         "task": plan["task"],
         "channels": read_json(paths.dataset)["channels"],
         "labels": plan["labels"],

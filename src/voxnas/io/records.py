@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan, plan_model
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -56,22 +59,29 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path} is not JSON: {error}", "delete it and run the stage that writes it") from None
 
 
-def read_record(path: str | Path, model: type[M] | TypeAdapter[M]) -> M:
+def read_record(path: str | Path, model: type[M]) -> M:
     """Read a JSON file as a record of the given model; a UserError names the field that does not fit."""
-    return _checked(path, read_json(path), model)
+    return check_record(path, read_json(path), model.model_validate)
 
 
 def read_plan(path: str | Path) -> Plan:
     """Read a plan.json, of volumes or of runs; a UserError names what does not fit."""
     data = read_json(path)
-    return _checked(path, data, plan_model(data))
+    check: Callable[[Any], Plan] = plan_model(data).model_validate
+    return check_record(path, data, check)
 
 
-def _checked(path: str | Path, data: Any, model: type[M] | TypeAdapter[M]) -> M:
-    check = model.validate_python if isinstance(model, TypeAdapter) else model.model_validate
+def check_record(path: str | Path, data: Any, check: Callable[[Any], T]) -> T:
+    """Apply a model's validation to the data of a file; a UserError names the file and the field that does not fit."""
     try:
         return check(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UserError(f"{path}: {where}: {first['msg']}", "delete it and run the stage that writes it") from None
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -46,3 +47,8 @@ def read_table(path: str | Path, dtypes: Mapping[str, type | str]) -> pd.DataFra
             except (ValueError, TypeError) as error:
                 raise UserError(f"{path}: column {column!r}: {error}") from None
     return table
+
+
+def table_rows(table: pd.DataFrame) -> Iterator[Any]:
+    """Iterate over the rows as named tuples; each field has the type of its column, which no annotation states."""
+    yield from table.itertuples()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import torch
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voxnas.arch.families.linear import Linear
+from voxnas.core.architecture import ArchitectureRecord
 
 
 class LinearModel(nn.Module):
@@ -18,23 +19,23 @@ class LinearModel(nn.Module):
     Parameters
     ----------
     architecture : Linear
-    grid : 3 ints
+    grid : sequence of int, (3,)
         Number of weights of each channel, (D, H, W), as of :func:`~voxnas.arch.families.linear.size.linear_size`.
     """
 
     grid: Tensor
 
-    def __init__(self, architecture: Linear, grid: tuple[int, int, int]) -> None:
+    def __init__(self, architecture: ArchitectureRecord, grid: Sequence[int]) -> None:
         super().__init__()
+        assert isinstance(architecture, Linear)
         self.view, self.whole = architecture.view, architecture.features == "volume"
         self.register_buffer("grid", torch.tensor(grid))
         self.linear = nn.Linear(architecture.in_channels * prod(grid), architecture.out_channels)
 
     @classmethod
-    def empty(cls, architecture: Linear, tensors: Mapping[str, Tensor]) -> LinearModel:
+    def empty(cls, architecture: ArchitectureRecord, tensors: Mapping[str, Tensor]) -> LinearModel:
         """A model of the size that the saved tensors have."""
-        d, h, w = tensors["grid"].tolist()
-        return cls(architecture, (d, h, w))
+        return cls(architecture, tensors["grid"].tolist())
 
     def features(self, x: Tensor) -> Tensor:
         """What is weighed.

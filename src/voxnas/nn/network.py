@@ -76,9 +76,9 @@ class Network(nn.Module):
             Gives the inputs of the training scans, each (C, *S); not called where no node asks.
         """
         for node in self.graph.nodes[1:]:
-            module = self.get_submodule(node.id)
-            if node.inputs == (INPUT,) and hasattr(module, "fit_inputs"):
-                module.fit_inputs(inputs())
+            fit = getattr(self.get_submodule(node.id), "fit_inputs", None)
+            if node.inputs == (INPUT,) and fit is not None:
+                fit(inputs())
 
 
 def _plan(graph: Graph, training: bool) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:

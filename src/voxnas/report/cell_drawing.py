@@ -141,9 +141,9 @@ def _draw_way(axes: Axes, way: list[Point], name: str, colour: str, gap: float, 
     if not name:
         return
     if len(way) > 2:
-        at = way[1]
+        x, y = way[1]
     else:
         share = [(1 - LABEL) ** 3, 3 * LABEL * (1 - LABEL) ** 2, 3 * LABEL**2 * (1 - LABEL), LABEL**3]
-        at = tuple(sum(s * point[axis] for s, point in zip(share, path, strict=True)) for axis in (0, 1))
+        x, y = (sum(s * point[axis] for s, point in zip(share, path, strict=True)) for axis in (0, 1))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-    axes.text(*at, name.replace("_", " "), fontsize=7.5, color=colour, ha="center", va="center", bbox=box, zorder=3)
+    axes.text(x, y, name.replace("_", " "), fontsize=7.5, color=colour, ha="center", va="center", bbox=box, zorder=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import log2
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from voxnas.benchmark.leaderboard import winning_network
 from voxnas.core.architecture import Architecture
 from voxnas.core.paths import StudyPaths
 from voxnas.io.records import read_json
+from voxnas.io.tables import table_rows
 from voxnas.report.cell_drawing import cell_height, draw_cell
 from voxnas.report.style import INK, new_figure
 
@@ -65,7 +67,7 @@ def draw_network(architecture: Architecture, patch: list[int], title: str) -> tu
     return figure, table
 
 
-def _box(axes: Axes, x: float, row: tuple, colour: str) -> float:
+def _box(axes: Axes, x: float, row: Any, colour: str) -> float:
     """Draw the box of a stage about x; returns half its width."""
     half = 0.62 + 0.13 * log2(max(2, row.channels))
     y = -row.stage * GAP
@@ -90,7 +92,7 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], sty
     axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "#52606d", "linestyle": style, "lw": 1.2})
 
 
-def _down(axes: Axes, x: float, row: tuple) -> None:
+def _down(axes: Axes, x: float, row: Any) -> None:
     """Arrow into a stage from the one above, with its stride."""
     y = -row.stage * GAP
     _arrow(axes, (x, y + GAP - HEIGHT / 2), (x, y + HEIGHT / 2))
@@ -106,7 +108,7 @@ def _unet(axes: Axes, table: pd.DataFrame) -> None:
         return 2.6 * (1 - 0.28 * stage / max(1, last))
 
     halves: dict[tuple[str, int], float] = {}
-    for row in table.itertuples():
+    for row in table_rows(table):
         bottom = row.stage == last
         x = 0.0 if bottom else -place(row.stage) if row.part == "encoder" else place(row.stage)
         halves[row.part, row.stage] = _box(axes, x, row, DECODER if row.part == "decoder" else ENCODER)
@@ -135,7 +137,7 @@ def _unet(axes: Axes, table: pd.DataFrame) -> None:
 
 def _column(axes: Axes, table: pd.DataFrame) -> None:
     """One stage below the other, then pooling and the output."""
-    for row in table.itertuples():
+    for row in table_rows(table):
         half = _box(axes, 0, row, HEAD if row.part == "head" else ENCODER)
         y = -row.stage * GAP
         if row.part != "linear":

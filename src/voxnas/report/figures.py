@@ -16,6 +16,7 @@ from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import BenchmarkSpec
 from voxnas.io.records import read_record
+from voxnas.io.tables import table_rows
 from voxnas.report.drawing import winner
 from voxnas.report.efficiency import equal_cost, score_against_cost
 from voxnas.report.front import front, singles
@@ -57,11 +58,11 @@ def best_so_far(paths: StudyPaths) -> Drawn:
     history["cost"] = history.groupby("search")["cpu_seconds" if timed else "samples"].cumsum()
     history["cost"] /= 60 if timed else 1
     floor = history.score.min() if measure.sign > 0 else history.score.max()
-    for position, (search, table) in enumerate(history.groupby("search", sort=False)):
+    for position, (name, table) in enumerate(history.groupby("search", sort=False)):
         colour, marker = identity(position)
-        axes.step(table.cost, table.best, where="post", color=colour, label=search, zorder=3)
-        for rung, steps in table.groupby("rung"):
-            size = 5 + 3 * rung
+        axes.step(table.cost, table.best, where="post", color=colour, label=str(name), zorder=3)
+        for rung in sorted(table.rung.unique()):
+            steps, size = table[table.rung == rung], 5 + 3 * rung
             axes.plot(steps.cost, steps.score, marker, color=colour, alpha=0.5, markersize=size, zorder=2)
         failed = table[table.score.isna()]
         axes.plot(failed.cost, np.full(len(failed), floor), "x", color=colour, markersize=7, clip_on=False)
@@ -89,7 +90,7 @@ def learning_curves(paths: StudyPaths) -> Drawn:
     figure = new_figure(8.6, 3.9)
     columns = ["name", "seed", "samples", "loss", "score"]
     curves = pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
-    figure.get_layout_engine().set(wspace=0.08)
+    figure.set_layout_engine("constrained", wspace=0.08)
     panels = figure.subplots(1, 2)
     titles = {"loss": "training loss", "score": f"validation {measure.title}"}
     for axes, (column, title) in zip(panels, titles.items(), strict=True):
@@ -120,7 +121,7 @@ def forest(paths: StudyPaths) -> Drawn:
     axes = figure.subplots()
     axes.axvline(0, color=INK, linewidth=1)
     places = np.arange(len(table))[::-1]
-    for place, row in zip(places, table.itertuples(), strict=True):
+    for place, row in zip(places, table_rows(table), strict=True):
         clear = row.low > 0 or row.high < 0
         colour = "#0072B2" if row.low > 0 else "#D55E00" if row.high < 0 else "#52606d"
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
@@ -128,7 +129,7 @@ def forest(paths: StudyPaths) -> Drawn:
         d = measure.digits
         text = f"{row.difference:+.{d}f}  [{row.low:+.{d}f}, {row.high:+.{d}f}]"
         axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
-    labels = [r.second if r.comparison == "winner" else f"{r.first} - {r.second}" for r in table.itertuples()]
+    labels = [r.second if r.comparison == "winner" else f"{r.first} - {r.second}" for r in table_rows(table)]
     axes.set_yticks(places, labels)
     axes.set_ylim(-0.7, len(table) - 0.3)
     axes.grid(axis="y", color=GRID, alpha=0.5)

@@ -7,7 +7,7 @@ import pandas as pd
 from voxnas.benchmark.cross_validation import AGAINST, COLUMNS
 from voxnas.benchmark.metrics import Measure
 from voxnas.core.paths import StudyPaths
-from voxnas.io.tables import read_table
+from voxnas.io.tables import read_table, table_rows
 from voxnas.report.tables import Column, Table, number, signed, verdict
 
 TEXTS = ("name", "winner", "key", "reference")
@@ -33,7 +33,7 @@ def folds_table(table: pd.DataFrame, measure: Measure, confidence: float) -> Tab
         Column("not better", "share of the bootstrap samples in which the network is not better"),
     ]
     rows = []
-    for row in table.itertuples():
+    for row in table_rows(table):
         known = pd.notna(row.difference)
         between = f"[{signed(row.difference_low, d)}, {signed(row.difference_high, d)}]"
         rows.append(

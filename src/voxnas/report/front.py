@@ -12,6 +12,7 @@ from voxnas.benchmark.metrics import ranking_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import BenchmarkSpec
 from voxnas.io.records import read_record
+from voxnas.io.tables import table_rows
 from voxnas.report.style import Drawn, identity, new_figure
 from voxnas.report.tables import quantity
 
@@ -33,7 +34,7 @@ def pareto(cost: np.ndarray, score: np.ndarray, sign: int) -> np.ndarray:
     """
     better = (cost[None] <= cost[:, None]) & (sign * score[None] >= sign * score[:, None])
     strictly = (cost[None] < cost[:, None]) | (sign * score[None] > sign * score[:, None])
-    return ~(better & strictly).any(1)
+    return ~np.any(better & strictly, axis=1)
 
 
 def front(paths: StudyPaths) -> Drawn:
@@ -73,7 +74,7 @@ def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int
     shown = {name: i for i, name in enumerate(singles(board))}
     line = board[best].sort_values(cost)
     axes.step(line[cost], line.test_score, where="post", color="#9aa5b1", linewidth=1.2, linestyle="--", zorder=1)
-    for row in board.itertuples():
+    for row in table_rows(board):
         single = row.name.removesuffix(" (ensemble)")
         colour, marker = identity(shown[single])
         axes.errorbar(

@@ -287,7 +287,7 @@ def _warnings(paths: StudyPaths) -> list[tuple[str, int]]:
     """Warnings of the index with the number of scans that have each."""
     scans = read_table(paths.scans, {"warnings": str})
     found = scans.warnings.dropna().str.split(";").explode().str.strip()
-    return [(text, int(count)) for text, count in found.value_counts().items()]
+    return [(str(text), int(count)) for text, count in found.value_counts().items()]
 
 
 def _ledger(paths: StudyPaths) -> tables.Table:

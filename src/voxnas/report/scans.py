@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -21,7 +22,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import FiguresSpec
 from voxnas.io.nifti import load_array, load_label
 from voxnas.io.records import read_json, read_record
-from voxnas.io.tables import read_table
+from voxnas.io.tables import read_table, table_rows
 from voxnas.report.style import COLOURS, new_figure
 
 LABEL_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00")
@@ -70,7 +71,7 @@ def _label_maps(paths: StudyPaths, cases: pd.DataFrame, count: int) -> tuple[Fig
     for axes in panels.ravel():
         axes.set_axis_off()
     slices = []
-    for position, row in enumerate(drawn.itertuples()):
+    for position, row in enumerate(table_rows(drawn)):
         above, below = panels[2 * (position // COLUMNS) :, position % COLUMNS][:2]
         prediction = paths.cases(row.key).parent / "predictions" / f"{row.scan}.nii.gz"
         image = index.image[row.scan].split(";")[0]
@@ -89,7 +90,7 @@ def _colour(position: int) -> str:
     return LABEL_COLOURS[position % len(LABEL_COLOURS)]
 
 
-def _canonical(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
+def _canonical(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float]]:
     """An array (X, Y, Z) turned to R, A, S, and its voxel sizes in mm."""
     image = nib.as_closest_canonical(nib.Nifti1Image(array, affine))
     return np.asanyarray(image.dataobj), image.header.get_zooms()[:3]
@@ -103,10 +104,11 @@ def _draw_slice(panels: tuple[Axes, Axes], image: str, label: str, prediction: P
     truth, _ = _canonical(load_label(label).astype(np.int16), affine)
     predicted, _ = _canonical(load_label(prediction).astype(np.int16), affine)
     z = int((truth > 0).sum((0, 1)).argmax())
-    box = _window(((truth > 0) | (predicted > 0)).any(2), truth.shape)
-    shown, truth, predicted = (a[(*box, z)].T for a in (volume, truth, predicted))
+    across, along = _window(np.any((truth > 0) | (predicted > 0), axis=2), truth.shape)
+    shown, truth, predicted = (a[across, along, z].T for a in (volume, truth, predicted))
     low, high = np.percentile(shown, (1, 99.5))
-    place = {"origin": "lower", "extent": (0, shown.shape[1], 0, shown.shape[0]), "aspect": spacing[1] / spacing[0]}
+    extent, aspect = (0, shown.shape[1], 0, shown.shape[0]), spacing[1] / spacing[0]
+    place: dict[str, Any] = {"origin": "lower", "extent": extent, "aspect": aspect}
     for axes, labels in zip(panels, (truth, predicted), strict=True):
         axes.imshow(shown, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), **place)
         overlay = np.zeros((*labels.shape, 4))
@@ -122,14 +124,14 @@ def _draw_slice(panels: tuple[Axes, Axes], image: str, label: str, prediction: P
     return z
 
 
-def _window(mask: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, ...]:
+def _window(mask: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice]:
     """The box of a mask in the plane with a margin."""
     box = []
     for axis in range(2):
         along = np.flatnonzero(mask.any(1 - axis))
         first, last = (int(along[0]), int(along[-1])) if along.size else (0, shape[axis] - 1)
         box.append(slice(max(0, first - MARGIN), min(shape[axis], last + MARGIN + 1)))
-    return tuple(box)
+    return box[0], box[1]
 
 
 def _roc(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

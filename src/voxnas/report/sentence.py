@@ -8,6 +8,7 @@ import pandas as pd
 
 from voxnas.benchmark.metrics import Measure
 from voxnas.core.trial import LINEAR
+from voxnas.io.tables import table_rows
 from voxnas.report.tables import number, quantity, signed, verdict
 
 
@@ -86,7 +87,7 @@ def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         return "The study has no hand-made network to compare with."
     rows = comparisons[(comparisons.comparison == "winner") & comparisons.second.isin(single.name)]
     said: dict[str, list[str]] = {}
-    for row in rows.itertuples():
+    for row in table_rows(rows):
         said.setdefault(verdict(row.low, row.high), []).append(row.second)
     if set(said) == {"better"}:
         kind = "other" if is_hand_made(board.source[board.winner].iloc[0]) else "hand-made"

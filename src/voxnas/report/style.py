@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -19,7 +20,7 @@ INK, GRID = "#1f2933", "#dfe3e8"
 Drawn = tuple[Figure, pd.DataFrame]
 """A figure, and the table that it draws."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"],
     "font.size": 9.5,

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from voxnas.benchmark.metrics import Measure
+from voxnas.io.tables import table_rows
 
 DASH, MINUS, SPACE = "\u2013", "\u2212", "\u00a0"  # the space does not break a line
 
@@ -157,7 +158,7 @@ def efficiency_table(table: pd.DataFrame, measure: Measure) -> Table:
         Column("at equal time", f"validation score at {table.equal_cpu_seconds.iloc[0]:.0f} CPU seconds, over seeds"),
     ]
     rows = []
-    for row in table.itertuples():
+    for row in table_rows(table):
         between = f"[{signed(row.difference_low, d)}, {signed(row.difference_high, d)}]"
         rows.append(
             [
@@ -206,7 +207,7 @@ def comparisons_table(comparisons: pd.DataFrame, measure: Measure, confidence: f
             (number(row.not_better, 3), row.not_better),
             (verdict(row.low, row.high), row.difference),
         ]
-        for row in comparisons.itertuples()
+        for row in table_rows(comparisons)
     ]
     return Table(columns, rows)
 

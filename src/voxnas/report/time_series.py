@@ -92,7 +92,7 @@ def views_table(paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFram
         for linear in (True, False):
             of_kind = singles[(singles.view == view) & (singles.linear == linear)].dropna(subset="validation_score")
             if len(of_kind):
-                best = of_kind.loc[(sign * of_kind.validation_score).idxmax()]
+                best = of_kind.iloc[int((sign * of_kind.validation_score).argmax())]
                 rows.append((title, "linear model" if linear else "network", best))
     if (twin := twin_of_winner(board)) is not None:
         rows.append(("clips, each volume by itself", "the winner without its time", twin))

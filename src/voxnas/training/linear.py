@@ -19,6 +19,7 @@ import torch
 
 from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.linear.size import linear_size
+from voxnas.core.architecture import ArchitectureRecord
 from voxnas.core.errors import UserError
 from voxnas.data.dataset import StudyData
 from voxnas.nn.linear import LinearModel
@@ -34,7 +35,9 @@ NEVER = 1e3  # how far the score of a class that was not seen lies below those o
 Folds = list[tuple[np.ndarray, np.ndarray]]
 
 
-def fit_linear(architecture: Linear, data: StudyData, scans: Sequence[str], targets: Targets, seed: int) -> LinearModel:
+def fit_linear(
+    architecture: ArchitectureRecord, data: StudyData, scans: Sequence[str], targets: Targets, seed: int
+) -> LinearModel:
     """Fit a linear baseline on the training scans.
 
     Parameters
@@ -55,6 +58,7 @@ def fit_linear(architecture: Linear, data: StudyData, scans: Sequence[str], targ
     UserError
         If all training samples are of one class.
     """
+    assert isinstance(architecture, Linear)
     model = LinearModel(architecture, linear_size(architecture, data.plan))
     patch = data.plan["patch"]
     samples = data.samples(scans)

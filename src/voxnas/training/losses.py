@@ -78,12 +78,13 @@ LOSSES: dict[str, SampleLoss] = {
     "ce": cross_entropy,
     "mse": squared_error,
 }
-SMOOTHED = ("dice_ce", "ce")  # with a cross-entropy, whose labels can be smoothed
+# With a cross-entropy, whose labels can be smoothed.
+SMOOTHED: dict[str, Callable[..., Tensor]] = {"dice_ce": dice_ce, "ce": cross_entropy}
 
 
 def loss_function(name: str, smoothing: float = 0.0) -> SampleLoss:
     """A value of :data:`LOSSES`, with label smoothing where it has a cross-entropy."""
-    return partial(LOSSES[name], smoothing=smoothing) if smoothing and name in SMOOTHED else LOSSES[name]
+    return partial(SMOOTHED[name], smoothing=smoothing) if smoothing and name in SMOOTHED else LOSSES[name]
 
 
 def supervised(loss: SampleLoss, outputs: Tensor | Sequence[Tensor], target: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.io.records import file_digest
 from voxnas.io.weights import load_weights, save_weights
 
 
@@ -48,7 +48,7 @@ def write_mask(paths: StudyPaths, tensors: Mapping[str, Tensor]) -> str:
     """Write a mask into the study and return its digest, by which trainings name it."""
     draft = paths.mask("draft")
     save_weights(draft, tensors)
-    digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+    digest = file_digest(draft)
     draft.rename(paths.mask(digest))
     return digest
 
@@ -57,6 +57,6 @@ def read_mask(paths: StudyPaths, digest: str, network: nn.Module) -> Mask:
     """Read a mask of the study for a network; a UserError if it is missing, damaged or of another network."""
     path = paths.mask(digest)
     tensors, _ = load_weights(path)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+    if file_digest(path) != digest:
         raise UserError(f"{path} does not have the digest in its name", "write the mask again")
     return Mask(tensors, network)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from voxnas.data.dataset import StudyData
 from voxnas.data.samples import by_case
 from voxnas.training.inference import predict_probabilities, predict_vectors
+from voxnas.training.scores import validation_scores
 from voxnas.training.targets import Targets
 
 VALIDATION_BATCH = 16  # windows of runs that are predicted at once
@@ -43,42 +44,6 @@ def dice_per_label(prediction: Tensor, label: Tensor, classes: int) -> list[floa
     table = both.view(classes, classes).double()
     overlap, total = table.diagonal(), table.sum(0) + table.sum(1)
     return (2 * overlap / total)[1:].tolist()
-
-
-def auc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the ROC curve by ranks (Mann-Whitney), ties counting half; NaN with one class.
-
-    Parameters
-    ----------
-    scores : ndarray, (N,)
-    positive : ndarray, (N,), bool
-    """
-    yes, no = scores[positive], scores[~positive]
-    if not len(yes) or not len(no):
-        return float("nan")
-    higher = (yes[:, None] > no[None, :]).mean() + 0.5 * (yes[:, None] == no[None, :]).mean()
-    return float(higher)
-
-
-def classification_scores(logits: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """AUC (of the second class of two, else the mean of one against the rest) and balanced accuracy.
-
-    Parameters
-    ----------
-    logits : ndarray, (N, K)
-    truth : ndarray, (N,)
-        Numbers of the classes.
-    """
-    classes = logits.shape[1]
-    if classes == 2:
-        area = auc(logits[:, 1] - logits[:, 0], truth == 1)
-    else:
-        shifted = np.exp(logits - logits.max(1, keepdims=True))
-        shares = shifted / shifted.sum(1, keepdims=True)
-        areas = [auc(shares[:, k], truth == k) for k in range(classes)]
-        area = float(np.nanmean(areas)) if not np.all(np.isnan(areas)) else float("nan")
-    hits = [float((logits[truth == k].argmax(1) == k).mean()) for k in range(classes) if (truth == k).any()]
-    return {"auc": area, "balanced_accuracy": float(np.mean(hits))}
 
 
 def mean_log_probabilities(logits: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
@@ -171,7 +136,7 @@ class Validation:
         cases = list(by_case(self.samples).values())
         truth = np.array([float(self.targets.encode(self.samples[case[0]].target)) for case in cases])
         if self.targets.task == "classification":
-            metrics = classification_scores(mean_log_probabilities(rows, cases), truth)
+            metrics = validation_scores(mean_log_probabilities(rows, cases), truth)
             metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
             return metrics.get("auc", metrics["balanced_accuracy"]), metrics
         values = np.array([rows[case, 0].mean() for case in cases]) * self.targets.sd + self.targets.mean

@@ -1,4 +1,4 @@
-"""What a running training tells others: how far it is, and its curves for TensorBoard. Imports no torch.
+"""The progress of a running training, and its curves for TensorBoard. Imports no torch.
 
 Nothing of it is read back by a training, and none of it belongs to a result.
 """

@@ -36,9 +36,10 @@ def build_optimizer(network: nn.Module, recipe: Recipe, layerwise: bool = False)
         {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [g for g in groups if g["params"]]
+    if layerwise and recipe.optimizer == "sgd":
+        return LARS(groups, lr=recipe.learning_rate, trust=1.0)
     if layerwise:
-        kind, options = (LARS, {"trust": 1.0}) if recipe.optimizer == "sgd" else (LAMB, {})
-        return kind(groups, lr=recipe.learning_rate, **options)
+        return LAMB(groups, lr=recipe.learning_rate)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=MOMENTUM, nesterov=True)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
-from voxnas.core.training import TRAINING, Channels, Teacher, Training, Weights
-from voxnas.io.records import read_record
+from voxnas.core.training import Channels, Teacher, Training, Weights
 from voxnas.io.weights import load_weights
 from voxnas.training.inference import load_trained
 from voxnas.training.store import Entry
@@ -28,7 +27,7 @@ def _finished(paths: StudyPaths, source: str, job: Training) -> tuple[Entry, Tra
     entry = Entry(paths.store / source)
     if not entry.finished() or not entry.weights.exists():
         raise UserError(f"{entry.folder} is no finished training", "train it first")
-    found = read_record(entry.job, TRAINING)
+    found = entry.training()
     if found.fold != job.fold:
         raise UserError(
             f"training {source} has learnt from scans of fold {job.fold}, on which this one is validated",

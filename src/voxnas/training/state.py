@@ -6,7 +6,6 @@ renamed into place last and names its file, so that it always describes a comple
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import file_digest, read_json, write_json
 from voxnas.io.weights import load_weights, save_weights
 
 RECORD = "state.json"
@@ -116,9 +115,3 @@ def delete_state(folder: Path) -> None:
     (folder / RECORD).unlink(missing_ok=True)
     for file in folder.glob("state-*.safetensors"):
         file.unlink(missing_ok=True)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,13 +8,12 @@ takes to start.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from voxnas.core.canonical import digest
-from voxnas.core.training import Training
-from voxnas.io.records import read_json, write_json
+from voxnas.core.training import TRAINING, Training
+from voxnas.io.records import check_record, file_digest, read_json, write_json
 from voxnas.training.lease import Lease
 
 
@@ -57,26 +56,25 @@ class Entry:
         self.heartbeat = folder / "heartbeat"
         self.progress = folder / "progress.json"
 
+    def training(self) -> Training:
+        """The record of the training."""
+        return check_record(self.job, read_json(self.job), TRAINING.validate_python)
+
     def finished(self) -> dict[str, Any] | None:
         """The outcome of a finished training; None if there is none, or if its weights are damaged."""
         if not self.outcome.exists():
             return None
         outcome = read_json(self.outcome)
         wanted = outcome["weights_sha256"]
-        if wanted and (not self.weights.exists() or _sha256(self.weights) != wanted):
+        if wanted and (not self.weights.exists() or file_digest(self.weights) != wanted):
             return None
         return outcome
 
     def finish(self, outcome: dict[str, Any]) -> None:
         """Record the outcome, which makes the training a finished one."""
-        weights = _sha256(self.weights) if self.weights.exists() else ""
+        weights = file_digest(self.weights) if self.weights.exists() else ""
         write_json(self.outcome, {**outcome, "weights_sha256": weights})
 
     def settled(self) -> bool:
         """Whether the parent of a finished training lived to write its record and to give its lease back."""
         return self.run.exists() and not self.lease.path.exists()
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

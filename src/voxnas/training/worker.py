@@ -24,7 +24,7 @@ from voxnas.arch.families import family_of
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
-from voxnas.core.training import TRAINING, FineTune, Supernet, Training
+from voxnas.core.training import FineTune, Supernet, Training
 from voxnas.data.dataset import StudyData
 from voxnas.data.digest import data_digest
 from voxnas.data.leaks import check_study
@@ -67,7 +67,7 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
         The group of processes.
     """
     check_study(paths)
-    job = read_record(entry.job, TRAINING)
+    job = entry.training()
     spec: dict[str, Any] = read_json(paths.spec("train"))
     training = spec["training"]
     torch.set_num_threads(training["threads"])
@@ -83,23 +83,24 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
         row = {"samples": len(scans), "val_score": score, **{f"val_{k}": v for k, v in metrics.items()}}
         outcome = Outcome("DONE", "", score, metrics, len(scans), 0, [row])
     else:
+        should_stop = _stop_signs(entry, options)
         torch.manual_seed(job.seed)
         network = build_network(job.architecture)
         network.fit_inputs(lambda: map(data.input, data.samples(scans)))
         if isinstance(job, FineTune):
             load_start(network, paths, job, job.start)
         mask = read_mask(paths, job.mask, network) if job.mask else None
-        sampler, alpha_sampler = (
-            make_sampler(data, chosen, targets, seed, job.recipe, training["foreground"]) if chosen else None
-            for chosen, seed in ((scans, job.seed), (alpha_scans, derive_seed(job.seed, "alphas")))
-        )
+        how = (job.recipe, training["foreground"])
+        sampler = make_sampler(data, scans, targets, job.seed, *how)
+        alpha_seed = derive_seed(job.seed, "alphas")
+        alpha_sampler = make_sampler(data, alpha_scans, targets, alpha_seed, *how) if alpha_scans else None
         step = make_step(paths, job, training, network, alpha_sampler, backend.device)
         observer = Observer(entry, job, options.tensorboard) if backend.rank == 0 else None
         context = TrainingContext(
             folder=entry.folder,
             options=options,
             parent=earlier,
-            should_stop=_stop_signs(entry, options),
+            should_stop=should_stop,
             log=_log if backend.rank == 0 else lambda line: None,
             observe=observer or (lambda progress, loss, rate: None),
         )

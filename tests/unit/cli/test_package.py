@@ -1,8 +1,11 @@
 import pytest
 
+from voxnas.benchmark.results import seed_results
 from voxnas.cli.main import main
 from voxnas.core.architecture import network_key
+from voxnas.core.training import Derivation, Weights
 from voxnas.core.trial import Network
+from voxnas.deploy.package import write_model
 from voxnas.io.records import read_json, read_record
 
 
@@ -40,3 +43,12 @@ def test_an_old_member_does_not_stay(model, finished_study):
     (model / "weights-7.safetensors").touch()
     assert main(["package", "--study", str(finished_study.root), "--output", str(model)]) == 0
     assert not (model / "weights-7.safetensors").exists()
+
+
+def test_the_derivation_of_a_network_is_recorded(model, finished_study, tmp_path):
+    network = read_record(model / "architecture.json", Network)
+    derived = network.model_copy(update={"derivation": Derivation(start=Weights(source="a" * 12))})
+    write_model(finished_study, derived, seed_results(finished_study, network.key), tmp_path / "derived")
+    assert read_json(tmp_path / "derived" / "model.json")["derivation"]["start"] == {"source": "a" * 12}
+    assert read_record(tmp_path / "derived" / "architecture.json", Network) == derived
+    assert "derivation" not in read_json(model / "model.json")

@@ -1,38 +1,17 @@
 """What a training tells while it runs: its progress, and curves that TensorBoard shows."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
+from tiny_training import PATIENCE, finish, propose, start
 
-from voxnas.core.trial import Network, Proposal
+from voxnas.core.trial import Network
 from voxnas.io.records import write_json
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-PATIENCE = 300  # seconds, on a machine that is busy with other tests
-
-
-def proposal(paths, job, samples):
-    fields = {"search": "random", "step": 0, "trial": "t0", "origin": "random", "samples": samples}
-    fields |= {"architecture": job.architecture, "recipe": job.recipe, "config": {"width": 4, "norm": "instance"}}
-    file = paths.step("random", 0) / "proposal.json"
-    write_json(file, Proposal(**fields))
-    return ["--proposal", str(file), "--output", str(file.with_name("result.json"))]
-
-
-def start(paths, *arguments):
-    command = [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), *arguments]
-    return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process):
-    text = process.communicate(timeout=PATIENCE)[1]
-    return process.returncode, text
+CONFIG = {"width": 4, "norm": "instance"}
 
 
 def run_of(paths, *names):
@@ -46,7 +25,7 @@ def steps(run, tag):
 
 
 def test_progress_is_told_while_it_runs_and_gone_at_the_end(study, new_job):
-    process = start(study, *proposal(study, new_job(), 100_000))
+    process = start(study, *propose(study, new_job(), 100_000, config=CONFIG))
     try:
         end = time.monotonic() + PATIENCE
         while not (told := list(study.store.glob("*/progress.json"))):
@@ -58,18 +37,18 @@ def test_progress_is_told_while_it_runs_and_gone_at_the_end(study, new_job):
         status, _ = finish(process)
     assert status == 75
     assert 0 < record["samples"] < 100_000 and record["loss"] > 0
-    assert finish(start(study, *proposal(study, new_job(), 8)))[0] == 0
+    assert finish(start(study, *propose(study, new_job(), 8, config=CONFIG)))[0] == 0
     finished = [p.parent for p in study.store.glob("*/outcome.json")]
     assert len(finished) == 1 and not (finished[0] / "progress.json").exists()
 
 
 def test_no_event_files_without_the_setting(study, new_job):
-    assert finish(start(study, *proposal(study, new_job(), 8)))[0] == 0
+    assert finish(start(study, *propose(study, new_job(), 8, config=CONFIG)))[0] == 0
     assert not (study.root / "tensorboard").exists()
 
 
 def test_an_interrupted_training_has_one_curve(study, new_job):
-    arguments = [*proposal(study, new_job(), 40), "--tensorboard", "1"]
+    arguments = [*propose(study, new_job(), 40, config=CONFIG), "--tensorboard", "1"]
     status, log = finish(start(study, *arguments, "--deadline", "0"))
     assert status == 75 and "state saved at 2 samples" in log
     status, log = finish(start(study, *arguments))
@@ -91,7 +70,7 @@ def test_an_interrupted_training_has_one_curve(study, new_job):
 
 
 def test_one_from_the_store_gets_its_curve_once(study, new_job):
-    arguments = proposal(study, new_job(), 8)
+    arguments = propose(study, new_job(), 8, config=CONFIG)
     assert finish(start(study, *arguments))[0] == 0
     for _ in range(2):
         assert finish(start(study, *arguments, "--tensorboard", "1"))[0] == 0

@@ -5,10 +5,10 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import pytest
+from tiny_training import ENVIRONMENT, finish, propose, start, train_command
 
 from voxnas.arch.families.linear import Linear
 from voxnas.core.architecture import Recipe
@@ -17,26 +17,6 @@ from voxnas.core.trial import Network, Proposal, Result
 from voxnas.io.records import read_record, write_json
 from voxnas.io.weights import load_weights
 from voxnas.training.jobs import network_job, proposal_job
-
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-
-
-def propose(paths, job, samples, **changes):
-    fields = {"search": "random", "step": 0, "trial": "t0", "origin": "random", "samples": samples}
-    fields |= {"architecture": job.architecture, "recipe": job.recipe}
-    file = paths.step("random", 0) / "proposal.json"
-    write_json(file, Proposal(**{**fields, **changes}))
-    return ["--proposal", str(file), "--output", str(file.with_name("result.json"))]
-
-
-def start(paths, *arguments):
-    command = [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), *arguments]
-    return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process):
-    text = process.communicate(timeout=90)[1]
-    return process.returncode, text
 
 
 def result_of(paths):
@@ -72,8 +52,8 @@ def test_trains_once_then_comes_from_the_store_without_torch(study, new_job, tmp
     # The second run could not import torch if it tried.
     (tmp_path / "torch.py").write_text("raise RuntimeError('torch was imported')")
     (tmp_path / "pandas.py").write_text("raise RuntimeError('pandas was imported')")
-    command = [sys.executable, "-m", "voxnas", "train", "--study", str(study.root), *arguments]
-    subprocess.run(command, env={**ENVIRONMENT, "PYTHONPATH": str(tmp_path)}, check=True)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    subprocess.run(train_command(study, *arguments), env={**ENVIRONMENT, "PYTHONPATH": path}, check=True)
     assert before == [(folder / name).read_bytes() for name in ("result.json", "curve.tsv")]
     assert json.loads((folder / "run.json").read_text())["reused"]
     assert not list(study.store.glob("*/state*"))
@@ -183,15 +163,18 @@ def test_a_worker_that_is_killed_again_and_again_is_a_failed_trial(study, new_jo
 
 
 def test_in_slurm_other_jobs_with_more_memory_come_first(study, new_job, monkeypatch):
-    for job in ("7", "8", "9"):
+    for job, starved in (("7", []), ("9", ["7", "8"])):
         monkeypatch.setitem(ENVIRONMENT, "SLURM_JOB_ID", job)
+        for file in study.store.glob("*/starved.json"):
+            write_json(file, starved)
         process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
         killed = []
         for _ in range(3):
             killed.append(worker_of(study, other_than=killed))
             os.kill(killed[-1], signal.SIGKILL)
-        status, log = finish(process)
-        assert (status, (study.step("random", 0) / "result.json").exists()) == ((1, False) if job != "9" else (0, True))
+        assert finish(process)[0] == (0 if starved else 1)
+        assert (study.step("random", 0) / "result.json").exists() == bool(starved)
+        assert [json.loads(file.read_text()) for file in study.store.glob("*/starved.json")] == [[*starved, job]]
     assert result_of(study).state == "FAILED"
     monkeypatch.setitem(ENVIRONMENT, "SLURM_JOB_ID", "10")
     status, log = finish(start(study, *propose(study, new_job(), 1_000_000)))
@@ -255,12 +238,7 @@ def test_seeds_and_folds_of_jobs(study, new_job):
     assert third.parent.parent == first
 
 
-def promote(paths, job, step, samples, **changes):
-    fields = {"search": "random", "trial": "t0", "origin": "promotion", "resume_from": step - 1, "rung": step}
-    fields |= {"architecture": job.architecture, "recipe": job.recipe, "step": step, "samples": samples}
-    file = paths.step("random", step) / "proposal.json"
-    write_json(file, Proposal(**{**fields, **changes}))
-    return ["--proposal", str(file), "--output", str(file.with_name("result.json"))]
+PROMOTED = {"origin": "promotion", "resume_from": 0, "rung": 1}
 
 
 def test_a_promoted_step_continues_the_state_that_only_a_resumable_step_keeps(study, new_job, tmp_path):
@@ -272,7 +250,7 @@ def test_a_promoted_step_continues_the_state_that_only_a_resumable_step_keeps(st
     subprocess.run(["rm", "-r", str(lost.store)], check=True)
 
     # Interrupted on its way, and continued from its own state.
-    arguments = promote(study, new_job(), 1, 40)
+    arguments = propose(study, new_job(), 40, step=1, **PROMOTED)
     status, log = finish(start(study, *arguments, "--deadline", "0"))
     assert status == 75 and "resuming at 8 samples" in log and "state saved at 10 samples" in log
     status, log = finish(start(study, *arguments))
@@ -285,7 +263,7 @@ def test_a_promoted_step_continues_the_state_that_only_a_resumable_step_keeps(st
     assert not list(study.store.glob("*/state*"))  # nobody else would continue the earlier one
 
     # Without the store, at once: the same.
-    status, log = finish(start(lost, *promote(lost, new_job(), 1, 40)))
+    status, log = finish(start(lost, *propose(lost, new_job(), 40, step=1, **PROMOTED)))
     assert status == 0 and "training it again from the start" in log
     for name in ("result.json", "curve.tsv"):
         assert (lost.step("random", 1) / name).read_bytes() == (study.step("random", 1) / name).read_bytes()

@@ -24,6 +24,7 @@ from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.reference import Reference
 from voxnas.arch.families.unet import UNet
 from voxnas.arch.reference import NETWORKS
+from voxnas.arch.reference.nnunet import stage_width
 from voxnas.arch.stages import usable_stages
 from voxnas.core.architecture import Architecture, Recipe
 from voxnas.core.spec import BLOCK_PREFIX
@@ -34,7 +35,7 @@ def _nnunet(plan: Mapping[str, Any], base: int) -> UNet:
     return UNet(
         in_channels=plan["channels"],
         out_channels=plan["outputs"],
-        widths=[min(base * 2**i, 10 * base) for i in range(stages)],
+        widths=[stage_width(base, stage) for stage in range(stages)],
         blocks=[2] * stages,
         decoder_blocks=[2] * (stages - 1),
         strides=plan["strides"][:stages],

@@ -13,6 +13,7 @@ from voxnas.arch.graph import Node
 from voxnas.arch.layers import Size
 from voxnas.arch.primitives.attention import heads_of, window_padding
 from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_norm, make_shortcut, pointwise
+from voxnas.nn.ops.tiles import box_of
 
 
 def to_windows(x: Tensor, window: int) -> Tensor:
@@ -59,6 +60,8 @@ def products(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = No
 class WindowAttentionBlock(nn.Module):
     """Attention within windows and a perceptron, each behind a norm and with a skip (Liu et al. 2021)."""
 
+    places: Tensor
+
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
         width, dims = node.channels, len(node.stride)
@@ -97,10 +100,10 @@ class WindowAttentionBlock(nn.Module):
             real = to_windows(F.pad(x.new_ones(1, 1, *size), flat), self.window) > 0  # (1, windows, 1, voxels)
             bias = bias + torch.where(real, 0.0, -torch.inf).unsqueeze(2)
             x = F.pad(x, flat)
-        parts = to_windows(x, self.window).unflatten(2, (3, self.heads, -1))
-        y = products(*parts.unbind(2), bias).flatten(2, 3)
+        query, key, value = to_windows(x, self.window).unflatten(2, (3, self.heads, -1)).unbind(2)
+        y = products(query, key, value, bias).flatten(2, 3)
         y = from_windows(y, self.window, tuple(x.shape[2:]))
-        return y[(..., *(slice(before, before + n) for n, (before, _) in zip(size, around, strict=True)))]
+        return box_of(y, [slice(before, before + n) for n, (before, _) in zip(size, around, strict=True)])
 
 
 class _AlongAxis(nn.Module):

@@ -17,17 +17,20 @@ from voxnas.nn.ops.depthwise import DepthwiseConv3d
 Build = Callable[[Node, Sequence[int]], nn.Module]
 """Builds the module of a node from the node and the channels of its inputs."""
 
+Layers = dict[int, Callable[..., nn.Module]]
+"""A layer for each number of spatial dimensions."""
+
 MODULES: Registry[Build] = Registry("module", "voxnas.modules")
 
-CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
-INSTANCE_NORM = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
-MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
-AVERAGE_POOL = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
-ADAPTIVE_POOL = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
+CONV: dict[int, Callable[..., nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED: Layers = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+INSTANCE_NORM: Layers = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+MAX_POOL: Layers = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+AVERAGE_POOL: Layers = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+ADAPTIVE_POOL: Layers = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 
 
-class _SingleValue:
+class _SingleValue(nn.modules.batchnorm._BatchNorm):
     """Batch norm that takes its running statistics where there is one value a channel, which torch refuses."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -49,7 +52,7 @@ class BatchNorm3d(_SingleValue, nn.BatchNorm3d):
     """For (B, C, D, H, W)."""
 
 
-BATCH_NORM = {1: BatchNorm1d, 2: BatchNorm2d, 3: BatchNorm3d}
+BATCH_NORM: Layers = {1: BatchNorm1d, 2: BatchNorm2d, 3: BatchNorm3d}
 
 
 def make_norm(kind: str, channels: int, dims: int, affine: bool = True) -> nn.Module:
@@ -88,13 +91,14 @@ def make_conv(
     in_channels: int, out_channels: int, kernel: Size, stride: Size, groups: int = 1, dilation: int = 1
 ) -> nn.Module:
     """A convolution with size-preserving padding and no bias, in the fastest equal formulation that is known here."""
-    dims = len(kernel)
     padding = tuple(dilation * (k // 2) for k in kernel)
-    if dims == 3 and 1 < groups == in_channels == out_channels:
-        return DepthwiseConv3d(in_channels, kernel, stride, padding, dilation)
-    if dims == 3 and groups == 1 and max(kernel) > 1 and is_faster_last(in_channels, out_channels):
-        return ChannelsLastConv3d(in_channels, out_channels, kernel, stride, padding, dilation)
-    return CONV[dims](in_channels, out_channels, kernel, stride, padding, groups=groups, dilation=dilation, bias=False)
+    if len(kernel) == 3 and len(stride) == 3 and len(padding) == 3:
+        if 1 < groups == in_channels == out_channels:
+            return DepthwiseConv3d(in_channels, kernel, stride, padding, dilation)
+        if groups == 1 and max(kernel) > 1 and is_faster_last(in_channels, out_channels):
+            return ChannelsLastConv3d(in_channels, out_channels, kernel, stride, padding, dilation)
+    layer = CONV[len(kernel)]
+    return layer(in_channels, out_channels, kernel, stride, padding, groups=groups, dilation=dilation, bias=False)
 
 
 class ConvNorm(nn.Sequential):
@@ -134,7 +138,9 @@ class ConvNorm(nn.Sequential):
         super().__init__(conv, make_norm(norm, out_channels, len(kernel)), *tail)
 
 
-def pointwise(in_channels: int, out_channels: int, node: Node, activation: bool = True, stride: Size | None = None):
+def pointwise(
+    in_channels: int, out_channels: int, node: Node, activation: bool = True, stride: Size | None = None
+) -> ConvNorm:
     """A convolution of kernel 1 with the norm and, if asked for, the activation of a node."""
     one = ones(len(node.stride))
     return ConvNorm(in_channels, out_channels, one, stride or one, node.norm, node.activation if activation else None)

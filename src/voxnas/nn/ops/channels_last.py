@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from voxnas.arch.layers import Size
+from voxnas.arch.layers import Size, Size3
 
 BLOCK = 16
 
@@ -30,7 +30,7 @@ class ChannelsLastConv3d(nn.Conv3d):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: Size, stride: Size, padding: Size, dilation: int = 1
+        self, in_channels: int, out_channels: int, kernel: Size3, stride: Size3, padding: Size3, dilation: int = 1
     ) -> None:
         super().__init__(in_channels, out_channels, kernel, stride, padding, dilation, bias=False)
 
@@ -50,7 +50,8 @@ class _Convolve(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, *geometry: Size) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.geometry = geometry
-        return F.conv3d(_last(x), weight, None, *geometry).contiguous()
+        stride, padding, dilation = geometry
+        return F.conv3d(_last(x), weight, None, stride, padding, dilation).contiguous()
 
     @staticmethod
     @once_differentiable

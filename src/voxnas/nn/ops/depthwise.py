@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from voxnas.arch.layers import Size
+from voxnas.arch.layers import Size, Size3
+from voxnas.nn.ops.tiles import box_of
 
 PIECE = 16  # channels of one sample that are worked on at a time; measured
 TILE = 3  # largest kernel of oneDNN's depthwise backward pass
@@ -38,7 +39,7 @@ class DepthwiseConv3d(nn.Conv3d):
     dilation : int
     """
 
-    def __init__(self, channels: int, kernel: Size, stride: Size, padding: Size, dilation: int = 1) -> None:
+    def __init__(self, channels: int, kernel: Size3, stride: Size3, padding: Size3, dilation: int = 1) -> None:
         super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,6 +86,7 @@ def _by_pieces(x: Tensor, weight: Tensor, work: Callable[[Tensor, Tensor], Tenso
         if output is None:
             output = done.new_empty((*x.shape[:2], *done.shape[2:]))
         output[sample, channels] = done
+    assert output is not None  # there is a piece at least
     return output
 
 
@@ -144,6 +146,6 @@ def _add_in_tiles(total: Tensor, seen: Tensor, under: Tensor, stride: Size, padd
             taps = min(TILE, k - place)
             tile.append(slice(place, place + taps))
             window.append(slice(place * d, place * d + (n - 1) * s + (taps - 1) * d + 1))
-        part = total[(..., *tile)]
-        image = under[(..., *window)].contiguous(memory_format=torch.channels_last)
+        part = box_of(total, tile)
+        image = box_of(under, window).contiguous(memory_format=torch.channels_last)
         part += _grad_plane(seen, image, part, stride, (0, 0), dilation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -72,7 +73,10 @@ def conv(node: Node, channels: Sequence[int]) -> nn.Module:
     groups, bias = int(node.option("groups")), bool(node.option("bias"))
     if even or bias:
         padding = (0,) * dims if even else tuple(k // 2 for k in node.kernel)
-        layer = CONV[dims](channels[0], node.channels, node.kernel, node.stride, padding, groups=groups, bias=bias)
+        build = CONV[dims]
+        layer: nn.Module = build(
+            channels[0], node.channels, node.kernel, node.stride, padding, groups=groups, bias=bias
+        )
     else:
         layer = make_conv(channels[0], node.channels, node.kernel, node.stride, groups)
     parts: list[nn.Module] = [layer]
@@ -100,9 +104,10 @@ class Activate(nn.Module):
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
-        self.activation = activation_of(node, channels[0])
-        if hasattr(self.activation, "inplace"):
-            self.activation.inplace = False
+        activation: Any = activation_of(node, channels[0])
+        if hasattr(activation, "inplace"):
+            activation.inplace = False
+        self.activation = activation
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply to x (B, C, *S)."""

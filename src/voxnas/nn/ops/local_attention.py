@@ -19,6 +19,7 @@ from torch.utils.flop_counter import register_flop_formula
 from voxnas.arch.graph import Node
 from voxnas.arch.primitives.attention import heads_of, neighbourhood
 from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_norm, make_shortcut
+from voxnas.nn.ops.tiles import box_of
 
 
 @MODULES.register("local_attention")
@@ -53,7 +54,8 @@ class LocalAttentionBlock(nn.Module):
 def _views(padded: Tensor, size: Sequence[int], kernel: Sequence[int], stride: Sequence[int]) -> Iterator[Tensor]:
     """What lies under each tap of the kernel: views (B, heads, C, *size) of the padded tensor."""
     for place in product(*map(range, kernel)):
-        yield padded[(..., *(slice(p, p + (n - 1) * s + 1, s) for p, n, s in zip(place, size, stride, strict=True)))]
+        box = [slice(p, p + (n - 1) * s + 1, s) for p, n, s in zip(place, size, stride, strict=True)]
+        yield box_of(padded, box)
 
 
 def _products(query: Tensor, key: Tensor, kernel: Sequence[int], stride: Sequence[int]) -> Tensor:
@@ -67,6 +69,7 @@ def _sums(weights: Tensor, value: Tensor, kernel: Sequence[int], stride: Sequenc
     for tap, near in enumerate(_views(value, weights.shape[3:], kernel, stride)):
         weight = weights[:, :, tap : tap + 1]
         total = weight * near if total is None else total.addcmul_(weight, near)
+    assert total is not None  # a kernel has a tap at least
     return total
 
 

@@ -26,13 +26,13 @@ class ShuffleNet2Unit(nn.Module):
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
         given = channels[0]
-        self.half, second = node.channels // 2, node.channels - node.channels // 2
+        self.left, second = node.channels // 2, node.channels - node.channels // 2
         self.split = given == node.channels and node.stride == ones(len(node.stride))
 
         def depthwise(count: int) -> nn.Module:
             return ConvNorm(count, count, node.kernel, node.stride, node.norm, None, groups=count)
 
-        self.first = nn.Identity() if self.split else nn.Sequential(depthwise(given), pointwise(given, self.half, node))
+        self.first = nn.Identity() if self.split else nn.Sequential(depthwise(given), pointwise(given, self.left, node))
         self.second = nn.Sequential(
             pointwise(second if self.split else given, second, node),
             depthwise(second),
@@ -41,5 +41,5 @@ class ShuffleNet2Unit(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the unit to x (B, C, *S)."""
-        left, right = (x[:, : self.half], x[:, self.half :]) if self.split else (x, x)
+        left, right = (x[:, : self.left], x[:, self.left :]) if self.split else (x, x)
         return interleave(self.first(left), self.second(right))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -10,6 +11,12 @@ from torch.nn import functional as F
 from voxnas.arch.layers import Size, strided
 
 _LARGEST = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+
+
+def box_of(x: torch.Tensor, box: Sequence[slice]) -> torch.Tensor:
+    """View a box of the last axes of x (..., *S)."""
+    index: tuple[Any, ...] = (..., *box)
+    return x[index]
 
 
 class Tiling:

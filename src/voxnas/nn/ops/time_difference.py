@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from voxnas.arch.graph import Node
 from voxnas.nn.ops.base import CONV, MODULES, make_activation
 from voxnas.nn.ops.clips import ClipNorm
-from voxnas.nn.ops.tiles import Tiling
+from voxnas.nn.ops.tiles import Tiling, box_of
 
 _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _CHANNELS_LAST = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d}
@@ -80,12 +80,12 @@ class TimeDifference(nn.Module):
     def convolve_changes(self, clip: torch.Tensor) -> torch.Tensor:
         """The same, up to rounding, from the tiles that see a change."""
         tiling = Tiling(tuple(clip.shape[3:]), self.conv.kernel_size, self.conv.stride, self.tile)
-        frames, crop = clip.unbind(1), (..., *(slice(0, n) for n in tiling.output))
+        frames, box = clip.unbind(1), [slice(0, n) for n in tiling.output]
         first = self.conv(frames[0])
         # Channels before frames, as the norm wants them.
         whole = first.new_empty(*first.shape[:2], len(frames), *tiling.whole).transpose(1, 2)
         output = whole.unbind(1)
-        output[0][crop] = first
+        box_of(output[0], box).copy_(first)
         held = frames[0].clone() if self.threshold else frames[0]
         for number, frame in enumerate(frames[1:], start=1):
             changed = differs(frame, held, self.threshold)
@@ -95,12 +95,12 @@ class TimeDifference(nn.Module):
                 held = frame
             if len(places) > DENSE_ABOVE * touched.numel():
                 self._update(held, frame, changed)
-                output[number][crop] = self.conv(held)
+                box_of(output[number], box).copy_(self.conv(held))
                 continue
             output[number].copy_(output[number - 1])
             if places:
                 self._renew(tiling, places, held, frame, changed, output[number])
-        return whole[crop]
+        return box_of(whole, box)
 
     def _update(self, held: torch.Tensor, frame: torch.Tensor, changed: torch.Tensor) -> None:
         """Take over, in place, the voxels that changed: (B, C, *S), twice, and bool (B, *S)."""
@@ -127,12 +127,12 @@ class TimeDifference(nn.Module):
         )
         for window, (sample, *place) in zip(windows, places, strict=True):
             source, target = tiling.seen(place)
-            here = (slice(sample, sample + 1), ..., *source)
-            part = held[here]
-            self._update(part, frame[here], changed[here])
+            one = slice(sample, sample + 1)
+            part = box_of(held[one], source)
+            self._update(part, box_of(frame[one], source), box_of(changed[one], source))
             if target != inside:
                 window.zero_()  # what lies beyond the border
-            window[(..., *target)] = part[0]
+            box_of(window, target).copy_(part[0])
         tiles = _CONVOLVE[dims](windows, self.conv.weight, None, self.conv.stride)
         for tile, (sample, *place) in zip(tiles, places, strict=True):
-            output[(sample, ..., *tiling.tile_at(place))] = tile
+            box_of(output[sample], tiling.tile_at(place)).copy_(tile)

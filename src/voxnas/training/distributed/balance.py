@@ -7,6 +7,7 @@ is: they follow the hardware, and results differ by the order of summation alone
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,8 +75,8 @@ class Balance:
     def _mark(self, parameter: Tensor) -> None:
         self._last = self._now()
 
-    def _now(self) -> float | torch.cuda.Event:
-        """The time; of a GPU, a mark in what it has been given to do."""
+    def _now(self) -> Any:
+        """Return the time in s; on a GPU an event in its queue."""
         if self.backend.device.type != "cuda":
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)
@@ -83,8 +84,8 @@ class Balance:
         return event
 
     @staticmethod
-    def _between(first: float | torch.cuda.Event, last: float | torch.cuda.Event) -> float:
-        if isinstance(first, float) and isinstance(last, float):
+    def _between(first: Any, last: Any) -> float:
+        if isinstance(first, float):
             return last - first
         last.synchronize()
         return first.elapsed_time(last) / 1e3

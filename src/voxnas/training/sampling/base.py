@@ -1,4 +1,4 @@
-"""What a training sees, and in which order: a pure function of (seed, j).
+"""The samples of a training and their order: a pure function of (seed, j).
 
 Nothing is remembered between samples, so a resumed training needs no state of a random generator.
 """
@@ -16,14 +16,14 @@ from voxnas.core.seeds import derive_seed
 
 
 class Sampler(ABC):
-    """Where the batches come from: each epoch is a permutation of `count` things.
+    """Source of the batches: each epoch is a permutation of `count` scans or samples.
 
     Parameters
     ----------
     seed : int
         Everything derives from it.
     count : int
-        How many there are.
+        Number of scans or samples.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Sampler(ABC):
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0))
 
     def position(self, sample: int) -> int:
-        """Which of the things sample j is."""
+        """Position of sample j among the scans or samples."""
         epoch, place = divmod(sample, self.epoch)
         if self._order[0] != epoch:
             rng = np.random.default_rng(derive_seed(self.seed, "epoch", epoch))
@@ -45,7 +45,7 @@ class Sampler(ABC):
 
     @abstractmethod
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
-        """Sample j: what the network reads, and its target."""
+        """Sample j: the input of the network, and the target."""
 
     def batch(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Inputs (B, ...) and targets (B, ...) of the given samples."""

@@ -1,4 +1,4 @@
-"""Which sampler the networks of a view have, and what a sample of it costs before a network sees it."""
+"""The sampler for a view of the scans, and the time in which it reads and augments a sample."""
 
 from __future__ import annotations
 

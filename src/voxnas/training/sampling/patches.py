@@ -1,4 +1,4 @@
-"""Which patch is sample j of a training: a pure function of (seed, j).
+"""The patch of each sample of a training: a pure function of (seed, j).
 
 Nothing is remembered between samples, so a resumed training needs no state of a random generator,
 and process r of n takes its slice of each global batch: the batches do not depend on n.
@@ -22,7 +22,7 @@ from voxnas.training.targets import Targets
 
 
 def crop_or_pad(array: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
-    """The box at `start` of the given size from the last three axes; outside of the array is 0.
+    """The box at `start` of the given size from the last three axes; outside the array it is 0.
 
     Parameters
     ----------
@@ -54,15 +54,15 @@ class PatchSampler(Sampler):
     Parameters
     ----------
     data : StudyData
-        Preprocessed scans; those that train are held in memory.
+        Preprocessed scans; the training scans are held in memory.
     scans : sequence of str
-        The scans that train.
+        The training scans.
     targets : Targets
-        How targets become tensors.
+        Coding of the targets.
     seed : int
-        Everything derives from it.
+        All random draws derive from it.
     recipe : Recipe
-        Has the strength of the augmentation and the axes of mirroring.
+        Its strength of augmentation and axes of mirroring are used.
     foreground : float
         Share of the patches that are centred on a labelled voxel (segmentation).
     """

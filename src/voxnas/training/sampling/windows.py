@@ -1,7 +1,7 @@
-"""Which window of which run is sample j of a training: a pure function of (seed, j), as for patches.
+"""The window of each sample of a training on runs: a pure function of (seed, j).
 
 A labelled volume is a sample of its own. Where the whole run has the target, an epoch is a permutation of the
-runs, and of each a window is drawn anywhere in it; of correlations, the stretch of the run that they are taken over.
+runs, and a window is drawn anywhere in each run; for correlations, the part of the run over which they are computed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from voxnas.training.sampling.base import Sampler
 from voxnas.training.sampling.patches import centred_start, crop_or_pad
 from voxnas.training.targets import Targets
 
-FARTHEST = 1 / 16  # of an axis, that a volume is moved at most
+FARTHEST = 1 / 16  # largest shift of a volume, as a share of an axis
 
 
 class RunSampler(Sampler):
@@ -33,13 +33,13 @@ class RunSampler(Sampler):
     data : StudyData
         Of a view.
     scans : sequence of str
-        The runs that train.
+        The training runs.
     targets : Targets
-        How targets become tensors.
+        Coding of the targets.
     seed : int
-        Everything derives from it.
+        All random draws derive from it.
     recipe : Recipe
-        Has the strength of the augmentation and the axes of mirroring.
+        Its strength of augmentation and axes of mirroring are used.
     """
 
     def __init__(self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe) -> None:
@@ -59,7 +59,7 @@ class RunSampler(Sampler):
         self.strength = recipe.augmentation
 
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
-        """Sample j: what the network reads, and the target's class or value."""
+        """Sample j: the input of the network, and the class or value of the target."""
         chosen = self.samples[self.position(sample)]
         rng = np.random.default_rng([self.seed, sample])
         view = self.data.view

@@ -1,8 +1,7 @@
 """The cost model of an all-reduce, by hand."""
 
 import pytest
-
-from voxnas.complexity.communication import Link, efficiency, fit_link, hierarchical, ring, torus
+from communication import Link, efficiency, fit_link, hierarchical, ring, torus
 
 SLOW, FAST = Link(1e-3, 1e6), Link(1e-4, 1e8)
 
