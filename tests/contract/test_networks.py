@@ -75,3 +75,12 @@ def test_a_record_survives_json_and_every_size_is_taken(name):
     assert expand(architecture).divisor == (1, 1, 1)
     for size in ((1, 1, 1), (9, 11, 9), (40, 56, 7)):
         assert analyze(architecture, size).macs > 0
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_parameters_are_in_the_order_of_the_nodes(name):
+    """On which the initial weights under a seed depend: no scope of the builder is entered twice."""
+    with torch.device("meta"):
+        network = build_network(named(name))
+    by_node = [p for node in network.graph.nodes[1:] for p in network.get_submodule(node.id).parameters()]
+    assert all(a is b for a, b in zip(network.parameters(), by_node, strict=True))

@@ -26,7 +26,7 @@ from voxnas.core.record import Record, Size
 INPUT = "input"
 """Identity of the input, and the name of its operator."""
 FACTS = ("op", "channels", "kernel", "stride", "norm", "activation", "options")
-"""Fields of a node that its identity and its inputs are not among."""
+"""Fields of a node that say what it computes: all but its identity and its inputs."""
 
 
 class Graph(Record):

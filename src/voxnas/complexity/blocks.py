@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from voxnas.arch.families import expand
-from voxnas.arch.graph import ShapedNode, infer_shapes
+from voxnas.arch.graph import FACTS, ShapedNode, infer_shapes
 from voxnas.arch.primitives.base import PRIMITIVES
 from voxnas.complexity.measured import cpu_clock
 from voxnas.core.architecture import Architecture
@@ -60,8 +60,7 @@ def _in_turn(networks: Iterable[tuple[Architecture, Sequence[int]]]) -> Iterator
     distinct: dict[tuple, ShapedNode] = {}
     for architecture, size in networks:
         for shaped in infer_shapes(expand(architecture), tuple(size)):
-            node = shaped.node
-            what = (node.op, node.channels, node.kernel, node.stride, node.norm, node.activation, node.options)
+            what = tuple(getattr(shaped.node, fact) for fact in FACTS)
             distinct.setdefault((*what, shaped.inputs), shaped)
     by_op: dict[str, list[ShapedNode]] = {}
     for shaped in distinct.values():

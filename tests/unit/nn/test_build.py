@@ -140,3 +140,17 @@ def test_networks_train_under_bf16_autocast(architecture):
 def test_the_linear_baseline_is_not_a_network():
     with pytest.raises(ValueError, match="linear"):
         build_network(Linear(in_channels=1, out_channels=2))
+
+
+@pytest.mark.parametrize("changes", [{"excite": True, "downsample": "max", "deep_supervision": True}, {}])
+def test_parameters_are_in_the_order_of_the_nodes(changes):
+    network = build_network(unet(**changes))
+    by_node = [p for node in network.graph.nodes[1:] for p in network.get_submodule(node.id).parameters()]
+    assert all(a is b for a, b in zip(network.parameters(), by_node, strict=True))
+
+
+@pytest.mark.parametrize("name", ["train", "graph.a", "a.half"])
+def test_an_identity_that_every_module_has_is_refused(name):
+    graph = GraphBuilder(1)
+    with pytest.raises(ValueError, match=f"cannot have a node '{name}'"):
+        Network(graph.finish(graph.add("plain", graph.input, 2, name=name)))
