@@ -77,8 +77,23 @@ def propose(
 ) -> Proposal:
     """Propose one step from plain data (see :func:`make_proposal`).
 
-    With a `worker` (`order: arrival`) only what it can train in its time is begun or continued. The first trial and
-    hand-made networks are what they are.
+    Parameters
+    ----------
+    spec : dict
+        Spec of the search.
+    plan : dict
+        Plan of the study.
+    calibration : dict or None
+        Calibration of the study, where a limit or a budget needs one.
+    chain : Chain
+        The finished and the pending steps.
+    search : str
+        Name of the search.
+    step : int
+        Number of the step.
+    worker : Worker, optional
+        In order of arrival: only trials that it can train in its time are begun or continued, but for the first trial
+        and hand-made networks.
 
     Raises
     ------
@@ -135,7 +150,10 @@ def search_state(
     step: int,
     worker: Worker | None = None,
 ) -> tuple[SearchState, Candidate | None]:
-    """What a strategy knows at one step (see :func:`propose`), and the given first trial, if any."""
+    """Return the knowledge of a strategy at one step, and the given first trial, if any.
+
+    The parameters `spec`, `plan`, `calibration`, `chain`, `search`, `step` and `worker` are those of :func:`propose`.
+    """
     feasible, given = _feasible_space(spec, plan, calibration)
     budget = spec["search"]["budget"]
     state = SearchState(
