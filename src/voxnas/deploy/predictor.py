@@ -24,8 +24,10 @@ class Predictor:
         One safetensors file a seed.
     plan : dict
         Preprocessing record of the study: task, patch, labels.
-    threads, precision
-        Settings of the training, which belong to a result's identity.
+    threads : int
+        Threads of a prediction, which belong to a result's identity, as of its training.
+    precision : str
+        Setting of the training, for :func:`voxnas.nn.precision.resolve_precision`.
     mirror : sequence of int
         Axes of (D, H, W) along which mirrored copies of the input are averaged (segmentation).
     """

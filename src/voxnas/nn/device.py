@@ -31,11 +31,11 @@ def device_of(network: nn.Module) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """Name of the GPU or of the processor."""
+    """Return the name of a device: of the GPU, or of the processor."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until a GPU has done what it was given; the CPU has already."""
+    """Wait until a device has computed all that it was given; a CPU always has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

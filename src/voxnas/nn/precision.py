@@ -44,11 +44,11 @@ def resolve_precision(setting: str, device: str | torch.device = "cpu") -> torch
 
 
 def precision_name(setting: str, device: str | torch.device = "cpu") -> str:
-    """``float32``, ``bf16`` or ``fp16``: what :func:`resolve_precision` comes to."""
+    """Return the precision of a setting on a device: ``float32``, ``bf16`` or ``fp16`` (:func:`resolve_precision`)."""
     return NAMES[resolve_precision(setting, device)]
 
 
 def autocast(setting: str, device: str | torch.device = "cpu") -> AbstractContextManager[None]:
-    """Context in which a network's forward pass follows :func:`resolve_precision`."""
+    """Context of a forward pass in the precision of a setting on a device (:func:`resolve_precision`)."""
     dtype = resolve_precision(setting, device)
     return torch.autocast(torch.device(device).type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)

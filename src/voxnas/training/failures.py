@@ -40,7 +40,7 @@ class Failed(Exception):
 
 
 def divergence(quantity: str, value: float, samples: int) -> str | None:
-    """The reason why a training failed whose loss or score is not finite; None if it is."""
+    """Return the reason of a failure if the value of a quantity after some samples is not finite, else None."""
     return None if math.isfinite(value) else f"diverged: the {quantity} is {value} after {samples} samples"
 
 
@@ -114,6 +114,6 @@ def killed_again_and_again(jobs: int | None) -> NoResult | Failed:
 
 
 def check_final(outcome: dict[str, Any]) -> None:
-    """Raise :class:`NoResult` for a failed training at full budget, whose network cannot be compared without it."""
+    """Raise :class:`NoResult` if the outcome of a training at full budget is a failure: its network needs it."""
     if outcome["state"] == "FAILED":
         raise NoResult(outcome["reason"])

@@ -79,8 +79,10 @@ class Gradients:
             Not among those that the backend exchanges.
         network : nn.Module
             The network itself, which the backend's model may wrap.
-        images, targets, weight
-            As of a call.
+        images : Tensor, (B, C, ...)
+        targets : Tensor, (B, ...)
+        weight : float
+            Share of this process's part in the global batch.
 
         Returns
         -------

@@ -25,7 +25,7 @@ WHOLE_VOLUME = 2.0  # a volume of at most so many patches is predicted at once
 
 
 def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Module:
-    """The network with its trained weights, ready for prediction on a GPU where there is one.
+    """The network with the weights at `weights_path`, ready for prediction on a GPU where there is one.
 
     For regression the attribute ``target_scale`` holds the mean and the deviation of the training
     scans' values, with which :func:`predict_vectors` gives values in the target's own units.

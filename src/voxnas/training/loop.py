@@ -36,7 +36,23 @@ LOG_SECONDS = 10.0
 
 @dataclass
 class Outcome:
-    """How a training ended: state (``INTERRUPTED`` if it is to go on later), reason and last scores."""
+    """How a training ended.
+
+    Parameters
+    ----------
+    state : str
+        ``DONE``, ``FAILED``, or ``INTERRUPTED`` if it is to go on later.
+    reason : str
+        Why it failed or was interrupted.
+    score : float or None
+        Validation score at the end, the larger the better; None of a failure.
+    metrics : dict of str to float
+        Further scores of the same validation.
+    samples, resumed_from : int
+        Samples seen at the end, and at the beginning.
+    curve : list of dict
+        Rows of curve.tsv, one a validation.
+    """
 
     state: str
     reason: str = ""

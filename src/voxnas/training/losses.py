@@ -43,7 +43,7 @@ def soft_dice(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, label: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy of each sample, the mean over its voxels; (B, K, ...) and (B, ...) to (B,).
+    """Cross-entropy (B,) of logits (B, K, ...) and label (B, ...), the mean over the voxels of each sample.
 
     With label smoothing (Szegedy et al. 2016) the true class counts ``1 - smoothing``, and all classes share the rest.
     """
@@ -52,23 +52,23 @@ def cross_entropy(logits: Tensor, label: Tensor, smoothing: float = 0.0) -> Tens
 
 
 def focal(logits: Tensor, label: Tensor) -> Tensor:
-    """Focal loss of each sample (Lin et al. 2017, gamma 2), (B, K, D, H, W) and (B, D, H, W) to (B,)."""
+    """Focal loss (B,) of logits (B, K, D, H, W) and label (B, D, H, W) (Lin et al. 2017, gamma 2)."""
     entropy = F.cross_entropy(logits, label, reduction="none")
     return (entropy * (1 - torch.exp(-entropy)) ** FOCAL_GAMMA).flatten(1).mean(1)
 
 
 def dice_ce(logits: Tensor, label: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Soft Dice plus cross-entropy of each sample; label smoothing is of the latter."""
+    """Soft Dice plus cross-entropy (B,), with label smoothing, of logits (B, K, D, H, W) and label (B, D, H, W)."""
     return soft_dice(logits, label) + cross_entropy(logits, label, smoothing)
 
 
 def dice_focal(logits: Tensor, label: Tensor) -> Tensor:
-    """Soft Dice plus focal loss of each sample."""
+    """Soft Dice plus focal loss (B,) of logits (B, K, D, H, W) and label (B, D, H, W)."""
     return soft_dice(logits, label) + focal(logits, label)
 
 
 def squared_error(values: Tensor, target: Tensor) -> Tensor:
-    """Squared error of each sample, (B, 1) and (B,) to (B,)."""
+    """Squared error (B,) of values (B, 1) and target (B,)."""
     return (values[:, 0] - target) ** 2
 
 
@@ -83,7 +83,7 @@ SMOOTHED: dict[str, Callable[..., Tensor]] = {"dice_ce": dice_ce, "ce": cross_en
 
 
 def loss_function(name: str, smoothing: float = 0.0) -> SampleLoss:
-    """A value of :data:`LOSSES`, with label smoothing where it has a cross-entropy."""
+    """Return the loss of a name in :data:`LOSSES`, with label smoothing where it has a cross-entropy."""
     return partial(SMOOTHED[name], smoothing=smoothing) if smoothing and name in SMOOTHED else LOSSES[name]
 
 

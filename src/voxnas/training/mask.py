@@ -54,7 +54,7 @@ def write_mask(paths: StudyPaths, tensors: Mapping[str, Tensor]) -> str:
 
 
 def read_mask(paths: StudyPaths, digest: str, network: nn.Module) -> Mask:
-    """Read a mask of the study for a network; a UserError if it is missing, damaged or of another network."""
+    """Read the mask of a digest for a network; a UserError if it is missing, damaged or of another network."""
     path = paths.mask(digest)
     tensors, _ = load_weights(path)
     if file_digest(path) != digest:

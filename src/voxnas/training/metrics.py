@@ -28,7 +28,7 @@ class Summing(Protocol):
         """Those that this process computes."""
 
     def sum(self, values: Tensor) -> Tensor:
-        """Sum over all processes."""
+        """Sum of the values (any shape) over all processes."""
 
 
 def dice_per_label(prediction: Tensor, label: Tensor, classes: int) -> list[float]:

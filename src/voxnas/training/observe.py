@@ -106,14 +106,14 @@ def with_display_name(paths: StudyPaths, network: Network) -> Network:
 
 
 def events_folder(paths: StudyPaths, what: Proposal | Network, seed: int) -> Path:
-    """Folder of the event files of one training, which TensorBoard takes for its name."""
+    """Folder of the event files of one training: of what is trained, and by which seed. TensorBoard shows its name."""
     if isinstance(what, Proposal):
         return paths.root / "tensorboard" / what.search / str(what.step)
     return paths.root / "tensorboard" / what.name / f"seed-{seed}"
 
 
 def end_events(folder: Path, what: Proposal | Network, result: Result, entry: Entry | None, reused: bool) -> None:
-    """Write what a training was of and how it ended; of one that was found in the store also its curve."""
+    """Write what a training was of and how it ended; its curve too if it was reused from the store."""
     if reused and list(folder.glob(f"{PREFIX}.*")):
         return
     file = EventFile(folder)
@@ -142,7 +142,7 @@ _TRAINING = {"train_loss": "loss", "learning_rate": "learning_rate"}
 
 
 def hyperparameters(what: Proposal | Network) -> dict[str, str | bool | float]:
-    """What the tab HParams compares: the point of the search space, or the recipe where there is none."""
+    """Values for the tab HParams of what is trained: the point of the search space, or else the recipe."""
     if isinstance(what, Proposal):
         origin: dict[str, object] = {"search": what.search, "rung": what.rung}
         chosen = what.config

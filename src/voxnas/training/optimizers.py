@@ -70,6 +70,6 @@ def _heads(network: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Give every group of parameters this learning rate."""
+    """Set the learning rate of every group of parameters to a value."""
     for group in optimizer.param_groups:
         group["lr"] = value

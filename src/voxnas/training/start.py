@@ -66,7 +66,7 @@ def load_start(network: nn.Module, paths: StudyPaths, job: Training, start: Weig
 
 
 def channels_of(name: str, channels: Mapping[str, Channels]) -> Channels:
-    """Channels of the layer that a tensor belongs to, or of the innermost module around it that has any."""
+    """Channels of the layer of the tensor of a name, or of the innermost module around it that has any."""
     while name and name not in channels:
         name = name.rpartition(".")[0]
     return channels.get(name, Channels())

@@ -76,7 +76,7 @@ def save_state(
 def load_state(
     folder: Path, owner: str, network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer]
 ) -> Progress | None:
-    """Put a saved state into the network and the optimizers.
+    """Put the state that `owner` has saved into the network and the optimizers.
 
     Returns
     -------

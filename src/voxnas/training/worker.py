@@ -186,7 +186,7 @@ def _log(line: str) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train as one process of the launcher's."""
+    """Train as one process of the launcher; `argv` is its command line."""
     parser = argparse.ArgumentParser(prog="voxnas.training.worker")
     parser.add_argument("--study", type=StudyPaths, required=True)
     parser.add_argument("--entry", type=Path, required=True)

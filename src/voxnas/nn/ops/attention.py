@@ -17,7 +17,7 @@ from voxnas.nn.ops.tiles import box_of
 
 
 def to_windows(x: Tensor, window: int) -> Tensor:
-    """Cut (B, C, *S), S divisible by the window, into (B, windows, C, voxels of a window)."""
+    """Cut x (B, C, *S), S divisible by the window, into (B, windows, C, voxels of a window)."""
     dims = x.ndim - 2
     for axis in range(dims):
         x = x.unflatten(2 + 2 * axis, (-1, window))
@@ -26,7 +26,7 @@ def to_windows(x: Tensor, window: int) -> Tensor:
 
 
 def from_windows(x: Tensor, window: int, size: Size) -> Tensor:
-    """Put (B, windows, C, voxels of a window) together to (B, C, *size)."""
+    """Put the windows of x (B, windows, C, voxels of a window) together to (B, C, *size)."""
     dims = len(size)
     x = x.unflatten(1, tuple(n // window for n in size)).unflatten(-1, (window,) * dims)
     pairs = chain.from_iterable((1 + axis, 2 + dims + axis) for axis in range(dims))
@@ -45,7 +45,7 @@ def relative_places(window: int, dims: int) -> Tensor:
 
 
 def products(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Attention of tokens (.., C, tokens) with a bias (.., tokens, tokens), in the precision of the query.
+    """Attention of query, key and value (.., C, tokens) with a bias (.., tokens, tokens), as precise as the query.
 
     Written out, for with few channels and many short sequences it is several times faster on a
     processor than PyTorch's fused attention, most of all in training with bfloat16.

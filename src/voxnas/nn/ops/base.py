@@ -15,7 +15,7 @@ from voxnas.nn.ops.channels_last import ChannelsLastConv3d, is_faster_last
 from voxnas.nn.ops.depthwise import DepthwiseConv3d
 
 Build = Callable[[Node, Sequence[int]], nn.Module]
-"""Builds the module of a node from the node and the channels of its inputs."""
+"""Builds the module of a node (first parameter) from the number of channels of each of its inputs (second)."""
 
 Layers = dict[int, Callable[..., nn.Module]]
 """A layer for each number of spatial dimensions."""
@@ -56,10 +56,21 @@ BATCH_NORM: Layers = {1: BatchNorm1d, 2: BatchNorm2d, 3: BatchNorm3d}
 
 
 def make_norm(kind: str, channels: int, dims: int, affine: bool = True) -> nn.Module:
-    """Instance norm (Ulyanov 2016), group norm (Wu 2018) or batch norm, and, if affine, a learnt scale and shift.
+    """Instance norm (Ulyanov 2016), group norm (Wu 2018) or batch norm.
 
     The first two look at one sample at a time, so that results do not depend on how a batch is shared
     among processes; batch norm is for hand-made networks as published.
+
+    Parameters
+    ----------
+    kind : str
+        ``instance``, ``group`` or ``batch``.
+    channels : int
+        Channels of the input.
+    dims : int
+        Number of spatial dimensions.
+    affine : bool
+        Learn a scale and a shift of each channel.
     """
     if kind == "instance":
         return INSTANCE_NORM[dims](channels, affine=affine)
@@ -71,7 +82,7 @@ def make_norm(kind: str, channels: int, dims: int, affine: bool = True) -> nn.Mo
 
 
 def make_activation(kind: str) -> nn.Module:
-    """``relu``, ``relu6``, ``leaky_relu`` (slope 0.01, as in nnU-Net), ``elu``, ``silu`` or ``gelu``."""
+    """Make an activation by kind: ``relu``, ``relu6``, ``leaky_relu`` (slope 0.01), ``elu``, ``silu`` or ``gelu``."""
     if kind == "relu":
         return nn.ReLU(inplace=True)
     if kind == "leaky_relu":
@@ -90,7 +101,19 @@ def make_activation(kind: str) -> nn.Module:
 def make_conv(
     in_channels: int, out_channels: int, kernel: Size, stride: Size, groups: int = 1, dilation: int = 1
 ) -> nn.Module:
-    """A convolution with size-preserving padding and no bias, in the fastest equal formulation that is known here."""
+    """A convolution with size-preserving padding and no bias, in the fastest equal formulation that is known here.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels of the input and the output.
+    kernel, stride : tuple of int
+        Odd kernel, and stride, in voxels along each axis.
+    groups : int
+        Groups of channels that are convolved apart.
+    dilation : int
+        Distance of the kernel's taps in voxels.
+    """
     padding = tuple(dilation * (k // 2) for k in kernel)
     if len(kernel) == 3 and len(stride) == 3 and len(padding) == 3:
         if 1 < groups == in_channels == out_channels:
@@ -141,13 +164,25 @@ class ConvNorm(nn.Sequential):
 def pointwise(
     in_channels: int, out_channels: int, node: Node, activation: bool = True, stride: Size | None = None
 ) -> ConvNorm:
-    """A convolution of kernel 1 with the norm and, if asked for, the activation of a node."""
+    """A convolution of kernel 1 with the norm of a node.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels of the input and the output.
+    node : Node
+        Names the norm and the activation.
+    activation : bool
+        Apply the activation too.
+    stride : tuple of int, optional
+        Stride in voxels along each axis; 1 without it.
+    """
     one = ones(len(node.stride))
     return ConvNorm(in_channels, out_channels, one, stride or one, node.norm, node.activation if activation else None)
 
 
 def make_shortcut(node: Node, in_channels: int) -> nn.Module:
-    """The residual connection around a block: identity, or a strided pointwise projection where shapes differ."""
+    """The residual connection around a block with `in_channels`: identity, or a strided projection to other shapes."""
     if in_channels == node.channels and node.stride == ones(len(node.stride)):
         return nn.Identity()
     return pointwise(in_channels, node.channels, node, activation=False, stride=node.stride)

@@ -69,5 +69,5 @@ def _last(x: Tensor) -> Tensor:
 
 
 def is_faster_last(in_channels: int, out_channels: int) -> bool:
-    """Whether a dense 3D convolution with these channels is faster with the channels last."""
+    """Whether a dense 3D convolution from `in_channels` to `out_channels` is faster with the channels last."""
     return in_channels > 1 and bool(in_channels % BLOCK or out_channels % BLOCK)

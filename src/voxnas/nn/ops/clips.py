@@ -14,7 +14,7 @@ def channels_first(clip: torch.Tensor) -> torch.Tensor:
 
 
 def frames_first(x: torch.Tensor, size: torch.Size) -> torch.Tensor:
-    """The way back: (B, C, T, P) as a clip (B, T, C, *S) of the spatial size S."""
+    """Return x (B, C, T, P) as a clip (B, T, C, *S) of the spatial size S, the inverse of :func:`channels_first`."""
     return x.transpose(1, 2).unflatten(3, size)
 
 

@@ -32,7 +32,7 @@ def activation_of(node: Node, channels: int) -> nn.Module:
 
 
 class ChannelBias(nn.Module):
-    """Adds a learnt number to each channel."""
+    """Adds a learnt number to each of some channels of a tensor with `dims` spatial dimensions."""
 
     def __init__(self, channels: int, dims: int) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ def identity(node: Node, channels: Sequence[int]) -> nn.Module:
 
 
 class FactorisedReduction(nn.Module):
-    """Pointwise convolutions that see different voxels of a strided grid, and a norm (Liu et al. 2019)."""
+    """Pointwise convolutions of `in_channels` on different voxels of a strided grid, and a norm (Liu et al. 2019)."""
 
     def __init__(self, node: Node, in_channels: int) -> None:
         super().__init__()

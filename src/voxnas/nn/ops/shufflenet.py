@@ -14,7 +14,7 @@ from voxnas.nn.ops.base import AVERAGE_POOL, MODULES, ConvNorm, make_activation
 
 
 def shuffle(x: torch.Tensor, groups: int) -> torch.Tensor:
-    """Reorder the channels of x (B, C, *S) so that each group afterwards has some of each group before."""
+    """Reorder the channels of x (B, C, *S), in `groups`, so that each group then has some of each group before."""
     return x if groups == 1 else x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
 
 

@@ -13,7 +13,7 @@ from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
 
 
 def interleave(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Channels of two tensors (B, C, *S) in turn; what the second has more of comes last."""
+    """Channels of first (B, C, *S) and second (B, C2, *S) in turn; further channels of the second come last."""
     shared = first.shape[1]
     both = torch.stack((first, second[:, :shared]), 2).flatten(1, 2)
     return both if second.shape[1] == shared else torch.cat((both, second[:, shared:]), 1)

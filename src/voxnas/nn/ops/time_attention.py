@@ -16,7 +16,15 @@ from voxnas.nn.ops.clips import channels_first, frames_first
 
 
 def time_positions(frames: int, channels: int, like: torch.Tensor) -> torch.Tensor:
-    """Sinusoids that tell the frames apart (Vaswani et al. 2017, section 3.5), (C, T, 1)."""
+    """Sinusoids (C, T, 1) that encode the position of each frame (Vaswani et al. 2017, section 3.5).
+
+    Parameters
+    ----------
+    frames, channels : int
+        T and C.
+    like : Tensor, (...)
+        Gives the type and the device.
+    """
     half = -(-channels // 2)
     rate = torch.exp(torch.arange(half, device=like.device) * (-math.log(10000.0) / half))
     angle = torch.arange(frames, device=like.device)[:, None] * rate

@@ -74,11 +74,11 @@ class TimeDifference(nn.Module):
         return self.activation(self.norm(self.convolve(clip) if whole else self.convolve_changes(clip)))
 
     def convolve(self, clip: torch.Tensor) -> torch.Tensor:
-        """The convolution of the held frames, all of it; differentiable."""
+        """Convolve the held frames of a clip (B, T, C, *S) in full; differentiable."""
         return self.conv(hold(clip, self.threshold).flatten(0, 1)).unflatten(0, clip.shape[:2])
 
     def convolve_changes(self, clip: torch.Tensor) -> torch.Tensor:
-        """The same, up to rounding, from the tiles that see a change."""
+        """Convolve a clip (B, T, C, *S) from the tiles that see a change; equal to :meth:`convolve` up to rounding."""
         tiling = Tiling(tuple(clip.shape[3:]), self.conv.kernel_size, self.conv.stride, self.tile)
         frames, box = clip.unbind(1), [slice(0, n) for n in tiling.output]
         first = self.conv(frames[0])

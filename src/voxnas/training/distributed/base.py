@@ -88,7 +88,7 @@ class Backend(ABC):
 
     @abstractmethod
     def begin_sum(self, values: Tensor) -> Callable[[], Tensor]:
-        """Begin to sum a float tensor over all processes, of any shape and on any device.
+        """Begin to sum float values (any shape, on any device) over all processes.
 
         Returns
         -------
@@ -98,7 +98,7 @@ class Backend(ABC):
         """
 
     def sum(self, values: Tensor) -> Tensor:
-        """Sum of a float tensor over all processes; every process gets it."""
+        """Sum of the float values (any shape) over all processes; every process gets it."""
         return self.begin_sum(values)()
 
     @abstractmethod

@@ -85,7 +85,7 @@ def find_place(environment: Mapping[str, str]) -> Place:
 
 
 def expand_counts(text: str) -> list[int]:
-    """Slurm's short form of numbers: ``2(x3),1`` is 2, 2, 2, 1."""
+    """Expand a text in Slurm's short form of numbers: ``2(x3),1`` is 2, 2, 2, 1."""
     counts = []
     for part in text.split(","):
         found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)

@@ -45,7 +45,7 @@ class Sampler(ABC):
 
     @abstractmethod
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
-        """Sample j: the input of the network, and the target."""
+        """Return the input of the network and the target of the sample of a number."""
 
     def batch(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Inputs (B, ...) and targets (B, ...) of the given samples."""

@@ -20,7 +20,7 @@ TIMED = 64  # samples
 def make_sampler(
     data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe, foreground: float
 ) -> Sampler:
-    """The sampler of a study's view; `foreground` is the setting of that name, of patches alone."""
+    """The sampler of a study's view, with a seed of its own; `foreground` is the setting of patches."""
     if data.timed:
         return RunSampler(data, scans, targets, seed, recipe)
     return PatchSampler(data, scans, targets, seed, recipe, foreground)
