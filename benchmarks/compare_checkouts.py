@@ -217,9 +217,10 @@ def compare_study(name: str, before: Path, after: Path) -> tuple[int, set[str]]:
         old, new = (read_records(side, kind) for side in sides)
         old = {record: in_new_words(kind, fields) for record, fields in old.items()}
         for fields in (*old.values(), *new.values()):
-            for field in [field for field in fields if LEFT_OUT & set(field.split("."))]:
-                del fields[field]
-                left_out.add(f"{kind}/{field}")
+            for field in list(fields):
+                if measured := LEFT_OUT.intersection(field.split(".")):
+                    del fields[field]
+                    left_out |= {f"{kind}/{word}" for word in measured}
         found = differences(old, new)
         total += len(found)
         if old or new:

@@ -28,7 +28,8 @@ from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Proposal, Result
-from voxnas.search.chain import Chain, propose
+from voxnas.search.chain import Chain
+from voxnas.search.propose import propose
 from voxnas.search.select import ranked
 
 SPACE = yaml.safe_load((Path(__file__).parents[1] / "config" / "search_spaces" / "unet.yaml").read_text())

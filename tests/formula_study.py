@@ -11,7 +11,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_record, write_json, write_text
 from voxnas.search.arrival import Arrivals
-from voxnas.search.chain import make_proposal
+from voxnas.search.propose import make_proposal
 
 SPACES = Path(__file__).parents[1] / "config" / "search_spaces"
 

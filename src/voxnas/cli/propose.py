@@ -18,7 +18,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Propose and write the record."""
     from voxnas.core.paths import StudyPaths
     from voxnas.io.records import write_json
-    from voxnas.search.chain import make_proposal
+    from voxnas.search.propose import make_proposal
 
     proposal = make_proposal(StudyPaths(arguments.study), arguments.search, arguments.step)
     write_json(arguments.output, proposal)

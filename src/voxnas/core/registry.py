@@ -16,7 +16,7 @@ class Registry(Generic[T]):
     Parameters
     ----------
     kind : str
-        What the things are called in an error ("baseline", "proposer").
+        What the things are called in an error ("baseline", "strategy").
     group : str
         Entry points by which other packages add things, each under the name of its entry point; empty: none.
     builtin : str

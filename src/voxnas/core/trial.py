@@ -73,7 +73,7 @@ class Result(Record):
     """What one step's training found. Holds nothing that differs between two equal runs.
 
     DONE: reached its samples. STOPPED: ended early on a plateau (its score counts). FAILED: ended
-    for a reason of its own (out of memory, divergence), which the proposer learns from. SKIPPED:
+    for a reason of its own (out of memory, divergence), which the strategy learns from. SKIPPED:
     there was nothing to do. Samples and CPU seconds are those of the whole trial: the earlier steps
     that this one continues are in them (:mod:`voxnas.search.summary` takes them out).
     """

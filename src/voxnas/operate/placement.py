@@ -18,7 +18,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network, Proposal
 from voxnas.io.records import read_json, read_record
-from voxnas.search.chain import study_calibration
+from voxnas.search.propose import study_calibration
 
 LOOK_BACK = 3  # windows: what was proposed before has ended, or makes no difference any more
 

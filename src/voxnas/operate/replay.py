@@ -11,7 +11,7 @@ from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, read_record
 from voxnas.operate.placement import worker_of
 from voxnas.search.arrival import Arrivals, record_digest
-from voxnas.search.chain import in_order_of_arrival, make_proposal
+from voxnas.search.propose import in_order_of_arrival, make_proposal
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ from voxnas.core.record import Record
 from voxnas.core.trial import Known, Proposal, Result
 from voxnas.data.digest import data_digest
 from voxnas.io.records import read_json, read_record, write_json, write_text
-from voxnas.search.chain import Chain, propose, read_curve, study_calibration
+from voxnas.search.chain import Chain, read_curve
+from voxnas.search.propose import propose, study_calibration
 
 POLL_SECONDS = 0.2
 DIGITS = 12

@@ -8,7 +8,8 @@ from voxnas.core.strategies import STRATEGIES
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, write_json
 from voxnas.search.base import Job
-from voxnas.search.chain import Chain, search_state, study_calibration
+from voxnas.search.chain import Chain
+from voxnas.search.propose import search_state, study_calibration
 
 
 def run_job(paths: StudyPaths, search: str) -> int:

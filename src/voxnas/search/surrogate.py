@@ -1,4 +1,4 @@
-"""Surrogate model and acquisition of the Bayesian proposer, from scikit-optimize.
+"""Surrogate model and acquisition of the Bayesian strategy, from scikit-optimize.
 
 scikit-optimize takes a second or more to import, so it is imported where a model is fitted.
 """

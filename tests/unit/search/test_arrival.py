@@ -18,7 +18,8 @@ from voxnas.io.records import read_record, write_json, write_text
 from voxnas.operate.replay import replay
 from voxnas.search import arrival
 from voxnas.search.arrival import Arrivals, record_digest
-from voxnas.search.chain import make_proposal, read_chain
+from voxnas.search.chain import read_chain
+from voxnas.search.propose import make_proposal
 from voxnas.search.select import ranked
 from voxnas.search.strategies.random import Random
 from voxnas.search.summary import trials_table

@@ -17,7 +17,8 @@ from voxnas.core.errors import UserError
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_record, write_json, write_text
 from voxnas.search.base import Suggestion
-from voxnas.search.chain import finished_steps, make_proposal, read_chain
+from voxnas.search.chain import finished_steps, read_chain
+from voxnas.search.propose import make_proposal
 from voxnas.search.strategies.random import Random
 
 STEPS = 10
@@ -227,7 +228,7 @@ def test_cheap_proposals_import_neither_skopt_nor_torch(study):
     s.run("bayesian", 3)
     code = (
         "import sys; from pathlib import Path; from voxnas.core.paths import StudyPaths\n"
-        "from voxnas.search.chain import make_proposal\n"
+        "from voxnas.search.propose import make_proposal\n"
         f"paths = StudyPaths(Path({str(s.paths.root)!r}))\n"
         "origins = [make_proposal(paths, n, k).origin for n, k in (('random', 0), ('bayesian', 0), ('bayesian', 2))]\n"
         "assert origins == ['start', 'start', 'design'], origins\n"

@@ -182,8 +182,11 @@ class Primitive:
         return Shape(node.channels, strided(inputs[0].size, node.stride), inputs[0].frames)
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
-        """All layers, in the order of computation; for one frame for those that are not temporal."""
-        raise NotImplementedError
+        """All layers, in the order of computation; for one frame for those that are not temporal.
+
+        None by default: the values stay where they are.
+        """
+        return iter(())
 
 
 PRIMITIVES: Registry[Primitive] = Registry("primitive", "voxnas.primitives")

@@ -147,10 +147,6 @@ class Crop(Primitive):
             raise ValueError(f"crop of {inputs[0].size} to {inputs[1].size}")
         return Shape(node.channels, inputs[1].size, inputs[0].frames)
 
-    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
-        """Nothing: the values stay where they are."""
-        return iter(())
-
 
 @primitive("channel_slice")
 class ChannelSlice(Primitive):
@@ -163,10 +159,6 @@ class ChannelSlice(Primitive):
         """Refuse a slice that is not inside the input."""
         if int(node.option("start")) + node.channels > given[0]:
             raise ValueError(f"{node.channels} channels from {node.option('start')} on are more than {given[0]}")
-
-    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
-        """Nothing: the values stay where they are."""
-        return iter(())
 
 
 @primitive("channel_shuffle")

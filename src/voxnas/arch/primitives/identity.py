@@ -20,10 +20,6 @@ class Identity(Primitive):
 
     block = False
 
-    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
-        """None."""
-        yield from ()
-
 
 @primitive("skip")
 class Skip(Primitive):
