@@ -138,21 +138,21 @@ def train_stored(paths, job, **options):
 
 
 def propose(paths, job, samples, step=0, **changes):
-    """Write a proposal of step `step`; the options of ``voxnas train`` for it."""
+    """Write the proposal of a step; the arguments of ``voxnas`` that train it."""
     fields = {"search": "random", "step": step, "trial": "t0", "origin": "random", "samples": samples}
     fields |= {"architecture": job.architecture, "recipe": job.recipe}
     file = paths.step("random", step) / "proposal.json"
     write_json(file, Proposal(**{**fields, **changes}))
-    return ["--proposal", str(file), "--output", str(file.with_name("result.json"))]
+    return ["step", "--search", "random", "--step", str(step), "--output", str(file.with_name("result.json"))]
 
 
-def train_command(paths, *arguments):
-    """The command line of ``voxnas train``."""
-    return [sys.executable, "-m", "voxnas", "train", "--study", str(paths.root), *arguments]
+def train_command(paths, verb, *arguments):
+    """The command line of ``voxnas step`` or ``voxnas train``."""
+    return [sys.executable, "-m", "voxnas", verb, "--study", str(paths.root), *arguments]
 
 
 def start(paths, *arguments):
-    """Start ``voxnas train`` on the CPU."""
+    """Start ``voxnas step`` or ``voxnas train`` on the CPU."""
     return subprocess.Popen(train_command(paths, *arguments), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
 
 

@@ -80,7 +80,7 @@ def _controller(place: Place, chance: random.Random) -> str:
 
 FAULTS: dict[str, Callable[[Place, random.Random], str]] = {
     "a training process": lambda p, c: _one(p, c, "voxnas.training.worker"),
-    "the parent of a training": lambda p, c: _one(p, c, "voxnas", "train"),
+    "the parent of a training": lambda p, c: _one(p, c, "voxnas", "--launcher"),
     "a job's Snakemake": lambda p, c: _one(p, c, "--mode"),
     "a job, by scancel": lambda p, c: _job(p, c, "scancel"),
     "a job, with SIGUSR1": _warn,

@@ -94,13 +94,6 @@ def before_step(wildcards):
     return [spec("search-{search}")] + ([f"{STEP}/{k - window}/result.json"] if k >= window else [])
 
 
-def what_step_runs(wildcards):
-    if by_arrival(wildcards):
-        return f"step --search {wildcards.search} --step {wildcards.k}"
-    folder = STEP.format(study=wildcards.study, search=wildcards.search)
-    return f"train --proposal {folder}/{wildcards.k}/proposal.json"
-
-
 def results_of_search(wildcards):
     steps = searches_of(settings_of(wildcards))[wildcards.search]
     if steps is None:

@@ -98,9 +98,10 @@ rule step:
         training="",
         tensorboard=lambda w: int(settings_of(w).training.tensorboard),
     params:
-        what=what_step_runs,
+        order=lambda w: settings_of(w).search.order,
     shell:
-        "python -m voxnas --log {log} {params.what} --study results/{wildcards.study} --output {output.result}"
+        "python -m voxnas --log {log} step --study results/{wildcards.study} --search {wildcards.search}"
+        " --step {wildcards.k} --order {params.order} --output {output.result}"
         " --launcher {resources.launcher} --processes {resources.processes} --kind {resources.kind}"
         " --nodes {resources.nodes} --tensorboard {resources.tensorboard} {resources.training}"
 

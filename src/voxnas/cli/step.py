@@ -1,4 +1,4 @@
-"""``voxnas step``: propose and train one step of a search in order of arrival.
+"""``voxnas step``: train one step of a search, and in order of arrival propose it first.
 
 A step that was killed finds its recorded proposal; one whose result is recorded writes it again. Exit
 status as of ``voxnas train``.
@@ -17,22 +17,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", type=Path, required=True, help="folder of the study, results/<study>")
     parser.add_argument("--search", required=True, metavar="NAME", help="name of the search, such as bayesian")
     parser.add_argument("--step", type=int, required=True, metavar="K", help="number of the step, from 0")
+    parser.add_argument(
+        "--order",
+        choices=("strict", "arrival"),
+        default="strict",
+        help="strict: its proposal is there; arrival: propose it",
+    )
     add_runtime_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Propose, train and record; see the module's docstring."""
+    """Train the step; see the module's docstring."""
     from voxnas.cli.train import train_proposal, write_files
     from voxnas.core.paths import StudyPaths
-    from voxnas.core.trial import Result
+    from voxnas.core.trial import Proposal, Result
     from voxnas.io.records import read_record, write_json
     from voxnas.operate.placement import worker_of
     from voxnas.search.arrival import Arrivals
 
     paths = StudyPaths(arguments.study)
+    file = paths.step(arguments.search, arguments.step) / "proposal.json"
+    if arguments.order == "strict":
+        return train_proposal(arguments, read_record(file, Proposal))
     log = Arrivals(paths, arguments.search)
     proposal = log.propose(arguments.step, worker_of(paths, *arguments.kind))
-    write_json(paths.step(arguments.search, arguments.step) / "proposal.json", proposal)
+    write_json(file, proposal)
     what = "idle, no network is left to try" if proposal.idle else f"{proposal.origin} {proposal.key}"
     print(f"{arguments.search} step {arguments.step}: {what}", flush=True)
     recorded = log.result(arguments.step)

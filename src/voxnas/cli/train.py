@@ -1,4 +1,4 @@
-"""``voxnas train``: train one proposal of a search, or one seed of a network.
+"""``voxnas train``: train one seed of a network at full budget.
 
 Returns a stored result in under a second. Exit status 75: the state is saved, start it again.
 """
@@ -28,9 +28,7 @@ OPTIONS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--study", type=Path, required=True, help="folder of the study, results/<study>")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--proposal", type=Path, help="train a proposal of a search")
-    what.add_argument("--network", type=Path, help="train a finalist or baseline")
+    parser.add_argument("--network", type=Path, required=True, help="record of a finalist or baseline")
     parser.add_argument("--seed", type=int, default=0, help="number of the network's training")
     add_runtime_arguments(parser)
 
@@ -65,13 +63,11 @@ def kind_of_node(text: str) -> tuple[str, float | None]:
 def run(arguments: argparse.Namespace) -> int:
     """Train; see the module's docstring."""
     from voxnas.core.paths import StudyPaths
-    from voxnas.core.trial import Network, Proposal
+    from voxnas.core.trial import Network
     from voxnas.io.records import read_record
     from voxnas.training.jobs import network_job
     from voxnas.training.observe import with_display_name
 
-    if arguments.proposal:
-        return train_proposal(arguments, read_record(arguments.proposal, Proposal))
     paths = StudyPaths(arguments.study)
     network = read_record(arguments.network, Network)
     return _train(

@@ -11,6 +11,7 @@ import pytest
 from formula_study import options
 
 from voxnas.arch.search_space import SearchSpace
+from voxnas.cli.main import main
 from voxnas.complexity.calibration import predict_training_mib
 from voxnas.core.errors import UserError
 from voxnas.core.trial import Proposal, Result
@@ -159,6 +160,9 @@ def test_failed_trials_are_observed_without_a_score(study):
     s = study(window=1)
     s.add_search("bayesian", "bayesian")
     s.run("bayesian", 6, failed={0, 2})
+    seen = read_chain(s.paths, "bayesian", 6, 6).observations()
+    assert [o.step for o in seen if o.state == "FAILED" and not o.scores] == [0, 2]
+    assert all("score" in o.scores for o in seen if o.step not in (0, 2))
     assert len({p.key for p in records(s, "bayesian", 6)}) == 6
 
 
@@ -171,13 +175,17 @@ def test_a_result_of_another_network_is_refused(study):
         make_proposal(s.paths, "random", 2)
 
 
-def test_exhausted_recipes_are_idle_and_skipped(study):
+def test_steps_without_a_feasible_network_are_idle_and_skipped(study):
     s = study()
-    s.space = {**s.space}
     s.add_search("random", "random", limits={"parameters": 10, "macs": None, "latency_ms": None})
     s.run("random", 3)
     assert [p.origin for p in records(s, "random", 3)] == ["idle"] * 3
     assert json.loads(s.file("random", 0, "proposal").read_text())["architecture"] is None
+    file = s.file("random", 0, "result")
+    file.unlink()
+    step = ["--search", "random", "--step", "0", "--output", str(file)]
+    assert main(["step", "--study", str(s.paths.root), *step]) == 0
+    assert read_record(file, Result).state == "SKIPPED"
 
 
 def test_latency_limit_needs_a_calibration(study):

@@ -86,7 +86,7 @@ def test_a_finalist_is_called_by_its_name_and_results_do_not_depend_on_it(study,
     write_json(study.finalists, {"networks": [named.plain()]})
     for seed, extra in ((0, []), (1, ["--tensorboard", "1"])):
         output = tmp_path / f"seed-{seed}" / "result.json"
-        arguments = ["--network", str(tmp_path / "network.json"), "--seed", str(seed), "--output", str(output)]
+        arguments = ["train", "--network", str(tmp_path / "network.json"), "--seed", str(seed), "--output", str(output)]
         assert finish(start(study, *arguments, *extra))[0] == 0
         before = output.read_bytes()
         finish(start(study, *arguments, "--tensorboard", "1"))  # from the store: the setting is no part of its digest

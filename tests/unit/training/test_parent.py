@@ -206,7 +206,7 @@ def test_a_network_gets_weights(new_study, new_job, tmp_path, kind):
     )
     write_json(tmp_path / "network.json", network)
     output = tmp_path / "seed-1" / "result.json"
-    arguments = ["--network", str(tmp_path / "network.json"), "--seed", "1", "--output", str(output)]
+    arguments = ["train", "--network", str(tmp_path / "network.json"), "--seed", "1", "--output", str(output)]
     status, log = finish(start(paths, *arguments))
     assert status == 0, log
     assert read_record(output, Result).metrics["mae"] > 0
