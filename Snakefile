@@ -1,7 +1,7 @@
-# Voxnas: from scans to a searched and proven network. This file computes nothing: it names the
-# targets, and the chapters in workflow/rules do the work by calling `voxnas`.
+# Voxnas: from scans to a searched and tested network. This file defines the targets; the rules in workflow/rules
+# call `voxnas`.
 #
-#   snakemake --cores 2                                                          the embedded study
+#   snakemake --cores 2                                                          the default study
 #   snakemake --configfile config/studies/NAME.yaml --config data_root=PATH --cores 2
 #   snakemake ... --until preprocess      (index, preprocess, search, train, benchmark, report)
 from snakemake.utils import min_version

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Copy the profiles to where Snakemake looks for them (`make profiles`), with this cluster's names in them:
-#   PARTITION      for all jobs; default: the cluster's default partition
-#   GPU_PARTITION  for trainings with slurm-gpu; default: the first partition with GPUs
-#   ACCOUNT        whom jobs are billed to; default: none, so that Slurm takes yours
-# A profile that is there already is kept.
+# Copy the profiles to Snakemake's folder of profiles (`make profiles`) and insert the names of this cluster:
+#   PARTITION      partition of all jobs; default: the default partition of the cluster
+#   GPU_PARTITION  partition of trainings with slurm-gpu; default: the first partition with GPUs
+#   ACCOUNT        account of the jobs; default: none, so that Slurm uses your default account
+# Existing profiles are kept.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 target=${XDG_CONFIG_HOME:-$HOME/.config}/snakemake

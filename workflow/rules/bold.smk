@@ -1,8 +1,8 @@
 # In:  a BIDS data set with raw BOLD runs
-# Out: its derivatives/fmriprep, which a study reads with `data.images: fmriprep` instead of the spatial steps
+# Out: derivatives/fmriprep in the data set, which replaces the spatial steps in a study with `data.images: fmriprep`
 #
-# Only on request, on a machine with apptainer. FS_LICENSE names FreeSurfer's licence file, which fMRIPrep wants even
-# without surfaces; folders outside of the home and the working folder have to be bound:
+# On request only; requires apptainer. FS_LICENSE is the path of FreeSurfer's licence file, which fMRIPrep requires even
+# without surfaces. Folders outside the home and the working folder must be bound:
 #
 #   FS_LICENSE=FILE snakemake fmriprep --configfile config/studies/NAME.yaml --config data_root=PATH \
 #       --sdm apptainer --apptainer-args "--bind PATH"

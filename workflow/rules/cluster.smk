@@ -1,16 +1,17 @@
-# What a run on a cluster needs: the records of its settings and of who runs it, a sacct that answers, and jobs that outlive a warning.
+# Support of cluster runs: records of the settings and of the owner of a run, the wrapper of sacct, and the handling of
+# Slurm's signals.
 import os
 import signal
 
 from voxnas.operate.owner import write_owner
 
 if not workflow.is_main_process:
-    # Slurm warns all processes of a job; the training saves its state, and Snakemake, which would die, waits for it.
+    # Slurm signals all processes of a job. The training saves its state; Snakemake would die, but must wait for it.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 onstart:
-    # In jobs Snakemake runs once more; these start nothing.
+    # Jobs run Snakemake as well; only the main process writes these records.
     if workflow.is_main_process:
         write_settings()
         executor = workflow.executor_plugin.name

@@ -1,4 +1,4 @@
-# What every chapter uses: the typed settings of each study, and the specs that its jobs read.
+# Shared by all rules: the typed settings of each study, and the specs of its jobs.
 import sys
 from functools import cache
 
@@ -6,7 +6,7 @@ import yaml
 
 SOURCE = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True))).parents[1]
 sys.path.insert(0, str(SOURCE / "src"))
-# Doubled twice: for the f-string, and for Snakemake's own formatting.
+# The braces are escaped twice: for the f-string and for Snakemake's formatting.
 shell.prefix(f"export PYTHONPATH={SOURCE}/src:${{{{PYTHONPATH:-}}}}; ")
 
 from snakemake.exceptions import WorkflowError
@@ -19,7 +19,7 @@ from voxnas.core.spec import STEP_VERSIONS, stage_spec
 
 
 def checked(raw, source):
-    """Settings from a mapping; a mistake of the user ends the run with one line."""
+    """Settings from a mapping; an invalid setting ends the run with a message of one line."""
     try:
         return parse_settings(raw, source)
     except UserError as error:
@@ -32,7 +32,7 @@ STUDY = checked(config, "the configuration")
 
 @cache
 def study_settings(name):
-    """The study that was asked for, or another one that the paper names, read when a rule needs it."""
+    """Settings of the configured study, or of another study of the paper, which is read on demand."""
     if name == STUDY.study:
         return STUDY
     path = SOURCE / "config" / "studies" / f"{name}.yaml"
@@ -57,7 +57,7 @@ wildcard_constraints:
 
 
 def write_settings():
-    """The settings of the latest run, with what the command line changed: for `voxnas watch`, no job reads them."""
+    """Write the settings of the latest run, with the command line applied, for `voxnas watch`; no job reads them."""
     from voxnas.io.records import write_json
 
     write_json(f"results/{STUDY.study}/study.json", STUDY)
@@ -68,7 +68,7 @@ def settings_of(wildcards):
 
 
 def search_space(settings):
-    """The text of a study's search space is part of its spec, so that editing the file reruns the search."""
+    """Content of the search space of a study; it is part of the spec, so that editing the file reruns the search."""
     name = settings.search.space
     if name == "auto":
         volumes = "unet-small" if settings.task == "segmentation" else "cnn"
@@ -83,7 +83,7 @@ def search_space(settings):
 
 
 def spec_text(wildcards):
-    """The settings of one stage as one string: what the stage's jobs depend on."""
+    """The settings on which the jobs of a stage depend, as one string."""
     settings = settings_of(wildcards)
     stage, _, search = wildcards.stage.partition("-")
     extra = {}
@@ -98,17 +98,17 @@ def spec(stage):
     return f"results/{{study}}/spec/{stage}.json"
 
 
-# Retries of the rules that ask for more memory and time with each attempt: one, or as many as the command line says.
+# Retries of the rules that request more memory and time with each attempt: one, or the number on the command line.
 RETRIES = max(1, getattr(workflow.execution_settings, "retries", 1))
 
 
 def all_cores(wildcards):
-    """Threads of a job that measures times: here it gets all, so that nothing runs beside it; elsewhere it takes one."""
+    """Threads of a job that measures times: all cores of this machine, so that no other job runs; one on a cluster."""
     return workflow.resource_settings.cores or 1
 
 
 def image():
-    """The image of all jobs; that there is none is told before any job runs."""
+    """The container image of all jobs; a missing image ends the run before any job starts."""
     name = STUDY.container or str(SOURCE / "envs" / "voxnas.sif")
     methods = {method.name for method in workflow.deployment_settings.deployment_method}
     if "APPTAINER" in methods and "://" not in name and not Path(name).exists():

@@ -1,8 +1,8 @@
 # In:  a data set (MSD, nnU-Net or BIDS), or none
 # Out: index/ (scans and exclusions), splits.json, preprocess/ (plan, arrays by shard)
 #
-# Studies of time series have rules of their own for two steps: `spatial` brings raw runs to one space, and
-# `preprocess_runs` cleans what lies there. So another band-pass or clip length repeats the second alone.
+# Studies of time series have two separate rules: `spatial` transforms raw runs to a common space, and
+# `preprocess_runs` cleans them. A change of the band-pass or of the clip length therefore repeats only the second.
 
 
 rule phantom:
@@ -19,7 +19,7 @@ rule phantom:
         "python -m voxnas --log {log} phantom --spec {input.spec} --output {output}"
 
 
-# Large data sets are read by as many jobs as there are shards: the DAG grows with these, not with the participants.
+# One job per shard reads the data set: the DAG grows with the number of shards, not with the number of participants.
 rule index_shard:
     """Index one shard of the scans of a data set."""
     input:
@@ -43,7 +43,7 @@ rule index_shard:
         " --shard {wildcards.shard} --shards {params.shards} --output {output}"
 
 
-# Of runs it also writes sidecars.json.
+# For runs, the rule also writes sidecars.json.
 rule index:
     """Join the shards of the index: scans, exclusions and facts of the data set."""
     input:

@@ -1,4 +1,4 @@
-# What the rules read: files that depend on the settings, or on what the search found.
+# Inputs of the rules that depend on the settings or on the results of the search.
 import json
 import os
 
@@ -11,13 +11,13 @@ def data_folder(wildcards):
 
 
 def data_set(settings):
-    """Where the user's data set is, as the index finds it."""
+    """Folder of the data set, as the index resolves it."""
     inside = Path(settings.data_root) / settings.data.folder
     return inside if inside.exists() else Path(settings.data_root)
 
 
 def fmriprep_pages(folder):
-    """The page of each participant of a data set, which fMRIPrep writes last."""
+    """Report page of each participant of a data set, which fMRIPrep writes last."""
     participants = sorted(path.name for path in folder.glob("sub-*") if path.is_dir())
     if not participants:
         raise WorkflowError(f"{folder} has no folders sub-*; fMRIPrep needs a BIDS data set")
@@ -27,7 +27,7 @@ def fmriprep_pages(folder):
 
 
 def data_files(wildcards):
-    """What tells that the data set changed: the phantom, or the tables (or archives) at the root of the user's folder."""
+    """Files whose change reruns the index: the phantom, or the tables (or archives) at the root of the data set."""
     settings = settings_of(wildcards)
     if not settings.data_root:
         return [f"results/{wildcards.study}/data"]
@@ -39,12 +39,12 @@ def data_files(wildcards):
 
 
 def index_shards(wildcards):
-    """Parts of the index."""
+    """Shards of the index."""
     return [f"results/{wildcards.study}/index/shards/{i}" for i in range(settings_of(wildcards).preprocess.shards)]
 
 
 def arrays(wildcards):
-    """Everything that a training reads: plan, splits and the arrays of all shards."""
+    """Inputs of a training: plan, splits and the arrays of all shards."""
     settings = settings_of(wildcards)
     end = "" if settings.timed else ".safetensors"
     return [
@@ -66,12 +66,12 @@ def spatial_option(wildcards):
 
 
 def calibration(wildcards):
-    """The calibration, where a decision of the study needs one."""
+    """The calibration, if a decision of the study requires it."""
     return ["results/{study}/calibration.json"] if needs_calibration(settings_of(wildcards)) else []
 
 
 def calibration_space(wildcards):
-    # Without a search the space says nothing but which further networks are timed.
+    # Without a search, the space only determines the additional networks that are timed.
     method = next(iter(settings_of(wildcards).search.methods), "random")
     return f"results/{wildcards.study}/spec/search-{method}.json"
 
@@ -87,7 +87,7 @@ def by_arrival(wildcards):
 
 
 def before_step(wildcards):
-    """What a step waits for: its proposal, or in order of arrival what it proposes from."""
+    """Inputs of a step: its proposal, or in order of arrival the inputs of the proposal."""
     k, window = int(wildcards.k), settings_of(wildcards).search.window
     if not by_arrival(wildcards):
         return [f"{STEP}/{k}/proposal.json"]
@@ -111,7 +111,7 @@ def searched_tables(wildcards):
 
 
 def finalists(study):
-    """Keys of all networks that left their search (known once `select` has run)."""
+    """Keys of all finalists and baselines (known after `select`)."""
     with checkpoints.select.get(study=study).output[0].open() as file:
         return sorted({n["key"] for n in json.load(file)["networks"]})
 
@@ -144,7 +144,7 @@ def predicted_folds(wildcards):
 
 
 def drawn(wildcards):
-    """What the figures and the page show beside the tables of the benchmark."""
+    """Inputs of the figures and the report besides the tables of the benchmark."""
     return [
         *searched_tables(wildcards),
         *(f"results/{wildcards.study}/networks/{key}/profile.json" for key in finalists(wildcards.study)),
@@ -169,11 +169,11 @@ PREPROCESSED = [
     f"results/{STUDY.study}/preprocess/shards/{i}{'' if STUDY.timed else '.json'}"
     for i in range(STUDY.preprocess.shards)
 ]
-# Named stages and what each leaves behind.
+# Named stages and their outputs.
 STAGES = {
     "index": [f"results/{STUDY.study}/index/scans.tsv"],
     "preprocess": PREPROCESSED,
-    # A study without a search has nothing to do between its data and its trainings.
+    # A study without a search has no stage between its data and its trainings.
     "search": [f"results/{STUDY.study}/search/{name}/trials.tsv" for name in searches_of(STUDY)] or PREPROCESSED,
     "train": [f"results/{STUDY.study}/networks.tsv"],
     "benchmark": [f"results/{STUDY.study}/leaderboard.tsv", *cross_validated(STUDY.study, STUDY)],
@@ -184,10 +184,10 @@ if STUDY.placement:
 
 
 def goals(wildcards):
-    """What the run is for: the whole study, or the stages named by --until.
+    """Targets of the run: the whole study, or the stages named by --until.
 
-    Snakemake 9's own --until forgets the jobs that appear behind a checkpoint, so the named stages
-    become the goals themselves. (tests/workflow/test_stages.py holds this against its internals.)
+    The --until of Snakemake 9 omits jobs that appear after a checkpoint. The outputs of the named stages
+    are therefore the targets (tests/workflow/test_stages.py tests the internals that this relies on).
     """
     stages = workflow.dag.untilrules & set(STAGES)
     workflow.dag.untilrules -= stages

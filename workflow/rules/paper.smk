@@ -1,4 +1,4 @@
-# `snakemake paper`: every published table and figure, from the studies that `paper` names.
+# `snakemake paper`: every published table and figure, from the studies listed in `paper`.
 
 
 rule publish:

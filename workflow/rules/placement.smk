@@ -1,6 +1,6 @@
-# Where trainings run, by their predicted time on each kind of node that `placement` names. It is a resource and no
-# input: no job depends on the measurements, so nothing is run again because a node was measured, added or taken away.
-# The functions are asked when a job is ready, after its proposal is there.
+# Placement of trainings by their predicted time on each kind of node in `placement`. It is a resource and not an
+# input: no job depends on the measurements, so that measuring, adding or removing a node reruns no job.
+# Snakemake evaluates the functions when a job is ready, i.e. when its proposal exists.
 from functools import partial
 
 
@@ -10,7 +10,7 @@ def slots_of(settings):
 
 @cache
 def placement_of(study):
-    """The kinds of nodes on which a study is placed; none where one is not measured, or asks for other resources."""
+    """Kinds of nodes of a study; empty if a kind is not measured. Kinds with other resources are omitted."""
     kinds = study_settings(study).placement
     missing = [file for file in device_files(study) if not Path(file).exists()]
     if missing:
@@ -46,7 +46,7 @@ def kind_of(wildcards):
 
 
 def named_kind(wildcards, input):
-    """What a job is told: KIND, or KIND:SECONDS where its trial may take so long."""
+    """Argument of a job: KIND, or KIND:SECONDS with the maximum predicted time of its trial."""
     placement = placement_of(wildcards.study)
     if not placement:
         return "any"
@@ -56,12 +56,12 @@ def named_kind(wildcards, input):
 
 
 def resource_there(wildcards, input, name):
-    """A resource of the kind of node; None where the study is not placed."""
+    """A resource of the kind of node; None without placement."""
     placement = placement_of(wildcards.study)
     return placement[kind_of(wildcards)].resources[name] if placement else None
 
 
-# Resources of the rules that train: the kind of node, and the resources of its jobs (all kinds name the same).
+# Resources of the rules that train: the kind of node, and the resources of its jobs (the same names for all kinds).
 PLACED, ASKED = {"kind": "any"}, []
 if STUDY.placement:
     ASKED = sorted(next(iter(STUDY.placement.values())).resources)
@@ -70,5 +70,5 @@ if STUDY.placement:
 
 
 def on_node(name):
-    """A resource of the kind of node that is measured."""
+    """A resource of the measured kind of node."""
     return lambda wildcards: settings_of(wildcards).placement[wildcards.kind].resources[name]

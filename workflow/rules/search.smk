@@ -1,14 +1,14 @@
 # In:  plan, splits, arrays
 # Out: search/<search>/steps/<k>/{proposal,result}.json, and one table per search
-#      devices/<kind>.json, where asked for: a kind of node, measured once on one of them (--until device)
+#      devices/<kind>.json, on request (--until device): a kind of node, measured once on one of its nodes
 #
-# Proposal k needs proposal k-1 and result k-W, which together imply all older ones, so the DAG is
-# static, its edges are few, and W steps can run at once. Every search is such a chain, the recipe
-# searches of the hand-made networks too. A proposal may continue the trial of an older step: that
-# step's state is in the store, undeclared, since it only saves time and changes no result.
-# In order of arrival (search.order) there is no job that proposes: a step does so when it starts, and remembers it in
-# search/<search>/arrivals/, undeclared, so that a killed step that is run again finds what it had proposed.
-# A search that is a single job (a strategy of that kind) writes the folder of all its steps at once.
+# Proposal k depends on proposal k-1 and result k-W, which imply all older ones. The DAG is therefore static with few
+# edges, and W steps run concurrently. Every search is such a chain, including the recipe searches of the hand-made
+# networks. A proposal may continue the trial of an earlier step. The state of that step is in the store and is not
+# declared, because it saves time but does not affect results.
+# In order of arrival (search.order), a step makes its proposal when it starts and records it in
+# search/<search>/arrivals/. This folder is not declared, so that a killed step finds its proposal when it runs again.
+# A search by a strategy that is a single job writes the folder of all its steps at once.
 
 
 rule calibrate:

@@ -1,5 +1,5 @@
 # In:  the settings
-# Out: spec/<stage>.json, all that the jobs of a stage know of them
+# Out: spec/<stage>.json, the settings that the jobs of a stage read
 
 
 rule spec:

@@ -1,8 +1,8 @@
 # In:  the results of all searches
 # Out: networks/<key>/seed-<s>/: the finalists and the hand-made networks at full budget
 #
-# `select` is the one checkpoint. Networks are addressed by their key, never by rank, so that a new
-# selection retrains only what is new.
+# `select` is the only checkpoint. Networks are addressed by their key, never by rank, so that a new
+# selection trains only the new networks.
 
 
 checkpoint select:

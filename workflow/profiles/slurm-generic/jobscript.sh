@@ -1,6 +1,6 @@
 #!/bin/bash
 # properties = {properties}
-# What is submitted. Slurm sends its warning (SIGUSR1) to this script alone, which hands it on to the whole job.
+# The submitted script. Slurm sends SIGUSR1 to this script only, which forwards it to all processes of the job.
 trap '' USR1
 {{
 {exec_job}

@@ -1,6 +1,6 @@
 #!/bin/bash
-# status.sh JOB: prints running, success or failed. Of a job that squeue has forgotten sacct is asked. A controller that is
-# away is waited for, up to an hour, since an error here would end the workflow.
+# status.sh JOB: prints running, success or failed. If squeue no longer knows the job, sacct is used. The script waits
+# up to an hour for an unavailable controller, because an error would end the workflow.
 for ((n = 0; n < 720; n++)); do
     if state=$(timeout 20 squeue --noheader --states=all --job "$1" --format=%T 2>&1); then
         :
@@ -13,7 +13,7 @@ for ((n = 0; n < 720; n++)); do
     fi
     case ${state%% *} in
     COMPLETED) echo success ;;
-    # A preempted job that Slurm puts back into the queue is PENDING; PREEMPTED stays where it does not.
+    # A preempted job is PENDING if Slurm requeues it, and remains PREEMPTED otherwise.
     FAILED | CANCELLED | TIMEOUT | NODE_FAIL | OUT_OF_MEMORY | BOOT_FAIL | DEADLINE | REVOKED | PREEMPTED) echo failed ;;
     *) echo running ;;
     esac
