@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -27,8 +28,7 @@ class LinearModel(nn.Module):
 
     def __init__(self, architecture: ArchitectureRecord, grid: Sequence[int]) -> None:
         super().__init__()
-        assert isinstance(architecture, Linear)
-        self.view, self.whole = architecture.view, architecture.features == "volume"
+        self.view, self.whole = architecture.view, cast(Linear, architecture).features == "volume"
         self.register_buffer("grid", torch.tensor(grid))
         self.linear = nn.Linear(architecture.in_channels * prod(grid), architecture.out_channels)
 
