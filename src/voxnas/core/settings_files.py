@@ -32,7 +32,7 @@ one run, such as `--config data_root=PATH`. `voxnas settings FILE` checks a file
 YAML language server completes and explains the keys from [the schema](../workflow/schemas/config.schema.json).
 
 How many processes train, with which launcher, and how much memory a job may take, are not settings:
-they are Snakemake resources (`--set-resources finalist:processes=2 finalist:launcher=horovod`) and retrain nothing.
+they are Snakemake resources (`--set-resources train:processes=2 train:launcher=horovod`) and retrain nothing.
 
 Each strategy has options of its own, which are listed under `search.options.<strategy>`; those of a strategy that
 another package adds are checked in the same way ([how to add one](../docs/strategies.md)).
