@@ -10,10 +10,11 @@ import pytest
 
 import voxnas
 
-PACKAGES = ("deploy", "nn", "search", "training")
+PACKAGES = ("arch", "deploy", "nn", "search", "training")
 ARRAY = re.compile(r"(Sequence\[)?(\w+\.)*(Tensor|ndarray)\b(?! \|).*")
 RECORD = re.compile(r"(\w+\.)*[A-Z]\w*(\[.*\])?( \| None)?")  # such as Node: a class says itself what it holds
-PROTOCOLS = (["node", "channels"],)  # of the modules of primitives, stated at voxnas.nn.ops.base.Build
+# Stated once: of the modules of primitives at voxnas.nn.ops.base.Build, of hand-made networks at their registry.
+PROTOCOLS = ["node", "channels"], ["in_channels", "out_channels", "dims"]
 
 
 def public() -> Iterator[tuple[str, Callable[..., object], str]]:
@@ -51,9 +52,8 @@ def section(text: str) -> dict[str, str]:
 
 def faults(function: Callable[..., object], text: str) -> list[str]:
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in ("self", "cls")]
-    names = {p.name for p in parameters}
-    if [p.name for p in parameters] in PROTOCOLS:
-        return []
+    names = [p.name for p in parameters]
+    parameters = next((parameters[len(first) :] for first in PROTOCOLS if names[: len(first)] == first), parameters)
     stated = section(text)
     found = [f"states {name}, which is no parameter" for name in stated if name not in names]
     for p in parameters:

@@ -12,7 +12,7 @@ Config = dict[str, Value]
 
 
 def in_order(parameters: Sequence[Parameter], source: str) -> list[Parameter]:
-    """Each parameter after those on which it depends, else by name.
+    """Each parameter after those on which it depends, else by name; `source` names the file in an error.
 
     Raises
     ------

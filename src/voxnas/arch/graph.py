@@ -75,7 +75,7 @@ class Graph(Record):
         return {node.id: node for node in self.nodes}
 
     def needed(self, training: bool) -> tuple[str, ...]:
-        """The nodes that the outputs depend on, without the input, in the order of computation."""
+        """The nodes that the outputs (those in training, or the first) depend on, without the input, in order."""
         found = set(self.outputs if training else self.outputs[:1])
         for node in reversed(self.nodes):
             if node.id in found:
@@ -175,7 +175,7 @@ class GraphBuilder:
         return self._nodes[identity]
 
     def channels(self, identity: str) -> int:
-        """Channels of a node's output."""
+        """Channels of the output of the node with this identity."""
         return self._nodes[identity].channels
 
     @contextmanager

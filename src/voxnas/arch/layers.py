@@ -100,5 +100,5 @@ def total(strides: Sequence[Size]) -> Size:
 
 
 def ones(dims: int) -> Size:
-    """The stride or kernel that changes nothing."""
+    """The stride or kernel of `dims` dimensions that changes nothing."""
     return (1,) * dims

@@ -105,7 +105,7 @@ class Parameter:
 
     @classmethod
     def parse(cls, name: str, raw: Any, domains: Mapping[str, ValueSet], source: str) -> Parameter:
-        """Read one entry of a file; a scalar is a fixed value.
+        """Read the entry of a name in a file; a scalar is a fixed value.
 
         Raises
         ------

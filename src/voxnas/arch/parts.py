@@ -20,7 +20,10 @@ def conv(
     bias: bool = False,
     activate: bool = True,
 ) -> str:
-    """A convolution with its norm and, unless not, its activation."""
+    """A convolution of node `at` to `channels`, in `groups`, with its norm and, if `activate`, its activation.
+
+    A bias is added where `bias` is set.
+    """
     options = {"groups": groups, "bias": bias, "activate": activate}
     return graph.add("conv", at, channels, kernel, stride, options=options)
 
@@ -34,30 +37,30 @@ def bare(
     bias: bool = False,
     activate: bool = False,
 ) -> str:
-    """A convolution without a norm."""
+    """A convolution of node `at` to `channels` without a norm, with a `bias` and, if `activate`, an activation."""
     return graph.add("conv", at, channels, kernel, stride, options={"norm": False, "bias": bias, "activate": activate})
 
 
 def classify(graph: GraphBuilder, at: str, out_channels: int, dropout: float = 0.0) -> str:
-    """Global average pooling and a linear layer."""
+    """Global average pooling of node `at`, `dropout` and a linear layer to `out_channels`."""
     return graph.add(
         "linear_head", graph.add("global_pool", at), out_channels, options={"dropout": dropout}, name="head"
     )
 
 
 def add_heads(graph: GraphBuilder, decoded: Sequence[str], out_channels: int) -> list[str]:
-    """A head on the output of each decoder stage, from full resolution on; the first gives the network's answer."""
+    """A head of `out_channels` on each decoder stage, from full resolution on; the first gives the network's answer."""
     names = ["head", *(f"auxiliary.{stage}" for stage in range(1, len(decoded)))]
     return [graph.add("pointwise_head", at, out_channels, name=name) for at, name in zip(decoded, names, strict=True)]
 
 
 def up(graph: GraphBuilder, at: str, skip: str, channels: int, stride: Kernel = 2) -> str:
-    """A transposed convolution, cut to the size of the skip."""
+    """A transposed convolution of node `at` to `channels`, cut to the size of the skip."""
     return graph.add("crop", (graph.add("transposed", at, channels, stride=stride), skip))
 
 
 def scaled(channels: int, width: float, divisor: int = 1) -> int:
-    """Channels under a width multiplier, rounded to a multiple of `divisor`, but never below 0.9 of what was asked."""
+    """The `channels` times a width, rounded to a multiple of `divisor`, but never below 0.9 of the product."""
     wanted = channels * width
     rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * wanted else rounded

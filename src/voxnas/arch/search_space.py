@@ -103,7 +103,7 @@ class SearchSpace:
 
     @classmethod
     def recipes_of(cls, raw: Mapping[str, Any], source: str = "the search space") -> SearchSpace:
-        """The part of a space that concerns the recipe, to search one for a given architecture."""
+        """The part of a space (raw, of a source) that concerns the recipe, to search one for a given architecture."""
         whole = cls.from_dict(raw, source)
         parameters = [p for p in whole.parameters if p.target in RECIPE_VALUES]
         return cls(whole.family, whole.structure, parameters, _recipe_needs(whole.family), source)

@@ -24,7 +24,7 @@ WHOLE = ("run", "participant")  # units of which a view of the whole run says so
 
 @dataclass(frozen=True)
 class Baseline:
-    """A registered baseline; call it with the plan and the limits.
+    """A registered baseline of some tasks; call it with the plan and the limits.
 
     ``scaled`` says whether it keeps to the limits; one that does not has its published size. One that is no
     ``reference`` takes part only where a study names it. ``view`` is what of a run it reads, for the ``units`` that may
@@ -63,7 +63,7 @@ BASELINES: Registry[Baseline] = Registry("baseline")
 
 
 def baseline(name: str, *tasks: str, scaled: bool = True, **fields: Any) -> Callable[[Build], Baseline]:
-    """Decorator: register a baseline under `name` for the given tasks; `fields` are further ones of the record."""
+    """Decorator: register a baseline under `name` for `tasks`, `scaled` to the limits or not, with further `fields`."""
 
     def enter(function: Build) -> Baseline:
         return BASELINES.register(name)(Baseline(function, tasks, scaled, **fields))
@@ -105,5 +105,5 @@ def halved_to_fit(
 
 
 def vector_loss(task: str) -> str:
-    """Loss of a network with one vector a scan: cross-entropy, or squared error for regression."""
+    """Loss of a network with one vector a scan: by task cross-entropy, or squared error for regression."""
     return "mse" if task == "regression" else "ce"

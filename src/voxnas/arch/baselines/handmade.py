@@ -102,12 +102,12 @@ def unet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
 
 
 def resnet_recipe(task: str) -> Recipe:
-    """AdamW with cosine decay: the recipe of all classifiers but SFCN."""
+    """AdamW with cosine decay: the recipe of all networks but SFCN; the loss is that of the task."""
     return Recipe(learning_rate=1e-3, weight_decay=1e-2, schedule="cosine", loss=vector_loss(task), mirror="left_right")
 
 
 def sfcn_recipe(task: str) -> Recipe:
-    """SGD with the published rate and weight decay, which decays over the budget here."""
+    """SGD with the published rate and weight decay, which decays over the budget here; the loss is that of the task."""
     return Recipe(
         optimizer="sgd",
         learning_rate=1e-2,
@@ -119,7 +119,10 @@ def sfcn_recipe(task: str) -> Recipe:
 
 
 def residual_encoder(plan: Plan, base: int) -> dict[str, Any]:
-    """Fields of a network whose encoder is a ResNet-10's: up to four stages of one block, each twice as wide."""
+    """Fields of a network whose encoder is a ResNet-10's: up to four stages of one block.
+
+    The first has `base` channels, each further one twice as many.
+    """
     stages = min(4, usable_stages(plan))
     return {
         "in_channels": plan.channels,

@@ -103,7 +103,7 @@ class Family(Generic[A]):
 
 
 def register(kind: type[Family[Any]]) -> type[Family[Any]]:
-    """Decorator: register a family under the ``family`` of its records."""
+    """Decorator: register a kind of family under the ``family`` of its records."""
     FAMILIES.register(kind.record.model_fields["family"].default)(kind())
     return kind
 

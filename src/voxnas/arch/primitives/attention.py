@@ -21,7 +21,7 @@ def heads_of(channels: int) -> int:
 
 
 def window_padding(size: Size, window: int, shifted: bool) -> list[tuple[int, int]]:
-    """Voxels to add before and behind along each axis, so that windows fill the volume."""
+    """Voxels to add before and behind along each axis, so that windows of length `window`, `shifted` or not, fit."""
     before = window // 2 if shifted else 0
     return [(before, -(n + before) % window) for n in size]
 

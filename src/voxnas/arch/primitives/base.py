@@ -77,7 +77,7 @@ class Node:
     options: Annotated[tuple[tuple[str, Value], ...], BeforeValidator(_pairs), PlainSerializer(dict)] = ()
 
     def option(self, name: str) -> Value:
-        """Value of one of the primitive's options."""
+        """Value of the primitive's option of a name."""
         return dict(self.options)[name]
 
 
@@ -147,7 +147,7 @@ class Primitive:
         return self.temporal
 
     def kept_heads(self, channels: int) -> int:
-        """Heads of which backward needs the attention weights, one for each pair of places; 0: they are not kept."""
+        """Heads, of so many channels, whose attention weights backward needs, one for each pair of places; 0: none."""
         return 0
 
     def channels(self, given: Sequence[int], asked: int | None) -> int:
@@ -209,7 +209,10 @@ def blocks(temporal: bool = False) -> list[str]:
 
 
 def conv_norm(inputs: int, outputs: int, kernel: Size, size: Size, groups: int = 1, frames: int = 1) -> Iterator[Layer]:
-    """A convolution without bias and the norm behind it; `size` is the output's."""
+    """A convolution from `inputs` to `outputs` channels in `groups`, without bias, and the norm behind it.
+
+    `size` is the output's, of one of `frames`.
+    """
     yield Layer("conv", inputs, outputs, kernel, size, groups, frames=frames)
     yield Layer("norm", outputs, outputs, ones(len(size)), size, frames=frames)
 

@@ -9,7 +9,7 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primi
 
 
 def inner_channels(channels: int, expansion: int) -> int:
-    """Channels between the two pointwise convolutions."""
+    """Channels between the two pointwise convolutions: `channels` divided by `expansion`, at least one."""
     return max(1, channels // expansion)
 
 

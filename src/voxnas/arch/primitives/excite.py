@@ -14,7 +14,7 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
 
 
 def squeezed_channels(channels: int, reduction: int) -> int:
-    """Channels of the bottleneck, at least one."""
+    """Channels of the bottleneck: `channels` divided by `reduction`, at least one."""
     return max(1, channels // reduction)
 
 

@@ -17,7 +17,7 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primi
 
 
 def middle_channels(node: Node, in_channels: int) -> int | None:
-    """Channels between the two convolutions; None where there is one only."""
+    """Channels between the two convolutions from `in_channels`; None where there is one only."""
     across, within = node.kernel[0], prod(node.kernel[1:])
     if across == 1 or within == 1:
         return None

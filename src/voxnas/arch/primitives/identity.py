@@ -9,7 +9,7 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, is_same, primiti
 
 
 def half_channels(channels: int, stride: Size) -> tuple[int, ...]:
-    """Channels of the one or two pointwise convolutions of a skip between different shapes."""
+    """Split `channels` among the one or two pointwise convolutions of a skip between different shapes."""
     half = channels // 2
     return (channels,) if half == 0 or stride == ones(len(stride)) else (half, channels - half)
 

@@ -9,7 +9,7 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, is_sa
 
 
 def hidden_channels(in_channels: int, out_channels: int, expansion: int) -> int:
-    """Channels inside the block.
+    """Channels inside a block from `in_channels` to `out_channels`.
 
     The expansion is counted from the smaller of the input and output channels, not from the input:
     in a decoder the input is a concatenation, and expanding it would dominate the memory.

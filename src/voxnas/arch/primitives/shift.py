@@ -10,13 +10,13 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, is_sa
 
 
 def offsets(dims: int, diagonals: bool) -> list[Size]:
-    """Where voxels come from: the place itself, then its neighbours at a distance of one along each axis."""
+    """Offsets in `dims` dimensions: none, then those of one voxel along each axis, or along several (`diagonals`)."""
     near = product((0, -1, 1), repeat=dims)
     return sorted((o for o in near if diagonals or sum(map(abs, o)) <= 1), key=lambda o: sum(map(abs, o)))
 
 
 def channel_groups(channels: int, count: int) -> list[tuple[int, int]]:
-    """First and last channel (exclusive) of each of `count` groups, as equal as can be; some may be empty."""
+    """First and last of the `channels` (exclusive) in each of `count` groups, as equal as can be; some may be empty."""
     edges = [channels * i // count for i in range(count + 1)]
     return list(pairwise(edges))
 

@@ -10,13 +10,13 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primi
 
 
 def branch_channels(in_channels: int, node: Node) -> tuple[int, int]:
-    """Channels inside the branch, a quarter of the unit's output but at least two, and at its end."""
+    """Channels inside the branch, a quarter of the output but at least two, and at its end, given `in_channels`."""
     wider = node.channels > in_channels
     return max(2, node.channels // 4), node.channels - in_channels if wider else node.channels
 
 
 def shared_groups(in_channels: int, out_channels: int, node: Node) -> int:
-    """Groups of a pointwise convolution: up to as many as asked for, so that both sides divide by it.
+    """Groups of a pointwise convolution: at most as asked for, and dividing `in_channels` and `out_channels`.
 
     Each group sees two channels at least, for the norm behind a pointwise convolution of one channel undoes it.
     """

@@ -8,7 +8,7 @@ from voxnas.arch.reference.registry import VECTOR, Published, network
 
 
 def edge_to_edge(graph: GraphBuilder, at: str, channels: int, row: tuple[int, ...], column: tuple[int, ...]) -> str:
-    """Each connection from its whole row and its whole column (section 2.2.1): two sums, spread out and added."""
+    """Convolve node `at` to `channels`: each connection from its whole row and column (section 2.2.1), added."""
     spread = []
     for line in (row, column):
         summed = bare(graph, at, channels, line, line, bias=True)
@@ -30,7 +30,7 @@ def edge_to_edge(graph: GraphBuilder, at: str, channels: int, row: tuple[int, ..
     dims=(2, 3),
 )
 def brainnetcnn(in_channels: int, out_channels: int, dims: int, regions: int = 200, width: int = 32) -> Graph:
-    """Two edge-to-edge layers, edge-to-node, node-to-graph, and dense layers of 128 and 30 with dropout.
+    """Two edge-to-edge layers of `width` on `regions`, edge-to-node, node-to-graph, dense layers of 128 and 30.
 
     The last two axes are the matrix. The layers have the sizes of Kan et al. 2022; the slope of the leaky ReLU is
     0.01 here, 0.33 there. A filter is as long as the matrix, a convolution whose kernel is its stride.

@@ -13,7 +13,7 @@ Stages = tuple[Kernel, ...]
 
 
 def stage_width(width: int, stage: int) -> int:
-    """Channels of a stage: doubled up to ten times the first, as in nnU-Net."""
+    """Channels of a stage: the width doubled up to ten times, as in nnU-Net."""
     return min(width * 2**stage, 10 * width)
 
 
@@ -70,7 +70,7 @@ def nnunet_plain(
     strides: Stages = STRIDES,
     kernels: Stages = KERNELS,
 ) -> Graph:
-    """The plain plan: two convolutions a stage, strided; biases before the norms, as in the reference."""
+    """The plain plan from `width` channels: two convolutions a stage, strided, with biases as in the reference."""
     graph = GraphBuilder(in_channels, dims)
     at, ends = graph.input, []
     for stage, (stride, kernel) in enumerate(zip(strides, kernels, strict=True)):
@@ -90,7 +90,7 @@ def nnunet_resenc(
     strides: Stages = STRIDES,
     kernels: Stages = KERNELS,
 ) -> Graph:
-    """The residual encoder: a stem, 1, 3, 4, 6, 6, 6 residual blocks, one convolution a stage of the decoder."""
+    """The residual encoder: a stem of `width`, 1, 3, 4, 6, 6, 6 residual blocks, one convolution a decoder stage."""
     graph = GraphBuilder(in_channels, dims)
     at, ends = conv(graph, graph.input, width, kernels[0], bias=True), []
     for stage, (stride, kernel) in enumerate(zip(strides, kernels, strict=True)):

@@ -97,7 +97,23 @@ NETWORKS: Registry[ReferenceNetwork] = Registry("network")
 def network(
     name: str, paper: str, tasks: tuple[str, ...], *counts: Published, dims: tuple[int, ...] = (1, 2, 3)
 ) -> Callable[[Callable[..., Graph]], Callable[..., Graph]]:
-    """Decorator: register a builder under `name`; a builder may have several names."""
+    """Decorator: register a builder under `name`; a builder may have several names.
+
+    The builder takes `in_channels`, `out_channels` and `dims`, and the options of the network by name.
+
+    Parameters
+    ----------
+    name : str
+        Name of the network.
+    paper : str
+        The publication.
+    tasks : tuple of str
+        Tasks for which it is made.
+    counts : Published
+        Parameter counts that the network must have.
+    dims : tuple of int
+        Numbers of spatial dimensions that it can have.
+    """
 
     def enter(build: Callable[..., Graph]) -> Callable[..., Graph]:
         NETWORKS.register(name)(ReferenceNetwork(build, paper, tasks, counts, dims))

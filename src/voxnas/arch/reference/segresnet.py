@@ -19,7 +19,7 @@ DOWN, UP = (1, 2, 2, 4), (1, 1, 1)
     ),
 )
 def segresnet(in_channels: int, out_channels: int, dims: int, width: int = 8) -> Graph:
-    """SegResNet: pre-activation residual blocks with group norm, sums in place of concatenation, linear up-sampling."""
+    """SegResNet from `width` channels: pre-activation blocks with group norm, sums for skips, linear up-sampling."""
     graph = GraphBuilder(in_channels, dims, "group", "relu")
 
     def blocks(at: str, count: int) -> str:

@@ -14,7 +14,7 @@ from voxnas.arch.reference.registry import SEGMENTATION, Published, network
     Published(19_069_955, "the paper, section 2", dims=3, in_channels=3, out_channels=3),
 )
 def unet3d(in_channels: int, out_channels: int, dims: int, width: int = 32, levels: int = 4) -> Graph:
-    """3D U-Net: two convolutions a level, the second doubles the channels; max pooling; 2^3 up-convolutions.
+    """3D U-Net of `levels` from `width` channels: two convolutions a level, the second doubles; max pooling.
 
     The published count has one parameter a channel beside each convolution's weights, and none in
     the up-convolutions but weights; here it is the shift of the batch norm, which so has no scale.
@@ -53,7 +53,7 @@ def unet3d(in_channels: int, out_channels: int, dims: int, width: int = 32, leve
     ),
 )
 def attention_unet(in_channels: int, out_channels: int, dims: int, width: int = 32, levels: int = 5) -> Graph:
-    """Attention U-Net, laid out as in MONAI: strided convolutions, a gate on each skip, one convolution after it.
+    """Attention U-Net of `levels` from `width` channels, laid out as in MONAI: a gate on each skip, one convolution.
 
     What differs from MONAI: the up-convolutions have the kernel 2 in place of 3, what follows the
     joined skip has a leaky ReLU in place of a PReLU with one slope, and its bias, which the norm

@@ -36,11 +36,11 @@ def _vgg(in_channels: int, out_channels: int, dims: int, classifier: str, counts
 
 @network("vgg11", PAPER, VECTOR, Published(132_863_336, "torchvision vgg11", options={"classifier": "published"}))
 def vgg11(in_channels: int, out_channels: int, dims: int, classifier: str = "pooled") -> Graph:
-    """Configuration A: 1, 1, 2, 2, 2 convolutions."""
+    """Configuration A: 1, 1, 2, 2, 2 convolutions and a classifier."""
     return _vgg(in_channels, out_channels, dims, classifier, (1, 1, 2, 2, 2))
 
 
 @network("vgg16", PAPER, VECTOR, Published(138_357_544, "torchvision vgg16", options={"classifier": "published"}))
 def vgg16(in_channels: int, out_channels: int, dims: int, classifier: str = "pooled") -> Graph:
-    """Configuration D: 2, 2, 3, 3, 3 convolutions."""
+    """Configuration D: 2, 2, 3, 3, 3 convolutions and a classifier."""
     return _vgg(in_channels, out_channels, dims, classifier, (2, 2, 3, 3, 3))

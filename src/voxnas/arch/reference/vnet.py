@@ -18,7 +18,7 @@ DOWN, UP = (1, 2, 3, 2), (2, 2, 1, 1)
     Published(45_601_516, "MONAI VNet(act='prelu')", dims=3, in_channels=1, out_channels=2),
 )
 def vnet(in_channels: int, out_channels: int, dims: int, activation: str = "prelu") -> Graph:
-    """V-Net: residual stages of convolutions with the kernel 5, strided convolutions down with the kernel 2.
+    """V-Net: residual stages of convolutions with the kernel 5, an activation, strided convolutions with the kernel 2.
 
     Batch norm behind each convolution, and so the counts, are those of MONAI and of the reference
     ports; the paper has none. Its dropout is left out. The input is repeated to the 16 channels of

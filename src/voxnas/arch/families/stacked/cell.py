@@ -149,7 +149,7 @@ def root(cell: Cell) -> tuple[Cell, int]:
 
 
 def check_cell(cell: Cell, inputs: int) -> None:
-    """Refuse a cell that cannot be built, with a ValueError that says why."""
+    """Refuse a cell of so many inputs that cannot be built, with a ValueError that says why."""
     for node, given in enumerate(cell, start=inputs):
         for source, op in given:
             parse_operation(op)

@@ -27,13 +27,13 @@ class Stack:
         )
 
     def convolve(self, at: str, stage: int) -> str:
-        """A plain convolution into a stage, with its stride."""
+        """A plain convolution of the value of node `at` into a stage, with its stride."""
         record = self.architecture
         form = record.widths[stage], record.kernels[stage], record.strides[stage]
         return self.graph.add("plain", at, *form, name=f"encoder.{stage}.stem")
 
     def bring(self, at: str, channels: int, stride: Size) -> str:
-        """A value with the channels and the size of a cell: itself, pointwise, or by the skip of DARTS."""
+        """The value of node `at` with channels and size of a cell: itself, pointwise, or by the skip of DARTS."""
         if any(s > 1 for s in stride):
             return self.graph.add("skip", at, channels, stride=stride)
         return at if self.graph.channels(at) == channels else self.graph.add("plain", at, channels)
@@ -70,7 +70,7 @@ class Stack:
         return self.graph.add(op, at, self.architecture.widths[stage], kernel, stride)
 
     def rise(self, at: str, stage: int) -> str:
-        """The way up into a decoder stage."""
+        """Upsample the value of node `at` into a decoder stage."""
         record = self.architecture
         return self.graph.add("transposed", at, record.widths[stage], stride=record.strides[stage + 1], name="up")
 

@@ -77,7 +77,7 @@ def read_operations(structure: Structure) -> tuple[str, ...]:
 
 
 def read_count(structure: Structure, key: str, part: str, low: int, high: int) -> int:
-    """A number out of a file's structural keys, such as ``cell: {nodes: 3}``."""
+    """Read the number `part` under the structural `key`, such as ``cell: {nodes: 3}``, from `low` to `high`."""
     group = structure.get(key)
     if not isinstance(group, Mapping) or part not in group:
         raise ValueError(f"{key} = {group!r}; write {key}: {{{part}: {low + 1}}}")

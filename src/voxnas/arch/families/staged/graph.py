@@ -11,14 +11,14 @@ from voxnas.arch.primitives.base import PRIMITIVES
 
 
 def begin(architecture: Staged, clip: bool = False) -> GraphBuilder:
-    """An empty graph with the norm and the activation of an architecture."""
+    """An empty graph with the norm and the activation of an architecture, on a clip or on single volumes."""
     return GraphBuilder(
         architecture.in_channels, len(architecture.strides[0]), architecture.norm, architecture.activation, clip
     )
 
 
 def pool_first(graph: GraphBuilder, architecture: Staged, stage: int, at: str) -> tuple[str, Size]:
-    """The pooling on entering a stage, if it is pooling that samples down; and the stride left to the blocks."""
+    """The pooling of node `at` on entering a stage, if pooling samples down; and the stride left to the blocks."""
     stride = architecture.strides[stage]
     if architecture.downsample == "stride" or all(s == 1 for s in stride):
         return at, stride
@@ -35,7 +35,7 @@ def add_chain(
     stride: Size,
     stem: bool = False,
 ) -> str:
-    """Blocks `name` of a stage one after the other; block 0 changes the channels and has the stride.
+    """Blocks `name` of a stage, with these numbers, one after the other from node `at`; block 0 has the stride.
 
     With `stem` block 0 is that which the primitive has for a network's beginning: expanding
     or grouping the few input channels would add nothing.

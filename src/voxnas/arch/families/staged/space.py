@@ -108,18 +108,18 @@ class HeadedSpace(StagedSpace):
 
 
 def pick(values: Mapping[str, Any], name: str, stage: int, otherwise: Any = None) -> Any:
-    """The value for one stage: its own, else that for all."""
+    """The value of a name for one stage: its own, else that for all."""
     own = values.get(f"{name}.{stage}")
     return values.get(name, otherwise) if own is None else own
 
 
 def count_blocks(values: Mapping[str, Any], name: str, stage: int) -> int:
-    """Blocks of a stage: its own, else ``top_blocks`` at full resolution and that for all elsewhere."""
+    """Blocks of a stage under a name: its own, else ``top_blocks`` at full resolution and that for all elsewhere."""
     return int(values.get(f"{name}.{stage}", values.get("top_blocks" if stage == 0 else name, 1)))
 
 
 def by_stage(name: str, entries: Collection[Any]) -> dict[str, Any]:
-    """Values of each stage; that for all is the last's, for stages differ most at the top."""
+    """Values of a name by stage; that for all is the last's, for stages differ most at the top."""
     found = {f"{name}.{i}": entry for i, entry in enumerate(entries)}
     return found | {name: found[f"{name}.{len(found) - 1}"]}
 
@@ -130,7 +130,7 @@ def _deeper_than(stage: int) -> dict[str, tuple]:
 
 
 def each_stage(name: str, given: Collection[str], stages: range, further: int = 0) -> dict[str, Alternatives]:
-    """Either the target for all stages or, where the file has any, that of each stage.
+    """Either the name for all stages or, where the file has any, that of each stage.
 
     A stage needs its own where the network has it and `further` stages below it, as a decoder stage has.
     """
