@@ -12,7 +12,7 @@ that the samples span, which has as many dimensions as there are samples (Hastie
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ def fit_linear(
     UserError
         If all training samples are of one class.
     """
-    assert isinstance(architecture, Linear)
+    architecture = cast(Linear, architecture)
     model = LinearModel(architecture, linear_size(architecture, data.plan))
     patch = data.plan["patch"]
     samples = data.samples(scans)
