@@ -207,7 +207,9 @@ def test_a_link_to_content_that_is_not_here_is_left_out(cohort):
     image = cohort / "sub-02/anat/sub-02_T1w.nii.gz"
     image.unlink()
     image.symlink_to(cohort / ".git/annex/objects/x")
-    assert reasons(index_dataset(cohort, "segmentation", DataSettings()))["sub-02"].startswith("a link to missing content")
+    assert reasons(index_dataset(cohort, "segmentation", DataSettings()))["sub-02"].startswith(
+        "a link to missing content"
+    )
 
 
 def test_the_folder_inside_the_root_is_used_where_it_exists(tmp_path):
