@@ -298,4 +298,4 @@ def test_unknown_and_unbegun_studies_are_one_line(
     (study_copy / "new.yaml").write_text(canonical_json({"study": "new"}))
     assert main(["watch", "new.yaml"]) == 2
     error = capsys.readouterr().err
-    assert "study 'new' has not begun" in error and error.count("\n") == 1
+    assert "study 'new' has not been started" in error and error.count("\n") == 1
