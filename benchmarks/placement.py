@@ -205,7 +205,7 @@ def main() -> None:
         measure(arguments, study)
     devices = read_devices(StudyPaths(study), SLOTS)
     for kind, device in devices.items():
-        print(f"{kind}: starts in {device['start_seconds']} s, wall factor {device['wall_factor']}", flush=True)
+        print(f"{kind}: starts in {device.start_seconds} s, wall factor {device.wall_factor}", flush=True)
     networks = trainings(arguments, study)
     tables, spans = [], []
     for seed in range(arguments.seeds):
