@@ -21,7 +21,7 @@ from voxnas.complexity.calibration import predict_train_seconds
 from voxnas.core.calibration import Calibration
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
-from voxnas.io.records import read_json, read_plan
+from voxnas.io.records import read_json, read_plan, read_record
 
 COSTS = ["parameters", "macs", "latency_ms", "peak_memory_mib", "train_memory_mib"]
 
