@@ -1,4 +1,4 @@
-"""Both container recipes make the same image of the same files."""
+"""Both container recipes build the same image from the same files."""
 
 import re
 from pathlib import Path

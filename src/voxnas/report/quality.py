@@ -133,7 +133,7 @@ def _draw_carpet(axes: Axes, carpet: NDArray) -> None:
     deviation = values.std(axis=1, keepdims=True)
     values = np.divide(values, deviation, out=np.zeros_like(values), where=deviation > 0)
     axes.imshow(values, cmap="gray", vmin=-GREY, vmax=GREY, aspect="auto", interpolation="nearest")
-    axes.set(yticks=[])
+    axes.set_yticks([])
     axes.set_ylabel(f"{len(values)}\nseries", fontsize=7.5, rotation=0, ha="right", va="center")
     axes.set_xlabel("volume", fontsize=7.5)
     axes.grid(False)
