@@ -1,7 +1,5 @@
 """How many stages a network on the patch of a plan can have."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

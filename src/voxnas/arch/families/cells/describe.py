@@ -1,7 +1,5 @@
 """Description of a network of stacked cells with two inputs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from voxnas.arch.families.cells.record import Cells

@@ -7,8 +7,6 @@ edges makes a network. The first cell takes the image and the stem. The decoder 
 from the stage below it goes up by a transposed convolution.
 """
 
-from __future__ import annotations
-
 from voxnas.arch.families.cells.record import Cells
 from voxnas.arch.families.stacked.cell import Cell
 from voxnas.arch.families.stacked.graph import Stack

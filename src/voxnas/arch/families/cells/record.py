@@ -1,7 +1,5 @@
 """Record of a network of stacked cells with two inputs."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator

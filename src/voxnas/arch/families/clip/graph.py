@@ -1,7 +1,5 @@
 """Networks on clips: a spatial encoder of each frame, operators along time in its stages, a head over time."""
 
-from __future__ import annotations
-
 from voxnas.arch.families.clip.record import Clip
 from voxnas.arch.families.staged.graph import add_chain, begin, pool_first, pool_places
 from voxnas.arch.graph import Graph, GraphBuilder

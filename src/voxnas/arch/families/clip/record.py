@@ -1,8 +1,6 @@
 """Record of a network on clips."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -67,7 +65,7 @@ class Clip(Headed):
         return data
 
     @model_validator(mode="after")
-    def _time_agrees(self) -> Clip:
+    def _time_agrees(self) -> Self:
         self.check_entries(("temporal", "time_strides"))
         if self.time_kernel % 2 == 0:
             raise ValueError("time_kernel must be odd")

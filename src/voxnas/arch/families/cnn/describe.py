@@ -1,7 +1,5 @@
 """Description of a CNN."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from voxnas.arch.families.cnn.record import CNN

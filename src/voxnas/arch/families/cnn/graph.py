@@ -1,7 +1,5 @@
 """CNNs for classification and regression: 3D ResNet (Hara et al. 2018) and SFCN (Peng et al. 2021)."""
 
-from __future__ import annotations
-
 from voxnas.arch.families.cnn.record import CNN
 from voxnas.arch.families.staged.graph import add_encoder, begin, pool_places
 from voxnas.arch.graph import Graph

@@ -1,7 +1,5 @@
 """Record of a CNN."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from voxnas.arch.families.staged.record import Headed

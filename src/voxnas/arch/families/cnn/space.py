@@ -1,7 +1,5 @@
 """Search space of CNNs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,8 +1,6 @@
 """Record of a network whose graph is written out."""
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -21,7 +19,7 @@ class GraphNetwork(ArchitectureRecord):
     graph: Graph
 
     @model_validator(mode="after")
-    def _channels_agree(self) -> GraphNetwork:
+    def _channels_agree(self) -> Self:
         nodes = self.graph.by_id()
         for name, identity in (("in", self.graph.nodes[0].id), *(("out", output) for output in self.graph.outputs)):
             stated, own = getattr(self, f"{name}_channels"), nodes[identity].channels

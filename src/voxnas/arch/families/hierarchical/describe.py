@@ -1,7 +1,5 @@
 """Description of a network of motifs of motifs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from voxnas.arch.families.description import Description

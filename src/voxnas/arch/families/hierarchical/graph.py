@@ -6,8 +6,6 @@ stride leads from stage to stage, where the paper has a separable one. The decod
 convolution, concatenation with the stage beside it, a pointwise convolution to the width, and one cell.
 """
 
-from __future__ import annotations
-
 from voxnas.arch.families.hierarchical.record import Hierarchical
 from voxnas.arch.families.stacked.graph import Stack
 from voxnas.arch.graph import Graph

@@ -1,8 +1,6 @@
 """Record of a network of motifs of motifs."""
 
-from __future__ import annotations
-
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -30,7 +28,7 @@ class Hierarchical(Stacked):
         return canonical(cell, cls.inputs, one_output=True) or (((0, "skip"),),)
 
     @model_validator(mode="after")
-    def _shortest(self) -> Hierarchical:
+    def _shortest(self) -> Self:
         # Where only chains of the cell stand, a cell that is itself a chain is one of more, shorter cells.
         if not self.decoder or len(self.widths) == 1:
             cell, times = root(self.cell)

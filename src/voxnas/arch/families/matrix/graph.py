@@ -1,7 +1,5 @@
 """Networks on a matrix of connections: by its pairs, by its rows, or by crosses of rows and columns."""
 
-from __future__ import annotations
-
 from voxnas.arch.families.matrix.record import Matrix
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare

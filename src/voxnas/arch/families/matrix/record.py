@@ -1,8 +1,6 @@
 """Record of a network on a matrix of connections."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -43,7 +41,7 @@ class Matrix(ArchitectureRecord):
         return data
 
     @model_validator(mode="after")
-    def _reader_agrees(self) -> Matrix:
+    def _reader_agrees(self) -> Self:
         if bool(self.edges) != (self.reads == "crosses"):
             raise ValueError(f"edges = {list(self.edges)} where reads is {self.reads}; they are the layers of crosses")
         if bool(self.nodes) == (self.reads == "pairs"):

@@ -1,7 +1,5 @@
 """Spaces of networks on matrices of connections: multilayer perceptrons of the pairs, and relatives of BrainNetCNN."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any, get_args
 

@@ -1,7 +1,5 @@
 """The graph of a hand-made network."""
 
-from __future__ import annotations
-
 from voxnas.arch.families.reference.record import Reference
 from voxnas.arch.graph import Graph
 from voxnas.arch.reference import NETWORKS

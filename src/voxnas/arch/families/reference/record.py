@@ -1,9 +1,7 @@
 """Record of a hand-made network."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
@@ -33,7 +31,7 @@ class Reference(ArchitectureRecord):
         return tuple(options.items()) if isinstance(options, Mapping) else options
 
     @model_validator(mode="after")
-    def _known(self) -> Reference:
+    def _known(self) -> Self:
         if self.name not in NETWORKS:
             raise ValueError(f"network {self.name!r} is none of {', '.join(NETWORKS)}")
         network = NETWORKS[self.name]

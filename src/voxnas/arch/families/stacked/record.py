@@ -1,8 +1,6 @@
 """Record of the skeleton in which cells are stacked."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -37,7 +35,7 @@ class Stacked(Skeleton):
         return data
 
     @model_validator(mode="after")
-    def _agrees(self) -> Stacked:
+    def _agrees(self) -> Self:
         self.check_entries(("cells", "strides", "kernels"))
         if any(k not in (1, 3) for kernel in self.kernels for k in kernel):
             raise ValueError("kernels must be 1 or 3; an operation with another has it in its name")

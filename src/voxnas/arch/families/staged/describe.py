@@ -1,7 +1,5 @@
 """Description of networks in stages."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

@@ -1,7 +1,5 @@
 """The encoder of networks in stages: blocks one after the other, each stage with its down-sampling."""
 
-from __future__ import annotations
-
 import math
 
 from voxnas.arch.families.staged.record import Staged

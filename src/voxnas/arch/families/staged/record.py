@@ -1,8 +1,6 @@
 """Records of networks in stages of blocks."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -38,7 +36,7 @@ class Staged(Skeleton):
         return data
 
     @model_validator(mode="after")
-    def _lengths_agree(self) -> Staged:
+    def _lengths_agree(self) -> Self:
         self.check_entries(("blocks", "strides", "kernels", "block", "expansion", "excite"))
         check_blocks(self.block, self.temporal_blocks)
         if any(k % 2 == 0 for kernel in self.kernels for k in kernel):

@@ -1,7 +1,5 @@
 """Description of a U-Net."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from voxnas.arch.families.description import Description, Stage

@@ -1,7 +1,5 @@
 """U-Nets (Cicek et al. 2016; Isensee et al. 2021): encoder, decoder, skips by concatenation."""
 
-from __future__ import annotations
-
 from voxnas.arch.families.staged.graph import add_chain, add_encoder, begin
 from voxnas.arch.families.unet.record import UNet
 from voxnas.arch.graph import Graph

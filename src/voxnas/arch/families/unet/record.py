@@ -1,8 +1,6 @@
 """Record of a U-Net."""
 
-from __future__ import annotations
-
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,13 +17,13 @@ class UNet(Staged):
     deep_supervision: bool = Field(False, description="Also score the outputs of the lower decoder stages.")
 
     @model_validator(mode="after")
-    def _decoder_agrees(self) -> UNet:
+    def _decoder_agrees(self) -> Self:
         self.check_entries(("decoder_blocks", "decoder_block"), missing=1)
         check_blocks(self.decoder_block)
         return self
 
     @model_validator(mode="after")
-    def _full_resolution(self) -> UNet:
+    def _full_resolution(self) -> Self:
         if self.strides[0] != (1, 1, 1):
             raise ValueError("strides must begin with 1 1 1, for the output has the input's size")
         return self
