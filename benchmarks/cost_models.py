@@ -1,12 +1,12 @@
-"""How well time and memory of networks are predicted, on random architectures that no fit has seen.
+"""Accuracy of the predicted time and memory on random architectures that were not used in a fit.
 
     python benchmarks/cost_models.py --output results/published/cost_models      about 30 minutes on one core
 
-The predictor of times is calibrated on this device as in a study (random networks of the space, and single nodes), and
-then asked for the latency and the training time of other architectures, which are measured. Its rank correlation
-is shown beside that of multiply-adds alone, over all and within each quartile of multiply-adds. The memory model has no
-fit at all; it is asked for the peak of a training step of further architectures, U-Nets and CNNs in both
-precisions, which are measured each in a process of its own. Architectures that would take minutes are left out.
+The model of times is calibrated on this device as in a study (random networks of the space, and single nodes). It
+predicts the latency and the training time of other architectures, which are measured. Its rank correlation
+is reported with the rank correlation of MACs, over all architectures and within each quartile of MACs. The memory model
+has no fitted parameters. It predicts the peak memory of a training step of further architectures, U-Nets and CNNs in
+both precisions, each measured in a separate process. Architectures that would take minutes are excluded.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ COMMON = {
     "kernels": [[3, 3, 3]] * 5,
     "channels": 1,
 }
-BATCH = 2  # of the timed training steps
-SLOW_MIB, LEAST_MIB = 1200, 180  # predicted peaks; only measured ones above 200 count
+BATCH = 2  # batch size of the timed training steps
+SLOW_MIB, LEAST_MIB = 1200, 180  # predicted peaks; only measured peaks above 200 MiB are evaluated
 LEAST_COUNTED_MIB = 200
-WORK = {"latency": 6e9, "memory": 8e9}  # multiply-adds of a network for one sample or one batch
-DEPTHWISE_WORK = 10  # a multiply-add of a depthwise convolution counts so much here
-IDLE = ("zero", "skip")  # blocks that compute next to nothing
+WORK = {"latency": 6e9, "memory": 8e9}  # MACs of a network for one sample or one batch
+DEPTHWISE_WORK = 10  # weight of a MAC of a depthwise convolution
+IDLE = ("zero", "skip")  # blocks with negligible computation
 
 
 class Asked(NamedTuple):
-    """An architecture whose memory is measured."""
+    """An architecture for a memory measurement."""
 
     architecture: Architecture
     patch: Sequence[int]
@@ -63,7 +63,7 @@ class Asked(NamedTuple):
 
 
 def space_of(family: str) -> dict[str, Any]:
-    """The published space with every block that is registered."""
+    """The published space with all registered blocks."""
     raw = yaml.safe_load((SPACES / f"{family}.yaml").read_text())
     raw["parameters"]["block"] = {"choices": [name for name in blocks() if name not in IDLE]}
     raw["parameters"]["expansion"] = {"choices": [2, 3, 4]}
@@ -71,7 +71,7 @@ def space_of(family: str) -> dict[str, Any]:
 
 
 def work(architecture: Architecture, patch: Sequence[int]) -> float:
-    """Multiply-adds, weighted by how slow they are."""
+    """MACs, weighted by their cost."""
     return sum(layer.macs * (DEPTHWISE_WORK if layer.depthwise else 1) for layer in list_layers(architecture, patch))
 
 
@@ -87,7 +87,7 @@ def draw(family: str, name: str, most: float, seed: int) -> Iterator[Architectur
 
 
 def measure_times(count: int, seconds: float, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Calibrate, then measure `count` other U-Nets."""
+    """Calibrate, and measure `count` other U-Nets."""
     import torch
 
     from voxnas.complexity.calibrate import measure_calibration
@@ -124,7 +124,7 @@ def measure_times(count: int, seconds: float, seed: int) -> tuple[dict[str, Any]
 
 
 def correlations(times: pd.DataFrame) -> pd.DataFrame:
-    """Spearman's rank correlation of predictor and multiply-adds with what was measured."""
+    """Spearman rank correlations of prediction and MACs with the measurement."""
     quartile = np.argsort(np.argsort(times["macs"].to_numpy(), kind="stable")) * 4 // len(times)
     rows = []
     for what in ("latency_ms", "train_seconds"):
@@ -140,7 +140,7 @@ def correlations(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def asked_memory(count: int, seed: int) -> list[Asked]:
-    """U-Nets and CNNs with batches of 2 to 4 in both precisions whose peaks are worth measuring."""
+    """U-Nets and CNNs with batches of 2 to 4 in both precisions and sufficiently high peaks."""
     rng = np.random.default_rng(derive_seed(seed, "memory"))
     drawn = {family: draw(family, "held-out memory", WORK["memory"], seed) for family in PLANS}
     found: list[Asked] = []
@@ -154,12 +154,12 @@ def asked_memory(count: int, seed: int) -> list[Asked]:
 
 
 def predicted_mib(asked: Asked) -> float:
-    """By the model alone."""
+    """Prediction of the model."""
     return training_mib(asked.architecture, asked.patch, asked.batch, asked.bf16)
 
 
 def measure_memory(count: int, held: int, seed: int) -> pd.DataFrame:
-    """Measure `count` peaks, and of the first `held` also what glibc keeps by default."""
+    """Measure `count` peaks, the first `held` also with the default allocator of glibc."""
     asked = asked_memory(count, seed)
     requests = [
         memory_request(a.architecture, (a.batch, 1, *a.patch), True, 1, "bf16" if a.bf16 else "float32") for a in asked
@@ -187,7 +187,7 @@ def measure_memory(count: int, held: int, seed: int) -> pd.DataFrame:
 
 
 def memory_errors(table: pd.DataFrame) -> pd.DataFrame:
-    """Share of predictions within 15 %, median and worst relative error, above 200 MiB."""
+    """Share of predictions within 15 %, median and maximum relative error, above 200 MiB."""
     counted = table[table["measured_mib"] > LEAST_COUNTED_MIB]
     rows = []
     groups = [("all", counted), *counted.groupby("precision"), *counted.groupby("family")]
@@ -206,7 +206,7 @@ def memory_errors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def profiling_ms(count: int, seed: int) -> pd.DataFrame:
-    """Milliseconds for each architecture of what is counted and predicted from shapes alone."""
+    """Milliseconds per architecture of the counts and predictions from shapes."""
     drawn = draw("unet", "profiling", WORK["memory"], seed)
     architectures, patch, rows = [next(drawn) for _ in range(count)], PLANS["unet"]["patch"], []
     for name, count_one in (
@@ -227,10 +227,10 @@ def main() -> None:
     """Measure, print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the tables")
-    parser.add_argument("--times", type=int, default=100, help="architectures that are timed")
-    parser.add_argument("--memory", type=int, default=100, help="architectures whose memory is measured")
-    parser.add_argument("--held", type=int, default=20, help="of these, measured with glibc's default allocator too")
-    parser.add_argument("--seconds", type=float, default=180, help="of the calibration")
+    parser.add_argument("--times", type=int, default=100, help="number of timed architectures")
+    parser.add_argument("--memory", type=int, default=100, help="number of architectures with measured memory")
+    parser.add_argument("--held", type=int, default=20, help="of these, also measured with glibc's default allocator")
+    parser.add_argument("--seconds", type=float, default=180, help="time of the calibration")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)

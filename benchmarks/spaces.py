@@ -1,10 +1,10 @@
-"""How fast architectures are drawn, keyed and profiled, in every space of config/search_spaces.
+"""Time to draw, identify and profile architectures, for every space of config/search_spaces.
 
     python benchmarks/spaces.py --count 2000        about a minute on one core
 
-Drawing is what a search does with each candidate: sample, validate, decode, key. Profiling is the analytic count of
-parameters, multiply-adds and activations on the patch, from the record alone: no tensor is made and nothing is
-cached. The targets are 10,000 drawn in 30 s and 5 ms a profile.
+Drawing comprises the operations of a search on each candidate: sample, validate, decode, key. Profiling is the analytic
+count of parameters, MACs and activations on the patch from the record, without tensors and without a cache. The
+targets are 10,000 draws in 30 s and 5 ms per profile.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COLUMNS = ("10,000 drawn, s", "profile, ms", "slowest, ms", "nodes", "digest, ms
 
 
 def timed(work: Callable[[Any], Any], items: Iterable[Any]) -> tuple[list[Any], np.ndarray]:
-    """Results, and milliseconds of each."""
+    """Results, and milliseconds per call."""
     results, spent = [], []
     for item in items:
         begun = time.perf_counter()
@@ -78,7 +78,7 @@ def measure(path: Path, count: int) -> list[str]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=2000, help="architectures drawn of each space")
+    parser.add_argument("--count", type=int, default=2000, help="number of architectures per space")
     count = parser.parse_args().count
     print(f"{'space':<16}", *(f"{name:>16}" for name in COLUMNS))
     for path in sorted(SPACES.glob("*.yaml")):

@@ -19,10 +19,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure and write the record."""
     from voxnas.complexity.calibrate import measure_calibration
     from voxnas.core.paths import StudyPaths
-    from voxnas.io.records import read_json, write_json
+    from voxnas.io.records import read_json, read_plan, write_json
     from voxnas.training.sampling.factory import reading_seconds
 
-    search, plan, spec = read_json(arguments.search), read_json(arguments.plan), read_json(arguments.spec)
+    search, plan, spec = read_json(arguments.search), read_plan(arguments.plan), read_json(arguments.spec)
     record = measure_calibration(search["space"], plan, spec, search["search"]["limits"])
     record["reading"] = reading_seconds(StudyPaths(arguments.study), plan, spec)
     write_json(arguments.output, record)

@@ -30,17 +30,17 @@ def run(arguments: argparse.Namespace) -> int:
     from voxnas.io.nifti import header_facts, open_image
     from voxnas.io.tables import write_table
 
-    if read_model_plan(arguments.model).get("timed"):
+    if read_model_plan(arguments.model).timed:
         return _predict_runs(arguments)
     model = Model(arguments.model, arguments.ensemble, arguments.mirror)
-    scans, others = find_scans(arguments.input, model.plan["channels"])
+    scans, others = find_scans(arguments.input, model.plan.channels)
     output = Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     rows, refused = [], 0
     for number, (scan, files) in enumerate(scans.items(), 1):
         began = time.monotonic()
         try:
-            if model.plan["task"] == "segmentation":
+            if model.plan.task == "segmentation":
                 model.segment(files, output / f"{scan}_dseg.nii.gz")
                 said = f"{scan}_dseg.nii.gz"
             else:
@@ -80,5 +80,5 @@ def _predict_runs(arguments: argparse.Namespace) -> int:
             print(f"voxnas predict: refused: {scan}: {reason}", file=sys.stderr, flush=True)
         rows = [{"case": found.case, **found.columns} for found in model.predict(Path(work))]
     write_table(output / "predictions.tsv", pd.DataFrame(rows))
-    print(f"predicted {len(rows)} {model.plan['unit']}s into {output / 'predictions.tsv'}, {len(refused)} runs refused")
+    print(f"predicted {len(rows)} {model.plan.unit}s into {output / 'predictions.tsv'}, {len(refused)} runs refused")
     return USER_ERROR if refused else 0

@@ -21,14 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the arrays and records of the shard."""
-    from voxnas.data.shards import write_shard
-    from voxnas.io.records import read_json
+    from voxnas.io.records import read_plan
 
-    plan = read_json(arguments.plan)
-    if plan.get("timed"):
+    plan = read_plan(arguments.plan)
+    if plan.timed:
         from voxnas.data.fmri.prepare_runs import write_timed_shard
 
         where = (arguments.index, arguments.spatial, arguments.shard, arguments.shards, arguments.output)
         write_timed_shard(plan, *where)
-        return
-    write_shard(arguments.plan, arguments.index, arguments.shard, arguments.shards, arguments.output)
+    else:
+        from voxnas.data.shards import write_shard
+
+        write_shard(plan, arguments.index, arguments.shard, arguments.shards, arguments.output)

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Select and write the records."""
     from voxnas.core.paths import StudyPaths
     from voxnas.core.trial import SCHEMA_VERSION
-    from voxnas.io.records import read_json, write_json
+    from voxnas.io.records import read_json, read_plan, write_json
     from voxnas.search.chain import finished_steps, read_chain
     from voxnas.search.select import select_finalists
 
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
         chains[search] = read_chain(paths, search, steps, steps)
     networks, left_out = select_finalists(
         read_json(paths.spec("select")),
-        read_json(paths.plan),
+        read_plan(paths.plan),
         read_json(paths.calibration) if paths.calibration.exists() else None,
         chains,
         arguments.direct,

@@ -6,7 +6,8 @@ a :class:`VolumePlan`, a study of time series a :class:`RunPlan`, which lists ev
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -64,8 +65,9 @@ class VolumePlan(_Plan):
     """The plan of a study whose scans are volumes."""
 
     timed: ClassVar[Literal[False]] = False
-    view: ClassVar[str] = ""
     unit: ClassVar[str] = "scan"
+    view: ClassVar[str] = ""
+    views: ClassVar[Mapping[str, InputView]] = {}
 
     normalize: Normalization
     crop: bool = Field(description="Crop to the box of the non-zero voxels.")
@@ -152,8 +154,3 @@ class RunPlan(_Plan):
 
 
 Plan = VolumePlan | RunPlan
-
-
-def plan_model(data: Any) -> type[VolumePlan] | type[RunPlan]:
-    """Return the record that the content of a plan.json is of."""
-    return RunPlan if isinstance(data, dict) and data.get("timed") else VolumePlan

@@ -167,8 +167,8 @@ class SearchSpec(Spec):
         return {"search": used | {"options": {name: options_of(name, search.options) for name in names}}}
 
 
-class Training(TrainingParameters):
-    """Parameters of a single training; settings that are off are no part of its identity."""
+class EffectiveTraining(TrainingParameters):
+    """Parameters in effect for a single training; settings that are off are no part of its identity."""
 
     compression: Literal["none", "fp16"] = Field("none", exclude_if=lambda kind: kind == "none")
     large_batch: LargeBatch | None = Field(None, exclude_if=_absent)
@@ -179,7 +179,7 @@ class TrainSpec(Spec):
 
     task: Task
     seed: int
-    training: Training
+    training: EffectiveTraining
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
@@ -187,7 +187,7 @@ class TrainSpec(Spec):
         training = settings.training
         large = training.large_batch if training.batch_size >= training.large_batch.threshold else None
         parameters = {name: getattr(training, name) for name in TrainingParameters.model_fields}
-        return {"training": Training(**parameters, large_batch=large)}
+        return {"training": EffectiveTraining(**parameters, large_batch=large)}
 
 
 class SelectSpec(Spec):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from voxnas.core.errors import UserError
-from voxnas.core.plan import Plan, plan_model
+from voxnas.core.plan import Plan, RunPlan, VolumePlan
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -67,8 +67,9 @@ def read_record(path: str | Path, model: type[M]) -> M:
 def read_plan(path: str | Path) -> Plan:
     """Read a plan.json, of volumes or of runs; a UserError names what does not fit."""
     data = read_json(path)
-    check: Callable[[Any], Plan] = plan_model(data).model_validate
-    return check_record(path, data, check)
+    if isinstance(data, dict) and data.get("timed"):
+        return check_record(path, data, RunPlan.model_validate)
+    return check_record(path, data, VolumePlan.model_validate)
 
 
 def check_record(path: str | Path, data: Any, check: Callable[[Any], T]) -> T:
