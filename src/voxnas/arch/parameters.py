@@ -102,7 +102,7 @@ class Parameter:
 
     @classmethod
     def parse(cls, name: str, raw: Any, domains: Mapping[str, ValueSet], source: str) -> Self:
-        """Read the entry `raw` of a file; a scalar is a fixed value.
+        """Read the entry `raw` of the parameter `name` in a file; a scalar is a fixed value.
 
         Raises
         ------

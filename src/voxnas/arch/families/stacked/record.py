@@ -19,15 +19,13 @@ class Stacked(Skeleton):
     deep_supervision: bool = Field(False, description="Also score the outputs of the lower decoder stages.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Before the linear layer without a decoder.")
 
-    @model_validator(mode="before")
     @classmethod
-    def _neutral(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        data, stages = dict(data), len(data.get("widths", ()))
+    def neutral(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return `data` with the cells of each stage, without a head that the network does not have."""
+        stages = len(data.get("widths", ()))
         if isinstance(data.get("cells"), int):
             data["cells"] = [data["cells"]] * stages
-        # As in a U-Net: all decoder outputs but the lowest are supervised.
+        # As in a U-Net, all decoder outputs but the lowest are supervised.
         if not data.get("decoder") or stages <= 3:
             data.pop("deep_supervision", None)
         if data.get("decoder"):

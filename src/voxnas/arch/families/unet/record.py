@@ -28,10 +28,12 @@ class UNet(Staged):
             raise ValueError("strides must begin with 1 1 1, for the output has the input's size")
         return self
 
-    @model_validator(mode="before")
     @classmethod
-    def _neutral_supervision(cls, data: Any) -> Any:
-        # All decoder outputs but the lowest are supervised (as in nnU-Net): up to 3 stages that is the output alone.
-        if isinstance(data, dict) and len(data.get("widths", ())) <= 3:
-            data = {**data, "deep_supervision": False}
-        return data
+    def neutral(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return `data` with neutral values, without deep supervision if the network has at most three stages.
+
+        All decoder outputs but the lowest are supervised, as in nnU-Net: up to three stages only the network's output.
+        """
+        if len(data.get("widths", ())) <= 3:
+            data["deep_supervision"] = False
+        return super().neutral(data)
