@@ -1,4 +1,4 @@
-"""``voxnas device``: measure this node as one of its kind, for placement alone."""
+"""``voxnas device``: measure the speed of this kind of node, for the placement of trainings."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def run(arguments: argparse.Namespace) -> None:
     record["reading"] = reading_seconds(StudyPaths(arguments.study), plan, spec)
     write_json(arguments.output, record)
     print(
-        f"{record['device']['processor']}: a training starts in {record['start_seconds']:.1f} s; wall time is "
-        f"{record['wall_factor']:.2f} of what a calibration counts"
+        f"{record['device']['processor']}: start of a training {record['start_seconds']:.1f} s, "
+        f"wall time / counted time {record['wall_factor']:.2f}"
     )

@@ -1,4 +1,4 @@
-"""``voxnas select``: choose the finalists from the searches' records."""
+"""``voxnas select``: choose the finalists from the records of the searches."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_searches,
         default={},
         metavar="A=12,B",
-        help="searches with their number of steps; without one, all steps that have a result",
+        help="searches with their number of steps; default of a search: all steps that have a result",
     )
     parser.add_argument(
         "--direct",
         type=lambda text: [name for name in text.split(",") if name],
         default=[],
         metavar="NAME,NAME",
-        help="baselines that enter with their own recipe, without a search",
+        help="baselines that enter with their published recipe, without a search",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="finalists.json to write")
 

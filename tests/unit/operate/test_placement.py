@@ -124,7 +124,9 @@ def test_a_proposal_for_a_kind_keeps_its_time_and_is_replayed(arriving):
     assert not replay(s.paths, "random").differences
     measure(s, "cpu", 3.0, 60.0)
     found = replay(s.paths, "random").differences
-    assert len(found) == len(kept) and "step 9 was made for a kind of node, cpu, that was measured again" in found[0]
+    assert (
+        len(found) == len(kept) and "step 9 was made for the node kind cpu, which has been measured again" in found[0]
+    )
 
 
 def test_a_worker_without_the_time_does_not_promote(arriving):
