@@ -68,7 +68,10 @@ def faults(function: Callable[..., object], text: str) -> list[str]:
     stated, written = section(text), annotations(function)
     found = [f"states {name}, which is no parameter" for name in stated if name not in names]
     for p in parameters:
-        annotation, words = written.get(p.name, str(p.annotation)), re.search(rf"\b{p.name}\b(.{{0,40}})", text, re.DOTALL)
+        annotation, words = (
+            written.get(p.name, str(p.annotation)),
+            re.search(rf"\b{p.name}\b(.{{0,40}})", text, re.DOTALL),
+        )
         if words is None and (ARRAY.match(annotation) or not RECORD.fullmatch(annotation)):
             found.append(f"does not name {p.name}")
         elif ARRAY.match(annotation) and not re.search(r"\(|any shape", stated.get(p.name) or words[1]):
