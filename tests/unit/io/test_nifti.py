@@ -312,8 +312,8 @@ def test_faults_of_a_bold_series_are_named():
     assert len(checks.bold(0.0, 2.5)) == 2
 
 
-# Expected handling of each file in the manifest of nifti_robustness: words of the error or of a warning, or the shape of
-# a correct file. Pairs of files are tested in test_index.
+# Expected handling of each file in the manifest of nifti_robustness: words of the error or of a warning, or the shape
+# of a correct file. Pairs of files are tested in test_index.
 REFUSED = {
     "odd_but_valid/ivadomed_rgb.nii.gz": "RGB",
     "corrupt/git_lfs_pointer_bold.nii.gz": "git-LFS",

@@ -19,7 +19,6 @@ from voxnas.report.front import pareto
 from voxnas.report.scans import chosen_scans
 from voxnas.report.style import COLOURS, identity
 
-
 FIGURES = ["best_so_far", "front", "learning_curves", "leaderboard", "winner", "scans"]
 
 
