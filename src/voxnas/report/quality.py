@@ -88,7 +88,7 @@ def carpets(table: pd.DataFrame, number: int) -> Drawn:
     return figure, chosen[["scan", *MEASURES, "excluded"]]
 
 
-def _drawings(file: Path, scan: str) -> dict[str, NDArray]:
+def _drawings(file: str, scan: str) -> dict[str, NDArray]:
     """Read the arrays of a run that preprocessing saved for the figures."""
     with safe_open(file, framework="np") as tensors:
         names = [name for name in tensors.keys() if name.rpartition("/")[0] == scan]  # noqa: SIM118 (not a mapping)
