@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
 from voxnas.arch.primitives.excite import squeezed_channels
@@ -28,6 +27,6 @@ class Excite(nn.Module):
             nn.Sigmoid(),
         )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Scale the channels of x (B, C, *S)."""
         return x * self.scale(x.mean(self.axes, keepdim=True))

@@ -1,4 +1,4 @@
-"""The usual step: the loss between the outputs and the targets."""
+"""The supervised step: the loss between the outputs and the targets."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from voxnas.training.steps.base import Step
 
 
 class Supervised(Step):
-    """Learn the targets.
+    """Learning from the targets.
 
     Parameters
     ----------
     loss : str
         A key of :data:`voxnas.training.losses.LOSSES`.
     smoothing : float
-        Label smoothing, where the loss has a cross-entropy.
+        Label smoothing of losses with a cross-entropy.
     """
 
     def __init__(self, loss: str, smoothing: float = 0.0) -> None:
