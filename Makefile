@@ -28,17 +28,17 @@ $(DEV): $(ENV) envs/requirements-dev.txt
 	envs/install.sh --dev $(VENV)
 	@touch $@
 
-run: $(ENV)  ## run a study; without STUDY=FILE the default one, on the embedded data set
+run: $(ENV)  ## run a study: STUDY=FILE, or the default study on generated data
 	snakemake --configfile $(STUDY) --cores $(CORES)
 	@echo "Done. Open results/$(basename $(notdir $(STUDY)))/report.html"
 
-run-fmri: $(ENV)  ## run the study of generated fMRI, from raw BOLD to the report
+run-fmri: $(ENV)  ## run the study of generated fMRI data, from raw BOLD to the report
 	$(MAKE) run STUDY=config/studies/phantom-fmri.yaml
 
-profiles:  ## put the profiles for Slurm where Snakemake looks; PARTITION, GPU_PARTITION and ACCOUNT name yours
+profiles:  ## install the Slurm profiles in Snakemake's folder; options: PARTITION, GPU_PARTITION, ACCOUNT
 	@workflow/profiles/install.sh
 
-test: $(DEV)  ## run the tests; those on real data need VOXNAS_TEST_DATA
+test: $(DEV)  ## run the tests; VOXNAS_TEST_DATA=FOLDER adds the tests on real data
 	OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --maxprocesses 4 --dist worksteal
 
 test-slurm: $(DEV)  ## start a Slurm, run a study through it and break things; root, tests/slurm/install.sh
@@ -57,6 +57,6 @@ check: $(DEV)  ## check style, types, layers and the workflow
 bench: $(DEV)  ## run the benchmarks
 	@for script in benchmarks/*.py; do echo "== $$script"; python "$$script" || exit 1; done
 
-clean:  ## remove what tools leave behind; results and environment stay
+clean:  ## remove temporary files of the tools; results and environment are kept
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache src/*.egg-info
 	find src tests envs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,13 +1,13 @@
-"""Peak memory of preprocessing and of training against the length of a run and the number of runs.
+"""Peak memory of preprocessing and of training as a function of the length of a run and of the number of runs.
 
     python benchmarks/bold_memory.py --output FOLDER
 
-Runs of noise in an ellipsoid with 24 terms of motion are generated as ``.nii.gz``, volume by volume, and each set is
-preprocessed in a process of its own (smoothing, cleaning with a band-pass, clips, maps, series and correlations of an
-atlas of 20 regions). ``peak_mib`` is that process's largest resident memory; ``over_start_mib`` what of it came after
-the libraries were loaded. The rows ``train`` are trainings of the hand-made network on clips (``cnn-gru``) with their
-validation, each in a process of its own on what was preprocessed before; half of the runs validate. The rows ``whole``
-are :func:`nilearn.image.clean_img` on one whole image, without the filter, for comparison.
+Runs of noise in an ellipsoid with 24 motion regressors are generated as ``.nii.gz``, volume by volume. Each set is
+preprocessed in a separate process (smoothing, cleaning with a band-pass, clips, maps, series and correlations of an
+atlas of 20 regions). ``peak_mib`` is the maximum resident memory of the process; ``over_start_mib`` is the increase
+after the libraries were loaded. The rows ``train`` are trainings of the hand-made network on clips (``cnn-gru``) with
+their validation, each in a separate process on the preprocessed runs; half of the runs are used for validation. The
+rows ``whole`` are :func:`nilearn.image.clean_img` on one whole image, without the filter, for comparison.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ import pandas as pd
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
+from voxnas.core.splits import Splits
 from voxnas.data.fmri.confounds import MOTION
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import read_plan, write_json
 from voxnas.io.tables import read_table, write_table
 
 SPACING, INTERVAL, REGIONS = 3.0, 2.0, 20
-CLIPS = 16  # of a training
-TRAIN_RUNS = 8  # at least, of which half fill the batches of the validation
+CLIPS = 16  # samples of a training
+TRAIN_RUNS = 8  # minimum; half of them fill the validation batches
 Size = tuple[int, int, int]
 
 
@@ -46,7 +47,7 @@ def head(size: Size) -> np.ndarray:
 
 
 def make_run(folder: Path, name: str, size: Size, frames: int) -> dict[str, object]:
-    """Write a run, its mask and its confounds without holding more than a volume; its row of scans.tsv."""
+    """Write a run, its mask and its confounds, with one volume in memory at a time; return its row of scans.tsv."""
     rng, brain = np.random.default_rng(len(name) + frames), head(size)
     image = nib.Nifti1Image(np.zeros((*size, frames), np.int16), np.diag([SPACING] * 3 + [1.0]))
     image.header.set_zooms((SPACING,) * 3 + (INTERVAL,))
@@ -66,19 +67,19 @@ def make_run(folder: Path, name: str, size: Size, frames: int) -> dict[str, obje
 
 
 def make_atlas(folder: Path, size: Size) -> Path:
-    """Slabs of the box, as regions."""
+    """Write an atlas whose regions are slabs of the box."""
     labels = np.broadcast_to(1 + np.arange(size[1])[None, :, None] * REGIONS // size[1], size)
     nib.Nifti1Image(labels.astype(np.int16), np.diag([SPACING] * 3 + [1.0])).to_filename(folder / "atlas.nii.gz")
     return folder / "atlas.nii.gz"
 
 
 def study(folder: Path) -> StudyPaths:
-    """The study in a folder of runs."""
+    """Paths of the study in a folder of runs."""
     return StudyPaths(folder / "study")
 
 
 def preprocess(folder: Path) -> None:
-    """Plan and one shard of all runs in the folder."""
+    """Write the plan and preprocess all runs of the folder as one shard."""
     from voxnas.data.fmri.plan import make_timed_plan
     from voxnas.data.fmri.prepare_runs import write_timed_shard
 
@@ -94,12 +95,12 @@ def preprocess(folder: Path) -> None:
     write_json(paths.plan, plan)
     write_table(paths.scans, scans.assign(sha256=names))
     half = len(names) // 2
-    write_json(paths.splits, {"test": [], "folds": [names[:half], names[half:]]})
+    write_json(paths.splits, Splits(test=(), folds=(tuple(names[:half]), tuple(names[half:]))))
     write_json(paths.spec("train"), stage_spec(settings, "train"))
 
 
 def train(folder: Path) -> None:
-    """A training on clips of what is preprocessed."""
+    """Train on clips of the preprocessed runs."""
     from voxnas.arch.baselines import BASELINES
     from voxnas.core.training import Fit
     from voxnas.training.distributed.single import SingleBackend
@@ -108,14 +109,14 @@ def train(folder: Path) -> None:
     from voxnas.training.worker import train_entry
 
     paths, entry = study(folder), Entry(folder / "study" / "store" / "one")
-    plan = read_json(paths.plan)
+    plan = read_plan(paths.plan)
     architecture, recipe = BASELINES["cnn-gru"](plan, {})
     write_json(entry.job, Fit(architecture=architecture, recipe=recipe, fold=0, seed=0, samples=CLIPS))
     train_entry(paths, entry, RunOptions(), SingleBackend())
 
 
 def whole(folder: Path) -> None:
-    """What nilearn does on a whole image."""
+    """Clean a whole image with nilearn."""
     from nilearn.image import clean_img
 
     row = read_table(folder / "scans.tsv", {"scan": str}).iloc[0]
@@ -124,7 +125,7 @@ def whole(folder: Path) -> None:
 
 
 def _measured(work: Callable[[Path], None], folder: Path) -> tuple[float, float, float]:
-    """Peak memory in MiB, what of it came after the imports, and CPU seconds; run in a process of its own."""
+    """Peak memory in MiB, its increase after the imports, and CPU seconds; runs in a separate process."""
     import zarr  # noqa: F401
 
     import voxnas.data.fmri.prepare_runs
@@ -140,7 +141,7 @@ def _measured(work: Callable[[Path], None], folder: Path) -> tuple[float, float,
 def measure(
     work: Callable[[Path], None], size: Size, frames: int, runs: int, before: Callable[[Path], None] | None = None
 ) -> dict[str, object]:
-    """Peak memory of one process; what has to be done before it is done in another."""
+    """Peak memory of one process; its prerequisites run in another process."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_atlas(folder, size)

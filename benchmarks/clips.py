@@ -1,19 +1,19 @@
-"""Clips a second from the store of a run, against a NIfTI reader and a memory-mapped array.
+"""Time of reading clips from the store of a run, compared with NIfTI readers and a memory-mapped array.
 
     python benchmarks/clips.py --output FOLDER
 
-One run of noise inside a head-sized ellipsoid, 64 x 64 x 36 voxels and 180 volumes by default, is written as
-``.nii.gz``, as ``.nii``, as ``.npy`` and by :func:`voxnas.io.clips.write_run`. Then clips at random starts are read by
+A run of noise inside a head-sized ellipsoid, 64 x 64 x 36 voxels and 180 volumes by default, is written as
+``.nii.gz``, as ``.nii``, as ``.npy`` and by :func:`voxnas.io.clips.write_run`. Clips at random starts are read by
 
-- ``nifti_gz``, ``nifti``: what a first script does, ``nibabel.load(path).get_fdata()[..., start:stop]``;
+- ``nifti_gz``, ``nifti``: the straightforward code, ``nibabel.load(path).get_fdata()[..., start:stop]``;
 - ``nifti_gz_slice``: the same without reading the whole image, ``nibabel.load(path).dataobj[..., start:stop]``;
-- ``memmap``: a copy of the part of a memory-mapped ``.npy``;
-- ``zarr``: the store, read by Zarr itself;
-- ``run``: the store, read by :class:`voxnas.io.clips.Run`, each time opened anew in ``run_opened``.
+- ``memmap``: a copy of the slice of a memory-mapped ``.npy``;
+- ``zarr``: the store, read by Zarr;
+- ``run``: the store, read by :class:`voxnas.io.clips.Run`; ``run_opened`` opens the run for each clip.
 
-All give float32 of their own memory; files are in the page cache. Times are the process's processor time, and
-the readers take turns, so that what else the machine does meets them little and alike. ``to_memmap`` is the ratio of a
-reader's median to that of ``memmap``.
+All readers return float32 arrays with memory of their own; files are in the page cache. Times are processor times, and
+the readers take turns, so that other work on the machine affects them little and equally. ``to_memmap`` is the ratio of
+the median of a reader to the median of ``memmap``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def make_run(size: tuple[int, int, int], frames: int) -> np.ndarray:
 
 
 def make_readers(folder: Path, volumes: np.ndarray) -> dict[str, Reader]:
-    """Write the files; how each is read: from a start, so many volumes."""
+    """Write the files; return a reader for each, which takes the first volume and the number of volumes."""
     image = nib.Nifti1Image(volumes.transpose(3, 2, 1, 0), np.eye(4))
     for name in ("run.nii.gz", "run.nii"):
         image.to_filename(folder / name)
@@ -70,10 +70,10 @@ def make_readers(folder: Path, volumes: np.ndarray) -> dict[str, Reader]:
 
 
 def measure(readers: dict[str, Reader], frames: int, clip: int, turns: int, slow_turns: int) -> pd.DataFrame:
-    """Milliseconds for one clip of each reader, and against the memory-mapped array."""
+    """Milliseconds per clip of each reader, and the ratio to the memory-mapped array."""
     rng = np.random.default_rng(1)
     times: dict[str, list[float]] = {name: [] for name in readers}
-    for turn in range(-1, turns):  # the first turn warms up
+    for turn in range(-1, turns):  # the first turn is a warm-up
         start = int(rng.integers(frames - clip + 1))
         for name, read in readers.items():
             if name in SLOW and turn >= slow_turns:
@@ -93,10 +93,10 @@ def main() -> None:
     """Write the files, read them, print and save the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs=3, default=(64, 64, 36), help="voxels along x, y and z")
-    parser.add_argument("--frames", type=int, default=180, help="volumes of the run")
-    parser.add_argument("--clips", type=int, nargs="+", default=[8, 16], help="volumes of a clip")
-    parser.add_argument("--turns", type=int, default=100, help="clips that are read")
-    parser.add_argument("--slow-turns", type=int, default=4, help="clips that are read by the NIfTI readers")
+    parser.add_argument("--frames", type=int, default=180, help="number of volumes of the run")
+    parser.add_argument("--clips", type=int, nargs="+", default=[8, 16], help="numbers of volumes of a clip")
+    parser.add_argument("--turns", type=int, default=100, help="number of clips")
+    parser.add_argument("--slow-turns", type=int, default=4, help="number of clips for the NIfTI readers")
     parser.add_argument("--output", type=Path, help="folder for clips.tsv")
     arguments = parser.parse_args()
     tables = []

@@ -1,7 +1,7 @@
-"""What summing gradients over many processes costs: latency and bandwidth of a message, and four ways to sum.
+"""A model of the time of an all-reduce of gradients: latency and bandwidth of a link, and three algorithms.
 
-The model is the usual one of two numbers a link (Hockney 1994; Thakur, Rabenseifner and Gropp 2005): a message of `n`
-bytes takes ``latency + n / bandwidth``. It knows no slower process, no busy network and no time for adding up.
+The model has two parameters per link (Hockney 1994; Thakur, Rabenseifner and Gropp 2005): a message of `n`
+bytes takes ``latency + n / bandwidth``. It neglects slow processes, network contention and the time of the summation.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from scipy.optimize import nnls
 
 @dataclass(frozen=True)
 class Link:
-    """Connection of two neighbours.
+    """Connection between two neighbours.
 
     Parameters
     ----------
     latency : float
-        Seconds of an empty message.
+        Time of an empty message, in s.
     bandwidth : float
         Bytes per second, in each direction.
     """
@@ -38,7 +38,7 @@ def ring(processes: int, size: float, link: Link) -> float:
     size : float
         Bytes that each process holds.
     link : Link
-        The slowest one of the ring.
+        The slowest link of the ring.
     """
     return 2 * (processes - 1) * (link.latency + size / processes / link.bandwidth)
 
@@ -53,7 +53,7 @@ def hierarchical(nodes: int, per_node: int, size: float, inside: Link, between: 
     size : float
         Bytes that each process holds.
     inside, between : Link
-        Of two processes of a node; of two nodes, whose bandwidth the parts share.
+        Link between two processes of a node, and between two nodes; the parts share the bandwidth of the latter.
     """
     return ring(per_node, size, inside) + ring(nodes, size, between)
 
@@ -64,36 +64,36 @@ def torus(columns: int, rows: int, size: float, horizontal: Link, vertical: Link
     Parameters
     ----------
     columns, rows : int
-        Of the grid of processes.
+        Shape of the grid of processes.
     size : float
         Bytes that each process holds.
     horizontal, vertical : Link
-        Of neighbours in a row and in a column; the latter carry a part of the bytes each.
+        Link between neighbours in a row, and in a column; each of the latter carries a part of the bytes.
     """
     return ring(columns, size, horizontal) + ring(rows, size / columns, vertical)
 
 
 def efficiency(compute: float, communication: float, overlap: float) -> float:
-    """Throughput of a process beside that of one alone.
+    """Throughput per process, relative to a single process.
 
     Parameters
     ----------
     compute, communication : float
-        Seconds of a step.
+        Time of a step, in s.
     overlap : float
-        Share of the computing behind which communication can hide: gradients are there layer by layer
+        Share of the computation that can overlap with communication: gradients become available layer by layer
         in the backward pass, which is two thirds of a step.
     """
     return compute / (compute + max(0.0, communication - overlap * compute))
 
 
 def fit_link(processes: Sequence[int], sizes: Sequence[float], seconds: Sequence[float]) -> Link:
-    """The link that explains measured rings best, by relative error.
+    """Fit the link to measured ring all-reduces by the relative error.
 
     Parameters
     ----------
     processes, sizes, seconds : sequences of equal length
-        Of each measured all-reduce; sizes in bytes.
+        One element per measured all-reduce; sizes in bytes.
     """
     p, n, t = (np.asarray(column, dtype=float) for column in (processes, sizes, seconds))
     terms = np.stack([2 * (p - 1), 2 * (p - 1) / p * n], axis=1) / t[:, None]

@@ -1,16 +1,17 @@
-"""Whether two checkouts of the project compute the same numbers, shown by short studies that both run.
+"""Compare the numbers that two checkouts of the project compute, on short studies.
 
-A change of structure must not change a result. Unit tests cannot show it, because a changed number often still passes
-them. Each study runs in both checkouts, with each checkout's own Snakefile and source and the Python that runs this
-script, and their records are compared field by field, as text: proposals, results, curves, networks, tables, scores.
+A refactoring must not change results. Unit tests cannot establish this, because they often tolerate a changed number.
+Each study runs in both checkouts, with the Snakefile and source of the checkout and the Python interpreter of this
+script. The records are compared field by field, as text: proposals, results, curves, networks, tables, scores.
 
-    python benchmarks/compare_checkouts.py BEFORE AFTER                    both run: results/checkouts/{before,after}
-    python benchmarks/compare_checkouts.py BEFORE --work FOLDER            runs one: FOLDER/before, to be kept
+    python benchmarks/compare_checkouts.py BEFORE AFTER                    runs both; results/checkouts/{before,after}
+    python benchmarks/compare_checkouts.py BEFORE --work FOLDER            runs one, in FOLDER/before
     python benchmarks/compare_checkouts.py FOLDER/before AFTER [--studies tiny clips]
 
-A side is a checkout, or the folder of an earlier run, which is not run again. Without any, this checkout runs twice,
-which shows that a study is deterministic. Both sides need the same machine: processors differ in rounding. All budgets
-are in samples, so that no clock decides, and one thread computes. Exit status 1: something differs.
+A side is a checkout, or the folder of an earlier run, which is not repeated. Without sides, this checkout runs twice,
+which tests that the studies are deterministic. Both sides must run on the same machine, because processors differ in
+rounding. All budgets are in samples, so that no decision depends on a clock, and one thread is used. The exit status is
+1 if a record differs.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-# A change that renames fills these in and empties them once it is proven. Records of BEFORE are read in AFTER's words:
-RENAMED: dict[str, str] = {}  # pattern of `<kind>/<field>` in BEFORE -> the same in AFTER, as re.sub; "" drops it
-ADDED: dict[str, Any] = {}  # `<kind>/<field>` that only AFTER has -> its value in a record that lacks it
-SETTINGS: dict[str, str] = {}  # a setting of the studies below -> its name in BEFORE
+# Entries for a refactoring that renames; they are removed after its verification. Records of BEFORE are translated:
+RENAMED: dict[str, str] = {}  # pattern of `<kind>/<field>` in BEFORE -> replacement, as in re.sub; "" drops the field
+ADDED: dict[str, Any] = {}  # `<kind>/<field>` that exists in AFTER only -> its value for records without it
+SETTINGS: dict[str, str] = {}  # setting of the studies below -> its name in BEFORE
 
-# Fields that are measured, and the store's digest, which covers the names of fields and the step version.
+# Measured fields, and the digest of the store, which depends on field names and the step version.
 LEFT_OUT = {
     "latency", "latency_ms", "training_step", "inference_memory_mib", "training_memory_mib", "peak_memory_mib",
     "train_memory_mib", "energy", "device", "cpu_seconds", "search_cpu_seconds", "train_cpu_seconds", "store",
 }  # fmt: skip
 
-KINDS = {  # of records, by the files that hold them
+KINDS = {  # kinds of records and their files
     "proposals": ["search/*/steps/*/proposal.json"],
     "results": ["search/*/steps/*/result.json", "networks/*/seed-*/result.json"],
     "curves": ["search/*/steps/*/curve.tsv", "networks/*/seed-*/curve.tsv"],
@@ -62,7 +63,7 @@ Records = dict[str, dict[str, str]]
 
 
 class Study(NamedTuple):
-    """A settings file of the checkout, what is changed in it, and the tables that are asked for."""
+    """A settings file of the checkout, the changed settings, and the requested tables."""
 
     base: str
     changes: Mapping[str, Any] = {}
@@ -123,7 +124,7 @@ STUDIES = {
 
 
 def run_study(name: str, checkout: Path, folder: Path, cores: int, renamed: Mapping[str, str]) -> None:
-    """Run a study from its beginning by a checkout's workflow, in `folder`, with its settings named anew."""
+    """Run a study from its beginning with the workflow of a checkout, in `folder`, with renamed settings."""
     study, root = STUDIES[name], Path("results") / name
     settings = yaml.safe_load((checkout / study.base).read_text()) or {}
     for key, value in {"study": name, **study.changes}.items():
@@ -155,7 +156,7 @@ def write_atlas(path: Path) -> None:
 
 
 def read_records(root: Path, kind: str) -> Records:
-    """Fields of each record of a kind by its name, which is its file's and in tables the row's number too."""
+    """Fields of each record of a kind, by the name of its file and, for tables, the number of the row."""
     records: Records = {}
     for path in (path for pattern in KINDS[kind] for path in root.glob(pattern)):
         name = str(path.relative_to(root))
@@ -178,7 +179,7 @@ def fields_of(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def in_new_words(kind: str, fields: Mapping[str, str]) -> dict[str, str]:
-    """A record of BEFORE with the names that AFTER has for its fields."""
+    """A record of BEFORE with the field names of AFTER."""
     words = {}
     for field, value in fields.items():
         name = f"{kind}/{field}"
@@ -191,7 +192,7 @@ def in_new_words(kind: str, fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def differences(before: Records, after: Records) -> list[str]:
-    """One line for each record that differs, in the order of the steps."""
+    """One line per differing record, in the order of the steps."""
     lines = []
     for name in sorted(before.keys() | after.keys(), key=in_order):
         old, new = before.get(name), after.get(name)
@@ -205,12 +206,12 @@ def differences(before: Records, after: Records) -> list[str]:
 
 
 def in_order(name: str) -> list[str | int]:
-    """Sort key that puts step 10 behind step 9."""
+    """Sort key with numbers in numerical order."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def compare_study(name: str, before: Path, after: Path) -> tuple[int, set[str]]:
-    """Print a line a kind of record; return the number of records that differ, and the fields that were left out."""
+    """Print one line per kind of record; return the number of differing records, and the excluded fields."""
     total, left_out = 0, set()
     sides = before / "results" / name, after / "results" / name
     for kind in KINDS:
@@ -234,7 +235,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sides", type=Path, nargs="*", metavar="BEFORE AFTER", help="checkouts, or folders of results")
     parser.add_argument("--studies", nargs="+", choices=STUDIES, default=list(STUDIES))
-    parser.add_argument("--work", type=Path, default=Path("results/checkouts"), help="folder of the runs, which stay")
+    parser.add_argument("--work", type=Path, default=Path("results/checkouts"), help="folder of the runs (kept)")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     if len(arguments.sides) > 2:

@@ -1,12 +1,12 @@
-"""How well time and memory of networks are predicted, on random architectures that no fit has seen.
+"""Accuracy of the predicted time and memory on random architectures that were not used in a fit.
 
     python benchmarks/cost_models.py --output results/published/cost_models      about 30 minutes on one core
 
-The predictor of times is calibrated on this device as in a study (random networks of the space, and single nodes), and
-then asked for the latency and the training time of other architectures, which are measured. Its rank correlation
-is shown beside that of multiply-adds alone, over all and within each quartile of multiply-adds. The memory model has no
-fit at all; it is asked for the peak of a training step of further architectures, U-Nets and CNNs in both
-precisions, which are measured each in a process of its own. Architectures that would take minutes are left out.
+The model of times is calibrated on this device as in a study (random networks of the space, and single nodes). It
+predicts the latency and the training time of other architectures, which are measured. Its rank correlation
+is reported with the rank correlation of MACs, over all architectures and within each quartile of MACs. The memory model
+has no fitted parameters. It predicts the peak memory of a training step of further architectures, U-Nets and CNNs in
+both precisions, each measured in a separate process. Architectures that would take minutes are excluded.
 """
 
 from __future__ import annotations
@@ -30,31 +30,41 @@ from voxnas.complexity.calibration import identity, predict_latency_ms, predict_
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import Architecture
+from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.seeds import derive_seed
+from voxnas.core.settings import Task
 from voxnas.io.records import write_json
 from voxnas.io.tables import write_table
 
 SPACES = Path(__file__).parents[1] / "config" / "search_spaces"
-PLANS: dict[str, dict[str, Any]] = {
-    "unet": {"task": "segmentation", "patch": [40, 56, 40], "outputs": 3},
-    "cnn": {"task": "classification", "patch": [96, 96, 96], "outputs": 2},
-}
-COMMON = {
-    "spacing": [1.0, 1.0, 1.0],
-    "strides": [[1, 1, 1]] + [[2, 2, 2]] * 4,
-    "kernels": [[3, 3, 3]] * 5,
-    "channels": 1,
-}
-BATCH = 2  # of the timed training steps
-SLOW_MIB, LEAST_MIB = 1200, 180  # predicted peaks; only measured ones above 200 count
+
+
+def _plan(task: Task, patch: tuple[int, int, int], outputs: int) -> VolumePlan:
+    return VolumePlan(
+        task=task,
+        spacing=(1, 1, 1),
+        normalize="zscore",
+        crop=True,
+        patch=patch,
+        strides=((1, 1, 1), *((2, 2, 2),) * 4),
+        kernels=((3, 3, 3),) * 5,
+        channels=1,
+        outputs=outputs,
+        fingerprint=VolumeFingerprint(median_shape=patch, median_spacing=(1, 1, 1), scans=1),
+    )
+
+
+PLANS = {"unet": _plan("segmentation", (40, 56, 40), 3), "cnn": _plan("classification", (96, 96, 96), 2)}
+BATCH = 2  # batch size of the timed training steps
+SLOW_MIB, LEAST_MIB = 1200, 180  # predicted peaks; only measured peaks above 200 MiB are evaluated
 LEAST_COUNTED_MIB = 200
-WORK = {"latency": 6e9, "memory": 8e9}  # multiply-adds of a network for one sample or one batch
-DEPTHWISE_WORK = 10  # a multiply-add of a depthwise convolution counts so much here
-IDLE = ("zero", "skip")  # blocks that compute next to nothing
+WORK = {"latency": 6e9, "memory": 8e9}  # MACs of a network for one sample or one batch
+DEPTHWISE_WORK = 10  # weight of a MAC of a depthwise convolution
+IDLE = ("zero", "skip")  # blocks with negligible computation
 
 
 class Asked(NamedTuple):
-    """An architecture whose memory is measured."""
+    """An architecture for a memory measurement."""
 
     architecture: Architecture
     patch: Sequence[int]
@@ -63,7 +73,7 @@ class Asked(NamedTuple):
 
 
 def space_of(family: str) -> dict[str, Any]:
-    """The published space with every block that is registered."""
+    """The published space with all registered blocks."""
     raw = yaml.safe_load((SPACES / f"{family}.yaml").read_text())
     raw["parameters"]["block"] = {"choices": [name for name in blocks() if name not in IDLE]}
     raw["parameters"]["expansion"] = {"choices": [2, 3, 4]}
@@ -71,23 +81,23 @@ def space_of(family: str) -> dict[str, Any]:
 
 
 def work(architecture: Architecture, patch: Sequence[int]) -> float:
-    """Multiply-adds, weighted by how slow they are."""
+    """MACs, weighted by their cost."""
     return sum(layer.macs * (DEPTHWISE_WORK if layer.depthwise else 1) for layer in list_layers(architecture, patch))
 
 
 def draw(family: str, name: str, most: float, seed: int) -> Iterator[Architecture]:
     """Distinct random architectures of a family."""
-    space, plan = SearchSpace.from_dict(space_of(family)), {**COMMON, **PLANS[family]}
+    space, plan = SearchSpace.from_dict(space_of(family)), PLANS[family]
     rng, seen = np.random.default_rng(derive_seed(seed, name, family)), set()
     while True:
         architecture, _ = space.decode(space.sample(rng), plan)
-        if identity(architecture) not in seen and work(architecture, plan["patch"]) <= most:
+        if identity(architecture) not in seen and work(architecture, plan.patch) <= most:
             seen.add(identity(architecture))
             yield architecture
 
 
 def measure_times(count: int, seconds: float, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Calibrate, then measure `count` other U-Nets."""
+    """Calibrate, and measure `count` other U-Nets."""
     import torch
 
     from voxnas.complexity.calibrate import measure_calibration
@@ -95,7 +105,7 @@ def measure_times(count: int, seconds: float, seed: int) -> tuple[dict[str, Any]
     from voxnas.nn.build import build_network
 
     torch.set_num_threads(1)
-    plan = {**COMMON, **PLANS["unet"]}
+    plan = PLANS["unet"]
     spec = {"batch_size": BATCH, "precision": "auto", "threads": 1, "seed": seed, "swaps": []}
     calibration = measure_calibration(space_of("unet"), plan, spec, {"macs": int(WORK["latency"])}, seconds)
     print(f"calibrated in {calibration['seconds']:.0f} s: {len(calibration['table'])} networks, "
@@ -104,7 +114,7 @@ def measure_times(count: int, seconds: float, seed: int) -> tuple[dict[str, Any]
     for architecture in draw("unet", "held-out times", WORK["latency"], seed):
         if identity(architecture) in calibration["table"]:
             continue
-        network, patch = build_network(architecture), plan["patch"]
+        network, patch = build_network(architecture), plan.patch
         latency = measure_latency(network, (1, 1, *patch), repeats=5, warmup=1)
         step = measure_training(network, (BATCH, 1, *patch), repeats=2)
         rows.append(
@@ -124,7 +134,7 @@ def measure_times(count: int, seconds: float, seed: int) -> tuple[dict[str, Any]
 
 
 def correlations(times: pd.DataFrame) -> pd.DataFrame:
-    """Spearman's rank correlation of predictor and multiply-adds with what was measured."""
+    """Spearman rank correlations of prediction and MACs with the measurement."""
     quartile = np.argsort(np.argsort(times["macs"].to_numpy(), kind="stable")) * 4 // len(times)
     rows = []
     for what in ("latency_ms", "train_seconds"):
@@ -140,13 +150,13 @@ def correlations(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def asked_memory(count: int, seed: int) -> list[Asked]:
-    """U-Nets and CNNs with batches of 2 to 4 in both precisions whose peaks are worth measuring."""
+    """U-Nets and CNNs with batches of 2 to 4 in both precisions and sufficiently high peaks."""
     rng = np.random.default_rng(derive_seed(seed, "memory"))
     drawn = {family: draw(family, "held-out memory", WORK["memory"], seed) for family in PLANS}
     found: list[Asked] = []
     while len(found) < count:
         family = "unet" if rng.random() < 0.6 else "cnn"
-        asked = Asked(next(drawn[family]), PLANS[family]["patch"], int(rng.integers(2, 5)), bool(rng.random() < 0.5))
+        asked = Asked(next(drawn[family]), PLANS[family].patch, int(rng.integers(2, 5)), bool(rng.random() < 0.5))
         slow = work(asked.architecture, asked.patch) * asked.batch * (1 if asked.bf16 else 2)
         if slow <= WORK["memory"] and LEAST_MIB < predicted_mib(asked) < SLOW_MIB:
             found.append(asked)
@@ -154,12 +164,12 @@ def asked_memory(count: int, seed: int) -> list[Asked]:
 
 
 def predicted_mib(asked: Asked) -> float:
-    """By the model alone."""
+    """Prediction of the model."""
     return training_mib(asked.architecture, asked.patch, asked.batch, asked.bf16)
 
 
 def measure_memory(count: int, held: int, seed: int) -> pd.DataFrame:
-    """Measure `count` peaks, and of the first `held` also what glibc keeps by default."""
+    """Measure `count` peaks, the first `held` also with the default allocator of glibc."""
     asked = asked_memory(count, seed)
     requests = [
         memory_request(a.architecture, (a.batch, 1, *a.patch), True, 1, "bf16" if a.bf16 else "float32") for a in asked
@@ -187,7 +197,7 @@ def measure_memory(count: int, held: int, seed: int) -> pd.DataFrame:
 
 
 def memory_errors(table: pd.DataFrame) -> pd.DataFrame:
-    """Share of predictions within 15 %, median and worst relative error, above 200 MiB."""
+    """Share of predictions within 15 %, median and maximum relative error, above 200 MiB."""
     counted = table[table["measured_mib"] > LEAST_COUNTED_MIB]
     rows = []
     groups = [("all", counted), *counted.groupby("precision"), *counted.groupby("family")]
@@ -206,7 +216,7 @@ def memory_errors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def profiling_ms(count: int, seed: int) -> pd.DataFrame:
-    """Milliseconds for each architecture of what is counted and predicted from shapes alone."""
+    """Milliseconds per architecture of the counts and predictions from shapes."""
     drawn = draw("unet", "profiling", WORK["memory"], seed)
     architectures, patch, rows = [next(drawn) for _ in range(count)], PLANS["unet"]["patch"], []
     for name, count_one in (
@@ -227,10 +237,10 @@ def main() -> None:
     """Measure, print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the tables")
-    parser.add_argument("--times", type=int, default=100, help="architectures that are timed")
-    parser.add_argument("--memory", type=int, default=100, help="architectures whose memory is measured")
-    parser.add_argument("--held", type=int, default=20, help="of these, measured with glibc's default allocator too")
-    parser.add_argument("--seconds", type=float, default=180, help="of the calibration")
+    parser.add_argument("--times", type=int, default=100, help="number of timed architectures")
+    parser.add_argument("--memory", type=int, default=100, help="number of architectures with measured memory")
+    parser.add_argument("--held", type=int, default=20, help="of these, also measured with glibc's default allocator")
+    parser.add_argument("--seconds", type=float, default=180, help="time of the calibration")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,12 @@
-"""How long the index of a large BIDS data set takes, by shards, and the dry run of its study.
+"""Time of indexing a large BIDS data set by shards, and of the dry run of its study.
 
     python benchmarks/indexing.py [--participants 50 5000] [--shards 8] [--jobs 2] [--pybids] [--output FILE.tsv]
 
 The data sets are generated in a temporary folder. Each participant has a T1w image and two runs of a task with
-sidecar and events. In `voxels` the images are whole, 8x8x8 voxels and 4 volumes; in `header-only` they end after their
-header, as in the examples of the BIDS standard, so that each is excluded with its reason. Shards run as the workflow's
-jobs do, each a process of its own, `jobs` at once. With --pybids its BIDSLayout lists the same folder. Given are
-wall times and the processor times of the processes.
+sidecar and events. In `voxels` the images are complete, with 8x8x8 voxels and 4 volumes; in `header-only` they end
+after their header, as in the examples of the BIDS standard, so that each is excluded with its reason. Shards run as
+separate processes, as the jobs of the workflow do, `jobs` at a time. With --pybids, the BIDSLayout of pybids lists the
+same folder. The table holds wall times and processor times.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ EVENTS = "onset\tduration\ttrial_type\n0\t2\tface\n4\t2\thouse\n"
 
 
 def generate(root: Path, participants: int, whole: bool) -> None:
-    """Write a BIDS data set of `participants` people."""
+    """Write a BIDS data set with `participants` participants."""
     write_json(root / "dataset_description.json", {"Name": "generated", "BIDSVersion": "1.10.0"})
     write_json(root / "task-faces_bold.json", {"RepetitionTime": 2.0, "TaskName": "faces"})
     rows = "".join(f"sub-{i:05d}\t{'ab'[i % 2]}\tsite{i % 7}\n" for i in range(participants))
@@ -65,7 +65,7 @@ def _image(path: Path, rng: np.random.Generator, shape: tuple[int, ...], whole: 
 
 
 def index(root: Path, folder: Path, shards: int, jobs: int) -> None:
-    """Index the runs of `root` by shards, and merge these."""
+    """Index the runs of `root` by shards, and merge the shards."""
     raw = {
         "study": "large",
         "task": "classification",
@@ -86,7 +86,7 @@ def index(root: Path, folder: Path, shards: int, jobs: int) -> None:
 
 
 def counted(folder: Path, shards: int) -> tuple[int, int]:
-    """Scans and exclusions in the parts of an index; of a data set without a usable scan there is no whole."""
+    """Scans and exclusions in the shards of an index; a data set without usable scans has no merged index."""
     tables = [
         [read_table(folder / "shards" / str(i) / f"{name}.tsv", {"scan": str}) for i in range(shards)]
         for name in ("scans", "excluded")
@@ -112,7 +112,7 @@ def dry_run(root: Path, folder: Path, shards: int) -> None:
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Wall time and processor time, in s, of work done in child processes; others may use the processor too."""
+    """Wall time and processor time, in s, of work in child processes; other processes may use the processor too."""
     before, begun = os.times(), time.perf_counter()
     work()
     after, wall = os.times(), time.perf_counter() - begun
@@ -120,7 +120,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def pybids(root: Path) -> None:
-    """List the data set by pybids, in a process of its own."""
+    """List the data set by pybids, in a separate process."""
     code = f"from bids import BIDSLayout; assert BIDSLayout({str(root)!r}, validate=False).get(suffix='bold')"
     subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=True, capture_output=True)
 
@@ -141,7 +141,7 @@ def measure(participants: int, kind: str, shards: int, jobs: int, with_pybids: b
 
 
 def main() -> None:
-    """Measure, print, and write the table where it is asked for."""
+    """Measure, print, and write the table on request."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--participants", type=int, nargs="+", default=[50, 5000])
     parser.add_argument("--shards", type=int, default=8)

@@ -1,12 +1,11 @@
-"""How well the motion of a head is recovered, on runs of the phantom, whose motion is known.
+"""Accuracy of the motion estimates on runs of the phantom, whose motion is known.
 
     python benchmarks/motion.py --output FOLDER
 
-One row for each site, voxel size and scale of the motion (1: a head that lies as still as it can). A run is
-estimated as a study does it, and poses are compared as changes from the volume on which the reference lies.
-``shift_mm`` is the distance at the centre of the brain, ``turn_deg`` the angle of the rotation between the true
-pose and the found one: median over the volumes, and the largest. ``fd_mm`` is the mean framewise displacement,
-true and found; ``seconds`` is processor time a volume.
+The table has one row per site, voxel size and scale of the motion (1: minimal motion). The motion is estimated as in a
+study, and poses are compared relative to the volume of the reference. ``shift_mm`` is the distance at the centre of the
+brain and ``turn_deg`` the angle of the rotation between the true and the estimated pose: median and maximum over the
+volumes. ``fd_mm`` is the mean framewise displacement, true and estimated; ``seconds`` is the processor time per volume.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ from voxnas.data.phantom_bold import make_run, pose_matrix
 from voxnas.io.tables import write_table
 
 FRAMES = 48
-TARGET = 0.2  # mm, and degrees
+TARGET = 0.2  # mm and degrees
 
 
 def relative(poses: np.ndarray, to: int) -> np.ndarray:
-    """Poses, (T, 4, 4), against one of them."""
+    """Poses, (T, 4, 4), relative to one of them."""
     return poses @ np.linalg.inv(poses[to])
 
 
 def errors(true: np.ndarray, found: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance at the centre in mm, and angle in degrees, between poses (T, 4, 4)."""
+    """Distances at the centre in mm, and angles in degrees, between poses (T, 4, 4)."""
     between = np.linalg.inv(true) @ found
     shift = np.linalg.norm(between[:, :3, :3] @ centre + between[:, :3, 3] - centre, axis=1)
     cosine = (np.trace(between[:, :3, :3], axis1=1, axis2=2) - 1) / 2
@@ -44,7 +43,7 @@ def errors(true: np.ndarray, found: np.ndarray, centre: np.ndarray) -> tuple[np.
 
 
 def rows(spacings: list[float], scales: list[float], frames: int) -> Iterator[dict[str, object]]:
-    """The table, row by row."""
+    """Rows of the table."""
     for spacing in spacings:
         template = load_template(max(2.0, spacing / 2))
         for site in SITES:
@@ -85,7 +84,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="folder for motion.tsv")
     parser.add_argument("--voxels", type=float, nargs="+", default=[5.0, 8.0], help="voxel sizes in mm")
     parser.add_argument("--motion", type=float, nargs="+", default=[1.0, 4.0], help="scales of the motion")
-    parser.add_argument("--frames", type=int, default=FRAMES, help="volumes of a run")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="number of volumes of a run")
     arguments = parser.parse_args()
     table = pd.DataFrame(rows(arguments.voxels, arguments.motion, arguments.frames))
     print(table.to_string(index=False))

@@ -1,22 +1,22 @@
-"""Strict order against order of arrival: how busy workers are, and what proposals that know less cost.
+"""Strict order and order of arrival: occupancy of the workers, and cost of proposals from fewer results.
 
     python benchmarks/order.py --tables DATA/nas_tables --output results/published/order     3 minutes on one core
 
-Event by event: K steps on some workers, each as long as a draw from a tenfold range (log-uniform, two minutes on
-average). A job holds its worker for `--start` seconds before it trains; a finished job is noticed at most `--poll`
-seconds later, and only then what waits for it is submitted. Strict: step k is proposed when result k-W is noticed and
-k-1 is proposed, from the results 0 .. k-W. Arrival: step k is submitted when result k-W is noticed, and proposed when a
-worker takes it, from all results that are there.
+A discrete-event simulation of K steps on several workers. The duration of a step is drawn from a tenfold range
+(log-uniform, two minutes on average). A job occupies its worker for `--start` seconds before it trains. A finished
+job is noticed at most `--poll` seconds later, and only then are its successors submitted. Strict order: step k is
+proposed when result k-W is noticed and k-1 is proposed, from the results 0 .. k-W. Order of arrival: step k is
+submitted when result k-W is noticed, and proposed when a worker takes it, from all available results.
 
-Idle is what workers are held without training, from the first step to the moment when no step waits any more:
-`waiting` for a step that may begin, and `starting`: Snakemake's own process of the job (1.8 s of processor time),
-proposing (1.5 s with a surrogate), and importing torch (2.5 s).
+A worker is idle while it is allocated without training, between the first step and the moment when no step waits:
+`waiting` for a step that may begin, or `starting`: the Snakemake process of the job (1.8 s of processor time),
+the proposal (1.5 s with a surrogate), and the import of torch (2.5 s).
 
 With `--tables` each step trains one of the 15,625 networks of NAS-Bench-201 (Dong and Yang 2020): its score is the
-validation accuracy on CIFAR-10 after 12 epochs, its worth the test accuracy after 200. The proposer is a small Gaussian
+validation accuracy on CIFAR-10 after 12 epochs, its value the test accuracy after 200. The proposer is a small Gaussian
 process on the six operations (kernel exp(-different operations / 2), expected improvement, the constant liar for
-pending steps), built like the Bayesian proposer of Voxnas, but hundreds of times faster. Regret is the worth of the
-best of all networks less that of the network with the best score so far.
+pending steps). It follows the Bayesian strategy of Voxnas, but is hundreds of times faster. Regret is the value of the
+best network minus the value of the network with the best score so far.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ REACH = 1.0  # regret, in points of accuracy
 
 @dataclass
 class Course:
-    """What happened: for each step when it began and ended, and for each proposal which results it had."""
+    """Start and end of each step, and the results known to each proposal."""
 
     begun: list[float] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Course:
 
 
 def durations(steps: int, seed: int) -> np.ndarray:
-    """Seconds of each step."""
+    """Draw the duration of each step, in s."""
     low = MEAN_SECONDS * np.log(SPREAD) / (SPREAD - 1)
     return low * SPREAD ** np.random.default_rng(derive_seed(seed, "durations")).random(steps)
 
@@ -75,17 +75,17 @@ def simulate(
     ----------
     order : {"strict", "arrival"}
     window, workers : int
-        W, and how many steps run at once.
+        W, and the number of concurrent steps.
     seconds : sequence of float
-        Of each step's training.
+        Training time of each step.
     start, poll : float
-        Seconds from a worker's taking a job to its training, and at most from a job's end to its being noticed.
+        Seconds between the assignment of a job and its training; maximum delay before a finished job is noticed.
     propose : callable
-        Told the number of each step and the steps whose results it knows, when it is proposed.
+        Called with the number of a step and the steps with known results when the step is proposed.
     """
     steps = len(seconds)
     course = Course([0.0] * steps, [0.0] * steps)
-    events: list[tuple[float, int, str, int]] = []  # time, tie, what, step
+    events: list[tuple[float, int, str, int]] = []  # time, tie-breaker, event, step
 
     def add(time: float, what: str, step: int) -> None:
         heapq.heappush(events, (time, step, what, step))
@@ -94,11 +94,11 @@ def simulate(
     queue: list[int] = []
     finished: list[int] = []
     proposed = 0
-    free = [0.0] * workers  # since when each free worker is free
+    free = [0.0] * workers  # time since which each free worker is free
     rng = np.random.default_rng(0)
 
     def submit(released: int) -> None:
-        """Queue what waits for nothing but a released step; in strict order each proposal waits for the one before."""
+        """Queue the released steps; in strict order each proposal waits for the previous one."""
         nonlocal proposed
         if order == "arrival":
             queue.extend([released] if released < steps else [])
@@ -148,12 +148,12 @@ class Table:
 
 
 def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Similarity of networks by the number of operations in which they differ."""
+    """Similarity of networks by the number of differing operations."""
     return np.exp(-(a[:, None] != b[None]).sum(2) / 2)
 
 
 def choose(table: Table, known: list[int], pending: list[int], taken: set[int], seed: int) -> int:
-    """The next network, from the networks whose scores are known and those that are pending."""
+    """The next network, given the networks with known scores and the pending networks."""
     rng = np.random.default_rng(seed)
     if len(known) < INITIAL:
         while (pick := int(rng.integers(len(table.codes)))) in taken:
@@ -179,7 +179,7 @@ def choose(table: Table, known: list[int], pending: list[int], taken: set[int], 
 
 
 def search(table: Table, order: str, window: int, workers: int, steps: int, seed: int, start: float, poll: float):
-    """Evaluations and hours until the regret is small (None: never), and the final regret."""
+    """Evaluations and hours to a small regret (None: not reached), and the final regret."""
     picks: dict[int, int] = {}
 
     def propose(step: int, known: list[int]) -> None:
@@ -202,7 +202,7 @@ CONFIGURATIONS = [(order, factor) for order in ("strict", "arrival") for factor 
 
 
 def occupancy(arguments: argparse.Namespace) -> pd.DataFrame:
-    """Idle shares, averaged over the seeds."""
+    """Idle shares, averaged over seeds."""
     rows = []
     for workers in arguments.workers:
         for order, factor in CONFIGURATIONS:
@@ -222,7 +222,7 @@ def occupancy(arguments: argparse.Namespace) -> pd.DataFrame:
 
 
 def staleness(arguments: argparse.Namespace, table: Table) -> pd.DataFrame:
-    """Evaluations and hours to a small regret, over the seeds."""
+    """Evaluations and hours to a small regret, over seeds."""
     rows = []
     workers = arguments.search_workers
     for n, order, window in [(1, "strict", 1), *((workers, order, f * workers) for order, f in CONFIGURATIONS)]:
@@ -256,8 +256,8 @@ def main() -> None:
     parser.add_argument("--search-workers", type=int, default=16)
     parser.add_argument("--evaluations", type=int, default=120)
     parser.add_argument("--searches", type=int, default=30)
-    parser.add_argument("--start", type=float, default=6.0, help="seconds from an allocation to the training")
-    parser.add_argument("--poll", type=float, default=20.0, help="seconds until a finished job is noticed, at most")
+    parser.add_argument("--start", type=float, default=6.0, help="seconds between allocation and training")
+    parser.add_argument("--poll", type=float, default=20.0, help="maximum seconds until a finished job is noticed")
     arguments = parser.parse_args()
     idle = occupancy(arguments)
     print(idle.to_string(index=False), flush=True)

@@ -1,20 +1,20 @@
-"""Placement by predicted time against random placement, on a real Slurm of which one node is throttled.
+"""Placement by predicted time, compared with random placement, on Slurm with a throttled node.
 
     python benchmarks/placement.py --study results/tiny --scratch SCRATCH --output results/published/placement
 
-Needs a Slurm whose partition `normal` has two nodes of one processor (`normal-a` and `normal-b` one each), `slow` a
-third, and `main` all three; and a study that was preprocessed. The slow node is throttled in two ways, of which one
-binds on an idle machine and the other on a busy one: what runs there is stopped and continued ten times a second, so
-that it runs `--share` of the time, and is `--nice` steps nicer (3 is half the weight). Both kinds of nodes are measured
-by `voxnas device` under Slurm, all three nodes being busy (kept in the study's `devices`, if they are there); how much
-slower the slow one is stands there. Then the same real trainings run in each of the modes:
+Requires a preprocessed study, and a Slurm whose partition `normal` has two nodes with one processor each (`normal-a`
+and `normal-b` one node each), `slow` a third node, and `main` all three. The slow node is throttled in two ways, of
+which one is effective on an idle machine and the other on a busy machine: its processes are stopped and continued ten
+times per second, so that they run for `--share` of the time, and their niceness is raised by `--nice` (3 halves the
+weight). Both kinds of nodes are measured by `voxnas device` under Slurm while all three nodes are busy; existing
+measurements in the `devices` of the study are kept. The same trainings then run in each mode:
 
-- random: every training is given to one of the three nodes, drawn uniformly;
-- placed: to the kind of node on which it is predicted to end first (:mod:`voxnas.complexity.placement`), the longest
-  first;
-- queue: to any node, so that Slurm gives the next of the queue, in random order, to the node that is free first.
+- random: each training is assigned to one of the three nodes, drawn uniformly;
+- placed: to the kind of node on which it is predicted to end first (:mod:`voxnas.complexity.placement`), longest
+  trainings first;
+- queue: to any node; Slurm assigns the next training of the queue, in random order, to the first free node.
 
-The makespan is the time from the submission to the end of the last training.
+The makespan is the time between the submission and the end of the last training.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from voxnas.core.architecture import network_key
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Network
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import read_json, read_plan, write_json
 from voxnas.io.tables import write_table
 from voxnas.operate.placement import predicted, read_devices
 
@@ -51,7 +51,7 @@ PERIOD = 0.1
 
 
 def throttled(share: float, nice: int, record: Path, command: list[str]) -> int:
-    """Run a command for a share of the time; write where and when it ran. Returns its status."""
+    """Run a command for a share of the time, record where and when it ran, and return its status."""
     begun = time.time()
     os.nice(nice)
     child = psutil.Popen(command)
@@ -76,7 +76,7 @@ def throttled(share: float, nice: int, record: Path, command: list[str]) -> int:
 
 
 def submit(arguments: argparse.Namespace, partition: str, record: Path, command: list[str]) -> str:
-    """Submit a command; which node it gets decides whether it is throttled. Returns the job's id."""
+    """Submit a command, which is throttled if it runs on the slow node, and return the id of the job."""
     program = Path(__file__).resolve()
     throttle = f"'{arguments.share} {arguments.nice}'"
     shares = f'case "$SLURMD_NODENAME" in {arguments.slow}) S={throttle};; *) S="1 0";; esac'
@@ -90,7 +90,7 @@ def submit(arguments: argparse.Namespace, partition: str, record: Path, command:
 
 
 def wait(records: list[Path]) -> list[dict]:
-    """Wait for jobs by what they write."""
+    """Wait for jobs by their output files."""
     while not all(record.exists() for record in records):
         time.sleep(1.0)
     found = [read_json(record) for record in records]
@@ -101,7 +101,7 @@ def wait(records: list[Path]) -> list[dict]:
 
 
 def measure(arguments: argparse.Namespace, study: Path) -> None:
-    """Measure both kinds of nodes with all three busy."""
+    """Measure both kinds of nodes while all three nodes are busy."""
     python = [sys.executable, "-m", "voxnas"]
     space = next((study / "spec").glob("search-*.json"))
     files = ["--study", str(study), "--spec", str(study / "spec/calibrate.json"), "--search", str(space)]
@@ -115,7 +115,7 @@ def measure(arguments: argparse.Namespace, study: Path) -> None:
         command = [*python, "device", *files, "--output", str(folder / f"{name}.json")]
         submit(arguments, partition, records[-1], command)
         if partition != "slow":
-            # The other nodes stay busy until the slow one was measured.
+            # The other nodes stay busy until the slow node is measured.
             again = " ".join([*command[:-1], str(folder / f"{name}.again")])
             loop = f"while [ ! -e {slow} ]; do {again}; done"
             submit(arguments, partition, folder / f"{name}.again.record", ["bash", "-c", shlex.quote(loop)])
@@ -123,10 +123,10 @@ def measure(arguments: argparse.Namespace, study: Path) -> None:
 
 
 def trainings(arguments: argparse.Namespace, study: Path) -> list[Network]:
-    """Random networks of the study's space, each trained for a draw from a tenfold range of processor time."""
+    """Random networks of the search space, each with a processor time drawn from a tenfold range."""
     paths = StudyPaths(study)
     spec = read_json(next((study / "spec").glob("search-*.json")))
-    plan, device = read_json(paths.plan), read_json(paths.device("normal"))
+    plan, device = read_plan(paths.plan), read_json(paths.device("normal"))
     space, rng = SearchSpace.from_dict(spec["space"]), np.random.default_rng(derive_seed(0, "trainings"))
     networks = []
     for number in range(arguments.trainings):
@@ -149,7 +149,7 @@ def run(arguments: argparse.Namespace, study: Path, networks: list[Network], mod
     copy = arguments.scratch / f"{mode}-{seed}"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(study, copy, ignore=shutil.ignore_patterns("store", "search", "networks"))
-    plan, devices = read_json(StudyPaths(study).plan), read_devices(StudyPaths(study), SLOTS)
+    plan, devices = read_plan(StudyPaths(study).plan), read_devices(StudyPaths(study), SLOTS)
     times = [predicted(devices, plan, n.architecture, n.samples) for n in networks]
     rng = np.random.default_rng(derive_seed(seed, mode))
     order = [int(i) for i in rng.permutation(len(networks))]
@@ -196,8 +196,8 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, default=15)
     parser.add_argument("--shortest", type=float, default=2.0, help="processor seconds of the shortest training")
     parser.add_argument("--slow", default="node3", help="the throttled node")
-    parser.add_argument("--nice", type=int, default=3, help="by how much the throttled node is nicer")
-    parser.add_argument("--share", type=float, default=0.5, help="of the time that the throttled node runs")
+    parser.add_argument("--nice", type=int, default=3, help="increase of the niceness on the throttled node")
+    parser.add_argument("--share", type=float, default=0.5, help="share of the time that the throttled node runs")
     arguments = parser.parse_args()
     study, arguments.scratch = arguments.study.resolve(), arguments.scratch.resolve()
     if not all(StudyPaths(study).device(kind).exists() for kind in SLOTS):

@@ -1,18 +1,18 @@
-"""Times of every block and of convolutions with groups, as ratios within one run, on one thread of a processor.
+"""Times of all blocks and of grouped convolutions, as ratios within one run, on one thread.
 
     python benchmarks/primitives.py --output primitives.tsv
 
 - ``block``: every registered block against the plain 3x3x3 convolution of equal channels (with norm and
-  activation), in the type in which networks are trained on this processor;
-- ``shift``: the same for Shift with 7 and with 27 directions, in both types, and with more channels;
-- ``convolution``: dense, grouped and depthwise 3x3x3 convolutions in the memory formats and the types, against
-  PyTorch's on contiguous float32; ``ours`` is what blocks use (:func:`voxnas.nn.ops.base.make_conv`);
-- ``norm``: instance norm against group norm with as many groups as channels, which computes the same.
+  activation), in the training precision of this processor;
+- ``shift``: the same for Shift with 7 and with 27 directions, in both precisions, and with more channels;
+- ``convolution``: dense, grouped and depthwise 3x3x3 convolutions in all memory formats and precisions, against
+  PyTorch on contiguous float32; ``ours`` is the convolution of the blocks (:func:`voxnas.nn.ops.base.make_conv`);
+- ``norm``: instance norm against the equivalent group norm with one group per channel.
 
-A case and its reference take turns, and the ratio is that of neighbouring turns: the median of it is given, and
-half the range between its quartiles. Times are the process's processor time, which other work on the machine hardly
-touches. A training step is forward and backward pass, to the input and to the weights. Memory is what the
-forward pass keeps for the backward pass.
+A case and its reference take turns. The table holds the median of the ratio of consecutive turns and half its
+interquartile range. Times are processor times, which are robust to other work on the machine. A training step is a
+forward and a backward pass, to the input and to the weights. Memory is the memory that the forward pass keeps for the
+backward pass.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from voxnas.nn.ops.base import make_conv
 from voxnas.nn.precision import resolve_precision
 
 SIZE, BATCH = (40, 56, 40), 2
-SECONDS = 1  # after which a case is not repeated more than twice
+SECONDS = 1  # beyond this time a case is repeated at most twice
 TYPES = {"float32": None, "bf16": torch.bfloat16}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last_3d": torch.channels_last_3d}
 Make = Callable[[], tuple[nn.Module, int]]
@@ -46,7 +46,7 @@ Make = Callable[[], tuple[nn.Module, int]]
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed, and against what; `type` and `format` are the case's and not its reference's where they differ."""
+    """A timed case and its reference, which may differ in `type` and `format` (the attributes are of the case)."""
 
     part: str
     name: str
@@ -131,7 +131,7 @@ class Subject:
         self.module, self.macs = make()
         self.module.apply(initialize)
         self.type = TYPES[kind]
-        x = torch.randn(BATCH, channels, *SIZE).to(self.type or torch.float32)  # as inside a network
+        x = torch.randn(BATCH, channels, *SIZE).to(self.type or torch.float32)  # as within a network
         self.input = x.contiguous(memory_format=FORMATS[layout])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -153,7 +153,7 @@ class Subject:
         x = self.input.detach().requires_grad_()
         start = time.process_time()
         y = self.forward(x)
-        if not y.requires_grad:  # the operation that gives nothing
+        if not y.requires_grad:  # the operation that outputs zeros
             return time.process_time() - start
         y.backward(y.detach())
         return time.process_time() - start
@@ -204,8 +204,8 @@ def measure(case: Case, repeats: int) -> dict[str, object]:
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="8 channels, fewer repeats: a minute or two, not twenty")
-    parser.add_argument("--parts", nargs="*", default=["block", "shift", "convolution", "norm"], help="which parts")
+    parser.add_argument("--quick", action="store_true", help="8 channels, fewer repetitions: two minutes, not twenty")
+    parser.add_argument("--parts", nargs="*", default=["block", "shift", "convolution", "norm"], help="parts to run")
     parser.add_argument("--output", type=Path, help="TSV file for the table")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,7 +1,7 @@
-"""What a recipe brings: one U-Net, trained anew with one thing changed at a time, on a study's first search fold.
+"""Effect of each element of a recipe: one U-Net, trained with one change at a time on the first search fold of a study.
 
-Reads a study that was preprocessed (``snakemake --until preprocess``); its test split stays locked. Each row is
-the mean over `--seeds` trainings of equal samples.
+Requires a preprocessed study (``snakemake --until preprocess``); its test split stays locked. Each row is
+the mean over `--seeds` trainings with equal samples.
 
     python benchmarks/recipes.py results/hippocampus --samples 900 --seeds 2 --output recipes.tsv
 """
@@ -52,13 +52,13 @@ def score(data: StudyData, recipe: Recipe, samples: int, seed: int, batch_size: 
     plan = data.plan
     stages = min(4, usable_stages(plan))
     architecture = UNet(
-        in_channels=plan["channels"],
-        out_channels=plan["outputs"],
+        in_channels=plan.channels,
+        out_channels=plan.outputs,
         widths=[8 * 2**i for i in range(stages)],
         blocks=[1, *[2] * (stages - 1)],
         decoder_blocks=[1, 1, 2][: stages - 1],
-        strides=plan["strides"][:stages],
-        kernels=plan["kernels"][:stages],
+        strides=plan.strides[:stages],
+        kernels=plan.kernels[:stages],
         downsample="max",
     )
     job = Fit(architecture=architecture, recipe=recipe, fold=0, seed=seed, samples=samples)
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, nargs="?", default=Path("results/hippocampus"), help="folder of the study")
     parser.add_argument("--samples", type=int, default=900, help="samples of each training")
-    parser.add_argument("--seeds", type=int, default=2, help="trainings a row")
+    parser.add_argument("--seeds", type=int, default=2, help="trainings per row")
     parser.add_argument("--batch-size", type=int, default=1, help="global batch")
     parser.add_argument("--output", type=Path, help="TSV file for the table")
     arguments = parser.parse_args()

@@ -1,9 +1,9 @@
-"""How long a user waits when there is nothing to do: the help page, and a no-op run of a finished study.
+"""Response times without work: the help page, and a no-op run of a finished study.
 
     python benchmarks/responsiveness.py [--steps 300 1000] [--output FILE.tsv]
 
-The finished study is made of empty files in a temporary folder, so that Snakemake sees a complete DAG of the
-given number of search steps without one of them being trained. Times are the median of the repeats.
+The finished study consists of empty files in a temporary folder, so that Snakemake builds the complete DAG of the
+given number of search steps without a training. Times are medians over repetitions.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ def snakemake(folder: Path, *arguments: str) -> list[str]:
 
 
 def outputs(folder: Path) -> list[str]:
-    """Files that the DAG makes, as far as it is known."""
+    """Output files of the DAG, as far as it is known."""
     done = subprocess.run(snakemake(folder, "--summary"), env=ENVIRONMENT, check=True, capture_output=True, text=True)
     table = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
     return [row[0] for row in table[1:]]
 
 
 def finish(folder: Path, steps: int) -> None:
-    """Make the files of a finished study with `steps` search steps in all."""
+    """Make the files of a finished study with `steps` search steps in total."""
     study = {"study": "empty", "search": {"steps": steps // 2}, "baselines": {"names": []}}
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
-    for _ in range(2):  # before and behind the checkpoint
+    for _ in range(2):  # before and after the checkpoint
         for name in outputs(folder):
             path = folder / name
             if not path.suffix:

@@ -1,14 +1,14 @@
-"""Weak and strong scaling of a training step, what communication takes of it, and what a model makes of 1,024 GPUs.
+"""Weak and strong scaling of a training step, the cost of communication, and a projection to 1,024 GPUs.
 
-The step is the training loop's, of the hippocampus study's plain U-Net (0.34 M parameters, patches of 40 x 56 x 40
-voxels, bfloat16 where the processor has it), one thread a process. One process alone, processes that know nothing of
-each other, Horovod and DDP take turns: all are started first, then stopped, and woken for a few steps each, so that
-a busy machine slows all alike. A process that is to be slow is stopped for half of the time within its turn.
+The step is a step of the training loop for the plain U-Net of the hippocampus study (0.34 M parameters, patches of 40 x
+56 x 40 voxels, bfloat16 if the processor supports it), with one thread per process. A single process, independent
+processes, Horovod and DDP take turns: all are started first, then stopped, and resumed for a few steps each, so that
+other work on the machine affects all of them equally. A slow process is stopped for half of the time within its turn.
 
     python benchmarks/scaling.py --output results/published/scaling
 
-Targets: two Horovod processes reach at least 0.90 of two independent ones, and within 5 % of DDP; with one process at
-half speed shares by measured speed give at least 1.3 times the throughput of equal ones.
+Targets: two Horovod processes reach at least 0.90 of the throughput of two independent processes, and are within 5 % of
+DDP; with one process at half speed, shares by measured speed give at least 1.3 times the throughput of equal shares.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ ARCHITECTURE = UNet(
     kernels=((3, 3, 3),) * 3,
     decoder_blocks=(2, 2),
 )
-BATCH = 2  # samples of a process, weak scaling; of all, strong scaling
-SLOWED_BATCH = 6  # of two processes, one of them slow
+BATCH = 2  # samples per process (weak scaling) and in total (strong scaling)
+SLOWED_BATCH = 6  # batch of two processes, one of them slow
 SIZES = [2**k for k in range(10, 25, 2)]  # bytes of the all-reduces
 REPEATS = 20
-PERIOD = 0.04  # seconds in which a slow process runs half of the time
+PERIOD = 0.04  # period in s; a slow process runs for half of it
 ENVIRONMENT = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "HOROVOD_GLOO_TIMEOUT_SECONDS": "3600",  # a stopped group waits long
+    "HOROVOD_GLOO_TIMEOUT_SECONDS": "3600",  # a stopped group waits for a long time
 }
 
-# What the projection takes for granted: sizes of the networks, nominal speeds of the links, and latencies and step
-# times that are typical of such hardware. Of the papers themselves are efficiencies and kinds of hardware alone.
+# Assumptions of the projection: sizes of the networks, nominal speeds of the links, and typical latencies and step
+# times of such hardware. Only efficiencies and kinds of hardware are from the papers.
 SERGEEV = "Sergeev and Del Balso 2018: ResNet-101, P100, 25 Gbit/s"
 MIKAMI = "Mikami et al. 2018: ResNet-50 in 16 bits, V100, 2 x 100 Gbit/s"
 LI = "Li et al. 2020: ResNet-50, V100, 100 Gbit/s"
@@ -87,7 +87,7 @@ BACKWARD = 2 / 3  # of a step
 
 
 def work(launcher: str, folder: Path, batch: int, measured: bool) -> None:
-    """Take training steps until the file ``stop`` appears, as one process of a launcher; note when each was done."""
+    """Take training steps until the file ``stop`` appears, as one process of a launcher; record the end of each."""
     torch.set_num_threads(1)
     backend = join_backend(launcher)
     torch.manual_seed(0)
@@ -116,7 +116,7 @@ def work(launcher: str, folder: Path, batch: int, measured: bool) -> None:
 
 
 def reduce(launcher: str, output: Path) -> None:
-    """Time sums over all processes of tensors of many sizes."""
+    """Time all-reduces of tensors of several sizes."""
     torch.set_num_threads(1)
     backend = join_backend(launcher)
     rows = []
@@ -133,18 +133,18 @@ def reduce(launcher: str, output: Path) -> None:
 
 
 class Group:
-    """Processes that take their turn together.
+    """Processes that take turns as one group.
 
     Parameters
     ----------
     folder : path
-        Of its own, for its notes.
+        Folder of the group for its records.
     launcher : str
-        ``independent`` starts processes that know nothing of each other.
+        ``independent`` starts processes without communication.
     processes, batch : int
-        The batch is that of all processes, of each for independent ones.
+        The batch is the global batch, or the batch of each independent process.
     slow, measured : bool
-        Whether the last process runs half of the time, and whether shares follow the speeds.
+        Whether the last process runs half of the time, and whether shares are proportional to the speeds.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Group:
         self.turns.clear()
 
     def wake(self, steps: int) -> None:
-        """Let the processes run until each has done so many steps; they are stopped before and after."""
+        """Let the processes run for a number of steps each; they are stopped before and after."""
         self._signal(signal.SIGCONT)
         begun, before = time.monotonic(), [len(times) for times in self._times()]
         while any(len(times) < n + steps for times, n in zip(self._times(), before, strict=True)):
@@ -191,7 +191,7 @@ class Group:
             raise RuntimeError("\n".join((folder / "log").read_text() for folder in self.folders))
 
     def _times(self) -> list[list[float]]:
-        """When the steps of each independent process, or of the group, were done."""
+        """End times of the steps of each independent process, or of the group."""
         notes = [(folder / "steps-0").read_text().split("\n")[:-1] for folder in self.folders]
         return [[float(line) for line in lines] for lines in notes]
 
@@ -200,7 +200,7 @@ class Group:
             os.kill(pid, number)
 
     def rates(self) -> list[float]:
-        """Samples a second of all processes together in each turn, without the step that was cut by its beginning."""
+        """Samples per second of all processes together in each turn, without its incomplete first step."""
         found = [0.0] * len(self.turns)
         for times in self._times():
             for i, (first, last) in enumerate(self.turns):
@@ -209,7 +209,7 @@ class Group:
         return found
 
     def end(self) -> None:
-        """Let the processes end by themselves."""
+        """Ask the processes to end."""
         for folder in self.folders:
             (folder / "stop").touch()
         self._signal(signal.SIGCONT)
@@ -229,12 +229,12 @@ def take_turns(groups: dict[str, Group], rounds: int, steps: int) -> dict[str, l
 
 
 def ratio(rates: dict[str, list[float]], first: str, second: str) -> float:
-    """Median over the rounds of one group's rate by another's."""
+    """Median over the rounds of the ratio of the rates of two groups."""
     return statistics.median(a / b for a, b in zip(rates[first], rates[second], strict=True))
 
 
 def measure_steps(folder: Path, processes: int, rounds: int, steps: int) -> pd.DataFrame:
-    """Weak and strong scaling with so many processes."""
+    """Weak and strong scaling with a number of processes."""
     n = processes
     plans = {
         "one process": ("independent", 1, BATCH),
@@ -291,7 +291,7 @@ def measure_slowed(folder: Path, rounds: int, steps: int) -> pd.DataFrame:
 
 
 def measure_sums(folder: Path, processes: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Times of all-reduces, and the link that explains each backend's."""
+    """Times of all-reduces, and the link fitted for each backend."""
     tables, links = [], []
     for launcher in ("horovod", "ddp"):
         output = folder / f"{launcher}.tsv"
@@ -306,7 +306,7 @@ def measure_sums(folder: Path, processes: int) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def project() -> pd.DataFrame:
-    """Efficiency by the model from 2 to 1,088 GPUs, for the assumptions above."""
+    """Modelled efficiency from 2 to 1,088 GPUs, for the assumptions above."""
     rows = []
     for name, (size, compute, per_node, inside, between) in CLUSTERS.items():
         gpus, published = PUBLISHED.get(name, (0, math.nan))
@@ -315,7 +315,7 @@ def project() -> pd.DataFrame:
             ways = {
                 "ring": ring(p, size, between if nodes > 1 else inside),
                 "hierarchical": hierarchical(nodes, local, size, inside, between),
-                # Rows are nodes; the processes of a node share its way out, as in the hierarchy.
+                # Rows are nodes; the processes of a node share its external link, as in the hierarchy.
                 "torus": _torus(p, per_node, size, inside, between),
             }
             for way, seconds in ways.items():
@@ -334,17 +334,17 @@ def project() -> pd.DataFrame:
 
 
 def _torus(processes: int, per_node: int, size: float, inside: Link, between: Link) -> float:
-    """A grid as square as the number of processes allows, each of whose rows is several nodes long."""
+    """The most square grid of the processes whose rows consist of several nodes."""
     if processes <= per_node:
         return ring(processes, size, inside)
     columns = next(c for c in range(math.isqrt(processes), 0, -1) if processes % c == 0)
-    # Each process has its part of the node's way out in the columns; a row crosses it once per node.
+    # In the columns, each process has a share of the external link of the node; a row uses it once per node.
     own = Link(between.latency, between.bandwidth / per_node)
     return torus(columns, processes // columns, size, between, own)
 
 
 def draw(table: pd.DataFrame, folder: Path) -> None:
-    """Efficiency against GPUs, a panel for each case, with the published value."""
+    """Draw efficiency against the number of GPUs, one panel per case, with the published value."""
     with matplotlib.rc_context(STYLE):
         figure = new_figure(10, 6.4)
         for panel, (name, rows) in zip(figure.subplots(2, 2).flat, table.groupby("case", sort=False), strict=True):
@@ -372,9 +372,9 @@ def main() -> None:
     most = 2 ** int(math.log2(max(os.cpu_count() or 2, 2)))
     counts = [2**k for k in range(1, int(math.log2(most)) + 1)]
     parser.add_argument("--processes", type=int, nargs="+", default=counts, help="numbers of processes")
-    parser.add_argument("--rounds", type=int, default=20, help="turns of each group")
-    parser.add_argument("--steps", type=int, default=7, help="steps of a turn, the first of which does not count")
-    parser.add_argument("--only", choices=("steps", "slowed", "sums", "projection"), help="one part alone")
+    parser.add_argument("--rounds", type=int, default=20, help="number of turns of each group")
+    parser.add_argument("--steps", type=int, default=7, help="steps per turn; the first is excluded")
+    parser.add_argument("--only", choices=("steps", "slowed", "sums", "projection"), help="run only this part")
     parser.add_argument("--output", type=Path, help="folder for the tables and the figure")
     parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--reduce", nargs=2, help=argparse.SUPPRESS)

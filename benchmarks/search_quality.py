@@ -1,16 +1,16 @@
-"""Bayesian against random search on a cheap made-up score over the real U-Net space.
+"""Bayesian and random search on an inexpensive synthetic score over the actual U-Net space.
 
     python benchmarks/search_quality.py --seeds 20 --steps 30                about 3 minutes on one core
     python benchmarks/search_quality.py --seeds 20 --steps 60 --rungs 3      promotion: about 15 minutes
 
 The score is a smooth function of the decoded architecture and recipe, with an optimum in the
 middle of the space, a learning rate that depends on the optimizer, trials that diverge, and the
-noise of a training seed. Regret is the noise-free score of the best network of the space (as far
-as a long search finds it) less that of the network that would be selected so far. It tests the
-optimiser, not networks: no number of it says anything about a data set.
+noise of a training seed. Regret is the noise-free score of the best network of the space (as
+found by a long search) minus the noise-free score of the currently selected network. The benchmark
+tests the optimiser, not networks; its numbers do not carry over to data sets.
 
-With several rungs it compares, at equal cost, searches whose trials are all short, all long, and short
-with the best promoted. A short training has a lower score, more noise, and favours small networks.
+With several rungs, it compares searches at equal cost whose trials are all short, all long, or short
+with promotion of the best. A short training has a lower score, more noise, and favours small networks.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import yaml
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
+from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Proposal, Result
 from voxnas.search.chain import Chain
@@ -33,22 +34,26 @@ from voxnas.search.propose import propose
 from voxnas.search.select import ranked
 
 SPACE = yaml.safe_load((Path(__file__).parents[1] / "config" / "search_spaces" / "unet.yaml").read_text())
-PLAN = {
-    "task": "segmentation",
-    "spacing": [1.0, 1.0, 1.0],
-    "patch": [40, 56, 40],
-    "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]],
-    "kernels": [[3, 3, 3]] * 4,
-    "channels": 1,
-    "outputs": 3,
-}
+PATCH = (40, 56, 40)
+PLAN = VolumePlan(
+    task="segmentation",
+    spacing=(1, 1, 1),
+    normalize="zscore",
+    crop=True,
+    patch=PATCH,
+    strides=((1, 1, 1), *((2, 2, 2),) * 3),
+    kernels=((3, 3, 3),) * 4,
+    channels=1,
+    outputs=3,
+    fingerprint=VolumeFingerprint(median_shape=PATCH, median_spacing=(1, 1, 1), scans=1),
+)
 LIMITS = {"parameters": 560_000, "macs": None, "latency_ms": None}
 NOISE = 0.003  # standard deviation between training seeds at full fidelity, in Dice
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How long trials train: `first` is the share of the full budget on the lowest of the rungs."""
+    """Length of the trials: `first` is the share of the full budget on the lowest rung."""
 
     name: str
     first: float = 1.0
@@ -61,9 +66,9 @@ class Fidelity:
 
 
 def true_score(proposal: Proposal, fidelity: float = 1.0) -> float | None:
-    """The made-up Dice of a network after a share of the full budget; None where its training diverges."""
+    """Synthetic Dice of a network after a share of the full budget; None if its training diverges."""
     architecture, recipe = proposal.architecture, proposal.recipe
-    cost = analyze(architecture, PLAN["patch"])
+    cost = analyze(architecture, PLAN.patch)
     rate = math.log10(recipe.learning_rate) - (-2.0 if recipe.optimizer == "sgd" else -2.7)
     if rate > 1.2:
         return None
@@ -71,7 +76,7 @@ def true_score(proposal: Proposal, fidelity: float = 1.0) -> float | None:
     return (
         0.885
         - 0.020 * math.exp(2.0 * (4.5 - size))  # too small
-        + 0.02 * math.log10(fidelity)  # not trained to the end
+        + 0.02 * math.log10(fidelity)  # incomplete training
         - 0.012 * max(0.0, work - 8.8 - 0.7 * math.log10(fidelity)) ** 2  # too slow for its budget
         - 0.015 * rate**2
         - 0.010 * (recipe.augmentation - 0.4) ** 2
@@ -84,7 +89,7 @@ def true_score(proposal: Proposal, fidelity: float = 1.0) -> float | None:
 
 
 def search(method: str, seed: int, arguments: argparse.Namespace, fidelity: Fidelity) -> tuple[list[float], float]:
-    """Noise-free score at full fidelity of the incumbent after each unit of cost, and seconds a proposal."""
+    """Noise-free score of the incumbent at full fidelity after each unit of cost, and seconds per proposal."""
     spec = {
         "seed": seed,
         "method": method,
@@ -130,12 +135,12 @@ def search(method: str, seed: int, arguments: argparse.Namespace, fidelity: Fide
 
 
 def best_of_space(draws: int = 4000) -> float:
-    """The best noise-free score that random draws and then hill climbing find."""
+    """The best noise-free score found by random draws followed by hill climbing."""
     space, rng = SearchSpace.from_dict(SPACE), np.random.default_rng(0)
 
     def score(config: dict) -> float:
         architecture, recipe = space.decode(config, PLAN)
-        if analyze(architecture, PLAN["patch"]).parameters > LIMITS["parameters"]:
+        if analyze(architecture, PLAN.patch).parameters > LIMITS["parameters"]:
             return -math.inf
         proposal = Proposal(
             search="x", step=0, trial="x", origin="random", architecture=architecture, recipe=recipe, samples=1
@@ -154,14 +159,14 @@ def best_of_space(draws: int = 4000) -> float:
 
 
 def main() -> None:
-    """Run both methods with every seed and print their regrets."""
+    """Run both methods with each seed and print their regrets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--window", type=int, default=2)
     parser.add_argument("--initial", type=int, default=8)
     parser.add_argument("--surrogate", choices=("gp", "forest"), default="gp")
-    parser.add_argument("--rungs", type=int, default=1, help="more than 1: compare short, long and promoted trials")
+    parser.add_argument("--rungs", type=int, default=1, help="if above 1, compare short, long and promoted trials")
     parser.add_argument("--factor", type=int, default=3)
     arguments = parser.parse_args()
     top = best_of_space()
@@ -192,7 +197,7 @@ def main() -> None:
 
 
 def compare(first: str, second: str, regrets: dict[str, np.ndarray]) -> None:
-    """Print how much better the first search ends than the second, and how early it is as good."""
+    """Print the final gain of the first search over the second, and when the first reaches the second's result."""
     gain = regrets[second][:, -1] - regrets[first][:, -1]
     print(
         f"{first} is better than {second} in {np.mean(gain > 0):.0%} of the seeds, by {gain.mean():.2f} +- "

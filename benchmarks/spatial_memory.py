@@ -1,9 +1,10 @@
-"""Peak memory of the spatial steps on a short run and on a long one.
+"""Peak memory of the spatial steps on a short and on a long run.
 
     python benchmarks/spatial_memory.py --output FOLDER
 
-A run of the phantom is repeated to the wanted number of volumes and goes through all steps but ``anatomical`` in a
-process of its own. ``peak_mib`` is that process's largest resident memory, ``ratio`` that of the first row's.
+A run of the phantom is repeated to the requested number of volumes and passes through all steps except ``anatomical``
+in a separate process. ``peak_mib`` is the maximum resident memory of the process, ``ratio`` its ratio to the first
+row.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ STEPS = ("steady", "slice_timing", "motion", "bias", "mask", "template")
 
 
 def write_long_run(path: Path, frames: int) -> list[float]:
-    """Write a run, volume by volume; the times of its slices in s."""
+    """Write a run, volume by volume; return the times of its slices in s."""
     person = Person("sub-01", 40.0, "control", SITES[1], 0.3)
     head = make_head(load_template(SPACING), person, SPACING / 2, np.random.default_rng(0))
     run = make_run(head, person, SPACING, np.random.default_rng(1), PERIOD)
@@ -38,7 +39,7 @@ def write_long_run(path: Path, frames: int) -> list[float]:
 
 
 def process(path: Path, times: list[float], result: multiprocessing.SimpleQueue) -> None:
-    """Put the run through the steps; the peak in MiB."""
+    """Apply the steps to the run; return the peak memory in MiB."""
     from voxnas.data.fmri.registration import template_grid
     from voxnas.data.fmri.spatial import process_run
 
@@ -50,7 +51,7 @@ def main() -> None:
     """Print the table, and write it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--output", type=Path, help="folder for spatial_memory.tsv")
-    parser.add_argument("--frames", type=int, nargs="+", default=[120, 1200], help="volumes of each run")
+    parser.add_argument("--frames", type=int, nargs="+", default=[120, 1200], help="number of volumes of each run")
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     rows: list[dict[str, float]] = []

@@ -1,22 +1,21 @@
-"""Times of the operators along time, and what a temporal difference skips: made, and in real BOLD series.
+"""Times of the temporal operators, and savings of the temporal difference on synthetic and real BOLD series.
 
     python benchmarks/temporal.py --output FOLDER --bold SERIES_bold.nii.gz [..]
 
 Three tables, each printed and, with ``--output``, written there:
 
 - ``operators``: every temporal primitive on clips of 4 frames, against the plain 3x3x3 convolution of each frame with
-  its norm and activation. The heads run on the vectors behind global pooling, as in networks;
+  its norm and activation. The heads run on the vectors after global pooling, as in networks;
 - ``unchanged``: `time_difference` on clips of 16 frames in which a share of the tiles does not change, against the same
-  convolution of every frame. Changes lie inside tiles, so that no neighbouring tile sees them; the first
-  frame, which is always computed in full, counts in ``ratio`` and not in ``later_frames``;
-- ``bold``: the share of tiles that the first layer may skip in a series. Voxels are divided by their own standard
-  deviation over time, so that the threshold counts in these, and they are held as `time_difference` holds them. A tile
-  is skipped if no voxel that a kernel of 3 brings to it changes. ``head`` are tiles with a voxel whose mean is
-  above a fifth of the brightest (98th percentile); ``error`` is the root mean square of held minus true there.
+  convolution of every frame. Changes lie inside tiles, so that they do not affect neighbouring tiles. The first
+  frame, which is always computed in full, is included in ``ratio`` and excluded from ``later_frames``;
+- ``bold``: the share of tiles that the first layer may skip in a series. Voxels are divided by their standard
+  deviation over time, which is therefore the unit of the threshold, and they are held as in `time_difference`. A tile
+  is skipped if no voxel in the receptive field of a kernel of 3 changes. ``head`` are tiles with a voxel whose mean is
+  above a fifth of the brightest (98th percentile); ``error`` is the root mean square of held minus true values there.
 
-Subject and reference take turns, and the ratio is that of neighbouring turns (above 1: the subject is faster): its
-median, and half the range between its quartiles. Times are the process's processor time on one thread, without
-gradient.
+Subject and reference take turns. The tables hold the median of the ratio of consecutive turns (above 1: the subject is
+faster) and half its interquartile range. Times are processor times on one thread, without gradient.
 """
 
 from __future__ import annotations
@@ -60,20 +59,20 @@ def seconds(compute: Callable[[], object]) -> float:
 
 
 def take_turns(rounds: int, *computations: Callable[[], object]) -> list[list[float]]:
-    """Times of each computation, in each round; one more round before them does not count."""
+    """Times of each computation in each round, after a warm-up round."""
     turns = [[seconds(compute) for compute in computations] for _ in range(rounds + 1)][1:]
     return [list(times) for times in zip(*turns, strict=True)]
 
 
 def ratio(subject: Sequence[float], reference: Sequence[float]) -> tuple[float, float]:
-    """How many times faster the subject is: median over the rounds, and half the range between quartiles."""
+    """Speed-up of the subject: median over the rounds, and half the interquartile range."""
     ratios = [theirs / ours for ours, theirs in zip(subject, reference, strict=True)]
     low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75))
     return round(float(middle), 2), round(float(high - low) / 2, 2)
 
 
 def network(op: str, channels: int, frames: int, **options: Value) -> tuple[nn.Module, torch.Tensor, int]:
-    """A primitive on clips, an input for it, and its multiply-adds."""
+    """A primitive on clips, its input, and its MACs."""
     builder = GraphBuilder(channels, 3, clip=True)
     kernel = KERNEL if PRIMITIVES[op].block else ONE
     graph = builder.finish(builder.add(op, "input", channels, kernel, options=options))
@@ -105,7 +104,7 @@ def operators(channels: Sequence[int], rounds: int, frames: int = 4) -> Iterator
 
 
 def changing_clip(channels: int, frames: int, unchanged: float) -> torch.Tensor:
-    """A clip in each of whose frames a share of the tiles, drawn anew, equals that of the frame before."""
+    """A clip in which a random share of the tiles of each frame equals the previous frame."""
     clip = torch.randn(1, 1, channels, *SIZE).repeat(1, frames, 1, 1, 1, 1)
     grid = [n // TILE for n in SIZE]
     tiles = torch.cartesian_prod(*map(torch.arange, grid)).tolist()
@@ -118,7 +117,7 @@ def changing_clip(channels: int, frames: int, unchanged: float) -> torch.Tensor:
 
 
 def unchanged_tiles(channels: Sequence[int], rounds: int, frames: int = 16) -> Iterator[Row]:
-    """The temporal difference on clips with more and more that does not change."""
+    """The temporal difference on clips with an increasing share of unchanged tiles."""
     last = torch.channels_last_3d
     for count, (threshold, share) in itertools.product(channels, UNCHANGED):
         plain, _, _ = network("plain", count, frames)
@@ -151,7 +150,7 @@ def unchanged_tiles(channels: Sequence[int], rounds: int, frames: int = 16) -> I
 
 
 def bold(paths: Sequence[str]) -> Iterator[Row]:
-    """What may be skipped in real series."""
+    """Share of tiles that may be skipped in real series."""
     for path in paths:
         series = np.asarray(read_voxels(open_image(path), path), dtype=np.float32).transpose(3, 2, 1, 0)
         signal, noise = series.mean(0), series.std(0)

@@ -1,8 +1,8 @@
-"""Throughput of the training loop against a bare PyTorch loop on the same network and batches.
+"""Throughput of the training loop, compared with a bare PyTorch loop on the same network and batches.
 
-Both take turns in one process, a few steps each, so that a busy machine slows both alike. Three
-rows: the bare loop (forward, loss, backward, optimizer, on batches made beforehand), Voxnas' loop on
-the same batches, and Voxnas' loop with sampling and augmentation. Target: the second at least 95 % of the first.
+Both take turns in one process, a few steps each, so that other work affects both equally. The table has three
+rows: the bare loop (forward, loss, backward, optimizer, on prepared batches), the loop of Voxnas on
+the same batches, and the loop of Voxnas with sampling and augmentation. Target: the second reaches 95 % of the first.
 
     python benchmarks/training_loop.py --samples 40 --rounds 5 --output training_loop.tsv
 """
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe
+from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.training import Fit
 from voxnas.io.records import write_text
 from voxnas.nn.build import build_network
@@ -46,9 +47,21 @@ ARCHITECTURE = UNet(
 
 
 class RandomData:
-    """Scans of noise, in the form of a study's data."""
+    """Scans of noise with the interface of the data of a study."""
 
-    plan = {"task": "segmentation", "patch": PATCH, "spacing": [1, 1, 1], "labels": {"0": "", "1": "", "2": ""}}  # noqa: RUF012
+    plan = VolumePlan(
+        task="segmentation",
+        spacing=(1, 1, 1),
+        normalize="none",
+        crop=False,
+        patch=PATCH,
+        strides=((1, 1, 1),),
+        kernels=((3, 3, 3),),
+        channels=1,
+        outputs=3,
+        labels={"0": "", "1": "", "2": ""},
+        fingerprint=VolumeFingerprint(median_shape=PATCH, median_spacing=(1, 1, 1), scans=1),
+    )
 
     def image(self, scan: str) -> Tensor:
         """Noise, (1, D, H, W)."""
@@ -60,19 +73,19 @@ class RandomData:
 
 
 class Made:
-    """A sampler that gives the same batches again, made beforehand."""
+    """A sampler that repeats prepared batches."""
 
     def __init__(self, sampler: PatchSampler, samples: int) -> None:
         self.scans = sampler.scans
         self.batches = {j: sampler.batch(range(j, j + BATCH)) for j in range(0, samples, BATCH)}
 
     def batch(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """The batch that begins with this sample."""
+        """The batch that starts at this sample."""
         return self.batches[samples[0]]
 
 
 def timed(work: Callable[[], object], samples: int) -> tuple[float, float]:
-    """Seconds of wall clock and of processor per sample."""
+    """Wall time and processor time per sample, in s."""
     wall, processor = time.perf_counter(), time.process_time()
     work()
     return (time.perf_counter() - wall) / samples, (time.process_time() - processor) / samples
@@ -81,8 +94,8 @@ def timed(work: Callable[[], object], samples: int) -> tuple[float, float]:
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=20, help="samples of one turn")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each loop")
+    parser.add_argument("--samples", type=int, default=20, help="samples per turn")
+    parser.add_argument("--rounds", type=int, default=5, help="number of turns of each loop")
     parser.add_argument("--augmentation", type=float, default=0.5, help="strength of the augmentation")
     parser.add_argument("--output", type=Path, help="TSV file for the table")
     arguments = parser.parse_args()
@@ -133,7 +146,7 @@ def main() -> None:
     precision = "float32" if resolve_precision("auto") is None else "bf16"
     for name, times in found.items():
         wall, processor = (1e3 * statistics.median(column) for column in zip(*times, strict=True))
-        # The ratio of neighbouring turns, by processor time, is hardly touched by other work on the machine.
+        # The ratio of consecutive turns, by processor time, is robust to other work on the machine.
         ratio = statistics.median(a[1] / b[1] for a, b in zip(first, times, strict=True))
         lines.append(f"{name}\t{wall:.2f}\t{processor:.2f}\t{ratio:.3f}\t{precision}\t{arguments.rounds}\t{samples}")
     for line in lines:

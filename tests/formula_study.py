@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from plans import volume_plan
 
 from voxnas.complexity.analytic import analyze
 from voxnas.core.paths import StudyPaths
+from voxnas.core.splits import Splits
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_record, write_json, write_text
 from voxnas.search.arrival import Arrivals
@@ -15,15 +17,7 @@ from voxnas.search.propose import make_proposal
 
 SPACES = Path(__file__).parents[1] / "config" / "search_spaces"
 
-PLAN = {
-    "task": "segmentation",
-    "spacing": [1.0, 1.0, 1.0],
-    "patch": [32, 48, 32],
-    "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]],
-    "kernels": [[3, 3, 3]] * 4,
-    "channels": 1,
-    "outputs": 3,
-}
+PLAN = volume_plan(patch=(32, 48, 32))
 
 
 def objective(architecture, recipe):
@@ -87,7 +81,7 @@ class Study:
         elif state == "FAILED":
             result = Result(state="FAILED", reason="diverged", key=proposal.key)
         else:
-            cost = analyze(proposal.architecture, PLAN["patch"])
+            cost = analyze(proposal.architecture, PLAN.patch)
             score = objective(proposal.architecture, proposal.recipe) if score is None else score
             result = Result(
                 state=state,
@@ -138,7 +132,7 @@ def arriving(study):
     def make(**changes):
         s = study(order="arrival", **changes)
         write_text(s.paths.scans, "scan\tsha256\na\t00\n")
-        write_json(s.paths.splits, {"unit": "participant", "folds": []})
+        write_json(s.paths.splits, Splits(test=(), folds=()))
         write_json(s.paths.spec("train"), {"stage": "train", "version": 1, "seed": 5, "training": {}})
         return s
 

@@ -8,12 +8,14 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from plans import volume_plan
 from safetensors.torch import save_file
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
+from voxnas.core.splits import Splits
 from voxnas.core.training import Fit
 from voxnas.core.trial import Proposal
 from voxnas.data.dataset import StudyData
@@ -30,7 +32,7 @@ from voxnas.training.store import Entry, store_digest
 from voxnas.training.targets import Targets
 from voxnas.training.worker import train_entry, training_scans
 
-PATCH = [8, 8, 8]
+PATCH = (8, 8, 8)
 PATIENCE = 300  # seconds, on a machine that is busy with other tests
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
@@ -42,7 +44,7 @@ def make_study(root, task="segmentation", scans=8, batch_size=2, validations=2, 
     names = [f"sub-{i:02d}" for i in range(scans)]
     tensors, records = {}, {}
     for i, name in enumerate(names):
-        shape = (8, 10, 9) if task == "segmentation" else tuple(PATCH)
+        shape = (8, 10, 9) if task == "segmentation" else PATCH
         centre = [rng.uniform(3, n - 3) for n in shape]
         grid = np.indices(shape)
         ball = sum((g - c) ** 2 for g, c in zip(grid, centre, strict=True)) < 6
@@ -60,16 +62,10 @@ def make_study(root, task="segmentation", scans=8, batch_size=2, validations=2, 
     write_json(paths.shard(0).with_suffix(".json"), records)
     rows = "".join(f"{name}\t{i:064d}\n" for i, name in enumerate(names))
     write_text(paths.scans, "scan\tsha256\n" + rows)
-    write_json(paths.splits, {"test": names[:2], "folds": [names[2:4], names[4:]]})
-    plan = {
-        "task": task,
-        "patch": PATCH,
-        "spacing": [1, 1, 1],
-        "channels": 1,
-        "outputs": {"segmentation": 2, "classification": 2, "regression": 1}[task],
-        "labels": {"0": "background", "1": "ball"},
-        "classes": ["atrophy", "control"] if task == "classification" else [],
-    }
+    write_json(paths.splits, Splits(test=names[:2], folds=[names[2:4], names[4:]]))
+    labels = {"0": "background", "1": "ball"}
+    outputs = 1 if task == "regression" else 2
+    plan = volume_plan(task, PATCH, outputs=outputs, labels=labels if task == "segmentation" else {})
     write_json(paths.plan, plan)
     training = {
         "batch_size": batch_size,

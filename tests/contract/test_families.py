@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from other_families import files_of_other_packages
+from plans import changed
 from pydantic import ValidationError
 from tiny_training import make_study
 
@@ -21,7 +22,7 @@ from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import network_key, parse_architecture
 from voxnas.core.trial import Network, Proposal
-from voxnas.io.records import read_json, read_record, write_json
+from voxnas.io.records import read_plan, read_record, write_json
 from voxnas.nn.build import build_network
 from voxnas.report.drawing import draw_network
 from voxnas.training.inference import load_trained, predict_probabilities, predict_vectors
@@ -56,7 +57,7 @@ def test_a_record_is_entered_under_its_own_name(name):
 
 def check_that_it_is_costed_drawn_and_trained(architecture, recipe, paths, folder):
     """Leaves the weights in a folder."""
-    size = input_size(architecture, read_json(paths.plan))
+    size = input_size(architecture, read_plan(paths.plan))
     parameters = sum(p.numel() for p in build_network(architecture).parameters())
     assert analyze(architecture, size).parameters == parameters
     figure, table = draw_network(architecture, list(size), "a title")
@@ -81,8 +82,7 @@ def check_that_it_is_costed_drawn_and_trained(architecture, recipe, paths, folde
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_family_of_another_package_is_proposed_costed_drawn_trained_and_predicts(name, tmp_path):
     paths = make_study(tmp_path / "study", "classification")
-    plan = read_json(paths.plan)
-    plan |= {"strides": [[1, 1, 1], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2}
+    plan = changed(read_plan(paths.plan), strides=[(1, 1, 1), (2, 2, 2)], kernels=[(3, 3, 3)] * 2)
     space = SearchSpace.from_dict(yaml.safe_load(OTHERS[name].read_text()), name)
     architecture, recipe = space.decode(space.sample(np.random.default_rng(0)), plan)
     write_json(
@@ -99,7 +99,7 @@ def test_a_family_of_another_package_is_proposed_costed_drawn_trained_and_predic
 def test_a_searched_network_with_another_width_is_a_network_of_its_own(tmp_path):
     """Written out as a graph, with fewer channels in one block: as pruning leaves it."""
     paths = make_study(tmp_path / "study")
-    plan = read_json(paths.plan) | {"strides": [[1, 1, 1], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2}
+    plan = changed(read_plan(paths.plan), strides=[(1, 1, 1), (2, 2, 2)], kernels=[(3, 3, 3)] * 2)
     space = SearchSpace.from_dict(yaml.safe_load((PROJECT / "config/search_spaces/unet.yaml").read_text()), "unet")
     unet, recipe = space.decode(space.sample(np.random.default_rng(0)), plan)
     record = {"family": "graph", "in_channels": 1, "out_channels": 2, "graph": expand(unet).plain()}

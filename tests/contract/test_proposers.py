@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from plans import volume_plan
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
@@ -37,24 +38,14 @@ of_all_promotions = pytest.mark.parametrize("promotion", cases("promotion"))
 
 SPACES = Path(__file__).parents[2] / "config" / "search_spaces"
 LIMIT = {"parameters": 200_000, "macs": None, "latency_ms": None}
-TASKS = {"unet": ("segmentation", 3), "cnn": ("classification", 2)}
+TASKS = {"unet": "segmentation", "cnn": "classification"}
 
 
 def make_space(family, limits=LIMIT, narrow=None):
     raw = yaml.safe_load((SPACES / f"{family}.yaml").read_text())
     if narrow is not None:
         raw["parameters"] = narrow(raw["parameters"])
-    task, outputs = TASKS[family]
-    plan = {
-        "task": task,
-        "spacing": [1.0, 1.0, 1.0],
-        "patch": [32, 32, 32],
-        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]],
-        "kernels": [[3, 3, 3]] * 4,
-        "channels": 1,
-        "outputs": outputs,
-    }
-    return FeasibleSpace(SearchSpace.from_dict(raw), plan, limits)
+    return FeasibleSpace(SearchSpace.from_dict(raw), volume_plan(TASKS[family]), limits)
 
 
 def observe(space, step, config, score, **changes):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from other_families import files_of_other_packages
+from plans import input_view, run_plan, volume_plan
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.families import expand
@@ -45,17 +46,10 @@ def plan_for(space, side=32):
     """A plan of the space's first task with as many stages as its patch has."""
     task = space.family.tasks[0]
     matrix = space.family.views == ("connectivity",)
-    return {
-        **({"view": "connectivity", "views": {"connectivity": {}}} if matrix else {}),
-        "task": task,
-        "spacing": [1.0, 1.0, 1.0],
-        "patch": [1 if matrix else side, side, side],
-        "frames": 4,
-        "strides": [[1, 1, 1]] + [[2, 2, 2]] * 5,
-        "kernels": [[1, 3, 3]] + [[3, 3, 3]] * 5,
-        "channels": 2,
-        "outputs": 3 if task == "segmentation" else 2,
-    }
+    if matrix:
+        return run_plan({"connectivity": input_view((1, side, side), 2, stages=6)}, task)
+    strides = [(1, 1, 1)] + [(2, 2, 2)] * 5
+    return volume_plan(task, (side,) * 3, strides, kernels=[(1, 3, 3)] + [(3, 3, 3)] * 5, channels=2, frames=4)
 
 
 def walk(space, rng, rounds=ROUNDS):
@@ -89,7 +83,7 @@ def test_samples_become_networks_of_known_cost(space, rng):
         for config in walk(space, rng, 12):
             space.validate(config)
             architecture, _ = space.decode(config, plan)
-            assert expand(architecture).nodes[0].channels == plan["channels"]
+            assert expand(architecture).nodes[0].channels == plan.channels
             cost = analyze(architecture, input_size(architecture, plan))
             assert min(cost.parameters, cost.macs, cost.activations) > 0
 
@@ -206,9 +200,9 @@ def test_the_hand_made_plan_is_in_the_macro_spaces(name, side):
     space = SearchSpace.from_dict(yaml.safe_load((FOLDER / f"{name}.yaml").read_text()))
     plan, limits = plan_for(space, side), {"parameters": 560_000}
     found, recipe = space.decode(space.start(plan, limits), plan)
-    baseline = BASELINES[space.family.start[plan["task"]]](plan, limits)
+    baseline = BASELINES[space.family.start[plan.task]](plan, limits)
     assert found == baseline[0]
-    if plan["task"] == "segmentation":
+    if plan.task == "segmentation":
         assert recipe == baseline[1]
 
 

@@ -6,6 +6,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from plans import input_view, run_plan, volume_plan
 from safetensors.numpy import save_file
 
 from voxnas.arch.families.cnn import CNN
@@ -14,6 +15,7 @@ from voxnas.core.architecture import Recipe, network_key
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
+from voxnas.core.splits import Splits
 from voxnas.core.trial import Network, Proposal, Result
 from voxnas.io.clips import write_run
 from voxnas.io.records import write_json, write_text
@@ -98,19 +100,12 @@ def make_fake_study(root, task="segmentation"):
             "labels": labels, "classes": classes, "target": "", "scans": SCANS, "excluded": 1,
         },
     )  # fmt: skip
-    write_json(
-        paths.splits,
-        {"schema_version": 1, "unit": "participant", "test": names[:TEST], "folds": [names[4:8], names[8:]]},
-    )
+    write_json(paths.splits, Splits(test=names[:TEST], folds=[names[4:8], names[8:]]))
+    strides = [(1, 1, 1), (2, 2, 2), (1, 2, 2)]
     write_json(
         paths.plan,
-        {
-            "schema_version": 1, "task": task, "spacing": [1, 1, 2], "normalize": "zscore", "crop": True,
-            "patch": [8, 16, 16], "strides": [[1, 1, 1], [2, 2, 2], [1, 2, 2]], "kernels": [[3, 3, 3]] * 3,
-            "channels": 1, "outputs": 3, "labels": labels, "classes": classes,
-            "fingerprint": {"median_shape": [10, 12, 8], "median_spacing": [1, 1, 2], "scans": 8},
-        },
-    )  # fmt: skip
+        volume_plan(task, (8, 16, 16), strides, outputs=3, labels=labels, classes=classes, spacing=(1, 1, 2)),
+    )
 
     levels = {"bayesian-1": (8, 0.9), "random-1": (6, 0.85), "small": (4, 0.7)}
     networks = []
@@ -243,23 +238,16 @@ def make_timed_study(root, unit="run", runs=6, task="classification"):
     save_file(views, folder / "views.safetensors")
     write_json(folder / "records.json", records)
     write_text(paths.scans, "scan\tparticipant\tsha256\n" + "".join(f"{n}\t{people[n]}\t{n}\n" for n in names))
-    splits = {"test": names[:2], "folds": [names[2:4], names[4:]], "units": people, "unit": "participant"}
-    write_json(paths.splits, splits)
-    volumes = {"patch": list(GRID), "strides": [[1, 1, 1]], "kernels": [[3, 3, 3]], "spacing": [3.0, 3.0, 3.0]}
-    lines = {"strides": [[1, 1, 1]], "spacing": [2.0, 1.0, 1.0]}
-    plan = {
-        "task": task, "timed": True, "unit": unit, "spacing": [3.0, 3.0, 3.0], "labels": {}, "view": "clips",
-        "classes": ["old", "young"] if task == "classification" else [],
-        "outputs": 2 if task == "classification" else 1,
-        "clip": {"frames": 4, "step": 2, "delay": 0.0, "per_run": 3},
-        "views": {
-            "clips": {"channels": 1, "frames": 4, **volumes},
-            "maps": {"channels": 2, **volumes},
-            "series": {"channels": REGIONS, "patch": [1, 1, 4], "kernels": [[1, 1, 3]], **lines},
-            "connectivity": {"channels": 1, "patch": [1, 4, 4], "kernels": [[1, 3, 3]], **lines},
-        },
-    }  # fmt: skip
-    write_json(paths.plan, plan | plan["views"]["clips"])
+    write_json(paths.splits, Splits(test=names[:2], folds=[names[2:4], names[4:]], units=people))
+    found = {
+        "clips": input_view(GRID, stages=1, frames=4),
+        "maps": input_view(GRID, 2, stages=1),
+        "series": input_view((1, 1, 4), REGIONS, stages=1),
+        "connectivity": input_view((1, 4, 4), stages=1),
+    }
+    classes = ("old", "young") if task == "classification" else ()
+    clip = {"frames": 4, "step": 2, "delay": 0, "per_run": 3}
+    write_json(paths.plan, run_plan(found, task, unit, classes=classes, clip=clip))
     return paths
 
 

@@ -6,7 +6,7 @@
 
 
 rule phantom:
-    """Generate the embedded data set."""
+    """Generate the phantom data set."""
     input:
         spec=spec("index"),
     output:

@@ -7,13 +7,13 @@ block's. A block that another package registers takes part like the rest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.unet import UNet
 from voxnas.arch.primitives.base import PRIMITIVES, blocks
 from voxnas.core.architecture import Recipe
+from voxnas.core.plan import Plan
 
 STAGES = 4
 UNET_WIDTH, CNN_WIDTH = 8, 16  # of the first stage; each further one is twice as wide
@@ -36,14 +36,14 @@ def compared_blocks() -> list[str]:
     return [name for name in blocks() if not PRIMITIVES[name].constant]
 
 
-def swapped(block: str, plan: Mapping[str, Any], stages: int, loss: str) -> tuple[UNet | CNN, Recipe]:
+def swapped(block: str, plan: Plan, stages: int, loss: str) -> tuple[UNet | CNN, Recipe]:
     """The network of a plan's task with a block.
 
     Parameters
     ----------
     block : str
         One of :func:`compared_blocks`. Max pooling goes before it, so that no block's own way to stride is part of it.
-    plan : mapping
+    plan : Plan
         The study's plan.
     stages : int
         How many stages the plan allows; at most :data:`STAGES` are used.
@@ -51,15 +51,15 @@ def swapped(block: str, plan: Mapping[str, Any], stages: int, loss: str) -> tupl
         Of the task.
     """
     stages = min(STAGES, stages)
-    segmentation = plan["task"] == "segmentation"
+    segmentation = plan.task == "segmentation"
     base = UNET_WIDTH if segmentation else CNN_WIDTH
     shared: dict[str, Any] = {
-        "in_channels": plan["channels"],
-        "out_channels": plan["outputs"],
+        "in_channels": plan.channels,
+        "out_channels": plan.outputs,
         "widths": [base * 2**i for i in range(stages)],
         "blocks": BLOCKS[:stages],
-        "strides": plan["strides"][:stages],
-        "kernels": plan["kernels"][:stages],
+        "strides": plan.strides[:stages],
+        "kernels": plan.kernels[:stages],
         "block": ["plain"] + [block] * (stages - 1),
         "expansion": EXPANSION,
         "norm": "instance",

@@ -22,6 +22,7 @@ from voxnas.arch.parameters import RECIPE_VALUES, Parameter, Value, ValueSet
 from voxnas.arch.views import with_view
 from voxnas.core.architecture import Architecture, Recipe, network_key
 from voxnas.core.errors import UserError, suggest
+from voxnas.core.plan import Plan
 
 MOST_ENUMERATED = 1_000_000
 
@@ -244,7 +245,7 @@ class SearchSpace:
         """
         return list(itertools.chain.from_iterable(p.encode(config.get(p.name)) for p in self._varying))
 
-    def decode(self, config: Config, plan: Mapping[str, Any]) -> tuple[Architecture, Recipe]:
+    def decode(self, config: Config, plan: Plan) -> tuple[Architecture, Recipe]:
         """Build the records that a configuration stands for, on the data of a plan.
 
         Choices that have no effect there are dropped (stages beyond those that the plan's patch
@@ -259,7 +260,7 @@ class SearchSpace:
         values = {k: v for k, v in self._by_target(config).items() if k not in RECIPE_VALUES}
         return with_view(self.family.decode(self.structure, values, plan), plan), self.decode_recipe(config, plan)
 
-    def check_fits(self, plan: Mapping[str, Any]) -> None:
+    def check_fits(self, plan: Plan) -> None:
         """Refuse data on which no network of the space can be trained.
 
         Raises
@@ -268,31 +269,31 @@ class SearchSpace:
             If the plan's task does not fit the family, or the family does not read what the study searches on.
         """
         self._check_task(plan)
-        view = plan.get("view") or ""
+        view = plan.view
         if view not in self.family.views:
             reads = " or ".join(v or "volumes" for v in self.family.views)
-            fitting = [n for n, f in family_spaces().items() if view in f.views and plan["task"] in f.tasks]
+            fitting = [n for n, f in family_spaces().items() if view in f.views and plan.task in f.tasks]
             raise UserError(
                 f"{self.source}: family {self.family.name} reads {reads}, and the study searches networks on "
                 f"{view or 'volumes'}",
                 f"take a space of the family {' or '.join(fitting)}, or change clips.view",
             )
 
-    def _check_task(self, plan: Mapping[str, Any]) -> None:
-        if plan["task"] not in self.family.tasks:
+    def _check_task(self, plan: Plan) -> None:
+        if plan.task not in self.family.tasks:
             raise UserError(
-                f"{self.source}: family {self.family.name} does not fit the task {plan['task']}",
+                f"{self.source}: family {self.family.name} does not fit the task {plan.task}",
                 f"{self.family.name} is for {' and '.join(self.family.tasks)}",
             )
 
-    def decode_recipe(self, config: Config, plan: Mapping[str, Any]) -> Recipe:
+    def decode_recipe(self, config: Config, plan: Plan) -> Recipe:
         """The recipe alone; the loss of classification and regression follows from the plan's task."""
         values = {k: v for k, v in self._by_target(config).items() if k in RECIPE_VALUES}
-        if plan["task"] != "segmentation":
-            values["loss"] = vector_loss(plan["task"])
+        if plan.task != "segmentation":
+            values["loss"] = vector_loss(plan.task)
         return Recipe(**values)
 
-    def key(self, config: Config, plan: Mapping[str, Any]) -> str:
+    def key(self, config: Config, plan: Plan) -> str:
         """Identity of the network that a configuration builds: equal for equal networks."""
         return network_key(*self.decode(config, plan))
 
@@ -310,9 +311,9 @@ class SearchSpace:
         values = {p.name: p.nearest(wanted[p.target]) for p in self.parameters if p.target in wanted}
         return self._complete(values, None)
 
-    def start(self, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Config:
+    def start(self, plan: Plan, limits: Mapping[str, Any]) -> Config:
         """Where a search begins: the nnU-Net plan scaled to the limits (a ResNet for one vector a scan)."""
-        architecture, recipe = BASELINES[self.family.start[plan["task"]]](plan, limits)
+        architecture, recipe = BASELINES[self.family.start[plan.task]](plan, limits)
         return self.nearest(recipe, architecture)
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from voxnas.core.plan import Plan
 
 SMALLEST_BOTTLENECK = 4  # voxels along each axis, as in nnU-Net
 
 
-def usable_stages(plan: Mapping[str, Any], bottleneck: int = SMALLEST_BOTTLENECK) -> int:
+def usable_stages(plan: Plan, bottleneck: int = SMALLEST_BOTTLENECK) -> int:
     """How many stages of the plan a network on its patch can have.
 
     The patch must stay divisible by the strides, and its smallest axis at least `bottleneck`
     voxels long (never counting an axis that was shorter from the start).
     """
-    size, stages = list(plan["patch"]), 0
-    for stride in plan["strides"]:
+    size, stages = list(plan.patch), 0
+    for stride in plan.strides:
         if any(n % s or (s > 1 and n // s < bottleneck) for n, s in zip(size, stride, strict=True)):
             break
         size = [n // s for n, s in zip(size, stride, strict=True)]

@@ -21,7 +21,7 @@ from voxnas.complexity.calibration import predict_train_seconds
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.trial import Network
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_json, read_plan, read_record
 
 COSTS = ["parameters", "macs", "latency_ms", "peak_memory_mib", "train_memory_mib"]
 
@@ -92,7 +92,7 @@ def _train_seconds(paths: StudyPaths, network: Network) -> tuple[float, float]:
     whole = float(np.mean(spent))
     if not paths.calibration.exists():
         return whole, whole
-    plan, calibration = read_json(paths.plan), read_json(paths.calibration)
+    plan, calibration = read_plan(paths.plan), read_json(paths.calibration)
     return predict_train_seconds(calibration, network.architecture, input_size(network.architecture, plan)), whole
 
 

@@ -140,7 +140,7 @@ class _Asked:
         folder : path or None
             Of the locked test: gets the label maps of the first member, and the ensemble is scored last.
         """
-        if self.data.plan["task"] == "segmentation":
+        if self.data.plan.task == "segmentation":
             return self._segmentations(scans, predictor, folder)
         return self._vectors(scans, predictor, folder is not None)
 
@@ -156,7 +156,7 @@ class _Asked:
             members += [np.mean(members, axis=0)] if ensemble else []
             first = samples[positions[0]]
             rows = [{"target": first.target, **named_prediction(vector, plan)} for vector in members]
-            if plan["task"] == "regression":
+            if plan.task == "regression":
                 rows = [{**r, "absolute_error": abs(r["predicted"] - float(str(first.target)))} for r in rows]
             unit = first.unit if self.data.timed else str(self.rows[first.scan]["participant"])
             yield number, len(cases), Scored(case, unit, rows)
@@ -167,7 +167,7 @@ class _Asked:
         from voxnas.deploy.predictor import label_map
         from voxnas.io.nifti import header_facts, load_label, open_image, save_like
 
-        labels, tolerance = sorted(map(int, self.data.plan["labels"])), self.spec.nsd_tolerance_mm
+        labels, tolerance = sorted(map(int, self.data.plan.labels)), self.spec.nsd_tolerance_mm
         for number, scan in enumerate(scans, 1):
             members, row = predictor([self.data.image(scan)]), self.rows[scan]
             members += [np.mean(members, axis=0)] if folder is not None else []

@@ -1,4 +1,4 @@
-"""``voxnas plan``: choose spacing and patch from the data's fingerprint."""
+"""``voxnas plan``: choose voxel size and patch from the fingerprint of the data set."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument("--spec", required=True, help="spec/preprocess.json of the study")
     parser.add_argument("--index", required=True, help="folder with scans.tsv and dataset.json")
-    parser.add_argument("--splits", required=True, help="splits.json; its test scans are not looked at")
-    parser.add_argument("--spatial", help="folder preprocess/spatial, where runs went through the spatial steps")
+    parser.add_argument("--splits", required=True, help="splits.json; the scans of the test split are ignored")
+    parser.add_argument("--spatial", help="folder preprocess/spatial, if the study has spatial steps")
     parser.add_argument("--output", required=True, help="plan.json to write")
 
 
@@ -18,6 +18,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the plan."""
     from pathlib import Path
 
+    from voxnas.core.spec import PreprocessSpec
     from voxnas.core.splits import Splits
     from voxnas.data.fingerprint import make_plan
     from voxnas.io.records import read_json, read_record, write_json
@@ -28,11 +29,10 @@ def run(arguments: argparse.Namespace) -> None:
     scans = read_table(index / "scans.tsv", columns)
     development = read_record(arguments.splits, Splits).development
     scans = scans[scans["scan"].isin(development)]
-    spec, dataset = read_json(arguments.spec), read_json(index / "dataset.json")
-    if "clips" in spec:
+    spec, dataset = read_record(arguments.spec, PreprocessSpec), read_json(index / "dataset.json")
+    if spec.clips:
         from voxnas.data.fmri.plan import make_timed_plan
 
-        plan = make_timed_plan(spec, scans, dataset, arguments.spatial)
+        write_json(arguments.output, make_timed_plan(spec, scans, dataset, arguments.spatial))
     else:
-        plan = make_plan(spec, scans, dataset)
-    write_json(arguments.output, plan)
+        write_json(arguments.output, make_plan(spec, scans, dataset))

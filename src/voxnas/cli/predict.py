@@ -11,18 +11,18 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument("--model", required=True, metavar="DIR", help="model folder, results/<study>/model")
-    parser.add_argument("--input", required=True, metavar="PATH", help="an image, or a folder with images")
+    parser.add_argument("--input", required=True, metavar="PATH", help="image, or folder of images")
     parser.add_argument("--output", default="predictions", metavar="DIR", help="folder to write (default: predictions)")
-    parser.add_argument("--ensemble", action="store_true", help="average all members of the model")
+    parser.add_argument("--ensemble", action="store_true", help="average the predictions of all members of the model")
     parser.add_argument(
         "--mirror",
         action=argparse.BooleanOptionalAction,
-        help="average over copies mirrored as in training (default: as in the study)",
+        help="average over mirrored copies of each scan, with the axes of the training (default: as in the study)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predict every scan that can be read; name those that cannot, and end with status 2 if there are any."""
+    """Predict all readable scans; list the refused scans on stderr and return status 2 if there are any."""
     import pandas as pd
 
     from voxnas.core.errors import USER_ERROR, ScanError
@@ -30,17 +30,17 @@ def run(arguments: argparse.Namespace) -> int:
     from voxnas.io.nifti import header_facts, open_image
     from voxnas.io.tables import write_table
 
-    if read_model_plan(arguments.model).get("timed"):
+    if read_model_plan(arguments.model).timed:
         return _predict_runs(arguments)
     model = Model(arguments.model, arguments.ensemble, arguments.mirror)
-    scans, others = find_scans(arguments.input, model.plan["channels"])
+    scans, others = find_scans(arguments.input, model.plan.channels)
     output = Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     rows, refused = [], 0
     for number, (scan, files) in enumerate(scans.items(), 1):
         began = time.monotonic()
         try:
-            if model.plan["task"] == "segmentation":
+            if model.plan.task == "segmentation":
                 model.segment(files, output / f"{scan}_dseg.nii.gz")
                 said = f"{scan}_dseg.nii.gz"
             else:
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _predict_runs(arguments: argparse.Namespace) -> int:
-    """Predict what a study of time series predicted: each volume, run or participant of a data set."""
+    """Predict each volume, run or participant of a data set with a model of a study of time series."""
     import tempfile
 
     import pandas as pd
@@ -80,5 +80,5 @@ def _predict_runs(arguments: argparse.Namespace) -> int:
             print(f"voxnas predict: refused: {scan}: {reason}", file=sys.stderr, flush=True)
         rows = [{"case": found.case, **found.columns} for found in model.predict(Path(work))]
     write_table(output / "predictions.tsv", pd.DataFrame(rows))
-    print(f"predicted {len(rows)} {model.plan['unit']}s into {output / 'predictions.tsv'}, {len(refused)} runs refused")
+    print(f"predicted {len(rows)} {model.plan.unit}s into {output / 'predictions.tsv'}, {len(refused)} runs refused")
     return USER_ERROR if refused else 0

@@ -1,4 +1,4 @@
-"""``voxnas profile``: count and measure what one network costs."""
+"""``voxnas profile``: count and measure the cost of one network."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.core.paths import StudyPaths
     from voxnas.core.spec import ProfileSpec, TrainSpec
     from voxnas.core.trial import Network
-    from voxnas.io.records import read_json, read_record, write_json
+    from voxnas.io.records import read_plan, read_record, write_json
 
     paths = StudyPaths(arguments.study)
     network = read_record(paths.network(arguments.key) / "network.json", Network)
     training = read_record(paths.spec("train"), TrainSpec).training
     repeats = read_record(paths.spec("profile"), ProfileSpec).latency_repeats
-    record = profile_network(network.architecture, read_json(paths.plan), training, repeats)
+    record = profile_network(network.architecture, read_plan(paths.plan), training, repeats)
     write_json(arguments.output, {"key": network.key, **record})
     step = record["training_step"]
     print(
         f"{network.name}: {record['parameters']:,} parameters, {record['macs']:,} MACs, "
-        f"{record['latency']['median_ms']:.1f} ms a patch"
-        + (f", {step['median_ms']:.0f} ms a training step" if step else "")
+        f"{record['latency']['median_ms']:.1f} ms per patch"
+        + (f", {step['median_ms']:.0f} ms per training step" if step else "")
         + f" on {record['device']['processor']}"
     )

@@ -23,6 +23,7 @@ from voxnas.complexity.measured import cpu_clock, device_record, measure_latency
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import Architecture
+from voxnas.core.plan import Plan
 from voxnas.core.seeds import derive_seed
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device
@@ -41,7 +42,7 @@ MEMORY_NETWORKS = 4
 
 def measure_calibration(
     space: Mapping[str, Any],
-    plan: Mapping[str, Any],
+    plan: Plan,
     spec: Mapping[str, Any],
     limits: Mapping[str, Any] | None = None,
     seconds: float | None = None,
@@ -52,7 +53,7 @@ def measure_calibration(
     ----------
     space : mapping
         Search space as plain data.
-    plan : mapping
+    plan : Plan
         The study's plan.
     spec : mapping
         ``batch_size``, ``precision``, ``threads``, ``seed`` and ``swaps`` of the calibrate spec.
@@ -79,7 +80,7 @@ def measure_calibration(
         seconds = SECONDS if limits.get("latency_ms") is None else LATENCY_SECONDS
     batch = spec["batch_size"]
     swaps = _named(spec["swaps"], plan, limits)
-    references = baselines_for(plan["task"], tuple(plan.get("views", ("",))), plan.get("unit", "run"))
+    references = baselines_for(plan.task, tuple(plan.views) or ("",), plan.unit)
     chosen = swaps | _named(references, plan, limits)
     candidates = _candidates(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
     chosen |= _spread(candidates)
@@ -129,16 +130,14 @@ def measure_calibration(
     }
 
 
-def _named(names: Iterable[str], plan: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Architecture]:
+def _named(names: Iterable[str], plan: Plan, limits: Mapping[str, Any]) -> dict[str, Architecture]:
     """The baselines of these names that are of the searched families, the cheapest first."""
     built = {name: BASELINES[name](plan, limits)[0] for name in names if not BASELINES[name].fitted}
     networks = {name: a for name, a in built.items() if family_of(a).spaces}
     return dict(sorted(networks.items(), key=lambda item: analyze(item[1], input_size(item[1], plan)).macs))
 
 
-def _candidates(
-    space: SearchSpace, plan: Mapping[str, Any], limits: Mapping[str, Any], seed: int
-) -> list[Architecture]:
+def _candidates(space: SearchSpace, plan: Plan, limits: Mapping[str, Any], seed: int) -> list[Architecture]:
     """Random networks within the limits, from cheap to dear by their activations."""
     rng = np.random.default_rng(seed)
     found: dict[str, Architecture] = {}
@@ -166,7 +165,7 @@ def _spread(candidates: Sequence[Architecture]) -> dict[str, Architecture]:
     return {f"random-{i}": architecture for i, architecture in enumerate(chosen)}
 
 
-def _memory(networks: Sequence[Architecture], plan: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+def _memory(networks: Sequence[Architecture], plan: Plan, spec: Mapping[str, Any]) -> dict[str, Any]:
     """Factor of the memory model on this device: the largest among those networks that need most.
 
     What the allocator keeps of freed memory is in it, and varies; a limit is kept on the safe side of that.

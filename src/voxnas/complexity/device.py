@@ -12,6 +12,7 @@ from voxnas.arch.views import input_shape
 from voxnas.complexity.calibrate import measure_calibration
 from voxnas.complexity.measured import cpu_clock, measure_training
 from voxnas.core.architecture import parse_architecture
+from voxnas.core.plan import Plan
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device
 
@@ -20,7 +21,7 @@ START = "import torch, voxnas.nn.build, voxnas.nn.device as d; torch.zeros(1, de
 
 
 def measure_device(
-    space: Mapping[str, Any], plan: Mapping[str, Any], spec: Mapping[str, Any], limits: Mapping[str, Any]
+    space: Mapping[str, Any], plan: Plan, spec: Mapping[str, Any], limits: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Measure this node as one of its kind.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from voxnas.complexity.energy import measure_energy, nvml_counter, rapl_counter
 from voxnas.complexity.measured import device_record, measure_latency, measure_step, training_step
 from voxnas.complexity.memory import measure_peak_memory
 from voxnas.core.architecture import Architecture
+from voxnas.core.plan import Plan
 from voxnas.core.settings import TrainingParameters
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device, synchronize
@@ -24,7 +24,7 @@ STEPS = 5  # timed training steps, which take several times as long as a predict
 
 
 def profile_network(
-    architecture: Architecture, plan: Mapping[str, Any], training: TrainingParameters, repeats: int
+    architecture: Architecture, plan: Plan, training: TrainingParameters, repeats: int
 ) -> dict[str, Any]:
     """Cost of a network on the plan's patch.
 
@@ -32,7 +32,7 @@ def profile_network(
     ----------
     architecture : Architecture
         What is built.
-    plan : mapping
+    plan : Plan
         The study's plan.
     training : TrainingParameters
     repeats : int

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from voxnas.arch.views import view_plan
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.plan import Plan, RunPlan
 from voxnas.core.splits import Splits
 from voxnas.data.arrays import Runs, Volumes
 from voxnas.data.digest import data_digest
-from voxnas.data.samples import Sample, run_samples, span
-from voxnas.io.records import read_json, read_record
+from voxnas.data.samples import Sample, run_samples
+from voxnas.io.records import read_plan, read_record
 from voxnas.io.tables import read_table
 
 
@@ -35,7 +35,7 @@ class StudyData:
 
     Attributes
     ----------
-    plan : dict
+    plan : Plan
         The plan as a network of the view sees it.
     timed : bool
         Whether the scans are runs.
@@ -45,10 +45,10 @@ class StudyData:
 
     def __init__(self, paths: StudyPaths, view: str = "") -> None:
         self.paths = paths
-        plan = read_json(paths.plan)
-        self.timed = bool(plan.get("timed"))
-        self.view: str = view or plan.get("view", "")
-        self.plan: dict[str, Any] = view_plan(plan, self.view)
+        plan = read_plan(paths.plan)
+        self.timed = plan.timed
+        self.view: str = view or plan.view
+        self.plan: Plan = plan.for_view(self.view)
         self._splits = read_record(paths.splits, Splits)
         self._locked = frozenset(self._splits.test)
         expected = self._locked.union(*self._splits.folds)
@@ -109,7 +109,7 @@ class StudyData:
         for scan in scans:
             self._check(scan)
             unit = self._splits.unit_of(scan)
-            if isinstance(self._arrays, Runs):
+            if isinstance(self._arrays, Runs) and isinstance(self.plan, RunPlan):
                 record, person = self._arrays.records[scan], self._people[scan]
                 found += run_samples(scan, record, self.plan, self.view, person, unit)
             else:
@@ -132,7 +132,7 @@ class StudyData:
             return torch.from_numpy(self._window(sample))
         if self.view == "series":
             return series_input(self._window(sample))
-        if self.view == "maps" and self.plan["unit"] == "volume":
+        if self.view == "maps" and self.plan.unit == "volume":
             clip = self._window(sample)[:, 0]
             return torch.from_numpy(np.stack([clip.mean(0), clip.std(0)]))
         array = torch.from_numpy(self._arrays.view(sample.scan, self.view))
@@ -165,18 +165,18 @@ class StudyData:
 
     def _window(self, sample: Sample) -> np.ndarray:
         """The volumes (T, C, D, H, W) or the series (T, R) of a window."""
-        assert isinstance(self._arrays, Runs) and sample.start is not None
-        clip = self.plan["clip"]
-        start, step, total = sample.start, int(clip["step"]), self.frames(sample.scan)
+        assert isinstance(self._arrays, Runs) and isinstance(self.plan, RunPlan) and sample.start is not None
+        clip = self.plan.clip
+        start, step, total = sample.start, clip.step, self.frames(sample.scan)
         first = -(-max(-start, 0) // step)  # windows may begin before the run and end after it
-        positions = range(start + first * step, min(start + span(clip), total), step)
+        positions = range(start + first * step, min(start + clip.span, total), step)
         if self.view == "series":
             found = self._arrays.view(sample.scan, "series")[positions.start : positions.stop : step]
         else:
             found = self._arrays.run(sample.scan).frames(positions.start, max(positions.stop, positions.start), step)
-        if len(found) == clip["frames"]:
+        if len(found) == clip.frames:
             return found
-        whole = np.zeros((int(clip["frames"]), *found.shape[1:]), np.float32)
+        whole = np.zeros((clip.frames, *found.shape[1:]), np.float32)
         whole[first : first + len(found)] = found
         return whole
 

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from voxnas.core.errors import UserError
+from voxnas.core.plan import VolumeFingerprint, VolumePlan
+from voxnas.core.spec import PreprocessSpec
 from voxnas.data.preprocess import load_canonical, nonzero_box, voxel_size
 
-SCHEMA_VERSION = 1
 MAX_VOXELS = 128**3
 MIN_FEATURES = 4  # smallest size of an axis after pooling
 MAX_STAGES = 6
@@ -187,13 +188,12 @@ def count_outputs(task: str, dataset: dict[str, Any], scans: pd.DataFrame) -> in
     return 1
 
 
-def make_plan(spec: dict[str, Any], scans: pd.DataFrame, dataset: dict[str, Any]) -> dict[str, Any]:
+def make_plan(spec: PreprocessSpec, scans: pd.DataFrame, dataset: dict[str, Any]) -> VolumePlan:
     """Make the plan of a study.
 
     Parameters
     ----------
-    spec : dict
-        ``task``, ``preprocess`` and ``patch`` of the stage's spec.
+    spec : PreprocessSpec
     scans : DataFrame
         Rows of scans.tsv, without the test split.
     dataset : dict
@@ -201,10 +201,8 @@ def make_plan(spec: dict[str, Any], scans: pd.DataFrame, dataset: dict[str, Any]
 
     Returns
     -------
-    dict
-        The content of plan.json: spacing along R, A, S; patch, strides and kernels as D, H, W.
-        ``masked``: zeros are stripped background, in most of the scans (as nnU-Net's mask for
-        normalisation).
+    VolumePlan
+        Masked as nnU-Net's mask for normalisation.
 
     Raises
     ------
@@ -212,7 +210,7 @@ def make_plan(spec: dict[str, Any], scans: pd.DataFrame, dataset: dict[str, Any]
         If there are no scans, the channels differ, there is nothing to predict, or the patch that
         was given does not divide.
     """
-    task, settings = spec["task"], spec["preprocess"]
+    task, settings = spec.task, spec.preprocess
     if scans.empty:
         raise UserError("no scans are left outside the test split", "see index/excluded.tsv")
     channels = scans["channels"].astype(int)
@@ -224,12 +222,11 @@ def make_plan(spec: dict[str, Any], scans: pd.DataFrame, dataset: dict[str, Any]
         raise UserError(f"scan {odd!r} is a time series, which is not supported", "choose a 3D data.suffix")
     outputs = count_outputs(task, dataset, scans)
 
-    found = take_fingerprint(scans, settings["crop"])
-    given = settings["spacing"]
-    spacing = choose_spacing(found["spacings"]) if given == "auto" else tuple(map(float, given))
+    found = take_fingerprint(scans, settings.crop)
+    spacing = choose_spacing(found["spacings"]) if settings.spacing == "auto" else settings.spacing
     shapes = np.maximum(1, np.round(found["shapes"] * found["spacings"] / np.array(spacing)))
     median_shape = [int(n) for n in np.median(shapes, axis=0)]
-    if spec["patch"] == "auto":
+    if spec.patch == "auto":
         # A target belongs to the whole scan, so there the patch is never smaller than it.
         patch = median_shape[::-1]
         if task == "segmentation":
@@ -237,24 +234,23 @@ def make_plan(spec: dict[str, Any], scans: pd.DataFrame, dataset: dict[str, Any]
         strides, kernels = pooling(patch, spacing[::-1])
         patch = pad(patch, divisor_of(strides, PADDED_STAGES))
     else:
-        patch, strides, kernels = _given_patch(spec["patch"], spacing)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "task": task,
-        "spacing": list(spacing),
-        "normalize": settings["normalize"],
-        "crop": settings["crop"],
-        "masked": bool(np.median(found["nonzero"]) < MASKED_SHARE),
-        "patch": patch,
-        "strides": strides,
-        "kernels": kernels,
-        "channels": int(channels.iloc[0]),
-        "outputs": outputs,
-        "labels": dataset["labels"] if task == "segmentation" else {},
-        "classes": dataset["classes"] if task == "classification" else [],
-        "fingerprint": {
-            "median_shape": median_shape,
-            "median_spacing": [round(float(s), 4) for s in np.median(found["spacings"], axis=0)],
-            "scans": len(scans),
-        },
-    }
+        patch, strides, kernels = _given_patch(spec.patch, spacing)
+    return VolumePlan(
+        task=task,
+        spacing=spacing,
+        normalize=settings.normalize,
+        crop=settings.crop,
+        masked=bool(np.median(found["nonzero"]) < MASKED_SHARE),
+        patch=patch,
+        strides=strides,
+        kernels=kernels,
+        channels=int(channels.iloc[0]),
+        outputs=outputs,
+        labels=dataset["labels"] if task == "segmentation" else {},
+        classes=dataset["classes"] if task == "classification" else (),
+        fingerprint=VolumeFingerprint(
+            median_shape=median_shape,
+            median_spacing=[round(float(s), 4) for s in np.median(found["spacings"], axis=0)],
+            scans=len(scans),
+        ),
+    )

@@ -40,8 +40,8 @@ def check_splits(scans: pd.DataFrame, splits: Splits) -> None:
     """
     part_of: dict[str, str] = {}
     parts = {"the test split": splits.test} | {f"fold {i}": fold for i, fold in enumerate(splits.folds)}
-    for part, names in parts.items():
-        for scan in names:
+    for part, members in parts.items():
+        for scan in members:
             if scan in part_of:
                 _leak("scan", repr(scan), (scan, part_of[scan]), (scan, part))
             part_of[scan] = part

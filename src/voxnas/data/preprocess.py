@@ -29,6 +29,7 @@ import numpy as np
 from nibabel import orientations
 
 from voxnas.core.errors import ScanError
+from voxnas.core.plan import VolumePlan
 from voxnas.io.nifti import load_array, load_label, open_image
 
 SAME_SPACING = 1e-3  # relative difference below which nothing is resampled
@@ -206,12 +207,7 @@ def voxel_size(affine: np.ndarray, orientation: np.ndarray) -> np.ndarray:
     return sizes
 
 
-def label_values(plan: dict[str, Any]) -> list[int]:
-    """The label value of each class index, in order; empty if the plan has no labels."""
-    return sorted(int(value) for value in plan["labels"])
-
-
-def preprocess_scan(image_paths: Sequence[str | Path], label_path: str | Path | None, plan: dict[str, Any]) -> Prepared:
+def preprocess_scan(image_paths: Sequence[str | Path], label_path: str | Path | None, plan: VolumePlan) -> Prepared:
     """Preprocess one scan; the order of operations is that of this module.
 
     Parameters
@@ -220,7 +216,7 @@ def preprocess_scan(image_paths: Sequence[str | Path], label_path: str | Path | 
         One file a channel, or one file with the channels last.
     label_path : path or None
         Label map on the grid of the image.
-    plan : dict
+    plan : VolumePlan
         ``spacing`` in mm along R, A, S; ``normalize``; ``crop``; ``masked`` (False if absent);
         ``labels``; ``channels``.
 
@@ -231,22 +227,22 @@ def preprocess_scan(image_paths: Sequence[str | Path], label_path: str | Path | 
     """
     name = ";".join(map(str, image_paths))
     channels, orientation, affine = load_canonical(image_paths)
-    if len(channels) != plan["channels"]:
-        raise ScanError(f"{name} has {len(channels)} channel(s), the plan has {plan['channels']}")
+    if len(channels) != plan.channels:
+        raise ScanError(f"{name} has {len(channels)} channel(s), the plan has {plan.channels}")
     whole = channels.shape[1:]
-    box = nonzero_box(channels) if plan["crop"] else [[0, n] for n in whole]
+    box = nonzero_box(channels) if plan.crop else [[0, n] for n in whole]
     inside = tuple(slice(*pair) for pair in box)
     channels = channels[(slice(None), *inside)]
 
     # The field of view is kept exactly, so the spacing that results may differ a little from the plan's.
-    ratio = voxel_size(affine, orientation) / np.array(plan["spacing"], dtype=float)
+    ratio = voxel_size(affine, orientation) / np.array(plan.spacing, dtype=float)
     extent = np.array(channels.shape[1:])
     same = (np.abs(ratio - 1) <= SAME_SPACING).all()
     size = [int(n) for n in (extent if same else np.maximum(1, np.round(extent * ratio)))]
-    channels = np.stack([normalize(c, plan["normalize"], plan.get("masked", False)) for c in channels])
+    channels = np.stack([normalize(c, plan.normalize, plan.masked) for c in channels])
     channels = resample(channels, size)
 
-    values = label_values(plan)
+    values = plan.label_values
     label = None
     if label_path is not None:
         stored, _ = _canonical(load_label(label_path, values), open_image(label_path).affine)
@@ -262,7 +258,7 @@ def preprocess_scan(image_paths: Sequence[str | Path], label_path: str | Path | 
         "orientation": orientation.astype(int).tolist(),
         "box": box,
         "size": size,
-        "spacing": [float(s) for s in plan["spacing"]],
+        "spacing": list(plan.spacing),
         "values": values,
     }
     return Prepared(np.ascontiguousarray(channels.transpose(0, 3, 2, 1)), label, geometry)

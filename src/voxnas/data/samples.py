@@ -13,6 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from voxnas.core.plan import RunPlan
+from voxnas.core.settings import ClipWindow
+
 WINDOWED = ("clips", "series")  # views that are cut out of a run in time
 
 
@@ -42,19 +45,14 @@ class Sample:
     unit: str
 
 
-def span(clip: Mapping[str, Any]) -> int:
-    """Volumes from the first to the last of a window, both counted."""
-    return (int(clip["frames"]) - 1) * int(clip["step"]) + 1
-
-
-def windows(frames: int, clip: Mapping[str, Any]) -> list[int]:
+def windows(frames: int, clip: ClipWindow) -> list[int]:
     """Starts of the windows of a run that are predicted: evenly spaced, distinct, at most ``per_run``."""
-    last = max(frames - span(clip), 0)
-    return sorted({int(s) for s in np.linspace(0, last, int(clip["per_run"])).round()})
+    last = max(frames - clip.span, 0)
+    return sorted({int(s) for s in np.linspace(0, last, clip.per_run).round()})
 
 
 def run_samples(
-    scan: str, record: Mapping[str, Any], plan: Mapping[str, Any], view: str, participant: str, unit: str
+    scan: str, record: Mapping[str, Any], plan: RunPlan, view: str, participant: str, unit: str
 ) -> list[Sample]:
     """The samples by which a run is validated and tested.
 
@@ -64,21 +62,20 @@ def run_samples(
         Its id.
     record : mapping
         What preprocessing says of it: ``frames``, ``target``, and with labelled volumes ``labels``.
-    plan : mapping
-        ``unit`` and ``clip`` of the study.
+    plan : RunPlan
     view : str
         What the network reads.
     participant, unit : str
         Whose run it is, and what is never split.
     """
-    clip = plan["clip"]
-    if plan["unit"] == "volume":
+    clip = plan.clip
+    if plan.unit == "volume":
         return [
-            Sample(scan, volume - span(clip) + 1, label, f"{scan}_volume-{volume:04d}", unit)
+            Sample(scan, volume - clip.span + 1, label, f"{scan}_volume-{volume:04d}", unit)
             for volume, label in enumerate(record["labels"])
             if label is not None
         ]
-    case = participant if plan["unit"] == "participant" else scan
+    case = participant if plan.unit == "participant" else scan
     starts = windows(int(record["frames"]), clip) if view in WINDOWED else [None]
     return [Sample(scan, start, record["target"], case, unit) for start in starts]
 

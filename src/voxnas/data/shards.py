@@ -9,18 +9,18 @@ import pandas as pd
 from safetensors.numpy import save_file
 
 from voxnas.core.errors import ScanError, UserError
+from voxnas.core.plan import VolumePlan
 from voxnas.data.preprocess import preprocess_scan
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import write_json
 from voxnas.io.tables import read_table
 
 
-def write_shard(plan: str | Path, index: str | Path, shard: int, shards: int, output: str | Path) -> None:
+def write_shard(plan: VolumePlan, index: str | Path, shard: int, shards: int, output: str | Path) -> None:
     """Preprocess the scans of one shard.
 
     Parameters
     ----------
-    plan : path
-        plan.json.
+    plan : VolumePlan
     index : path
         Folder with scans.tsv.
     shard, shards : int
@@ -39,15 +39,14 @@ def write_shard(plan: str | Path, index: str | Path, shard: int, shards: int, ou
     if not 0 <= shard < shards:
         raise UserError(f"there is no shard {shard} of {shards}", f"choose 0 to {shards - 1}")
     output = Path(output)
-    settings = read_json(plan)
     columns = {"scan": str, "image": str, "label": str, "target": str}
     scans = read_table(Path(index) / "scans.tsv", columns)
     arrays, records = {}, {}
     for row in scans.iloc[shard::shards].to_dict("records"):
         scan = row["scan"]
-        label = row["label"] if settings["task"] == "segmentation" else None
+        label = row["label"] if plan.task == "segmentation" else None
         try:
-            prepared = preprocess_scan(row["image"].split(";"), label, settings)
+            prepared = preprocess_scan(row["image"].split(";"), label, plan)
         except ScanError as error:
             raise ScanError(f"scan {scan!r}: {error.what}", error.remedy or "take it out of the data set") from None
         arrays[f"{scan}/image"] = prepared.image

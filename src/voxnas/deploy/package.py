@@ -10,10 +10,11 @@ from typing import Any
 
 from voxnas import __version__
 from voxnas.core.paths import StudyPaths
+from voxnas.core.plan import Plan
 from voxnas.core.spec import EvaluateSpec, IndexSpec, ReportSpec, SpatialSpec, TrainSpec
 from voxnas.core.trial import Network, Result
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_json, read_record, write_json
+from voxnas.io.records import read_json, read_plan, read_record, write_json
 
 SCHEMA_VERSION = 1
 PACKAGES = ("torch", "nibabel", "numpy")
@@ -45,7 +46,7 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
     for seed in trained:
         shutil.copyfile(paths.seed(network.key, seed) / "weights.safetensors", output / weights_name(seed))
     write_json(output / "architecture.json", network)
-    plan = read_json(paths.plan)
+    plan = read_plan(paths.plan)
     write_json(output / "plan.json", plan)
     training = read_record(paths.spec("train"), TrainSpec).training
     scored = {seed: result.score for seed, result in trained.items() if result.score is not None}
@@ -54,10 +55,10 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
         "name": network.name,
         "key": network.key,
         **({"derivation": network.derivation.plain()} if network.derivation else {}),
-        "task": plan["task"],
+        "task": plan.task,
         "channels": read_json(paths.dataset)["channels"],
-        "labels": plan["labels"],
-        "classes": plan["classes"],
+        "labels": plan.labels,
+        "classes": plan.classes,
         "members": sorted(trained),
         "default": max(scored, key=lambda seed: (scored[seed], -seed)) if scored else min(trained),
         "mirror": read_record(paths.spec("evaluate"), EvaluateSpec).mirror,
@@ -72,9 +73,9 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
     return model
 
 
-def _reading(paths: StudyPaths, plan: dict[str, Any]) -> dict[str, Any]:
+def _reading(paths: StudyPaths, plan: Plan) -> dict[str, Any]:
     """How a study of time series reads its data set and brings raw runs to one space, which new runs need too."""
-    if not plan.get("timed"):
+    if not plan.timed:
         return {}
     spatial = paths.spec("spatial")
     steps = read_record(spatial, SpatialSpec).steps if spatial.exists() else []

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from voxnas.arch.views import view_plan
 from voxnas.core.architecture import MIRROR_AXES
 from voxnas.core.errors import ScanError, UserError
+from voxnas.core.plan import Plan, VolumePlan
 from voxnas.core.trial import Network
 from voxnas.deploy.package import weights_name
 from voxnas.deploy.predictor import Predictor, label_map, named_prediction
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_json, read_plan, read_record
 
 CHANNEL_FILE = re.compile(r"(.+)_\d{4}")  # nnU-Net's way to name the channels of one scan
 
@@ -33,8 +33,10 @@ class ModelFolder:
 
     Attributes
     ----------
-    record, plan : dict
-        Of the model and of its study's preprocessing.
+    record : dict
+        Content of model.json.
+    plan : Plan
+        The plan of the study.
 
     Raises
     ------
@@ -44,28 +46,30 @@ class ModelFolder:
 
     def __init__(self, folder: str | Path, ensemble: bool = False, mirror: bool | None = None) -> None:
         folder = Path(folder)
-        self.plan: dict[str, Any] = read_model_plan(folder)
+        self.plan: Plan = read_model_plan(folder)
         self.record = read_json(folder / "model.json")
         network = read_record(folder / "architecture.json", Network)
         self.view = network.architecture.view
         members = self.record["members"] if ensemble else [self.record["default"]]
         weights = [folder / weights_name(seed) for seed in members]
         axes = MIRROR_AXES[network.recipe.mirror] if mirror or (mirror is None and self.record["mirror"]) else ()
-        seen = view_plan(self.plan, self.view)
+        seen = self.plan.for_view(self.view)
         self.predictor = Predictor(
             network.architecture, weights, seen, self.record["threads"], self.record["precision"], axes
         )
 
 
-def read_model_plan(folder: str | Path) -> dict[str, Any]:
+def read_model_plan(folder: str | Path) -> Plan:
     """The plan of a model's study; ``timed`` says that it predicts runs. UserError if the folder is no model."""
     if not (Path(folder) / "model.json").is_file():
         raise UserError(f"{folder} is no model folder: it has no model.json", "give results/<study>/model")
-    return read_json(Path(folder) / "plan.json")
+    return read_plan(Path(folder) / "plan.json")
 
 
 class Model(ModelFolder):
     """A model folder whose network reads scans of one volume."""
+
+    plan: VolumePlan
 
     def predict(self, files: Sequence[Path]) -> tuple[np.ndarray, dict[str, Any]]:
         """Predict one scan.

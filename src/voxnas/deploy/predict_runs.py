@@ -10,6 +10,7 @@ import numpy as np
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.plan import RunPlan
 from voxnas.core.settings import DataSettings
 from voxnas.core.splits import Splits
 from voxnas.deploy.predict import ModelFolder
@@ -26,6 +27,8 @@ class Predicted(NamedTuple):
 
 class RunModel(ModelFolder):
     """A model folder whose network reads runs."""
+
+    plan: RunPlan
 
     def prepare(self, data: Path, work: Path) -> dict[str, str]:
         """Index and preprocess a data set as the study did, into the working folder.
@@ -57,11 +60,11 @@ class RunModel(ModelFolder):
         index = index_dataset(data, None, settings)
         write_index(paths.index, index)
         spatial = None
-        if self.record["spatial"] and self.plan["layout"] == "bids":
+        if self.record["spatial"] and self.plan.layout == "bids":
             spatial = paths.preprocess / "spatial" / "0"
             write_spatial_shard(self.record["spatial"], paths.index, 0, 1, spatial)
         # Whole runs are prepared: which volumes are asked about is decided here, not by their events.
-        write_timed_shard({**self.plan, "unit": "run"}, paths.index, spatial, 0, 1, paths.runs(0))
+        write_timed_shard(self.plan.model_copy(update={"unit": "run"}), paths.index, spatial, 0, 1, paths.runs(0))
         write_json(paths.plan, self.plan)
         records = read_json(paths.runs(0) / "records.json")
         for record in records.values():

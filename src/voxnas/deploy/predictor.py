@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxnas.core.plan import Plan
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -22,7 +24,7 @@ class Predictor:
     architecture : Architecture
     weights : sequence of path
         One safetensors file a seed.
-    plan : dict
+    plan : Plan
         Preprocessing record of the study: task, patch, labels.
     threads : int
         Threads of a prediction, which belong to a result's identity, as of its training.
@@ -36,7 +38,7 @@ class Predictor:
         self,
         architecture: Architecture,
         weights: Sequence[str | Path],
-        plan: dict[str, Any],
+        plan: Plan,
         threads: int,
         precision: str,
         mirror: Sequence[int],
@@ -66,12 +68,12 @@ class Predictor:
         """
         from voxnas.training.inference import predict_probabilities, predict_vectors
 
-        patch, precision = self.plan["patch"], self.precision
-        if self.plan["task"] == "segmentation":
+        patch, precision = self.plan.patch, self.precision
+        if self.plan.task == "segmentation":
             (image,) = inputs
             return [predict_probabilities(n, image, patch, self.mirror, precision).numpy() for n in self.networks]
         found = [predict_vectors(n, inputs, patch, precision) for n in self.networks]
-        if self.plan["task"] == "classification":
+        if self.plan.task == "classification":
             found = [rows.softmax(1) for rows in found]
         return [rows.mean(0).numpy() for rows in found]
 
@@ -100,17 +102,17 @@ def label_map(probabilities: np.ndarray, geometry: dict[str, Any]) -> np.ndarray
     return values[restore_probabilities(probabilities, geometry).argmax(0)]
 
 
-def named_prediction(vector: np.ndarray, plan: dict[str, Any]) -> dict[str, Any]:
+def named_prediction(vector: np.ndarray, plan: Plan) -> dict[str, Any]:
     """Columns of a table for one prediction of a class or a value.
 
     Parameters
     ----------
     vector : ndarray, (K,)
         Class probabilities, or the value.
-    plan : dict
+    plan : Plan
         Preprocessing record with task and classes.
     """
-    if plan["task"] == "regression":
+    if plan.task == "regression":
         return {"predicted": float(vector[0])}
-    columns = {f"probability_{name}": float(p) for name, p in zip(plan["classes"], vector, strict=True)}
-    return {"predicted": plan["classes"][int(vector.argmax())], **columns}
+    columns = {f"probability_{name}": float(p) for name, p in zip(plan.classes, vector, strict=True)}
+    return {"predicted": plan.classes[int(vector.argmax())], **columns}

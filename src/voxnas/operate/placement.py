@@ -16,8 +16,9 @@ from voxnas.complexity.placement import Worker, earliest_end, trial_seconds
 from voxnas.core.architecture import Architecture, parse_architecture
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.plan import Plan
 from voxnas.core.trial import Network, Proposal
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.search.propose import study_calibration
 
 LOOK_BACK = 3  # windows: what was proposed before has ended, or makes no difference any more
@@ -73,13 +74,13 @@ def step_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, int
     proposal = paths.step(search, step) / "proposal.json"
     if not proposal.exists():
         raise FileNotFoundError(2, "not proposed yet", str(proposal))
-    devices, plan = read_devices(paths, slots), read_json(paths.plan)
+    devices, plan = read_devices(paths, slots), read_plan(paths.plan)
     first = max(0, step - LOOK_BACK * window)
     proposals = [read_record(paths.step(search, k) / "proposal.json", Proposal) for k in range(first, step + 1)]
     return earliest_end([_step_seconds(paths, devices, plan, p) for p in proposals], slots, window)[-1]
 
 
-def _step_seconds(paths: StudyPaths, devices: Devices, plan: dict[str, Any], proposal: Proposal) -> dict[str, float]:
+def _step_seconds(paths: StudyPaths, devices: Devices, plan: Plan, proposal: Proposal) -> dict[str, float]:
     if proposal.architecture is None:
         return dict.fromkeys(devices, 0.0)
     samples = proposal.samples
@@ -89,7 +90,7 @@ def _step_seconds(paths: StudyPaths, devices: Devices, plan: dict[str, Any], pro
     return predicted(devices, plan, proposal.architecture, samples)
 
 
-def predicted(devices: Devices, plan: dict[str, Any], architecture: Architecture, samples: int) -> dict[str, float]:
+def predicted(devices: Devices, plan: Plan, architecture: Architecture, samples: int) -> dict[str, float]:
     """Wall seconds of a training on each kind of node."""
     size = input_size(architecture, plan)
     return {kind: trial_seconds(device, architecture, size, samples) for kind, device in devices.items()}
@@ -100,7 +101,7 @@ def arrival_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, 
 
     All steps count as a trial of the median network of the first kind's measurements.
     """
-    devices, plan = read_devices(paths, slots), read_json(paths.plan)
+    devices, plan = read_devices(paths, slots), read_plan(paths.plan)
     table = next(iter(devices.values()))["table"].values()
     middle = median_low(row["train_seconds"] for row in table)
     architecture = parse_architecture(next(row for row in table if row["train_seconds"] == middle)["architecture"])
@@ -111,7 +112,7 @@ def arrival_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, 
 
 def finalist_kinds(paths: StudyPaths, slots: Mapping[str, int], seeds: int) -> dict[tuple[str, int], str]:
     """Kind of node of every final training, by key and seed: all are known at once, so the longest is placed first."""
-    devices, plan = read_devices(paths, slots), read_json(paths.plan)
+    devices, plan = read_devices(paths, slots), read_plan(paths.plan)
     networks = [Network.model_validate(entry) for entry in read_json(paths.finalists)["networks"]]
     times = {n.key: predicted(devices, plan, n.architecture, n.samples) for n in networks}
     order = sorted(times, key=lambda key: (-min(times[key].values()), key))

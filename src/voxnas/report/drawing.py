@@ -15,7 +15,7 @@ from voxnas.arch.views import input_size
 from voxnas.benchmark.leaderboard import winning_network
 from voxnas.core.architecture import Architecture
 from voxnas.core.paths import StudyPaths
-from voxnas.io.records import read_json
+from voxnas.io.records import read_plan
 from voxnas.io.tables import table_rows
 from voxnas.report.cell_drawing import cell_height, draw_cell
 from voxnas.report.style import INK, new_figure
@@ -27,7 +27,7 @@ HEIGHT, GAP = 0.62, 1.0  # of a box, and between the lines of boxes
 def winner(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
     """Stages as boxes (as wide as they have channels), with sizes, strides, kernels and skip connections."""
     network = winning_network(paths)
-    plan = read_json(paths.plan)
+    plan = read_plan(paths.plan)
     return draw_network(
         network.architecture, list(input_size(network.architecture, plan)), f"{network.name} ({network.key})"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -17,10 +18,11 @@ from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard, winning_network
 from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
+from voxnas.core.plan import Plan
 from voxnas.core.spec import BenchmarkSpec, IndexSpec, ReportSpec
 from voxnas.core.splits import Splits
 from voxnas.core.trial import Network
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.io.tables import read_table
 from voxnas.report import folds, tables, time_series
 from voxnas.report.efficiency import read_efficiency
@@ -40,9 +42,9 @@ def context(paths: StudyPaths) -> dict[str, Any]:
     spec, benchmark = read_record(paths.spec("report"), ReportSpec), read_record(paths.spec("benchmark"), BenchmarkSpec)
     measure, confidence = ranking_measure(benchmark), benchmark.confidence
     board, comparisons = read_leaderboard(paths), read_comparisons(paths)
-    plan, dataset, splits = read_json(paths.plan), read_json(paths.dataset), read_record(paths.splits, Splits)
+    plan, dataset, splits = read_plan(paths.plan), read_json(paths.dataset), read_record(paths.splits, Splits)
     network = winning_network(paths)
-    labels = {k: v for k, v in sorted(plan["labels"].items(), key=lambda kv: int(kv[0])) if int(k)}
+    labels = {k: v for k, v in sorted(plan.labels.items(), key=lambda kv: int(kv[0])) if int(k)}
     labels = labels if spec.task == "segmentation" else {}
     excluded = read_table(paths.excluded, {"scan": str, "file": str, "reason": str})
     return {
@@ -52,7 +54,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "measure": measure,
         "confidence": confidence,
         "bootstrap": benchmark.bootstrap,
-        "headline": headline(board, comparisons, measure, confidence, plan.get("unit", "scan")),
+        "headline": headline(board, comparisons, measure, confidence, plan.unit),
         "winner": board[board.winner].iloc[0].to_dict(),
         "cards": _cards(board, measure),
         "leaderboard": tables.leaderboard_table(board, measure, labels, confidence),
@@ -69,7 +71,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "dataset": dataset,
         "splits": {"test": len(splits.test), "unit": splits.unit, "within": splits.within},
         "facts": _facts(plan, dataset, splits),
-        "runs": _runs(paths, board, comparisons, measure, network) if plan.get("timed") else None,
+        "runs": _runs(paths, board, comparisons, measure, network) if plan.timed else None,
         "excluded": tables.plain_table(excluded, {"scan": "scan", "file": "file", "reason": "reason"}),
         "warnings": _warnings(paths),
         "ledger": _ledger(paths),
@@ -95,12 +97,11 @@ def _folds(paths: StudyPaths, measure: Measure, confidence: float) -> dict[str, 
     }
 
 
-def _facts(plan: dict[str, Any], dataset: dict[str, Any], splits: Splits) -> list[tuple[str, str]]:
+def _facts(plan: Plan, dataset: dict[str, Any], splits: Splits) -> list[tuple[str, str]]:
     """What the data are and how they were prepared."""
-    task, fingerprint = plan["task"], plan["fingerprint"]
     asked = {
-        "segmentation": ("labels", ", ".join(plan["labels"].values())),
-        "classification": ("classes", ", ".join(plan["classes"])),
+        "segmentation": ("labels", ", ".join(plan.labels.values())),
+        "classification": ("classes", ", ".join(plan.classes)),
         "regression": ("target", dataset["target"]),
     }
     facts = [
@@ -111,36 +112,36 @@ def _facts(plan: dict[str, Any], dataset: dict[str, Any], splits: Splits) -> lis
         ("locked test split", str(len(splits.test))),
         ("folds", " + ".join(str(len(fold)) for fold in splits.folds)),
         ("unit of the splits", splits.unit),
-        asked[task],
+        asked[plan.task],
     ]
-    if plan.get("timed"):
-        clip, bold = plan["clip"], plan["bold"]
-        interval = plan["repetition_time"]
+    if plan.timed:
+        clip, bold = plan.clip, plan.bold
+        interval = plan.repetition_time
         return [
             *facts,
-            ("what has a target", f"each {plan['unit']}"),
-            ("views", ", ".join(plan["views"])),
-            ("clip", f"{clip['frames']} volumes" + (f", 1 of {clip['step']}" if clip["step"] > 1 else "")),
-            ("median run", f"{fingerprint['median_frames']} volumes"),
+            ("what has a target", f"each {plan.unit}"),
+            ("views", ", ".join(plan.views)),
+            ("clip", f"{clip.frames} volumes" + (f", 1 of {clip.step}" if clip.step > 1 else "")),
+            ("median run", f"{plan.fingerprint.median_frames} volumes"),
             ("repetition time", f"{interval:g} s" if interval else tables.DASH),
-            ("voxel after preprocessing", f"{_times(plan['spacing'])} mm"),
-            ("volume (depth x height x width)", _times(plan["patch"])),
-            ("confounds", ", ".join(bold["confounds"]) or "none"),
-            ("filter", f"{bold['high_pass'] or 0:g} to {bold['low_pass'] or 'the highest'} Hz"),
-            ("each voxel over its run", bold["standardize"]),
+            ("voxel after preprocessing", f"{_times(plan.spacing)} mm"),
+            ("volume (depth x height x width)", _times(plan.patch)),
+            ("confounds", ", ".join(bold.confounds) or "none"),
+            ("filter", f"{bold.high_pass or 0:g} to {bold.low_pass or 'the highest'} Hz"),
+            ("each voxel over its run", bold.standardize),
         ]
     return [
         *facts,
-        ("median shape", _times(fingerprint["median_shape"])),
-        ("median voxel", f"{_times(fingerprint['median_spacing'])} mm"),
-        ("voxel after preprocessing", f"{_times(plan['spacing'])} mm"),
-        ("patch (depth x height x width)", _times(plan["patch"])),
-        ("normalisation", plan["normalize"]),
-        ("crop to the non-zero box", "yes" if plan["crop"] else "no"),
+        ("median shape", _times(plan.fingerprint.median_shape)),
+        ("median voxel", f"{_times(plan.fingerprint.median_spacing)} mm"),
+        ("voxel after preprocessing", f"{_times(plan.spacing)} mm"),
+        ("patch (depth x height x width)", _times(plan.patch)),
+        ("normalisation", plan.normalize),
+        ("crop to the non-zero box", "yes" if plan.crop else "no"),
     ]
 
 
-def _times(numbers: list[float]) -> str:
+def _times(numbers: Sequence[float]) -> str:
     return " x ".join(map(str, numbers))
 
 

@@ -12,7 +12,7 @@ from voxnas.benchmark.metrics import ranking_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.splits import Splits
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.report import tables
 from voxnas.report.sentence import headline
 
@@ -27,7 +27,7 @@ def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
     model : dict
         The content of the model folder's ``model.json``.
     """
-    plan, board, comparisons = read_json(paths.plan), read_leaderboard(paths), read_comparisons(paths)
+    plan, board, comparisons = read_plan(paths.plan), read_leaderboard(paths), read_comparisons(paths)
     spec = read_record(paths.spec("benchmark"), BenchmarkSpec)
     measure, confidence = ranking_measure(spec), spec.confidence
     dataset, splits = read_json(paths.dataset), read_record(paths.splits, Splits)
@@ -40,13 +40,13 @@ def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
     return environment.from_string(source).render(
         model=model,
         plan=plan,
-        labels=sorted(plan["labels"].items(), key=lambda pair: int(pair[0])),
+        labels=sorted(plan.labels.items(), key=lambda pair: int(pair[0])),
         dataset=dataset,
         measure=measure,
         confidence=confidence,
         development=len(splits.development),
         test=len(splits.test),
-        headline=headline(board, comparisons, measure, confidence, plan.get("unit", "scan")),
+        headline=headline(board, comparisons, measure, confidence, plan.unit),
         separated="" if splits.within else f", separated by {splits.unit}",
         rows=[row for row in board.to_dict("records") if row["name"] in names],
     )

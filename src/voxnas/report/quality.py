@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from voxnas.core.paths import StudyPaths
-from voxnas.io.records import read_json
+from voxnas.core.settings import QualitySettings
+from voxnas.io.records import read_plan
 from voxnas.io.tables import read_table
 from voxnas.report.style import COLOURS, STYLE, Drawn, new_figure, save_figure
 
@@ -50,13 +51,13 @@ def quality_figures(paths: StudyPaths, output: Path) -> list[str]:
     list of str
         Names of the figures: ``quality`` and ``quality_runs``; none for a study of single volumes.
     """
-    plan = read_json(paths.plan)
-    if not plan.get("timed"):
+    plan = read_plan(paths.plan)
+    if not plan.timed:
         return []
     table, files = _read(paths)
     with matplotlib.rc_context(STYLE):
         save_figure(output, "quality", *carpets(table, files, DRAWN))
-        save_figure(output, "quality_runs", *all_runs(table, plan["bold"]["quality"]))
+        save_figure(output, "quality_runs", *all_runs(table, plan.bold.quality))
     return ["quality", "quality_runs"]
 
 
@@ -161,7 +162,7 @@ def _draw_mosaic(axes: Axes, mean: NDArray, brain: NDArray) -> None:
     axes.set_axis_off()
 
 
-def all_runs(table: pd.DataFrame, limits: dict[str, float | None]) -> Drawn:
+def all_runs(table: pd.DataFrame, limits: QualitySettings) -> Drawn:
     """Every run as a dot for each measure; excluded ones as crosses, limits as lines."""
     known = [name for name in MEASURES if table[name].notna().any()]
     figure = new_figure(8.6, 2.9)
@@ -170,7 +171,7 @@ def all_runs(table: pd.DataFrame, limits: dict[str, float | None]) -> Drawn:
     for axes, name in zip(np.atleast_1d(figure.subplots(1, max(1, len(known)))), known, strict=True):
         axes.plot(shift[~left_out], table.loc[~left_out, name], "o", color=COLOURS[0], markersize=3.5, alpha=0.7)
         axes.plot(shift[left_out], table.loc[left_out, name], "x", color=COLOURS[1], markersize=5)
-        if (limit := limits.get(name)) is not None:
+        if (limit := getattr(limits, name, None)) is not None:
             axes.axhline(limit, color=COLOURS[1], linestyle="--", linewidth=1)
         axes.set(xticks=[], xlim=(-0.5, 0.5))
         axes.set_title(MEASURES[name], fontsize=8)

@@ -21,7 +21,7 @@ from voxnas.benchmark.results import ENSEMBLE
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import FiguresSpec
 from voxnas.io.nifti import load_array, load_label
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_plan, read_record
 from voxnas.io.tables import read_table, table_rows
 from voxnas.report.style import COLOURS, new_figure
 
@@ -63,7 +63,7 @@ def _label_maps(paths: StudyPaths, cases: pd.DataFrame, count: int) -> tuple[Fig
     """Each scan in the axial slice with the most label: the truth above, the prediction below."""
     drawn = chosen_scans(cases, count)
     index = read_table(paths.scans, {"scan": str, "image": str, "label": str}).set_index("scan")
-    labels = read_json(paths.plan)["labels"]
+    labels = read_plan(paths.plan).labels
     values = [k for k in sorted(map(int, labels)) if k]
     rows = -(-len(drawn) // COLUMNS)
     figure = new_figure(8.6, 5.9 * rows + 0.4)

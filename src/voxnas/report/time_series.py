@@ -14,7 +14,7 @@ from voxnas.benchmark.leaderboard import is_searched
 from voxnas.benchmark.metrics import Measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import PER_FRAME, Network
-from voxnas.io.records import read_json
+from voxnas.io.records import read_plan
 from voxnas.io.tables import read_table
 from voxnas.report.tables import Column, Table, number, quantity, signed, verdict
 
@@ -42,7 +42,7 @@ DIGITS = {"tsnr": 0, "brain_ml": 0, "frames": 0, "kept": 0, "seconds": 0}  # of 
 
 def is_timed(paths: StudyPaths) -> bool:
     """Whether the scans of a study are runs."""
-    return bool(read_json(paths.plan).get("timed"))
+    return read_plan(paths.plan).timed
 
 
 def read_quality(paths: StudyPaths) -> pd.DataFrame:
@@ -82,8 +82,8 @@ def views_table(paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFram
     The best are those of the best validation score; the test only says how good they are.
     """
     found = {n.name: n for n in results.networks(paths)}
-    plan = read_json(paths.plan)
-    default, sign = plan["view"], validation_measure(plan["task"]).sign
+    plan = read_plan(paths.plan)
+    default, sign = plan.view, validation_measure(plan.task).sign
     singles = board[board.name.isin(found) & (board.source != PER_FRAME)]
     kinds = [(found[n].architecture.view or default, family_of(found[n].architecture).fitted) for n in singles.name]
     singles = singles.assign(view=[view for view, _ in kinds], linear=[linear for _, linear in kinds])

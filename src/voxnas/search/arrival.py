@@ -31,7 +31,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.record import Record
 from voxnas.core.trial import Known, Proposal, Result
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_json, read_record, write_json, write_text
+from voxnas.io.records import read_json, read_plan, read_record, write_json, write_text
 from voxnas.search.chain import Chain, read_curve
 from voxnas.search.propose import propose, study_calibration
 
@@ -59,7 +59,7 @@ class Arrivals:
         self.paths = paths
         self.search = search
         self.spec = read_json(paths.spec(f"search-{search}"))
-        self.plan = read_json(paths.plan)
+        self.plan = read_plan(paths.plan)
         self.calibration = study_calibration(paths)
         identity = digest([self.spec, read_json(paths.spec("train")), data_digest(paths), self.calibration], DIGITS)
         self.folder = paths.arrivals(search) / identity

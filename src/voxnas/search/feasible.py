@@ -13,6 +13,7 @@ from voxnas.complexity.analytic import analyze
 from voxnas.complexity.calibration import predict_latency_ms, predict_training_mib
 from voxnas.core.architecture import Architecture, Recipe, network_key
 from voxnas.core.errors import UserError
+from voxnas.core.plan import Plan
 
 PREDICTED = {"latency_ms": predict_latency_ms, "memory_mib": predict_training_mib}
 
@@ -38,7 +39,7 @@ class FeasibleSpace:
     ----------
     space : SearchSpace
         Search space; where an architecture is given, the space of its recipes.
-    plan : dict
+    plan : Plan
         The study's plan; gives the patch whose cost is limited.
     limits : dict
         ``parameters``, ``macs``, ``latency_ms`` and ``memory_mib``, each a number or None.
@@ -57,7 +58,7 @@ class FeasibleSpace:
     def __init__(
         self,
         space: SearchSpace,
-        plan: dict[str, Any],
+        plan: Plan,
         limits: dict[str, Any],
         calibration: dict[str, Any] | None = None,
         architecture: Architecture | None = None,

@@ -6,7 +6,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.strategies import STRATEGIES
 from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import read_json, read_plan, write_json
 from voxnas.search.base import Job
 from voxnas.search.chain import Chain
 from voxnas.search.propose import search_state, study_calibration
@@ -32,7 +32,7 @@ def run_job(paths: StudyPaths, search: str) -> int:
     UserError
         If a file is missing or damaged, or the search finds no network.
     """
-    spec, plan = read_json(paths.spec(f"search-{search}")), read_json(paths.plan)
+    spec, plan = read_json(paths.spec(f"search-{search}")), read_plan(paths.plan)
     state, _ = search_state(spec, plan, study_calibration(paths), Chain((), ()), search, 0)
     job = STRATEGIES[spec["method"]](**spec["search"]["options"][spec["method"]])
     assert isinstance(job, Job)

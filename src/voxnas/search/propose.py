@@ -17,10 +17,11 @@ from voxnas.complexity.placement import Worker
 from voxnas.core.architecture import Architecture, Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.plan import Plan
 from voxnas.core.seeds import derive_seed
 from voxnas.core.strategies import STRATEGIES
 from voxnas.core.trial import Proposal
-from voxnas.io.records import read_json
+from voxnas.io.records import read_json, read_plan
 from voxnas.search.base import Promotion, Proposer, SearchState, Strategy, Suggestion
 from voxnas.search.chain import Chain, read_chain
 from voxnas.search.feasible import Candidate, FeasibleSpace
@@ -51,7 +52,7 @@ def make_proposal(paths: StudyPaths, search: str, step: int) -> Proposal:
         raise UserError(
             f"search.order = 'arrival': step {step} of {search} makes its proposal itself", "run the rule step"
         )
-    plan = read_json(paths.plan)
+    plan = read_plan(paths.plan)
     chain = read_chain(paths, search, step, max(0, step - spec["search"]["window"] + 1))
     return propose(spec, plan, study_calibration(paths), chain, search, step)
 
@@ -68,7 +69,7 @@ def study_calibration(paths: StudyPaths) -> dict[str, Any] | None:
 
 def propose(
     spec: dict[str, Any],
-    plan: dict[str, Any],
+    plan: Plan,
     calibration: dict[str, Any] | None,
     chain: Chain,
     search: str,
@@ -81,7 +82,7 @@ def propose(
     ----------
     spec : dict
         Spec of the search.
-    plan : dict
+    plan : Plan
         Plan of the study.
     calibration : dict or None
         Calibration of the study, where a limit or a budget needs one.
@@ -143,7 +144,7 @@ def _given_first(given: Candidate, otherwise: Proposer, state: SearchState) -> S
 
 def search_state(
     spec: dict[str, Any],
-    plan: dict[str, Any],
+    plan: Plan,
     calibration: dict[str, Any] | None,
     chain: Chain,
     search: str,
@@ -169,7 +170,7 @@ def search_state(
 
 
 def _feasible_space(
-    spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None
+    spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None
 ) -> tuple[FeasibleSpace, Candidate | None]:
     settings = spec["search"]
     limits, source = settings["limits"], f"search.space = {settings['space']!r}"

@@ -15,6 +15,7 @@ from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
 from voxnas.core.architecture import Architecture, network_key
 from voxnas.core.errors import UserError
+from voxnas.core.plan import Plan
 from voxnas.core.trial import LINEAR, PER_FRAME, Network, Proposal, Result
 from voxnas.search.chain import Chain
 
@@ -48,7 +49,7 @@ def ranked(chain: Chain) -> list[tuple[Proposal, Result]]:
 
 def select_finalists(
     spec: dict[str, Any],
-    plan: dict[str, Any],
+    plan: Plan,
     calibration: dict[str, Any] | None,
     chains: dict[str, Chain],
     direct: Sequence[str] = (),
@@ -116,9 +117,7 @@ def select_finalists(
     return networks + [_baseline_network(name, spec, plan, calibration) for name in direct], left_out
 
 
-def _twin(
-    network: Network, spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None
-) -> list[Network]:
+def _twin(network: Network, spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None) -> list[Network]:
     """The network of single frames that costs as much, trained by the same recipe; none where time is not used."""
     family, size = family_of(network.architecture), input_size(network.architecture, plan)
     alone = family.without_time(network.architecture, size)
@@ -137,9 +136,7 @@ def _twin(
     ]
 
 
-def _baseline_network(
-    name: str, spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None
-) -> Network:
+def _baseline_network(name: str, spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None) -> Network:
     """A baseline with its own recipe. The linear one is fitted once to all scans, so its budget is a formality."""
     architecture, recipe = BASELINES[name](plan, spec["limits"])
     linear = family_of(architecture).fitted
@@ -153,8 +150,6 @@ def _baseline_network(
     )
 
 
-def _samples(
-    spec: dict[str, Any], plan: dict[str, Any], calibration: dict[str, Any] | None, architecture: Architecture
-) -> int:
+def _samples(spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None, architecture: Architecture) -> int:
     """What the budget of a final training buys."""
     return samples_of(spec["budget"], calibration, architecture, input_size(architecture, plan))

@@ -11,10 +11,11 @@ from voxnas.complexity.analytic import analyze
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
+from voxnas.core.splits import Splits
 from voxnas.core.training import FineTune, Fit, Training
 from voxnas.core.trial import Network, Proposal, Result
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.training.store import store_digest
 
 SEARCH_FOLD = 0
@@ -63,7 +64,7 @@ def network_job(paths: StudyPaths, network: Network, seed: int) -> Fit | FineTun
 
     A derived network starts from or learns from the trainings of the same number, which have the same fold.
     """
-    folds = len(read_json(paths.splits)["folds"])
+    folds = len(read_record(paths.splits, Splits).folds)
     fields: dict[str, Any] = {
         "architecture": network.architecture,
         "recipe": network.recipe,
@@ -103,7 +104,7 @@ def compose_result(paths: StudyPaths, key: str, job: Training, outcome: dict[str
     store : str
         Digest of the training in the store; empty for a training without an entry.
     """
-    plan = read_json(paths.plan)
+    plan = read_plan(paths.plan)
     size = input_size(job.architecture, plan)
     cost = analyze(job.architecture, size)
     seconds = None

@@ -70,7 +70,7 @@ def fit_linear(
     """
     architecture = cast(Linear, architecture)
     model = LinearModel(architecture, linear_size(architecture, data.plan))
-    patch = data.plan["patch"]
+    patch = data.plan.patch
     samples = data.samples(scans)
     features = np.empty((len(samples), model.linear.in_features), np.float32)
     with torch.inference_mode():

@@ -72,7 +72,7 @@ class Validation:
 
     def __init__(self, data: StudyData, scans: Sequence[str], targets: Targets, precision: str) -> None:
         self.data, self.scans, self.targets, self.precision = data, list(scans), targets, precision
-        self.patch = [int(p) for p in data.plan["patch"]]
+        self.patch = data.plan.patch
         self.samples = [] if targets.task == "segmentation" else data.samples(scans)
         self.batch = VALIDATION_BATCH if data.timed else 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,16 +38,15 @@ class Targets:
     @classmethod
     def of(cls, data: StudyData, scans: Sequence[str]) -> Targets:
         """Determine the coding from the training `scans`."""
-        plan: dict[str, Any] = data.plan
-        task = str(plan["task"])
+        plan, task = data.plan, data.plan.task
         if task == "classification":
-            return cls(task, tuple(plan["classes"]))
+            return cls(task, plan.classes)
         if task == "regression":
             values = [_number(data.target(scan), scan) for scan in scans]
             mean = math.fsum(values) / len(values)
             sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / len(values))
             return cls(task, mean=mean, sd=sd or 1.0)
-        return cls(task, labels=tuple(sorted(int(value) for value in plan["labels"])))
+        return cls(task, labels=tuple(plan.label_values))
 
     def metadata(self) -> dict[str, str]:
         """Parameters of the coding for prediction, saved with the weights."""

@@ -1,4 +1,5 @@
 import pytest
+from plans import changed, volume_plan
 
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.arch.baselines.handmade import WIDTHS
@@ -9,23 +10,15 @@ from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import parse_architecture
 from voxnas.core.errors import UserError
 
-HIPPOCAMPUS = {
-    "task": "segmentation",
-    "spacing": [1.0, 1.0, 1.0],
-    "patch": [40, 56, 40],
-    "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]],
-    "kernels": [[3, 3, 3]] * 4,
-    "channels": 1,
-    "outputs": 3,
-}
-ANISOTROPIC = {
-    **HIPPOCAMPUS,
-    "spacing": [0.5, 0.5, 3.0],
-    "patch": [12, 64, 64],
-    "strides": [[1, 1, 1], [1, 2, 2], [1, 2, 2], [2, 2, 2]],
-    "kernels": [[1, 3, 3], [1, 3, 3], [3, 3, 3], [3, 3, 3]],
-}
-CLASSES = {**HIPPOCAMPUS, "task": "classification", "outputs": 2, "spacing": [4.0, 4.0, 4.0]}
+HIPPOCAMPUS = volume_plan(patch=(40, 56, 40))
+ANISOTROPIC = changed(
+    HIPPOCAMPUS,
+    spacing=(0.5, 0.5, 3.0),
+    patch=(12, 64, 64),
+    strides=[(1, 1, 1), (1, 2, 2), (1, 2, 2), (2, 2, 2)],
+    kernels=[(1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3)],
+)
+CLASSES = volume_plan("classification", (40, 56, 40), spacing=(4, 4, 4))
 
 
 def test_each_task_has_its_baselines():
@@ -43,14 +36,14 @@ def test_each_task_has_its_baselines():
 def test_nnunet_is_the_published_plan():
     architecture, recipe = BASELINES["nnunet"](HIPPOCAMPUS, {"parameters": 560_000})
     assert architecture.widths == (32, 64, 128, 256) and architecture.deep_supervision
-    cost = analyze(architecture, HIPPOCAMPUS["patch"])
+    cost = analyze(architecture, HIPPOCAMPUS.patch)
     assert cost.parameters == 5_601_382
     assert cost.macs == pytest.approx(19.1e9, rel=0.01)
     assert (recipe.optimizer, recipe.learning_rate, recipe.schedule, recipe.loss) == ("sgd", 0.01, "poly", "dice_ce")
 
 
 def test_nnunet_stops_growing_at_ten_times_its_base():
-    deep = {**HIPPOCAMPUS, "patch": [128] * 3, "strides": [[1, 1, 1]] + [[2, 2, 2]] * 5, "kernels": [[3, 3, 3]] * 6}
+    deep = volume_plan(patch=(128,) * 3, strides=[(1, 1, 1)] + [(2, 2, 2)] * 5)
     assert BASELINES["nnunet"](deep, {})[0].widths == (32, 64, 128, 256, 320, 320)
 
 
@@ -60,7 +53,7 @@ def test_nnunet_stops_growing_at_ten_times_its_base():
 def test_nnunet_small_keeps_the_limits(limits, base):
     architecture, _ = BASELINES["nnunet-small"](HIPPOCAMPUS, limits)
     assert architecture.widths[0] == base
-    cost = analyze(architecture, HIPPOCAMPUS["patch"])
+    cost = analyze(architecture, HIPPOCAMPUS.patch)
     assert cost.parameters <= limits.get("parameters", 1e9) and cost.macs <= limits.get("macs", 1e12)
 
 
@@ -69,41 +62,41 @@ def test_segmentation_baselines_take_strides_and_kernels_from_the_plan(plan):
     for name in ("nnunet", "nnunet-small", "unet"):
         architecture, _ = BASELINES[name](plan, {})
         stages = len(architecture.widths)
-        assert [list(s) for s in architecture.strides] == plan["strides"][:stages]
-        assert [list(k) for k in architecture.kernels] == plan["kernels"][:stages]
+        assert architecture.strides == plan.strides[:stages]
+        assert architecture.kernels == plan.kernels[:stages]
 
 
 @pytest.mark.parametrize(("task", "loss"), [("classification", "ce"), ("regression", "mse")])
 def test_the_loss_follows_the_task(task, loss):
-    plan = {**CLASSES, "task": task, "outputs": 1 if task == "regression" else 2}
+    plan = volume_plan(task, (40, 56, 40), spacing=(4, 4, 4))
     for name in baselines_for(task):
         architecture, recipe = BASELINES[name](plan, {"parameters": 200_000})
-        assert recipe.loss == loss and architecture.out_channels == plan["outputs"]
+        assert recipe.loss == loss and architecture.out_channels == plan.outputs
         if architecture.family == "cnn":
-            assert analyze(architecture, plan["patch"]).parameters <= 200_000
+            assert analyze(architecture, plan.patch).parameters <= 200_000
 
 
 def test_usable_stages_keep_the_patch_divisible_and_large_enough():
     assert usable_stages(HIPPOCAMPUS) == 4
     assert usable_stages(ANISOTROPIC) == 4
-    assert usable_stages({**HIPPOCAMPUS, "patch": [40, 56, 24]}) == 3
-    assert usable_stages({**HIPPOCAMPUS, "patch": [42, 56, 40]}) == 2
+    assert usable_stages(changed(HIPPOCAMPUS, patch=(40, 56, 24))) == 3
+    assert usable_stages(changed(HIPPOCAMPUS, patch=(42, 56, 40))) == 2
 
 
 def test_linear_size_turns_the_axes_and_rounds():
-    architecture, _ = BASELINES["linear"]({**CLASSES, "spacing": [2.0, 4.0, 8.0]}, {})
-    assert linear_size(architecture, {**CLASSES, "spacing": [2.0, 4.0, 8.0]}) == (40, 28, 10)
+    plan = changed(CLASSES, spacing=(2, 4, 8))
+    assert linear_size(BASELINES["linear"](plan, {})[0], plan) == (40, 28, 10)
 
 
 @pytest.mark.parametrize("plan", [HIPPOCAMPUS, ANISOTROPIC, CLASSES], ids=["isotropic", "anisotropic", "classes"])
 def test_named_networks_take_the_data_as_it_is_and_are_not_chosen_by_auto(plan):
-    for name in baselines_for(plan["task"]):
+    for name in baselines_for(plan.task):
         if name in NETWORKS or name in WIDTHS:
             baseline = BASELINES[name]
             architecture, recipe = baseline(plan, {"parameters": 1})
             assert not baseline.scaled and architecture.family == "named"
-            assert recipe.loss == ("dice_ce" if plan["task"] == "segmentation" else "ce")
-            assert analyze(architecture, plan["patch"]).macs > 0
+            assert recipe.loss == ("dice_ce" if plan.task == "segmentation" else "ce")
+            assert analyze(architecture, plan.patch).macs > 0
             assert parse_architecture(architecture.plain()) == architecture
 
 
@@ -115,7 +108,7 @@ def test_the_residual_encoder_follows_the_plan():
 
 
 def test_the_plain_plan_is_the_searched_family_with_idle_biases():
-    plain = analyze(BASELINES["nnunet-plain"](HIPPOCAMPUS, {})[0], HIPPOCAMPUS["patch"])
-    searched = analyze(BASELINES["nnunet"](HIPPOCAMPUS, {})[0], HIPPOCAMPUS["patch"])
+    plain = analyze(BASELINES["nnunet-plain"](HIPPOCAMPUS, {})[0], HIPPOCAMPUS.patch)
+    searched = analyze(BASELINES["nnunet"](HIPPOCAMPUS, {})[0], HIPPOCAMPUS.patch)
     assert plain.macs == searched.macs
     assert plain.parameters - searched.parameters == 2 * (32 + 64 + 128 + 256) + 2 * (128 + 64 + 32)

@@ -1,6 +1,7 @@
 """Baselines on the views of a run: networks and linear models."""
 
 import pytest
+from plans import input_view, run_plan, volume_plan
 
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.arch.families.linear import Linear
@@ -10,39 +11,22 @@ from voxnas.core.architecture import parse_architecture
 from voxnas.core.errors import UserError
 
 VIEWS = {
-    "clips": {
-        "channels": 1, "patch": [8, 12, 8], "frames": 8, "spacing": [4.0, 4.0, 4.0],
-        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]], "kernels": [[3, 3, 3]] * 3,
-    },
-    "maps": {
-        "channels": 2, "patch": [16, 24, 16], "spacing": [4.0, 4.0, 4.0],
-        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]], "kernels": [[3, 3, 3]] * 3,
-    },
-    "series": {
-        "channels": 30, "patch": [1, 1, 64], "spacing": [1.0, 1.0, 1.0],
-        "strides": [[1, 1, 1], [1, 1, 2], [1, 1, 2]], "kernels": [[1, 1, 3]] * 3,
-    },
-    "connectivity": {
-        "channels": 1, "patch": [1, 32, 32], "spacing": [1.0, 1.0, 1.0],
-        "strides": [[1, 1, 1], [1, 2, 2], [1, 2, 2]], "kernels": [[1, 3, 3]] * 3,
-    },
-}  # fmt: skip
+    "clips": input_view((8, 12, 8), frames=8),
+    "maps": input_view((16, 24, 16), channels=2),
+    "series": input_view((1, 1, 64), channels=30, spacing=(1, 1, 1)),
+    "connectivity": input_view((1, 32, 32), spacing=(1, 1, 1)),
+}
 OF_RUNS = [name for name in BASELINES if BASELINES[name].view]
 
 
 def plan(unit="run", task="classification", views=tuple(VIEWS)):
-    found = {name: VIEWS[name] for name in views}
-    outputs = 2 if task == "classification" else 1
-    return {
-        "task": task, "timed": True, "unit": unit, "outputs": outputs, "view": views[0], **found[views[0]],
-        "views": found,
-    }  # fmt: skip
+    return run_plan({name: VIEWS[name] for name in views}, task, unit)
 
 
 @pytest.mark.parametrize(("name", "task"), [(name, task) for name in OF_RUNS for task in BASELINES[name].tasks])
 def test_each_reads_its_view_and_keeps_the_limits(name, task):
     baseline = BASELINES[name]
-    whole = plan(baseline.units[0], task)
+    whole = plan(baseline.units[-1], task)
     architecture, recipe = baseline(whole, {"parameters": 60_000})
     assert architecture.view == baseline.view
     assert parse_architecture(architecture.plain()) == architecture
@@ -52,7 +36,7 @@ def test_each_reads_its_view_and_keeps_the_limits(name, task):
     assert recipe.mirror == "none" and recipe.loss == ("ce" if task == "classification" else "mse")
     if baseline.view in ("series", "connectivity"):
         assert recipe.augmentation == 0
-    channels = VIEWS[baseline.view]["channels"]
+    channels = VIEWS[baseline.view].channels
     assert channels in input_shape(architecture, whole, 3)[1:3] and architecture.in_channels == channels
 
 
@@ -82,10 +66,10 @@ def test_what_a_study_lacks_is_named():
 def test_voxels_are_averaged_only_where_they_are_too_many():
     whole = plan("volume")
     assert BASELINES["voxel-ridge"](whole, {})[0].voxel_mm == 0
-    fine = {**VIEWS["clips"], "patch": [64, 80, 64], "spacing": [2.0, 2.0, 2.0]}
-    architecture, _ = BASELINES["voxel-ridge"]({**whole, "views": {"clips": fine}}, {})
+    fine = run_plan({"clips": input_view((64, 80, 64), frames=8, spacing=(2, 2, 2))}, unit="volume")
+    architecture, _ = BASELINES["voxel-ridge"](fine, {})
     assert 8 < architecture.voxel_mm < 9.5
-    assert analyze(architecture, input_size(architecture, {**whole, "views": {"clips": fine}})).macs < 70_000
+    assert analyze(architecture, input_size(architecture, fine)).macs < 70_000
 
 
 def test_a_linear_record_says_only_what_differs():
@@ -93,5 +77,5 @@ def test_a_linear_record_says_only_what_differs():
     assert plain == {"family": "linear", "in_channels": 1, "out_channels": 2, "voxel_mm": 8.0}
     one = {"in_channels": 1, "out_channels": 2, "view": "connectivity"}
     assert Linear(**one, voxel_mm=3) == Linear(**one)
-    volume, _ = BASELINES["volume"]({"task": "regression", "channels": 1, "outputs": 1, "patch": [8, 8, 8]}, {})
+    volume, _ = BASELINES["volume"](volume_plan("regression"), {})
     assert volume.features == "volume" and volume.voxel_mm == 8.0

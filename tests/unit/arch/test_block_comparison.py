@@ -1,4 +1,5 @@
 import pytest
+from plans import volume_plan
 
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.arch.block_comparison import compared_blocks
@@ -7,17 +8,9 @@ from voxnas.complexity.analytic import analyze
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import BLOCK_PREFIX, stage_spec
 
-PLAN = {
-    "task": "segmentation",
-    "spacing": [1.0, 1.0, 1.0],
-    "patch": [40, 56, 40],
-    "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]],
-    "kernels": [[3, 3, 3]] * 4,
-    "channels": 1,
-    "outputs": 3,
-}
-CLASSES = {**PLAN, "task": "classification", "patch": [32, 32, 32], "outputs": 2}
-SHALLOW = {**PLAN, "patch": [8, 8, 8]}
+PLAN = volume_plan(patch=(40, 56, 40))
+CLASSES = volume_plan("classification")
+SHALLOW = volume_plan(patch=(8, 8, 8))
 
 
 @pytest.mark.parametrize("block", compared_blocks())
@@ -30,7 +23,7 @@ def test_only_the_block_differs(block, plan):
     assert recipe == common
     ops = [node.op for node in expand(architecture).nodes[1:]]
     assert ops[0] == "plain" and set(architecture.block[1:]) == {block}
-    assert analyze(architecture, plan["patch"]).macs > 0
+    assert analyze(architecture, plan.patch).macs > 0
 
 
 def test_widths_and_places_of_the_blocks():
@@ -38,10 +31,8 @@ def test_widths_and_places_of_the_blocks():
     assert ops.count("ghost") == 2 + 2 + 2 + 1 + 1 + 2 and ops.count("max_pool") == 3
     assert BASELINES["block-ghost"](PLAN, {})[0].widths == (8, 16, 32, 64)
     assert BASELINES["block-ghost"](CLASSES, {})[0].widths == (16, 32, 64, 128)
-    assert [BASELINES["block-ghost"]({**CLASSES, "task": t}, {})[1].loss for t in ("classification", "regression")] == [
-        "ce",
-        "mse",
-    ]
+    losses = [BASELINES["block-ghost"](volume_plan(task), {})[1].loss for task in ("classification", "regression")]
+    assert losses == ["ce", "mse"]
 
 
 def test_swaps_take_part_only_where_they_are_named():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from plans import volume_plan
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.search_space import SearchSpace
@@ -14,18 +15,11 @@ from voxnas.core.architecture import network_key
 from voxnas.core.errors import UserError
 
 FOLDER = Path(__file__).parents[3] / "config" / "search_spaces"
+KERNELS = [(1, 3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)]
 PLANS = {
-    "unet": {
-        "task": "segmentation",
-        "spacing": [1.0, 1.0, 1.0],
-        "patch": [40, 56, 40],
-        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]],
-        "kernels": [[1, 3, 3], [3, 3, 3], [3, 3, 3], [3, 3, 3]],
-        "channels": 1,
-        "outputs": 3,
-    }
+    "unet": volume_plan(patch=(40, 56, 40), kernels=KERNELS),
+    "cnn": volume_plan("classification", (40, 56, 40), kernels=KERNELS),
 }
-PLANS["cnn"] = {**PLANS["unet"], "task": "classification", "outputs": 2}
 
 
 def raw(family):
@@ -149,7 +143,7 @@ def test_kernels_stay_one_along_thick_slices():
 
 
 def test_widths_grow_to_a_multiple_of_the_base_and_are_even():
-    plan = {**PLANS["unet"], "patch": [160] * 3, "strides": [[1, 1, 1]] + [[2, 2, 2]] * 5, "kernels": [[3, 3, 3]] * 6}
+    plan = volume_plan(patch=(160,) * 3, strides=[(1, 1, 1)] + [(2, 2, 2)] * 5)
     space = SearchSpace.from_dict(narrowed(stages=[6], base_width=6, growth=2, widest=10))
     assert space.decode(space.from_unit([]), plan)[0].widths == (6, 12, 24, 48, 60, 60)
 

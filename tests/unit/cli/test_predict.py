@@ -1,6 +1,7 @@
 import nibabel
 import numpy as np
 import pytest
+from plans import volume_plan
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.unet import UNet
@@ -32,12 +33,11 @@ def _write_model(folder, task, channels=1, labels=("background", "a", "b"), memb
         recipe=recipe, samples=1,
     )  # fmt: skip
     write_json(folder / "architecture.json", network)
-    plan = {
-        "schema_version": 1, "task": task, "spacing": [1.5, 1.5, 1.5], "normalize": "zscore", "crop": True,
-        "patch": [8, 8, 8], "channels": channels, "outputs": outputs,
+    answers = {
         "labels": dict(zip(("0", "2", "300"), labels, strict=True)) if task == "segmentation" else {},
         "classes": ["no", "yes"] if task == "classification" else [],
-    }  # fmt: skip
+    }
+    plan = volume_plan(task, (8, 8, 8), channels=channels, outputs=outputs, spacing=(1.5, 1.5, 1.5), **answers)
     write_json(folder / "plan.json", plan)
     record = {"members": list(range(members)), "default": 1, "mirror": False, "threads": 1, "precision": "float32"}
     write_json(folder / "model.json", record)

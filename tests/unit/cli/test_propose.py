@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from plans import volume_plan
 
 from voxnas.cli.main import main
 from voxnas.core.trial import Proposal, Result
@@ -16,15 +17,6 @@ SPACE = Path(__file__).parents[3] / "config" / "search_spaces" / "unet.yaml"
 @pytest.fixture
 def study(tmp_path):
     """A study that has come as far as its plan, with one random search."""
-    plan = {
-        "task": "segmentation",
-        "spacing": [1.0, 1.0, 1.0],
-        "patch": [32, 32, 32],
-        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]],
-        "kernels": [[3, 3, 3]] * 4,
-        "channels": 1,
-        "outputs": 3,
-    }
     search = {
         "space": "unet",
         "window": 1,
@@ -34,7 +26,7 @@ def study(tmp_path):
         "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
     }
     spec = {"task": "segmentation", "seed": 1, "search": search, "name": "random", "method": "random", "baseline": None}
-    write_json(tmp_path / "preprocess" / "plan.json", plan)
+    write_json(tmp_path / "preprocess" / "plan.json", volume_plan())
     write_json(tmp_path / "spec" / "search-random.json", {**spec, "space": yaml.safe_load(SPACE.read_text())})
     write_json(
         tmp_path / "spec" / "select.json", {"finalists": 2, "budget": {"amount": 99, "unit": "samples"}, "seed": 1}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from plans import volume_plan
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.complexity.calibration import (
@@ -156,15 +157,7 @@ def test_measuring_gives_a_record_that_predicts():
 
     space = yaml.safe_load((Path(__file__).parents[3] / "config" / "search_spaces" / "cnn.yaml").read_text())
     space["parameters"] |= {"kernel": 3, "base_width": {"choices": [4, 6, 8]}}
-    plan = {
-        "task": "regression",
-        "spacing": [8.0, 8.0, 8.0],
-        "patch": PATCH,
-        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]],
-        "kernels": [[3, 3, 3]] * 3,
-        "channels": 1,
-        "outputs": 1,
-    }
+    plan = volume_plan("regression", PATCH, [(1, 1, 1), (2, 2, 2), (2, 2, 2)], spacing=(8, 8, 8))
     spec = {"batch_size": 1, "precision": "float32", "threads": 1, "seed": 0, "swaps": ["block-shift", "block-ghost"]}
     record = measure_calibration(space, plan, spec, {"parameters": 50_000}, seconds=1.0)
     assert len(record["table"]) >= 4 and record["nodes"] > 0

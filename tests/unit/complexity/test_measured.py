@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from plans import volume_plan
 
 from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.unet import UNet
@@ -73,7 +74,7 @@ def test_device_record_names_the_device():
 
 
 def test_the_linear_baseline_has_a_profile():
-    plan = {"patch": [16, 16, 16], "spacing": [4.0, 4.0, 4.0], "channels": 1}
+    plan = volume_plan("classification", (16, 16, 16), spacing=(4, 4, 4))
     training = TrainingParameters(batch_size=2)
     record = profile_network(Linear(in_channels=1, out_channels=2), plan, training, repeats=2)
     assert (record["parameters"], record["macs"]) == (2 * 8**3 + 2, 2 * 8**3)

@@ -61,7 +61,7 @@ def test_scans_come_with_labels_on_one_grid(study):
         assert set(label.unique().tolist()) == {0, 1, 2, 3}
         brain = image[0][label > 0]
         assert abs(float(brain.mean())) < 0.2
-        assert data.geometry(scan)["spacing"] == data.plan["spacing"]
+        assert tuple(data.geometry(scan)["spacing"]) == data.plan.spacing
         assert data.target(scan) is None
 
 
@@ -132,7 +132,7 @@ def test_a_scan_that_fails_is_named(study, capsys):
 def test_targets_of_a_classification(cohort, tmp_path):
     study = build(tmp_path / "study", cohort, task="classification", data={"target": "group"}, splits={"folds": 2})
     data = StudyData(study)
-    assert data.plan["classes"] == ["atrophy", "control"]
+    assert data.plan.classes == ("atrophy", "control")
     assert {data.target(s) for s in data.development_scans()} == {"atrophy", "control"}
     with pytest.raises(Exception, match="label"):
         data.label(data.development_scans()[0])

@@ -36,7 +36,7 @@ def test_each_view_has_the_shape_of_its_plan(timed_study, view, shape):
     data = StudyData(timed_study(), view)
     samples = data.samples(data.development_scans())
     assert {tuple(data.input(s).shape) for s in samples} == {shape}
-    assert data.plan["channels"] == (shape[1] if view == "clips" else shape[0])
+    assert data.plan.channels == (shape[1] if view == "clips" else shape[0])
     assert len(samples) == 3 * (3 if view in ("clips", "series") else 1)
 
 

@@ -4,14 +4,16 @@ import pandas as pd
 import pytest
 
 from voxnas.core.errors import UserError
+from voxnas.core.settings import StudySettings
+from voxnas.core.spec import stage_spec
 from voxnas.data.fingerprint import MAX_VOXELS, choose_patch, choose_spacing, make_plan, pooling
 
 DATASET = {"labels": {"0": "background", "1": "one"}, "classes": ["a", "b"], "target": "age"}
 
 
 def spec(task="segmentation", patch="auto", **preprocess):
-    settings = {"spacing": "auto", "normalize": "zscore", "crop": True, "shards": 1}
-    return {"task": task, "preprocess": {**settings, **preprocess}, "patch": patch}
+    settings = StudySettings(task=task, preprocess=preprocess, training={"patch": patch})
+    return stage_spec(settings, "preprocess")
 
 
 @pytest.fixture
@@ -29,14 +31,14 @@ def scans(tmp_path):
 
 def test_plan_of_small_scans(scans):
     plan = make_plan(spec(spacing=(1, 1, 1)), scans, DATASET)
-    assert plan["fingerprint"] == {"median_shape": [35, 51, 36], "median_spacing": [0.5, 1.0, 1.0], "scans": 3}
-    assert plan["patch"] == [40, 56, 40]
-    assert plan["strides"] == [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]]
-    assert plan["kernels"] == [[3, 3, 3]] * 4
-    assert (plan["channels"], plan["outputs"], plan["classes"]) == (1, 2, [])
-    assert plan["masked"] is False
-    assert make_plan(spec(), scans, DATASET)["spacing"] == [0.5, 1.0, 1.0]
-    assert make_plan(spec(crop=False), scans, DATASET)["fingerprint"]["median_shape"] == [72, 53, 40]
+    assert plan.plain()["fingerprint"] == {"median_shape": [35, 51, 36], "median_spacing": [0.5, 1.0, 1.0], "scans": 3}
+    assert plan.patch == (40, 56, 40)
+    assert plan.strides == ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
+    assert plan.kernels == ((3, 3, 3),) * 4
+    assert (plan.channels, plan.outputs, plan.classes) == (1, 2, ())
+    assert plan.masked is False
+    assert make_plan(spec(), scans, DATASET).spacing == (0.5, 1.0, 1.0)
+    assert make_plan(spec(crop=False), scans, DATASET).fingerprint.median_shape == (72, 53, 40)
 
 
 def test_plan_does_not_depend_on_the_order_of_rows(scans):
@@ -49,21 +51,21 @@ def test_a_stripped_background_is_noticed(scans):
         array[10:30, 10:30, 10:30] = 1
         nib.save(nib.Nifti1Image(array, np.eye(4)), path)
     plan = make_plan(spec(), scans, DATASET)
-    assert plan["masked"] is True
-    assert plan["fingerprint"]["median_shape"] == [20, 20, 20]
+    assert plan.masked is True
+    assert plan.fingerprint.median_shape == (20, 20, 20)
 
 
 def test_a_given_patch_is_in_the_order_x_y_z(scans):
     plan = make_plan(spec(patch=(32, 48, 40), spacing=(1, 1, 1)), scans, DATASET)
-    assert plan["patch"] == [40, 48, 32]
+    assert plan.patch == (40, 48, 32)
     with pytest.raises(UserError, match=r"training.patch = \[33, 48, 40\] .* nearest that does is \[32, 48, 40\]"):
         make_plan(spec(patch=(33, 48, 40), spacing=(1, 1, 1)), scans, DATASET)
 
 
 def test_outputs_by_task(scans):
-    assert make_plan(spec("classification"), scans, DATASET)["outputs"] == 2
-    assert make_plan(spec("regression"), scans, DATASET)["outputs"] == 1
-    assert make_plan(spec("regression"), scans, DATASET)["labels"] == {}
+    assert make_plan(spec("classification"), scans, DATASET).outputs == 2
+    assert make_plan(spec("regression"), scans, DATASET).outputs == 1
+    assert make_plan(spec("regression"), scans, DATASET).labels == {}
     with pytest.raises(UserError, match="one class only"):
         make_plan(spec("classification"), scans, {**DATASET, "classes": ["a"]})
     with pytest.raises(UserError, match="no labels besides"):

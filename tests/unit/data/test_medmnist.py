@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from plans import volume_plan
 
 from voxnas.core.errors import UserError
 from voxnas.core.settings import DataSettings
@@ -36,7 +37,7 @@ def test_all_splits_are_pooled_and_each_volume_is_a_participant(folder):
 
 def test_a_volume_is_preprocessed_to_half_its_size(folder):
     index = index_dataset(folder / "shapes.npz", "classification", SETTINGS)
-    plan = {"channels": 1, "crop": False, "spacing": [2, 2, 2], "normalize": "none", "labels": {}}
+    plan = volume_plan("classification", crop=False, spacing=(2, 2, 2), normalize="none")
     prepared = preprocess_scan([index.scans.image.iloc[4]], None, plan)
     assert prepared.image.shape == (1, 4, 4, 4)
     assert 0 < prepared.image.mean() < 1 and len(np.unique(prepared.image)) > 2  # averaged, not picked

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plans import changed, volume_plan
 
 from voxnas.core.errors import ScanError
 from voxnas.data.preprocess import (
@@ -20,14 +21,7 @@ from voxnas.data.preprocess import (
 ORIENTATIONS = [
     "".join(codes) for axes in itertools.permutations(("RL", "AP", "SI")) for codes in itertools.product(*axes)
 ]
-PLAN = {
-    "spacing": [1.0, 1.0, 1.0],
-    "normalize": "zscore",
-    "crop": True,
-    "masked": True,
-    "labels": {"0": "background", "2": "left", "7": "right"},
-    "channels": 1,
-}
+PLAN = volume_plan(masked=True, labels={"0": "background", "2": "left", "7": "right"})
 
 
 def save(path, array, spacing=(1.0, 1.0, 1.0), orientation="RAS", tilt=0.0):
@@ -62,7 +56,7 @@ def test_labels_return_exactly_to_any_grid(tmp_path_factory, shape, orientation,
     folder = tmp_path_factory.mktemp("scan")
     image, label = head(shape, seed)
     paths = [save(folder / f"{n}.nii", a, orientation=orientation, tilt=tilt) for n, a in (("i", image), ("l", label))]
-    prepared = preprocess_scan(paths[:1], paths[1], {**PLAN, "crop": crop})
+    prepared = preprocess_scan(paths[:1], paths[1], changed(PLAN, crop=crop))
     assert prepared.image.shape[1:] == prepared.label.shape
     assert set(np.unique(prepared.label)) <= {0, 1, 2}
     restored = restore_labels(prepared.label, prepared.geometry)
@@ -81,7 +75,7 @@ def test_anatomy_does_not_depend_on_the_stored_orientation(tmp_path, orientation
     stored = nib.Nifti1Image(image, np.eye(4)).as_reoriented(change)
     assert "".join(nib.aff2axcodes(stored.affine)) == orientation
     nib.save(stored, tmp_path / "stored.nii")
-    prepared = preprocess_scan([tmp_path / "stored.nii"], None, {**PLAN, "normalize": "none", "crop": False})
+    prepared = preprocess_scan([tmp_path / "stored.nii"], None, changed(PLAN, normalize="none", crop=False))
     assert prepared.label is None
     assert np.array_equal(prepared.image[0], image.transpose(2, 1, 0))
 
@@ -97,7 +91,7 @@ def test_a_resampled_ball_returns_to_its_place(tmp_path_factory, spacing, orient
     label = (np.sqrt(sum(a**2 for a in axes)) < 7.5).astype(np.uint8) * 7
     image = np.ones(label.shape, np.float32)
     paths = [save(folder / f"{n}.nii", a, spacing, orientation) for n, a in (("i", image), ("l", label))]
-    prepared = preprocess_scan(paths[:1], paths[1], {**PLAN, "masked": False})
+    prepared = preprocess_scan(paths[:1], paths[1], changed(PLAN, masked=False))
     stored_axes = np.array(prepared.geometry["orientation"])[:, 0]
     expected = np.round(20 * np.array(spacing)[np.argsort(stored_axes)])
     assert np.abs(np.array(prepared.image.shape[:0:-1]) - expected).max() <= 1
@@ -124,7 +118,7 @@ def test_resampling_does_not_change_the_statistics(tmp_path):
 def test_nearly_equal_spacing_is_not_resampled(tmp_path):
     image, _ = head((8, 8, 8))
     path = save(tmp_path / "i.nii", image, (1.0005, 1.0, 0.9995))
-    prepared = preprocess_scan([path], None, {**PLAN, "normalize": "none"})
+    prepared = preprocess_scan([path], None, changed(PLAN, normalize="none"))
     assert np.array_equal(prepared.image[0], image[1:-1, 1:-1, 1:-1].transpose(2, 1, 0))
     assert prepared.geometry["box"] == [[1, 7]] * 3
     assert prepared.geometry["size"] == [6, 6, 6]
@@ -146,7 +140,7 @@ def test_channels_of_one_file_or_of_many_are_the_same(tmp_path):
     parts = [head((6, 7, 8), seed)[0] for seed in (0, 1)]
     paths = [save(tmp_path / f"{n}.nii", part) for n, part in enumerate(parts)]
     both = save(tmp_path / "both.nii", np.stack(parts, axis=-1))
-    plan = {**PLAN, "channels": 2}
+    plan = changed(PLAN, channels=2)
     many, one = preprocess_scan(paths, None, plan), preprocess_scan([both], None, plan)
     assert many.image.shape == (2, 6, 5, 4)
     assert np.array_equal(many.image, one.image)
@@ -156,12 +150,12 @@ def test_what_does_not_fit_is_named(tmp_path):
     image, label = head((6, 7, 8))
     path = save(tmp_path / "i.nii", image)
     with pytest.raises(ScanError, match=r"i\.nii has 1 channel\(s\), the plan has 2"):
-        preprocess_scan([path], None, {**PLAN, "channels": 2})
+        preprocess_scan([path], None, changed(PLAN, channels=2))
     short = save(tmp_path / "short.nii", label[:-1])
     with pytest.raises(ScanError, match=r"short\.nii has shape \(5, 7, 8\)"):
         preprocess_scan([path], short, PLAN)
     with pytest.raises(ScanError, match=r"short\.nii has shape"):
-        preprocess_scan([path, short], None, {**PLAN, "channels": 2})
+        preprocess_scan([path, short], None, changed(PLAN, channels=2))
     with pytest.raises(ScanError, match=r"unknown\.nii"):
         preprocess_scan([path], save(tmp_path / "unknown.nii", label + 1), PLAN)
 
@@ -171,7 +165,7 @@ def test_what_does_not_fit_is_named(tmp_path):
 def test_a_constant_image_is_all_zero_without_warning(tmp_path, value, method):
     path = save(tmp_path / "i.nii", np.full((5, 6, 7), value, np.float32))
     with np.errstate(all="raise"):
-        prepared = preprocess_scan([path], None, {**PLAN, "normalize": method})
+        prepared = preprocess_scan([path], None, changed(PLAN, normalize=method))
     assert prepared.image.shape == (1, 7, 6, 5)
     assert not prepared.image.any()
 
@@ -210,7 +204,7 @@ def test_resampling_keeps_a_ramp():
 
 def test_hippocampus_returns_exactly(data_root):
     scans = sorted((data_root / "Task04_Hippocampus" / "imagesTr").glob("[!.]*.nii.gz"))[:5]
-    plan = {**PLAN, "labels": {"0": "background", "1": "anterior", "2": "posterior"}}
+    plan = changed(PLAN, labels={"0": "background", "1": "anterior", "2": "posterior"})
     for scan in scans:
         label = scan.parents[1] / "labelsTr" / scan.name
         prepared = preprocess_scan([scan], label, plan)

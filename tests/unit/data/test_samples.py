@@ -1,16 +1,18 @@
 import pytest
+from plans import input_view, run_plan
 
-from voxnas.data.samples import by_case, run_samples, span, windows
+from voxnas.core.settings import ClipWindow
+from voxnas.data.samples import by_case, run_samples, windows
 
-CLIP = {"frames": 4, "step": 2, "delay": 5.0, "per_run": 3}
+CLIP = ClipWindow(frames=4, step=2, per_run=3)
 
 
 def plan(unit):
-    return {"unit": unit, "clip": CLIP}
+    return run_plan({"clips": input_view((8, 8, 8), frames=4)}, unit=unit, clip=CLIP)
 
 
 def test_windows_are_spread_over_the_run():
-    assert span(CLIP) == 7
+    assert CLIP.span == 7
     assert windows(27, CLIP) == [0, 10, 20]
     assert windows(8, CLIP) == [0, 1]  # no window twice
     assert windows(5, CLIP) == [0]

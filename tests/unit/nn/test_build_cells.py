@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from plans import changed, volume_plan
 
 from voxnas.arch.families import expand
 from voxnas.arch.primitives.base import PRIMITIVES, blocks
@@ -15,13 +16,12 @@ from voxnas.nn.build import build_network
 
 FOLDER = Path(__file__).parents[3] / "config" / "search_spaces"
 # The plan of scans with thick slices, in which one axis is divided later than the others.
-PLAN = {
-    "patch": [12, 40, 56],
-    "strides": [[1, 1, 1], [1, 2, 2], [3, 2, 2], [2, 2, 2]],
-    "kernels": [[1, 3, 3], [1, 3, 3], [3, 3, 3], [3, 3, 3]],
-    "channels": 2,
-    "outputs": 3,
-}
+PLAN = volume_plan(
+    patch=(12, 40, 56),
+    strides=[(1, 1, 1), (1, 2, 2), (3, 2, 2), (2, 2, 2)],
+    kernels=[(1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3)],
+    channels=2,
+)
 SMALL = {"stages": 3, "base_width": 4, "growth": 1.5, "cells": {"choices": [1, 2]}}
 NAMES = ["cells-cnn", "cells-unet", "hierarchical-cnn", "hierarchical-unet"]
 
@@ -32,7 +32,7 @@ def networks(name, count, operations=None):
     if operations:
         (raw["cell"] if name.startswith("cells") else raw)["operations"] = operations
     space = SearchSpace.from_dict(raw)
-    plan = {**PLAN, "task": space.family.tasks[0]}
+    plan = changed(PLAN, task=space.family.tasks[0])
     rng = np.random.default_rng(0)
     for _ in range(count):
         yield space.decode(space.sample(rng), plan)[0]

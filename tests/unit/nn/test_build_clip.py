@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from plans import volume_plan
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -16,15 +17,7 @@ from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network
 
 SPACE = Path(__file__).parents[3] / "config" / "search_spaces" / "clip.yaml"
-PLAN = {
-    "task": "classification",
-    "spacing": [3.0, 3.0, 3.0],
-    "patch": [16, 16, 16],
-    "strides": [[1, 1, 1]] + [[2, 2, 2]] * 3,
-    "kernels": [[3, 3, 3]] * 4,
-    "channels": 1,
-    "outputs": 2,
-}
+PLAN = volume_plan("classification", (16, 16, 16))
 FRAMES = 5
 
 

@@ -1,9 +1,7 @@
 """Which node a study's trainings go to, from its files; and that no result knows of it."""
 
-import json
-
 import pytest
-from formula_study import options
+from formula_study import PLAN, options
 
 from voxnas.complexity.calibration import identity
 from voxnas.complexity.features import FEATURES
@@ -12,14 +10,13 @@ from voxnas.core.errors import UserError
 from voxnas.core.settings import StudySettings
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
 from voxnas.core.trial import Network, Proposal
-from voxnas.io.records import read_record, write_json
+from voxnas.io.records import read_plan, read_record, write_json
 from voxnas.operate.placement import arrival_kind, finalist_kinds, predicted, read_devices, step_kind, worker_of
 from voxnas.operate.replay import replay
 from voxnas.search.arrival import Arrivals
 from voxnas.training.jobs import proposal_job
 from voxnas.training.store import store_digest
 
-PLAN = {"patch": [32, 48, 32]}
 SLOTS = {"cpu": 2, "gpu": 1}
 
 
@@ -34,7 +31,7 @@ def measure(s, kind, start, seconds):
         "table": {identity(first.architecture): {"architecture": first.architecture.plain(), "patch": []}},
         "model": {"train_seconds": {"coefficients": dict.fromkeys(FEATURES, 1.0), "factors": {}}},
     }
-    rate = seconds / trial_seconds(record, first.architecture, PLAN["patch"], first.samples)
+    rate = seconds / trial_seconds(record, first.architecture, PLAN.patch, first.samples)
     record["model"]["train_seconds"]["coefficients"] = dict.fromkeys(FEATURES, rate)
     record["table"][identity(first.architecture)]["train_seconds"] = 1.0
     write_json(s.paths.device(kind), record | {"start_seconds": start})
@@ -54,7 +51,7 @@ def measured(study):
 def test_dear_steps_go_to_the_gpu(measured):
     s = measured
     kinds = [step_kind(s.paths, "random", step, SLOTS, 6) for step in range(12)]
-    plan, devices = json.loads(s.paths.plan.read_text()), read_devices(s.paths, SLOTS)
+    plan, devices = read_plan(s.paths.plan), read_devices(s.paths, SLOTS)
     cost = [
         predicted(devices, plan, p.architecture, p.samples)["cpu"]
         for p in (read_record(s.file("random", k, "proposal"), Proposal) for k in range(12))
@@ -114,7 +111,7 @@ def test_a_proposal_for_a_kind_keeps_its_time_and_is_replayed(arriving):
     s.end("random", 0)
     measure(s, "cpu", 2.0, 60.0)
     log = Arrivals(s.paths, "random")
-    plan, devices = json.loads(s.paths.plan.read_text()), read_devices(s.paths, {"cpu": 1})
+    plan, devices = read_plan(s.paths.plan), read_devices(s.paths, {"cpu": 1})
 
     def seconds(p):
         return predicted(devices, plan, p.architecture, p.samples)["cpu"]
@@ -127,7 +124,9 @@ def test_a_proposal_for_a_kind_keeps_its_time_and_is_replayed(arriving):
     assert not replay(s.paths, "random").differences
     measure(s, "cpu", 3.0, 60.0)
     found = replay(s.paths, "random").differences
-    assert len(found) == len(kept) and "step 9 was made for a kind of node, cpu, that was measured again" in found[0]
+    assert (
+        len(found) == len(kept) and "step 9 was made for the node kind cpu, which has been measured again" in found[0]
+    )
 
 
 def test_a_worker_without_the_time_does_not_promote(arriving):
@@ -138,7 +137,7 @@ def test_a_worker_without_the_time_does_not_promote(arriving):
         s.end("random", step)
     measure(s, "cpu", 2.0, 60.0)
     log = Arrivals(s.paths, "random")
-    plan, devices = json.loads(s.paths.plan.read_text()), read_devices(s.paths, {"cpu": 1})
+    plan, devices = read_plan(s.paths.plan), read_devices(s.paths, {"cpu": 1})
     costs = [predicted(devices, plan, p.architecture, p.samples)["cpu"] for p in log.proposals()]
     assert log.propose(2, worker_of(s.paths, "cpu", 0.9 * min(costs))).rung == 0
     assert log.propose(3, worker_of(s.paths, "cpu", 2 * max(costs))).rung == 1

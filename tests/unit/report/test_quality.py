@@ -3,6 +3,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
+from plans import input_view, run_plan, volume_plan
 
 from voxnas.core.paths import StudyPaths
 from voxnas.data.fmri.quality import COLUMNS
@@ -18,7 +19,7 @@ FRAMES = 30
 def study(tmp_path):
     """Five runs in two shards, one of them excluded, one without anything to draw but its carpet."""
     paths = StudyPaths(tmp_path / "study")
-    write_json(paths.plan, {"timed": True, "bold": {"quality": {"mean_fd_mm": 0.5, "seconds": 30.0}}})
+    write_json(paths.plan, run_plan({"clips": input_view((8, 8, 8), frames=4)}))
     rng = np.random.default_rng(0)
     for shard in range(2):
         runs = [f"run-{n}" for n in range(5) if n % 2 == shard]
@@ -59,7 +60,7 @@ def test_each_figure_is_an_svg_with_its_table(study, tmp_path):
 
 
 def test_a_study_of_volumes_has_none(study, tmp_path):
-    write_json(study.plan, {"task": "segmentation"})
+    write_json(study.plan, volume_plan())
     assert quality_figures(study, tmp_path / "a") == [] and not (tmp_path / "a").exists()
 
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from plans import input_view, run_plan
 
 from voxnas.arch.families.clip import Clip
 from voxnas.arch.families.linear import Linear
@@ -16,8 +17,8 @@ from voxnas.report.html import render_report
 from voxnas.report.sentence import headline
 from voxnas.report.time_series import QUALITY, does_time_pay, quality_table, read_quality, twin_of_winner, views_table
 
-CLIP = {"channels": 1, "patch": [8, 16, 16], "frames": 6, "strides": [[1, 1, 1], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2}
-MATRIX = {"channels": 1, "patch": [1, 32, 32], "strides": [[1, 1, 1]], "kernels": [[1, 3, 3]], "spacing": [1, 1, 1]}
+CLIP = input_view((8, 16, 16), stages=2, frames=6)
+MATRIX = input_view((1, 32, 32), stages=1)
 MEASURE = MEASURES["auc"]
 
 
@@ -25,21 +26,13 @@ MEASURE = MEASURES["auc"]
 def timed(tmp_path_factory, new_fake_study):
     """A study on clips: a searched network, its twin of single volumes, a linear model on correlations."""
     paths = new_fake_study(tmp_path_factory.mktemp("timed") / "fake", "classification")
-    plan = {k: v for k, v in read_json(paths.plan).items() if k not in ("normalize", "crop", "fingerprint")}
-    write_json(
-        paths.plan,
-        {
-            **plan, "timed": True, "unit": "run", "view": "clips", "views": {"clips": CLIP, "connectivity": MATRIX},
-            "clip": {"frames": 6, "step": 2, "delay": 5.0, "per_run": 4}, "repetition_time": 2.5, **CLIP,
-            "bold": {"confounds": ["motion"], "high_pass": 0.008, "low_pass": None, "standardize": "zscore"},
-            "fingerprint": {"median_shape": [16, 16, 8], "median_frames": 120, "shortest": 90, "runs": 12},
-        },
-    )  # fmt: skip
+    plan = run_plan({"clips": CLIP, "connectivity": MATRIX}, clip={"frames": 6, "step": 2}, spacing=(1, 1, 2))
+    write_json(paths.plan, plan)
     write_json(paths.splits, {**read_json(paths.splits), "unit": "run", "within": True})
     record = read_json(paths.finalists)
     fields = {
-        "in_channels": 1, "out_channels": 2, "widths": [4, 8], "blocks": [1, 1], "strides": CLIP["strides"],
-        "kernels": CLIP["kernels"], "view": "clips",
+        "in_channels": 1, "out_channels": 2, "widths": [4, 8], "blocks": [1, 1], "strides": CLIP.strides,
+        "kernels": CLIP.kernels, "view": "clips",
     }  # fmt: skip
     changes = [
         {"architecture": Clip(**fields, temporal="conv").plain()},

@@ -9,13 +9,14 @@ import sys
 import numpy as np
 import pytest
 from formula_study import options
+from plans import volume_plan
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.cli.main import main
 from voxnas.complexity.calibration import predict_training_mib
 from voxnas.core.errors import UserError
 from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_record, write_json, write_text
+from voxnas.io.records import read_plan, read_record, write_json, write_text
 from voxnas.search.base import Suggestion
 from voxnas.search.chain import finished_steps, read_chain
 from voxnas.search.propose import make_proposal
@@ -203,13 +204,13 @@ def test_a_network_that_would_need_too_much_memory_is_not_proposed(study):
     record = {"batch_size": 2, "memory": {"factor": 1.1, "bf16": True, "cuda": False}}
     write_json(s.paths.calibration, record)
     s.run("random", 4)
-    plan = json.loads(s.paths.plan.read_text())
-    needed = [predict_training_mib(record, p.architecture, plan["patch"]) for p in records(s, "random", 4)]
+    plan = read_plan(s.paths.plan)
+    needed = [predict_training_mib(record, p.architecture, plan.patch) for p in records(s, "random", 4)]
     assert max(needed) <= 60.0
     space = SearchSpace.from_dict(s.space)
     rng = np.random.default_rng(0)
     drawn = [space.decode(space.sample(rng), plan)[0] for _ in range(20)]
-    assert max(predict_training_mib(record, a, plan["patch"]) for a in drawn) > 60.0
+    assert max(predict_training_mib(record, a, plan.patch) for a in drawn) > 60.0
 
 
 def test_finished_steps_stops_at_the_first_gap(study):
@@ -259,7 +260,7 @@ def test_a_space_of_networks_on_clips_needs_clips():
 
     space = SearchSpace.from_dict(yaml.safe_load(Path("config/search_spaces/clip.yaml").read_text()), "clip.yaml")
     with pytest.raises(UserError, match="family clip reads clips"):
-        FeasibleSpace(space, {"task": "regression", "patch": [8, 8, 8]}, {})
+        FeasibleSpace(space, volume_plan("regression"), {})
 
 
 def test_observations_have_scores_costs_and_a_curve_that_is_read_when_asked_for(study):

@@ -1,11 +1,12 @@
 import pytest
+from plans import input_view, run_plan, volume_plan
 
 from voxnas.arch.families.clip import Clip
 from voxnas.benchmark.leaderboard import is_searched
 from voxnas.core.architecture import network_key
 from voxnas.core.errors import UserError
 from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.search.chain import Chain, read_chain
 from voxnas.search.select import ranked, select_finalists
 
@@ -26,7 +27,7 @@ def chains(s, *names, steps=4):
 
 
 def select(s, found, **changes):
-    return select_finalists(read_json(s.paths.spec("select")), read_json(s.paths.plan), None, found, **changes)
+    return select_finalists(read_json(s.paths.spec("select")), read_plan(s.paths.plan), None, found, **changes)
 
 
 def test_the_best_of_each_search_by_identity(finished):
@@ -107,7 +108,7 @@ def test_trials_that_were_trained_longest_go_first_and_each_counts_once(finished
 
 
 def test_linear_baseline_has_no_search(finished):
-    plan = {**read_json(finished.paths.plan), "task": "classification", "outputs": 2}
+    plan = volume_plan("classification")
     spec = read_json(finished.paths.spec("select"))
     networks, _ = select_finalists(spec, plan, None, chains(finished, "random"), direct=["linear"])
     linear = networks[-1]
@@ -118,7 +119,7 @@ def test_linear_baseline_has_no_search(finished):
 
 
 def test_a_baseline_without_trials_enters_with_its_own_recipe(finished):
-    spec, plan = read_json(finished.paths.spec("select")), read_json(finished.paths.plan)
+    spec, plan = read_json(finished.paths.spec("select")), read_plan(finished.paths.plan)
     networks, left_out = select_finalists(spec, plan, None, {}, direct=["block-shift", "unet"])
     assert [(n.name, n.source, n.samples) for n in networks] == [
         ("block-shift", "baseline-block-shift", 600),
@@ -130,12 +131,10 @@ def test_a_baseline_without_trials_enters_with_its_own_recipe(finished):
 
 def test_a_searched_network_with_time_is_followed_by_its_twin_without(finished):
     paths = finished.paths
-    plan = {**read_json(paths.plan), "task": "classification", "outputs": 2, "view": "clips", "unit": "run"}
-    plan["frames"] = 6
-    plan["views"] = {"clips": {name: plan[name] for name in ("channels", "patch", "strides", "kernels", "frames")}}
+    plan = run_plan({"clips": input_view((32, 48, 32), frames=6)})
     fields = {
-        "in_channels": 1, "out_channels": 2, "widths": [4, 8], "blocks": [1, 1], "strides": plan["strides"][:2],
-        "kernels": plan["kernels"][:2], "view": "clips", "norm": "group",
+        "in_channels": 1, "out_channels": 2, "widths": [4, 8], "blocks": [1, 1], "strides": plan.strides[:2],
+        "kernels": plan.kernels[:2], "view": "clips", "norm": "group",
     }  # fmt: skip
     found = {}
     for name, architecture in {"timed": Clip(**fields, temporal="conv"), "still": Clip(**fields)}.items():

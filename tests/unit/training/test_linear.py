@@ -26,6 +26,6 @@ def test_fits_saves_and_predicts(new_study, tmp_path, task):
         assert metrics["mae"] < 5 < targets.sd
     save_weights(tmp_path / "w.safetensors", model.state_dict(), targets.metadata())
     again = load_trained(architecture, tmp_path / "w.safetensors")
-    found = predict_vectors(again, [data.image(scans[0])], data.plan["patch"])[0]
+    found = predict_vectors(again, [data.image(scans[0])], data.plan.patch)[0]
     expected = model(data.image(scans[0])[None])[0] * targets.sd + targets.mean
     assert torch.allclose(found, expected, atol=1e-4)

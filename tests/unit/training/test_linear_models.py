@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from plans import volume_plan
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -14,9 +15,10 @@ from voxnas.arch.families.linear import Linear
 from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.core.errors import UserError
+from voxnas.core.plan import VolumePlan
 from voxnas.data.dataset import StudyData
 from voxnas.data.samples import Sample
-from voxnas.io.records import read_json
+from voxnas.io.records import read_plan
 from voxnas.nn.linear import LinearModel
 from voxnas.training import linear
 from voxnas.training.distributed.single import SingleBackend
@@ -41,7 +43,7 @@ def made(samples=30, features=8, classes=2, noise=0.5, seed=0):
 class Held:
     """Inputs in memory, asked for as those of a study are."""
 
-    plan: dict
+    plan: VolumePlan
     inputs: list
     targets: list
     units: list
@@ -72,7 +74,7 @@ def test_what_is_weighed_and_how_much_it_is(fields, shape, count):
 
     channels = shape[1] if fields.get("view") != "clips" else shape[2]
     architecture = Linear(in_channels=channels, out_channels=3, **fields)
-    plan = {"patch": shape[-3:], "spacing": [4.0, 4.0, 4.0], "frames": 5}
+    plan = volume_plan("classification", shape[-3:], spacing=(4, 4, 4), frames=5)
     model = LinearModel(architecture, linear_size(architecture, plan))
     x = torch.randn(shape)
     assert model.features(x).shape == (2, count)
@@ -178,7 +180,7 @@ def test_correlations_that_carry_the_target_are_found(name, task):
         matrices.append(torch.from_numpy(matrix)[None, None])
         targets.append(["a", "b"][i % 2] if task == "classification" else str(20 + 10 * (i % 2)))
         units.append(f"site-{i // 4}")
-    plan = {"patch": [1, 8, 8], "spacing": [1, 1, 1], "task": task}  # two further rows and columns of zeros
+    plan = volume_plan(task, (1, 8, 8))  # two further rows and columns of zeros
     coding = Targets(task, ("a", "b")) if task == "classification" else Targets(task, mean=25, sd=5)
     held = Held(plan, matrices, targets, units)
     architecture = Linear(
@@ -194,7 +196,7 @@ def test_correlations_that_carry_the_target_are_found(name, task):
 
 
 def test_one_class_alone_is_an_error():
-    held = Held({"patch": [2, 2, 2], "spacing": [1, 1, 1]}, [torch.zeros(1, 2, 2, 2)] * 4, ["a"] * 4, list("abcd"))
+    held = Held(volume_plan("classification", (2, 2, 2)), [torch.zeros(1, 2, 2, 2)] * 4, ["a"] * 4, list("abcd"))
     with pytest.raises(UserError, match="all 4 training samples have the target 'a'"):
         fit_linear(Linear(in_channels=1, out_channels=2), held, list("0123"), Targets("classification", ("a", "b")), 0)
 
@@ -210,7 +212,7 @@ def test_one_class_alone_is_an_error():
 )
 def test_baselines_on_runs_are_fitted_applied_and_scored(timed_study, name, unit):
     paths = timed_study(unit)
-    architecture, _ = BASELINES[name](read_json(paths.plan), {})
+    architecture, _ = BASELINES[name](read_plan(paths.plan), {})
     data = StudyData(paths, architecture.view)
     scans = data.development_scans()
     targets = Targets.of(data, scans)

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxnas.arch.families import list_layers
-from voxnas.arch.views import input_size, view_plan, volume_plan, with_view
+from voxnas.arch.views import input_size, with_view
 from voxnas.core.architecture import Architecture, Recipe
 from voxnas.core.errors import UserError
+from voxnas.core.plan import Plan
 from voxnas.core.registry import Registry
 
 Pair = tuple[Architecture, Recipe]
-Build = Callable[[Mapping[str, Any], Mapping[str, Any]], Pair]
+Build = Callable[[Plan, Mapping[str, Any]], Pair]
 VECTOR = ("classification", "regression")  # tasks with one vector a scan
 WHOLE = ("run", "participant")  # units of which a view of the whole run says something
 
@@ -36,10 +37,10 @@ class Baseline:
     scaled: bool
     reference: bool = True
     view: str = ""
-    units: tuple[str, ...] = ("volume", "run", "participant")
+    units: tuple[str, ...] = ("scan", "volume", "run", "participant")
     fitted: bool = False
 
-    def __call__(self, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    def __call__(self, plan: Plan, limits: Mapping[str, Any]) -> Pair:
         """Return architecture and recipe for the data of `plan` under `limits` (LimitSettings as plain data).
 
         Raises
@@ -47,11 +48,11 @@ class Baseline:
         UserError
             If the study does not prepare the view, or asks for what the view cannot answer.
         """
-        seen = view_plan(plan, self.view) if self.view else volume_plan(plan)
-        if plan.get("unit", "run") not in self.units:
+        seen = plan.for_view(self.view) if self.view else plan.for_volumes()
+        if plan.unit not in self.units:
             raise UserError(
                 f"a baseline on the view {self.view!r} answers for a {' or '.join(self.units)}, and clips.unit is "
-                f"{plan['unit']!r}",
+                f"{plan.unit!r}",
                 "take it out of baselines.names, or change clips.unit",
             )
         architecture, recipe = self.build(seen, limits)
@@ -70,7 +71,7 @@ def baseline(name: str, *tasks: str, scaled: bool = True, **fields: Any) -> Call
     return enter
 
 
-def baselines_for(task: str, views: Sequence[str] = ("",), unit: str = "run") -> list[str]:
+def baselines_for(task: str, views: Sequence[str] = ("",), unit: str = "scan") -> list[str]:
     """Names of the reference baselines of a task, sorted.
 
     Parameters
@@ -95,7 +96,7 @@ def within_limits(architecture: Architecture, limits: Mapping[str, Any], size: S
 
 
 def halved_to_fit(
-    build: Callable[[int], Architecture], base: int, plan: Mapping[str, Any], limits: Mapping[str, Any]
+    build: Callable[[int], Architecture], base: int, plan: Plan, limits: Mapping[str, Any]
 ) -> Architecture:
     """`build(base)` with the base width halved until the limits hold, or to 2."""
     while base > 2 and not within_limits(narrow := build(base), limits, input_size(narrow, plan)):

@@ -27,19 +27,20 @@ from voxnas.arch.reference import NETWORKS
 from voxnas.arch.reference.nnunet import stage_width
 from voxnas.arch.stages import usable_stages
 from voxnas.core.architecture import Architecture, Recipe
+from voxnas.core.plan import Plan
 from voxnas.core.spec import BLOCK_PREFIX
 
 
-def _nnunet(plan: Mapping[str, Any], base: int) -> UNet:
+def _nnunet(plan: Plan, base: int) -> UNet:
     stages = usable_stages(plan)
     return UNet(
-        in_channels=plan["channels"],
-        out_channels=plan["outputs"],
+        in_channels=plan.channels,
+        out_channels=plan.outputs,
         widths=[stage_width(base, stage) for stage in range(stages)],
         blocks=[2] * stages,
         decoder_blocks=[2] * (stages - 1),
-        strides=plan["strides"][:stages],
-        kernels=plan["kernels"][:stages],
+        strides=plan.strides[:stages],
+        kernels=plan.kernels[:stages],
         block="plain",
         norm="instance",
         activation="leaky_relu",
@@ -64,20 +65,20 @@ UNET_RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-2, s
 
 
 @baseline("nnunet", "segmentation", scaled=False)
-def nnunet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def nnunet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """The nnU-Net plan (Isensee et al. 2021) at its published width, 32 to 320, whatever the limits."""
     return _nnunet(plan, 32), NNUNET_RECIPE
 
 
 @baseline("nnunet-small", "segmentation")
-def nnunet_small(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def nnunet_small(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """The nnU-Net plan scaled to the limits by halving its width; 8, 16, 32 .. where there are none."""
     unlimited = not (limits.get("parameters") or limits.get("macs"))
     return halved_to_fit(lambda base: _nnunet(plan, base), 8 if unlimited else 32, plan, limits), NNUNET_RECIPE
 
 
 @baseline("unet", "segmentation")
-def unet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def unet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """The plain 3D U-Net (Cicek et al. 2016) with three levels of 16, 32, 64 channels and max pooling.
 
     Instance norm in place of batch norm, for batches are small; AdamW with cosine decay.
@@ -86,13 +87,13 @@ def unet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
 
     def build(base: int) -> UNet:
         return UNet(
-            in_channels=plan["channels"],
-            out_channels=plan["outputs"],
+            in_channels=plan.channels,
+            out_channels=plan.outputs,
             widths=[base * 2**i for i in range(stages)],
             blocks=[2] * stages,
             decoder_blocks=[2] * (stages - 1),
-            strides=plan["strides"][:stages],
-            kernels=plan["kernels"][:stages],
+            strides=plan.strides[:stages],
+            kernels=plan.kernels[:stages],
             activation="relu",
             downsample="max",
         )
@@ -117,55 +118,55 @@ def sfcn_recipe(task: str) -> Recipe:
     )
 
 
-def residual_encoder(plan: Mapping[str, Any], base: int) -> dict[str, Any]:
+def residual_encoder(plan: Plan, base: int) -> dict[str, Any]:
     """Fields of a network whose encoder is a ResNet-10's: up to four stages of one block.
 
     The first has `base` channels, each further one twice as many.
     """
     stages = min(4, usable_stages(plan))
     return {
-        "in_channels": plan["channels"],
-        "out_channels": plan["outputs"],
+        "in_channels": plan.channels,
+        "out_channels": plan.outputs,
         "widths": [base * 2**i for i in range(stages)],
         "blocks": [1] * stages,
-        "strides": plan["strides"][:stages],
-        "kernels": plan["kernels"][:stages],
+        "strides": plan.strides[:stages],
+        "kernels": plan.kernels[:stages],
         "block": "residual",
         "activation": "relu",
     }
 
 
-def residual_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any], base: int) -> Architecture:
+def residual_cnn(plan: Plan, limits: Mapping[str, Any], base: int) -> Architecture:
     """A ResNet-10 whose first stage has `base` channels, halved until the limits hold."""
     return halved_to_fit(lambda width: CNN(**residual_encoder(plan, width)), base, plan, limits)
 
 
 @baseline("resnet", *VECTOR)
-def resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def resnet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """A 3D ResNet-10 (Hara et al. 2018; Chen et al. 2019) at a quarter of its width: 16, 32, 64, 128."""
-    return residual_cnn(plan, limits, 16), resnet_recipe(plan["task"])
+    return residual_cnn(plan, limits, 16), resnet_recipe(plan.task)
 
 
 @baseline("sfcn", *VECTOR)
-def sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def sfcn(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """SFCN (Peng et al. 2021): 32, 64, 128, 256, 256 channels with max pooling, a pointwise 64, dropout 0.5."""
     stages = min(5, usable_stages(plan))
 
     def build(base: int) -> CNN:
         return CNN(
-            in_channels=plan["channels"],
-            out_channels=plan["outputs"],
+            in_channels=plan.channels,
+            out_channels=plan.outputs,
             widths=[min(base * 2**i, 8 * base) for i in range(stages)],
             blocks=[1] * stages,
-            strides=plan["strides"][:stages],
-            kernels=plan["kernels"][:stages],
+            strides=plan.strides[:stages],
+            kernels=plan.kernels[:stages],
             activation="relu",
             downsample="max",
             head_width=2 * base,
             dropout=0.5,
         )
 
-    return halved_to_fit(build, 32, plan, limits), sfcn_recipe(plan["task"])
+    return halved_to_fit(build, 32, plan, limits), sfcn_recipe(plan.task)
 
 
 # Width multipliers of the mobile networks, by the names that torchvision gives them.
@@ -185,15 +186,15 @@ def _register_named(name: str, network: str, options: Mapping[str, Any]) -> None
     The two nnU-Nets take their strides and kernels from the plan, to the depth that the patch allows.
     """
 
-    def build(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+    def build(plan: Plan, limits: Mapping[str, Any]) -> Pair:
         chosen, recipe = dict(options), UNET_RECIPE
         if network.startswith("nnunet"):
             stages, recipe = usable_stages(plan), NNUNET_RECIPE
-            chosen |= {what: tuple(map(tuple, plan[what][:stages])) for what in ("strides", "kernels")}
-        elif plan["task"] != "segmentation":
-            recipe = (sfcn_recipe if network.startswith("sfcn") else resnet_recipe)(plan["task"])
+            chosen |= {"strides": plan.strides[:stages], "kernels": plan.kernels[:stages]}
+        elif plan.task != "segmentation":
+            recipe = (sfcn_recipe if network.startswith("sfcn") else resnet_recipe)(plan.task)
         architecture = Reference(
-            name=network, in_channels=plan["channels"], out_channels=plan["outputs"], options=tuple(chosen.items())
+            name=network, in_channels=plan.channels, out_channels=plan.outputs, options=tuple(chosen.items())
         )
         return architecture, recipe
 
@@ -206,9 +207,9 @@ for _name, (_network, _width) in WIDTHS.items():
     _register_named(_name, _network, {"width": _width})
 
 
-def _swap(block: str, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def _swap(block: str, plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """A network with one block in every place, of the same widths whatever the limits."""
-    loss = "dice_ce" if plan["task"] == "segmentation" else vector_loss(plan["task"])
+    loss = "dice_ce" if plan.task == "segmentation" else vector_loss(plan.task)
     return swapped(block, plan, usable_stages(plan), loss)
 
 

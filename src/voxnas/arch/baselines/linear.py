@@ -16,17 +16,18 @@ from voxnas.arch.baselines.base import VECTOR, WHOLE, Pair, baseline, vector_los
 from voxnas.arch.families.linear import Linear
 from voxnas.core.architecture import Recipe
 from voxnas.core.errors import UserError
+from voxnas.core.plan import Plan
 
 MOST_VALUES = 30_000  # of a clip that are weighed one by one; of finer ones averages are
 
 
-def _fitted(plan: Mapping[str, Any], **fields: Any) -> Pair:
-    architecture = Linear(in_channels=plan["channels"], out_channels=plan["outputs"], **fields)
-    return architecture, Recipe(loss=vector_loss(plan["task"]), augmentation=0.0)
+def _fitted(plan: Plan, **fields: Any) -> Pair:
+    architecture = Linear(in_channels=plan.channels, out_channels=plan.outputs, **fields)
+    return architecture, Recipe(loss=vector_loss(plan.task), augmentation=0.0)
 
 
 @baseline("linear", *VECTOR, fitted=True)
-def linear(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def linear(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """Ridge or logistic regression on voxels of 8 mm: what no network should lose to.
 
     Raises
@@ -34,7 +35,7 @@ def linear(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     UserError
         If the study is one of time series, without maps.
     """
-    if plan.get("timed") and plan.get("view") != "maps":
+    if plan.timed and plan.view != "maps":
         raise UserError(
             "the baseline `linear` reads volumes", "name maps-ridge, connectivity-ridge or voxel-ridge in its place"
         )
@@ -42,7 +43,7 @@ def linear(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
 
 
 @baseline("volume", *VECTOR, fitted=True, reference=False)
-def volume(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def volume(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """Ridge or logistic regression on the number of non-zero voxels, which of scans without skull is brain volume.
 
     What differs between groups in the size of the head alone, no network has to find.
@@ -50,9 +51,9 @@ def volume(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     return _fitted(plan, features="volume")
 
 
-def of_view(model: str, plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def of_view(model: str, plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """A linear model on the view of a run: each pair of regions, or the voxels of maps averaged to 8 mm."""
-    return _fitted(plan, view=plan["view"], model=model)
+    return _fitted(plan, view=plan.view, model=model)
 
 
 _of_connectivity = partial(baseline, fitted=True, view="connectivity", units=WHOLE)
@@ -63,13 +64,13 @@ baseline("maps-ridge", *VECTOR, fitted=True, view="maps")(partial(of_view, "ridg
 
 
 @baseline("voxel-ridge", *VECTOR, fitted=True, view="clips", units=("volume",))
-def voxel_ridge(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def voxel_ridge(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """Ridge regression on all voxels of a clip, without any search for informative ones.
 
     The decoder of events (Haxby et al. 2001, Science; Mitchell et al. 2004, Machine Learning), which sees what a
     network sees: each of the clip's volumes, so that it finds its own delay. Voxels are averaged only where a clip
     has more than :data:`MOST_VALUES`.
     """
-    excess = plan["frames"] * prod(plan["patch"]) / MOST_VALUES
-    voxel_mm = round((excess * prod(plan["spacing"])) ** (1 / 3), 1) if excess > 1 else 0.0
-    return _fitted(plan, view=plan["view"], model="ridge", voxel_mm=voxel_mm)
+    excess = plan.frames * prod(plan.patch) / MOST_VALUES
+    voxel_mm = round((excess * prod(plan.spacing)) ** (1 / 3), 1) if excess > 1 else 0.0
+    return _fitted(plan, view=plan.view, model="ridge", voxel_mm=voxel_mm)

@@ -14,6 +14,7 @@ from voxnas.arch.baselines.handmade import residual_cnn, residual_encoder, resne
 from voxnas.arch.families.clip import Clip
 from voxnas.arch.families.reference import Reference
 from voxnas.core.architecture import Recipe
+from voxnas.core.plan import Plan
 
 
 def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:
@@ -21,14 +22,14 @@ def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:
 
 
 @baseline("maps-sfcn", *VECTOR, view="maps")
-def maps_sfcn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def maps_sfcn(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """SFCN (Peng et al. 2021) on the maps of mean and deviation over time."""
     architecture, recipe = sfcn.build(plan, limits)
     return architecture, _unflipped(recipe, recipe.augmentation)
 
 
 @baseline("cnn-gru", *VECTOR, view="clips")
-def cnn_gru(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def cnn_gru(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """A residual CNN of each volume, and over their vectors a GRU (after Donahue et al. 2015, CVPR, with an LSTM).
 
     16, 32, 64, 128 channels and 64 units, halved until the limits hold.
@@ -37,27 +38,27 @@ def cnn_gru(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
     def build(base: int) -> Clip:
         return Clip(**residual_encoder(plan, base), time_head="gru", time_width=4 * base)
 
-    recipe = resnet_recipe(plan["task"])
+    recipe = resnet_recipe(plan.task)
     return halved_to_fit(build, 16, plan, limits), _unflipped(recipe, recipe.augmentation)
 
 
 @baseline("series-resnet1d", *VECTOR, view="series")
-def series_resnet(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def series_resnet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """A ResNet along time (Wang et al. 2017, IJCNN) whose channels are the regions: 32, 64, 128, 256 wide."""
-    return residual_cnn(plan, limits, 32), _unflipped(resnet_recipe(plan["task"]), 0.0)
+    return residual_cnn(plan, limits, 32), _unflipped(resnet_recipe(plan.task), 0.0)
 
 
 @baseline("connectivity-cnn", *VECTOR, view="connectivity", units=WHOLE)
-def connectivity_cnn(plan: Mapping[str, Any], limits: Mapping[str, Any]) -> Pair:
+def connectivity_cnn(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """BrainNetCNN (Kawahara et al. 2017) on the matrix of correlations."""
 
     def build(base: int) -> Reference:
-        options = {"regions": int(plan["patch"][2]), "width": base}
+        options = {"regions": plan.patch[2], "width": base}
         return Reference(
             name="brainnetcnn",
-            in_channels=plan["channels"],
-            out_channels=plan["outputs"],
+            in_channels=plan.channels,
+            out_channels=plan.outputs,
             options=tuple(options.items()),
         )
 
-    return halved_to_fit(build, 32, plan, limits), _unflipped(resnet_recipe(plan["task"]), 0.0)
+    return halved_to_fit(build, 32, plan, limits), _unflipped(resnet_recipe(plan.task), 0.0)

@@ -8,7 +8,7 @@ graph, the input, the description .. instead. A third-party package adds a famil
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from voxnas.arch.families.description import Description, describe_graph
@@ -16,6 +16,7 @@ from voxnas.arch.families.space import FamilySpace
 from voxnas.arch.graph import Graph, infer_shapes
 from voxnas.arch.layers import Layer
 from voxnas.core.architecture import FAMILIES, ArchitectureRecord
+from voxnas.core.plan import Plan
 
 A = TypeVar("A", bound=ArchitectureRecord)
 
@@ -57,17 +58,17 @@ class Family(Generic[A]):
             for layer in shaped.layers:
                 yield layer if shaped.node.id in needed else layer._replace(frames=0)
 
-    def input_size(self, architecture: A, plan: Mapping[str, Any]) -> tuple[int, ...]:
+    def input_size(self, architecture: A, plan: Plan) -> tuple[int, ...]:
         """Size of one input: (D, H, W), of a network on clips (T, D, H, W).
 
         Parameters
         ----------
         architecture : A
-        plan : mapping
+        plan : Plan
             The plan of the view that the architecture reads.
         """
-        lead = (int(plan["frames"]),) if expand(architecture).clip else ()
-        return *lead, *map(int, plan["patch"])
+        lead = (plan.frames,) if expand(architecture).clip else ()
+        return *lead, *plan.patch
 
     def describe(self, architecture: A, size: Sequence[int]) -> Description:
         """The stages, the choices and the cells, for tables and drawings.

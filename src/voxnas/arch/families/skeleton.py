@@ -10,6 +10,7 @@ from pydantic import Field
 from voxnas.arch.parameters import ValueSet, integers, numbers
 from voxnas.arch.stages import usable_stages
 from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.plan import Plan
 from voxnas.core.record import Activation, Norm, Positive, Triple
 
 MOST_STAGES = 6
@@ -44,14 +45,14 @@ class Skeleton(ArchitectureRecord):
                 raise ValueError(f"{name} has {len(getattr(self, name))} entries for {stages} stages")
 
 
-def skeleton_fields(values: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+def skeleton_fields(values: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """Fields of a record on the data of a plan, without stages that the plan's patch does not allow.
 
     Parameters
     ----------
     values : mapping of str to value
         Those of :data:`SKELETON`, and ``width.0``: the factor of the width of a stage.
-    plan : mapping
+    plan : Plan
         The study's plan.
     """
     stages = min(int(values["stages"]), usable_stages(plan))
@@ -60,11 +61,11 @@ def skeleton_fields(values: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[
         for i in range(stages)
     ]
     return {
-        "in_channels": plan["channels"],
-        "out_channels": plan["outputs"],
+        "in_channels": plan.channels,
+        "out_channels": plan.outputs,
         "widths": [max(2, 2 * round(width / 2)) for width in widths],
-        "strides": plan["strides"][:stages],
-        "kernels": plan["kernels"][:stages],
+        "strides": plan.strides[:stages],
+        "kernels": plan.kernels[:stages],
         "norm": values["norm"],
         "activation": values["activation"],
     }

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from voxnas.arch.parameters import ValueSet
 from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.plan import Plan
 
 Structure = Mapping[str, Any]
 Alternatives = tuple[Mapping[str, tuple], ...]
@@ -99,7 +100,7 @@ class FamilySpace:
         """
         return dict.fromkeys(self.domains(structure), ALWAYS)
 
-    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> ArchitectureRecord:
+    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> ArchitectureRecord:
         """The architecture of a configuration on the data of a plan.
 
         Choices that have no effect there (a stage that the patch does not allow) must give equal architectures.
@@ -109,7 +110,7 @@ class FamilySpace:
         structure : mapping
         values : mapping of target to value
             The active targets.
-        plan : mapping
+        plan : Plan
             The study's plan.
         """
         raise NotImplementedError

@@ -14,15 +14,14 @@ volume that lies as far from the other end of the run is scrubbed as well.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from nilearn.signal import butterworth, clean
 from numpy.typing import NDArray
 from scipy import interpolate, signal
 
+from voxnas.core.settings import CleaningSettings
 from voxnas.data.fmri.confounds import Confounds
 
 CONSTANT = 1e-6  # deviation over time, relative to the largest value, below which a voxel is constant
@@ -45,7 +44,7 @@ class Cleaned:
     deviation: NDArray[np.float64]
 
 
-def clean_block(block: NDArray, confounds: Confounds, settings: Mapping[str, Any], repetition_time: float) -> Cleaned:
+def clean_block(block: NDArray, confounds: Confounds, settings: CleaningSettings, repetition_time: float) -> Cleaned:
     """Clean some voxels.
 
     Parameters
@@ -54,8 +53,7 @@ def clean_block(block: NDArray, confounds: Confounds, settings: Mapping[str, Any
         All volumes of some voxels.
     confounds : Confounds
         Of the run.
-    settings : mapping
-        ``confounds``, ``high_pass`` and ``low_pass`` in Hz (None: not), ``standardize`` (zscore, percent or none).
+    settings : CleaningSettings
     repetition_time : float
         Seconds between volumes.
 
@@ -67,8 +65,8 @@ def clean_block(block: NDArray, confounds: Confounds, settings: Mapping[str, Any
     values, regressors = np.asarray(block, dtype=np.float64), confounds.values
     kept = values[confounds.kept]
     mean, largest = kept.mean(axis=0), np.abs(kept).max(axis=0)
-    high_pass = None if "high_pass" in settings["confounds"] else settings["high_pass"]
-    band = (high_pass, settings["low_pass"])
+    high_pass = None if "high_pass" in settings.confounds else settings.high_pass
+    band = (high_pass, settings.low_pass)
     filtered = band != (None, None)
     if filtered:
         kept, regressors = (_filtered(x, confounds.kept, band, repetition_time) for x in (values, regressors))
@@ -88,7 +86,7 @@ def clean_block(block: NDArray, confounds: Confounds, settings: Mapping[str, Any
     cleaned = cleaned - cleaned.mean(axis=0)  # a filter, or scrubbing, leaves a little
     deviation = cleaned.std(axis=0, ddof=1)
     deviation[deviation <= CONSTANT * largest] = 0
-    return Cleaned(standardized(cleaned, mean, deviation, settings["standardize"]), mean, deviation)
+    return Cleaned(standardized(cleaned, mean, deviation, settings.standardize), mean, deviation)
 
 
 def _filtered(

@@ -17,15 +17,15 @@ that of our own spatial steps, is read here by the same words and fMRIPrep's col
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from voxnas.core.errors import ScanError, UserError
+from voxnas.core.settings import CleaningSettings
 from voxnas.data.fmri.source import Source
 from voxnas.io.tables import read_table
 
@@ -71,7 +71,7 @@ def framewise_displacement(motion: Values) -> Values:
     return steps[:, :3].sum(axis=1) + HEAD_RADIUS_MM * steps[:, 3:].sum(axis=1)
 
 
-def read_confounds(source: Source, frames: int, settings: Mapping[str, Any]) -> Confounds:
+def read_confounds(source: Source, frames: int, settings: CleaningSettings) -> Confounds:
     """The confounds of a run.
 
     Parameters
@@ -80,18 +80,17 @@ def read_confounds(source: Source, frames: int, settings: Mapping[str, Any]) -> 
         The run.
     frames : int
         Number of its volumes.
-    settings : mapping
-        ``confounds``, ``motion``, ``scrub_mm``, ``high_pass`` of the settings ``bold``.
+    settings : CleaningSettings
 
     Raises
     ------
     ScanError
         If the run has no table, or the table lacks what the strategy asks for.
     """
-    words: Sequence[str] = settings["confounds"]
+    words: Sequence[str] = settings.confounds
     tabled = [word for word in words if word != "high_pass"]
     if source.confounds is None:
-        if tabled or settings["scrub_mm"] is not None:
+        if tabled or settings.scrub_mm is not None:
             asked = f"bold.confounds asks for {', '.join(tabled)}" if tabled else "bold.scrub_mm is set"
             raise ScanError(
                 f"{source.bold}: the run has no table of confounds (desc-confounds_timeseries.tsv), but {asked}",
@@ -109,11 +108,11 @@ def read_confounds(source: Source, frames: int, settings: Mapping[str, Any]) -> 
     )
     if "high_pass" in words:
         cosines = _starting(table, "cosine")
-        parts.append(table[cosines] if cosines else _cosines(frames, source, settings["high_pass"]))
-    if settings["scrub_mm"] is not None:
+        parts.append(table[cosines] if cosines else _cosines(frames, source, settings.high_pass))
+    if settings.scrub_mm is not None:
         if displacement is None:
             raise ScanError(f"{source.confounds}: bold.scrub_mm needs motion parameters, and it has none")
-        kept = kept & (displacement <= settings["scrub_mm"])
+        kept = kept & (displacement <= settings.scrub_mm)
     chosen = pd.concat(parts, axis=1) if parts else pd.DataFrame(index=range(frames))
     if int(kept.sum()) < chosen.shape[1] + LEAST_FREE:
         raise ScanError(
@@ -151,7 +150,7 @@ def _starting(table: pd.DataFrame, prefix: str) -> list[str]:
 
 
 def _of_table(
-    source: Source, table: pd.DataFrame, words: Sequence[str], settings: Mapping[str, Any]
+    source: Source, table: pd.DataFrame, words: Sequence[str], settings: CleaningSettings
 ) -> list[pd.DataFrame]:
     """The columns of each word, in a table that nilearn did not get from fMRIPrep."""
     parts = []
@@ -165,7 +164,7 @@ def _of_table(
             )
         part = table[columns]
         if word == "motion":
-            part = _expanded(part, settings["motion"])
+            part = _expanded(part, settings.motion)
         parts.append(part.bfill().fillna(0))
     return parts
 
@@ -205,7 +204,7 @@ def _cosines(frames: int, source: Source, high_pass: float | None) -> pd.DataFra
     return design.drop(columns="constant").reset_index(drop=True).add_prefix("cosine_")
 
 
-def _of_fmriprep(source: Source, words: Sequence[str], settings: Mapping[str, Any]) -> list[pd.DataFrame]:
+def _of_fmriprep(source: Source, words: Sequence[str], settings: CleaningSettings) -> list[pd.DataFrame]:
     """What nilearn reads of fMRIPrep's table by the same words."""
     from nilearn.interfaces.fmriprep import load_confounds
 
@@ -215,7 +214,7 @@ def _of_fmriprep(source: Source, words: Sequence[str], settings: Mapping[str, An
         table, _ = load_confounds(
             str(source.bold),
             strategy=strategy,
-            motion=settings["motion"],
+            motion=settings.motion,
             wm_csf="basic",
             global_signal="basic",
             compcor="anat_separated",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,16 @@ import numpy as np
 import pandas as pd
 
 from voxnas.core.errors import ScanError, UserError
+from voxnas.core.plan import InputView, RunFingerprint, RunPlan
+from voxnas.core.settings import ClipSettings
+from voxnas.core.spec import PreprocessSpec
 from voxnas.data.fingerprint import PADDED_STAGES, SAMPLE, choose_spacing, count_outputs, divisor_of, pad, pooling
 from voxnas.data.fmri.regions import load_atlas, painting
 from voxnas.data.fmri.source import Series, brain_mask, find_source, read_spatial, table_rows
 from voxnas.data.preprocess import nonzero_box
-from voxnas.data.samples import span
 
-SCHEMA_VERSION = 1
 SAME_GRID = 1e-2  # mm by which the affines of one grid may differ
-Box = list[list[int]]
+Box = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,14 @@ class Look:
 
 
 def make_timed_plan(
-    spec: dict[str, Any], scans: pd.DataFrame, dataset: dict[str, Any], spatial: str | Path | None = None
-) -> dict[str, Any]:
+    spec: PreprocessSpec, scans: pd.DataFrame, dataset: dict[str, Any], spatial: str | Path | None = None
+) -> RunPlan:
     """Make the plan of a study of time series.
 
     Parameters
     ----------
-    spec : dict
-        ``task``, ``preprocess``, ``bold`` and ``clips`` of the stage's spec.
+    spec : PreprocessSpec
+        Of time series.
     scans : DataFrame
         Rows of scans.tsv, without the test split.
     dataset : dict
@@ -62,11 +63,8 @@ def make_timed_plan(
 
     Returns
     -------
-    dict
-        The content of plan.json: what the study is asked (``unit``, ``clip``), the grid (``spacing`` along R, A, S
-        in mm; ``grid``: shape, affine and box where all runs share one, so that a voxel is the same place in all of
-        them), and for each of ``views`` its channels, patch, strides, kernels and spacing. Those of the default
-        ``view`` are at the top level too.
+    RunPlan
+        Of volumes (X, Y, Z) that all runs share a plan has the grid, so that a voxel is the same place in all of them.
 
     Raises
     ------
@@ -76,14 +74,15 @@ def make_timed_plan(
     """
     if scans.empty:
         raise UserError("no runs are left outside the test split", "see index/excluded.tsv")
-    clips, task = spec["clips"], spec["task"]
+    clips, task = spec.clips, spec.task
+    assert clips is not None and spec.bold is not None
     outputs = _outputs(task, clips, dataset, scans)
     seconds = pd.to_numeric(scans["repetition_time"], errors="coerce")
     lengths = scans["frames"].astype(int)
-    longest = span(clips)
+    longest = clips.span
     if longest > lengths.median():
         raise UserError(
-            f"clips.frames = {clips['frames']} with clips.step = {clips['step']} spans {longest} volumes, "
+            f"clips.frames = {clips.frames} with clips.step = {clips.step} spans {longest} volumes, "
             f"and runs have {int(lengths.median())}",
             "lower clips.frames or clips.step",
         )
@@ -92,52 +91,48 @@ def make_timed_plan(
     else:
         space = _image_space(spec, scans, spatial)
     regions = space.pop("regions")
-    wanted = list(clips["views"])
+    wanted = clips.views
     lacking = [view for view in wanted if view in ("series", "connectivity") and not regions]
     if lacking:
         raise UserError(f"clips.views has {lacking[0]}, and there is no atlas", "set clips.atlas to a label image")
     interval = round(float(seconds.median()), 6) if seconds.notna().any() else None
     kinds = {
-        "clips": lambda: {"channels": 1, "frames": clips["frames"], **_volumes(space["size"], space["spacing"])},
+        "clips": lambda: {"channels": 1, "frames": clips.frames, **_volumes(space["size"], space["spacing"])},
         "maps": lambda: {"channels": 2, **_volumes(space["size"], space["spacing"])},
-        "series": lambda: {"channels": len(regions), **_volumes([clips["frames"], 1, 1], [interval or 1.0] * 3)},
+        "series": lambda: {"channels": len(regions), **_volumes([clips.frames, 1, 1], [interval or 1.0] * 3)},
         "connectivity": lambda: {"channels": 1, **_volumes([len(regions), len(regions), 1], [1.0, 1.0, 1.0])},
     }
-    views = {view: kinds[view]() for view in wanted}
-    chosen = wanted[0] if clips["view"] == "auto" else clips["view"]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "task": task,
-        "timed": True,
-        "layout": dataset["layout"],
-        "unit": clips["unit"],
-        "target": dataset.get("target", ""),
-        "clip": {key: clips[key] for key in ("frames", "step", "delay", "per_run")},
-        "grid": space["grid"],
-        "atlas": space["atlas"],
-        "regions": list(regions),
-        "classes": dataset["classes"] if task == "classification" else [],
-        "outputs": outputs,
-        "labels": {},
-        "bold": spec["bold"],
-        "repetition_time": interval,
-        "views": views,
-        "view": chosen,
-        **views[chosen],
-        "spacing": space["spacing"],
-        "fingerprint": {
-            "median_shape": space["size"],
-            "median_frames": int(lengths.median()),
-            "shortest": int(lengths.min()),
-            "runs": len(scans),
-        },
-    }
+    views = {view: InputView(**kinds[view]()) for view in wanted}
+    chosen = wanted[0] if clips.view == "auto" else clips.view
+    return RunPlan(
+        **{**dict(views[chosen]), "spacing": space["spacing"]},
+        task=task,
+        layout=dataset["layout"],
+        unit=clips.unit,
+        target=dataset.get("target", ""),
+        clip=clips,
+        grid=space["grid"],
+        atlas=space["atlas"],
+        regions=regions,
+        classes=dataset["classes"] if task == "classification" else (),
+        outputs=outputs,
+        bold=spec.bold,
+        repetition_time=interval,
+        views=views,
+        view=chosen,
+        fingerprint=RunFingerprint(
+            median_shape=space["size"],
+            median_frames=int(lengths.median()),
+            shortest=int(lengths.min()),
+            runs=len(scans),
+        ),
+    )
 
 
-def _outputs(task: str, clips: Mapping[str, Any], dataset: dict[str, Any], scans: pd.DataFrame) -> int:
+def _outputs(task: str, clips: ClipSettings, dataset: dict[str, Any], scans: pd.DataFrame) -> int:
     if task == "segmentation":
         raise UserError("task: segmentation has no meaning for time series", "set task: classification or regression")
-    if clips["unit"] == "volume" and task == "regression":
+    if clips.unit == "volume" and task == "regression":
         raise UserError("clips.unit: volume decodes events, which are classes", "set task: classification")
     return count_outputs(task, dataset, scans)
 
@@ -155,31 +150,31 @@ def _volumes(size: Sequence[int], spacing: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _painted_space(spec: dict[str, Any], scans: pd.DataFrame, dataset: dict[str, Any]) -> dict[str, Any]:
+def _painted_space(spec: PreprocessSpec, scans: pd.DataFrame, dataset: dict[str, Any]) -> dict[str, Any]:
     """Of the timeseries layout: the grid of its atlas."""
-    atlas = Path(spec["clips"]["atlas"] or dataset["atlas"])
+    atlas = Path((spec.clips and spec.clips.atlas) or dataset["atlas"])
     values = tuple(int(v) for v in dataset["regions"])
-    given = spec["preprocess"]["spacing"]
+    given = spec.preprocess.spacing
     image, _ = load_atlas(atlas)
-    spacing = choose_spacing(np.array([image.header.get_zooms()[:3]])) if given == "auto" else tuple(map(float, given))
+    spacing = choose_spacing(np.array([image.header.get_zooms()[:3]])) if given == "auto" else given
     size = list(painting(atlas, values, spacing).shape)[::-1]
     return {"spacing": list(spacing), "size": size, "grid": None, "atlas": str(atlas), "regions": values}
 
 
-def _image_space(spec: dict[str, Any], scans: pd.DataFrame, spatial: str | Path | None) -> dict[str, Any]:
+def _image_space(spec: PreprocessSpec, scans: pd.DataFrame, spatial: str | Path | None) -> dict[str, Any]:
     looks = _look(scans, read_spatial(spatial))
-    given = spec["preprocess"]["spacing"]
+    given = spec.preprocess.spacing
     spacings = np.array([look.spacing for look in looks])
-    spacing = choose_spacing(spacings) if given == "auto" else tuple(map(float, given))
+    spacing = choose_spacing(spacings) if given == "auto" else given
     first = looks[0]
     shared = all(look.shape == first.shape and np.allclose(look.affine, first.affine, atol=SAME_GRID) for look in looks)
     grid = None
     if shared:
-        box = _union([look.box for look in looks]) if spec["preprocess"]["crop"] else [[0, n] for n in first.shape]
+        box = _union([look.box for look in looks]) if spec.preprocess.crop else [[0, n] for n in first.shape]
         grid = {"shape": list(first.shape), "affine": first.affine.tolist(), "box": box}
     boxes = [grid["box"] if grid else look.box for look in looks]
     sizes = np.array([target_size(b, s, spacing) for b, s in zip(boxes, spacings, strict=True)])
-    path = spec["clips"]["atlas"]
+    path = spec.clips.atlas if spec.clips else ""
     return {
         "spacing": list(spacing),
         "size": [int(n) for n in np.median(sizes, axis=0)],

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from voxnas.core.errors import ScanError, UserError
+from voxnas.core.plan import RunPlan
 from voxnas.data.fmri.clean import clean_block, standardized
 from voxnas.data.fmri.confounds import Confounds, read_confounds
 from voxnas.data.fmri.plan import SAME_GRID, Box, target_size
@@ -36,7 +37,6 @@ from voxnas.data.fmri.scratch import Scratch
 from voxnas.data.fmri.source import Series, Source, brain_mask, find_source, read_spatial, table_rows
 from voxnas.data.fmri.views import correlations, maps
 from voxnas.data.preprocess import nonzero_box, resample
-from voxnas.data.samples import span
 from voxnas.data.timeseries import read_series
 from voxnas.io.clips import ATLAS, chunk_frames, read_atlas, write_run
 from voxnas.io.records import write_json
@@ -46,7 +46,6 @@ from voxnas.io.tensors import TensorWriter
 PAINTING = "atlas.zip"  # regions on the plan's grid, once for all runs of a shard
 SIGMA_TO_FWHM = 8**0.5 * np.log(2) ** 0.5
 MASK_SHARE = 0.5  # of a resampled voxel that lies in the brain
-Plan = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,13 @@ class Grid:
 
 
 def write_timed_shard(
-    plan: Plan, index: str | Path, spatial: str | Path | None, shard: int, shards: int, output: str | Path
+    plan: RunPlan, index: str | Path, spatial: str | Path | None, shard: int, shards: int, output: str | Path
 ) -> None:
     """Preprocess the runs of one shard.
 
     Parameters
     ----------
-    plan : mapping
-        The content of plan.json.
+    plan : RunPlan
     index : path
         Folder with scans.tsv.
     spatial : path or None
@@ -102,13 +100,13 @@ def write_timed_shard(
     output, done = Path(output), read_spatial(spatial)
     rows = read_table(Path(index) / "scans.tsv", {"scan": str, "image": str}).iloc[shard::shards]
     records: dict[str, dict[str, Any]] = {}
-    if plan["layout"] == "timeseries":
-        space = painting(Path(plan["atlas"]), tuple(plan["regions"]), tuple(plan["spacing"]))
+    if plan.layout == "timeseries":
+        space = painting(Path(plan.atlas), plan.regions, plan.spacing)
         write_run(output / PAINTING, [space], space.shape, len(space))
     with TensorWriter(output / "views.safetensors") as views, TensorWriter(output / "quality.safetensors") as drawn:
         for row in table_rows(rows):
             try:
-                if plan["layout"] == "timeseries":
+                if plan.layout == "timeseries":
                     record = _write_painted(row, plan, output, views, drawn)
                 else:
                     record = _write_run(row, plan, done, output, views, drawn)
@@ -129,7 +127,7 @@ def write_timed_shard(
 
 def _write_run(
     row: Mapping[str, Any],
-    plan: Plan,
+    plan: RunPlan,
     spatial: Mapping[str, dict[str, Any]],
     output: Path,
     views: TensorWriter,
@@ -140,14 +138,14 @@ def _write_run(
     series = Series(source.bold)
     brain = brain_mask(series, source.mask)
     grid = make_grid(series, brain, plan)
-    confounds = read_confounds(source, series.frames, plan["bold"])
-    regions = Regions(Path(plan["atlas"]), series, brain) if plan["atlas"] else None
+    confounds = read_confounds(source, series.frames, plan.bold)
+    regions = Regions(Path(plan.atlas), series, brain) if plan.atlas else None
     meter = Meter(series.frames, brain)
     means = np.zeros((series.frames, len(regions.values) if regions else 0))
     with Scratch(output, series.frames, int(grid.mask.sum())) as scratch:
         for frame, volume in enumerate(series.volumes()):
             meter.add(volume)
-            volume = smoothed(volume, series.spacing, plan["bold"]["smoothing_mm"])
+            volume = smoothed(volume, series.spacing, plan.bold.smoothing_mm)
             if regions:
                 means[frame] = regions.means(volume)
             scratch.append(grid.bring(volume)[grid.mask])
@@ -160,11 +158,11 @@ def _write_run(
             "repetition_time": source.repetition_time,
             "geometry": _geometry(series, grid, plan),
             "quality": quality,
-            "excluded": reason_to_exclude(quality, plan["bold"]["quality"], span(plan["clip"])),
+            "excluded": reason_to_exclude(quality, plan.bold.quality, plan.clip.span),
         }
         if not confounds.kept.all():
             record["volumes"] = np.flatnonzero(confounds.kept).tolist()
-        if plan["unit"] == "volume":
+        if plan.unit == "volume":
             record["labels"] = _labels(row, plan, source, confounds)
         drawn.add(f"{source.scan}/carpet", measured.carpet)
         drawn.add(f"{source.scan}/dvars", measured.dvars.astype(np.float32))
@@ -177,7 +175,7 @@ def _write_run(
     return record
 
 
-def make_grid(series: Series, brain: NDArray[np.bool_], plan: Plan) -> Grid:
+def make_grid(series: Series, brain: NDArray[np.bool_], plan: RunPlan) -> Grid:
     """The grid of a run: the plan's box where the study's runs share one grid, else that of its own brain.
 
     Raises
@@ -185,23 +183,26 @@ def make_grid(series: Series, brain: NDArray[np.bool_], plan: Plan) -> Grid:
     ScanError
         If the study's runs share a grid and this one lies on another.
     """
-    shared = plan["grid"]
+    shared = plan.grid
+    box: Box
     if shared is None:
         box = nonzero_box(brain[None])
     else:
-        same = list(series.shape) == shared["shape"] and np.allclose(series.affine, shared["affine"], atol=SAME_GRID)
+        same = tuple(series.shape) == shared.shape and np.allclose(series.affine, shared.affine, atol=SAME_GRID)
         if not same:
             raise ScanError(
                 f"{series.path}: lies on another grid ({'x'.join(map(str, series.shape))}) than the study's runs "
-                f"({'x'.join(map(str, shared['shape']))})",
+                f"({'x'.join(map(str, shared.shape))})",
                 "bring all runs to one template (bold.spatial), or choose those of one grid by data.filters",
             )
-        box = shared["box"]
-    size = target_size(box, series.spacing, plan["spacing"])
+        box = shared.box
+    size = target_size(box, series.spacing, plan.spacing)
     inside = brain[tuple(slice(a, b) for a, b in box)].astype(np.float32)
     mask = resample(inside[None], size)[0].transpose(2, 1, 0) >= MASK_SHARE
     if not mask.any():
-        raise ScanError(f"{series.path}: no voxel of {plan['spacing']} mm lies in the brain", "choose smaller voxels")
+        raise ScanError(
+            f"{series.path}: no voxel of {list(plan.spacing)} mm lies in the brain", "choose smaller voxels"
+        )
     return Grid(box, size, mask)
 
 
@@ -227,59 +228,59 @@ def _write_clean(
     scratch: Scratch,
     confounds: Confounds,
     grid: Grid,
-    plan: Plan,
+    plan: RunPlan,
     means: NDArray,
     output: Path,
     views: TensorWriter,
 ) -> None:
     """Clean what lies in the scratch file, and write the run and its views."""
-    settings, interval = plan["bold"], source.repetition_time
+    settings, interval = plan.bold, source.repetition_time
     mean, deviation = np.zeros(scratch.voxels), np.zeros(scratch.voxels)
     for voxels, block in scratch.blocks():
         cleaned = clean_block(block, confounds, settings, interval)
         mean[voxels], deviation[voxels] = cleaned.mean, cleaned.deviation
         scratch.replace(voxels, cleaned.series)
     frames = int(confounds.kept.sum())
-    if "clips" in plan["views"]:
+    if "clips" in plan.views:
         length = chunk_frames(grid.mask.size, frames)
         blocks = _volumes(scratch, frames, length, grid.mask)
         write_run(output / f"{source.scan}.zip", blocks, (frames, 1, *grid.mask.shape), length)
-    if "maps" in plan["views"]:
+    if "maps" in plan.views:
         views.add(f"{source.scan}/maps", maps(mean, deviation, grid.mask))
     if means.shape[1]:
         series = clean_block(means, confounds, settings, interval).series
         views.add(f"{source.scan}/series", series)
-        if "connectivity" in plan["views"]:
+        if "connectivity" in plan.views:
             views.add(f"{source.scan}/connectivity", correlations(series))
 
 
 def _write_painted(
-    row: Mapping[str, Any], plan: Plan, output: Path, views: TensorWriter, drawn: TensorWriter
+    row: Mapping[str, Any], plan: RunPlan, output: Path, views: TensorWriter, drawn: TensorWriter
 ) -> dict[str, Any]:
     """A run that comes as series of regions: they are standardised, and painted onto the atlas when they are read."""
     series = read_series(row["image"], row["scan"]).astype(np.float64)
     frames, regions = series.shape
-    if regions != len(plan["regions"]):
-        raise ScanError(f"{row['image']}: {row['scan']} has {regions} regions, the atlas has {len(plan['regions'])}")
+    if regions != len(plan.regions):
+        raise ScanError(f"{row['image']}: {row['scan']} has {regions} regions, the atlas has {len(plan.regions)}")
     interval = float(row.get("repetition_time") or "nan")
     quality = {"frames": frames, "kept": frames, "seconds": frames * interval if interval > 0 else None}
-    excluded = reason_to_exclude(quality, plan["bold"]["quality"], span(plan["clip"]))
+    excluded = reason_to_exclude(quality, plan.bold.quality, plan.clip.span)
     mean, deviation = series.mean(axis=0), series.std(axis=0, ddof=1)
     space = read_atlas(output / PAINTING)
     if not excluded:
-        clean = standardized(series - mean, mean, deviation, plan["bold"]["standardize"])
+        clean = standardized(series - mean, mean, deviation, plan.bold.standardize)
         write_run(output / f"{row['scan']}.zip", [clean], clean.shape, frames, {ATLAS: PAINTING})
         views.add(f"{row['scan']}/series", clean)
         drawn.add(f"{row['scan']}/carpet", clean.T)
-        if "maps" in plan["views"]:
+        if "maps" in plan.views:
             column = space[space > 0] - 1
             views.add(f"{row['scan']}/maps", maps(mean[column], deviation[column], space > 0))
-        if "connectivity" in plan["views"]:
+        if "connectivity" in plan.views:
             views.add(f"{row['scan']}/connectivity", correlations(clean))
     return {
         "frames": frames,
         "repetition_time": interval if interval > 0 else None,
-        "geometry": {"size": list(space.shape)[::-1], "spacing": [float(s) for s in plan["spacing"]]},
+        "geometry": {"size": list(space.shape)[::-1], "spacing": list(plan.spacing)},
         "quality": quality,
         "excluded": excluded,
     }
@@ -294,7 +295,7 @@ def _volumes(scratch: Scratch, frames: int, length: int, mask: NDArray[np.bool_]
         yield block
 
 
-def _labels(row: Mapping[str, Any], plan: Plan, source: Source, confounds: Confounds) -> list[str | None]:
+def _labels(row: Mapping[str, Any], plan: RunPlan, source: Source, confounds: Confounds) -> list[str | None]:
     """The event of each volume that stays."""
     from voxnas.data.stimuli import read_events, volume_labels
 
@@ -303,22 +304,22 @@ def _labels(row: Mapping[str, Any], plan: Plan, source: Source, confounds: Confo
         raise ScanError(f"{row['image']}: the run has no table of events", "choose runs that have by data.filters")
     labels = volume_labels(
         read_events(path),
-        plan["target"] or "trial_type",
+        plan.target or "trial_type",
         len(confounds.kept),
         source.repetition_time,
         source.dropped,
-        plan["clip"]["delay"],
+        plan.clip.delay,
     )
-    known = set(plan["classes"])
+    known = set(plan.classes)
     return [label if label in known else None for label, kept in zip(labels, confounds.kept, strict=True) if kept]
 
 
-def _geometry(series: Series, grid: Grid, plan: Plan) -> dict[str, Any]:
+def _geometry(series: Series, grid: Grid, plan: RunPlan) -> dict[str, Any]:
     return {
         "shape": list(series.stored_shape),
         "affine": series.stored_affine.tolist(),
         "orientation": series.orientation.astype(int).tolist(),
         "box": grid.box,
         "size": grid.size,
-        "spacing": [float(s) for s in plan["spacing"]],
+        "spacing": list(plan.spacing),
     }

@@ -30,6 +30,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from voxnas.core.settings import QualitySettings
 from voxnas.data.fmri.confounds import Confounds
 from voxnas.data.fmri.source import Series, Source, to_grid
 
@@ -167,21 +168,20 @@ def summarize(
     }
 
 
-def reason_to_exclude(row: Mapping[str, Any], limits: Mapping[str, Any], least_frames: int) -> str:
+def reason_to_exclude(row: Mapping[str, Any], limits: QualitySettings, least_frames: int) -> str:
     """Why a run is not good enough; empty if it is.
 
     Parameters
     ----------
     row : mapping
         Of :func:`summarize`. What is not known is not held against a run.
-    limits : mapping
-        The settings ``bold.quality``.
+    limits : QualitySettings
     least_frames : int
         Volumes that a clip spans.
     """
     reasons = []
     for key, name in LIMITED.items():
-        limit, value = limits[key], row.get(key)
+        limit, value = getattr(limits, key), row.get(key)
         most = key in AT_MOST
         if limit is not None and value is not None and (value > limit if most else value < limit):
             reasons.append(f"{name.format(value)}, {'at most' if most else 'at least'} {limit:g}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
+from voxnas.core.plan import Plan
 from voxnas.data.dataset import StudyData
 from voxnas.training.sampling.base import Sampler
 from voxnas.training.sampling.patches import PatchSampler
@@ -26,14 +27,14 @@ def make_sampler(
     return PatchSampler(data, scans, targets, seed, recipe, foreground)
 
 
-def reading_seconds(paths: StudyPaths, plan: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, float]:
+def reading_seconds(paths: StudyPaths, plan: Plan, spec: Mapping[str, Any]) -> dict[str, float]:
     """CPU seconds to read and augment one training sample of each view, at the default strength.
 
     Parameters
     ----------
     paths : StudyPaths
         A study that is preprocessed and split.
-    plan : mapping
+    plan : Plan
         Its plan; without views the one name is empty.
     spec : mapping
         ``task``, ``foreground`` and ``seed`` of the calibrate spec.
@@ -41,7 +42,7 @@ def reading_seconds(paths: StudyPaths, plan: Mapping[str, Any], spec: Mapping[st
     loss = {"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[spec["task"]]
     recipe = Recipe.model_validate({"loss": loss})
     found = {}
-    for view in plan.get("views", {"": {}}):
+    for view in plan.views or ("",):
         data = StudyData(paths, view)
         scans = data.train_scans(0)
         sampler = make_sampler(data, scans, Targets.of(data, scans), spec["seed"], recipe, spec["foreground"])

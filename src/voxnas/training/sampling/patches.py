@@ -6,7 +6,6 @@ Process r of n takes its slice of each global batch, so the batches do not depen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -70,14 +69,14 @@ class PatchSampler(Sampler):
     def __init__(
         self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe, foreground: float
     ) -> None:
-        plan: dict[str, Any] = data.plan
+        plan = data.plan
         super().__init__(seed, len(scans))
         self.scans = list(scans)
-        self.patch = [int(p) for p in plan["patch"]]
+        self.patch = plan.patch
         self.foreground = foreground
         self.targets = targets
         self.segments = targets.task == "segmentation"
-        self.augmentation = Augmentation(recipe.augmentation, MIRROR_AXES[recipe.mirror], plan["spacing"][::-1])
+        self.augmentation = Augmentation(recipe.augmentation, MIRROR_AXES[recipe.mirror], plan.spacing_dhw)
         self._images = {scan: data.image(scan) for scan in self.scans}
         self._labels = {scan: data.label(scan) for scan in self.scans} if self.segments else {}
         self._values = {} if self.segments else {scan: targets.encode(data.target(scan)) for scan in self.scans}

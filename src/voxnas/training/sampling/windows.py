@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from voxnas.core.architecture import MIRROR_AXES, Recipe
+from voxnas.core.plan import RunPlan
 from voxnas.data.dataset import StudyData
-from voxnas.data.samples import WINDOWED, Sample, span
+from voxnas.data.samples import WINDOWED, Sample
 from voxnas.data.time_transforms import WindowAugmentation
 from voxnas.data.transforms import Augmentation
 from voxnas.training.sampling.base import Sampler
@@ -43,19 +44,20 @@ class RunSampler(Sampler):
     """
 
     def __init__(self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe) -> None:
-        self.data = data
-        self.drawn = data.plan["unit"] != "volume"  # where in the run a sample lies
+        assert isinstance(data.plan, RunPlan)
+        self.data, self.plan = data, data.plan
+        self.drawn = data.plan.unit != "volume"  # where in the run a sample lies
         samples = data.samples(scans)
         self.samples = list({s.scan: s for s in samples}.values()) if self.drawn else samples
         super().__init__(seed, len(self.samples))
         self._values = {target: targets.encode(target) for target in {s.target for s in self.samples}}
-        self.patch = [int(n) for n in data.plan["patch"]]
+        self.patch = data.plan.patch
         spatial = data.view in ("clips", "maps")
         axes = MIRROR_AXES[recipe.mirror] if spatial else ()
         if data.view in WINDOWED:
             room = [int(n * FARTHEST) if spatial else 0 for n in self.patch]
-            self._windows = WindowAugmentation(recipe.augmentation, axes, int(data.plan["clip"]["frames"]), room)
-        self._volumes = Augmentation(recipe.augmentation if spatial else 0.0, axes, data.plan["spacing"][::-1])
+            self._windows = WindowAugmentation(recipe.augmentation, axes, data.plan.clip.frames, room)
+        self._volumes = Augmentation(recipe.augmentation if spatial else 0.0, axes, data.plan.spacing_dhw)
         self.strength = recipe.augmentation
 
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
@@ -64,7 +66,7 @@ class RunSampler(Sampler):
         rng = np.random.default_rng([self.seed, sample])
         view = self.data.view
         if view in WINDOWED and self.drawn:
-            last = max(self.data.frames(chosen.scan) - span(self.data.plan["clip"]), 0)
+            last = max(self.data.frames(chosen.scan) - self.plan.clip.span, 0)
             chosen = replace(chosen, start=int(rng.integers(last + 1)))
         if view == "connectivity" and self.strength:
             x = self._correlations(chosen, rng)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from plans import volume_plan
 
 from voxnas.arch.families import expand
 from voxnas.arch.families.clip import Clip
@@ -13,15 +14,7 @@ from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 
 SPACE = Path(__file__).parents[4] / "config" / "search_spaces" / "clip.yaml"
-PLAN = {
-    "task": "classification",
-    "spacing": [3.0, 3.0, 3.0],
-    "patch": [16, 16, 16],
-    "strides": [[1, 1, 1]] + [[2, 2, 2]] * 3,
-    "kernels": [[3, 3, 3]] * 4,
-    "channels": 1,
-    "outputs": 2,
-}
+PLAN = volume_plan("classification", (16, 16, 16))
 LIMITS = {"parameters": 1_000_000, "macs": None, "latency_ms": None}
 
 

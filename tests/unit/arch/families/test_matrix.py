@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from plans import changed, input_view, run_plan
 from pydantic import ValidationError
 
 from voxnas.arch.baselines import BASELINES
@@ -14,8 +15,7 @@ from voxnas.core.errors import UserError
 from voxnas.nn.build import build_network
 
 SPACE = Path(__file__).parents[4] / "config" / "search_spaces" / "matrix.yaml"
-PLAN = {"task": "classification", "channels": 1, "outputs": 2, "patch": [1, 12, 12], "view": "connectivity"}
-PLAN |= {"views": {"connectivity": {}}, "unit": "participant", "timed": True}
+PLAN = run_plan({"connectivity": input_view((1, 12, 12))}, unit="participant")
 REGIONS = 12
 
 
@@ -78,5 +78,5 @@ def test_a_search_begins_near_brainnetcnn():
 def test_the_space_is_for_connectivity_alone():
     space = SearchSpace.from_dict(yaml.safe_load(SPACE.read_text()), "matrix.yaml")
     with pytest.raises(UserError, match="family matrix reads connectivity, and the study searches networks on clips"):
-        space.check_fits({**PLAN, "view": "clips"})
+        space.check_fits(changed(PLAN, view="clips"))
     space.check_fits(PLAN)

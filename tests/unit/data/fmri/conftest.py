@@ -77,7 +77,7 @@ def make_spec():
         raw |= {"bold": {"confounds": ["motion"], "motion": "basic"}, "clips": {"frames": 8}}
         for name, values in sections.items():
             raw[name] = {**raw.get(name, {}), **values}
-        return stage_spec(parse_settings(raw), "preprocess").plain()
+        return stage_spec(parse_settings(raw), "preprocess")
 
     return spec
 

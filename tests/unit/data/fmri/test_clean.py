@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from nilearn.signal import clean
 
+from voxnas.core.settings import CleaningSettings
 from voxnas.data.fmri.clean import clean_block
 from voxnas.data.fmri.confounds import Confounds
 
 FRAMES, INTERVAL = 100, 2.0
-SETTINGS = {"confounds": ["motion"], "high_pass": None, "low_pass": None, "standardize": "zscore"}
+SETTINGS = CleaningSettings(confounds=["motion"], high_pass=None)
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def confounds():
 
 
 def settings(**changed):
-    return {**SETTINGS, **changed}
+    return CleaningSettings(**{**dict(SETTINGS), **changed})
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -6,16 +6,17 @@ import pandas as pd
 import pytest
 
 from voxnas.core.errors import ScanError, UserError
+from voxnas.core.settings import CleaningSettings
 from voxnas.data.fmri.confounds import MCFLIRT, MOTION, framewise_displacement, read_confounds
 from voxnas.io.tables import write_table
 
 from .conftest import FRAMES, INTERVAL, make_motion
 
-SETTINGS = {"confounds": ["motion", "wm_csf"], "motion": "full", "scrub_mm": None, "high_pass": 0.01}
+SETTINGS = CleaningSettings(confounds=["motion", "wm_csf"], high_pass=0.01)
 
 
 def settings(**changed):
-    return {**SETTINGS, **changed}
+    return CleaningSettings(**{**dict(SETTINGS), **changed})
 
 
 @pytest.mark.parametrize(("terms", "columns"), [("basic", 6), ("power2", 12), ("derivatives", 12), ("full", 24)])

@@ -3,7 +3,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from voxnas.arch.views import view_plan
 from voxnas.core.errors import ScanError, UserError
 from voxnas.data.fmri.plan import make_timed_plan
 
@@ -19,32 +18,32 @@ def scans(make_source):
 
 def test_plan_of_clips(scans, make_spec):
     plan = make_timed_plan(make_spec(), scans, DATASET)
-    assert plan["spacing"] == [3, 3, 4] and plan["repetition_time"] == 2
+    assert plan.spacing == (3, 3, 4) and plan.repetition_time == 2
     # The brain of the tests, in canonical orientation: 1:-1, 2:-2, 1:.
-    assert plan["grid"]["box"] == [[1, 7], [2, 7], [1, 6]]
-    assert plan["fingerprint"]["median_shape"] == [6, 5, 5]
-    assert plan["view"] == "clips" and plan["patch"] == plan["views"]["clips"]["patch"] == [5, 5, 6]
-    assert (plan["channels"], plan["frames"], plan["outputs"]) == (1, 8, 2)
-    assert plan["clip"] == {"frames": 8, "step": 1, "delay": 5.0, "per_run": 4}
-    assert plan["timed"] and plan["classes"] == ["a", "b"] and plan["labels"] == {}
+    assert plan.grid.box == ((1, 7), (2, 7), (1, 6))
+    assert plan.fingerprint.median_shape == (6, 5, 5)
+    assert plan.view == "clips" and plan.patch == plan.views["clips"].patch == (5, 5, 6)
+    assert (plan.channels, plan.frames, plan.outputs) == (1, 8, 2)
+    assert plan.plain()["clip"] == {"frames": 8, "step": 1, "delay": 5.0, "per_run": 4}
+    assert plan.timed and plan.classes == ("a", "b") and plan.labels == {}
 
 
 def test_every_view_is_a_volume_for_networks(scans, make_spec, atlas):
     views = ["series", "clips", "maps", "connectivity"]
     plan = make_timed_plan(make_spec(clips={"views": views, "atlas": atlas, "frames": 24}), scans, DATASET)
-    assert plan["view"] == "series" and plan["channels"] == 2 and plan["regions"] == [1, 2]
-    series = view_plan(plan, "series")
-    assert series["patch"] == [1, 1, 24]
-    assert series["strides"] == [[1, 1, 1], [1, 1, 2], [1, 1, 2]] and series["kernels"] == [[1, 1, 3]] * 3
-    assert view_plan(plan, "connectivity")["patch"] == [1, 2, 2] and view_plan(plan, "maps")["channels"] == 2
-    assert view_plan(plan, "maps")["patch"] == view_plan(plan, "clips")["patch"]
+    assert plan.view == "series" and plan.channels == 2 and plan.regions == (1, 2)
+    series = plan.for_view("series")
+    assert series.patch == (1, 1, 24)
+    assert series.strides == ((1, 1, 1), (1, 1, 2), (1, 1, 2)) and series.kernels == ((1, 1, 3),) * 3
+    assert plan.for_view("connectivity").patch == (1, 2, 2) and plan.for_view("maps").channels == 2
+    assert plan.for_view("maps").patch == plan.for_view("clips").patch
 
 
 def test_a_slice_has_flat_kernels_and_an_odd_size_is_padded(make_source, make_spec):
     bold, _ = make_bold(shape=(21, 18, 1))
     source = make_source(bold=bold, mask=False)
     plan = make_timed_plan(make_spec(preprocess={"crop": False}), pd.DataFrame([scan_row(source)]), DATASET)
-    assert plan["patch"] == [1, 20, 24] and plan["kernels"][0] == [1, 3, 3] and plan["strides"][1] == [1, 2, 2]
+    assert plan.patch == (1, 20, 24) and plan.kernels[0] == (1, 3, 3) and plan.strides[1] == (1, 2, 2)
 
 
 def test_given_spacing_and_runs_that_share_no_grid(make_source, make_spec):
@@ -52,7 +51,7 @@ def test_given_spacing_and_runs_that_share_no_grid(make_source, make_spec):
     sources = [make_source(name="run-1"), make_source(bold=moved, mask=False, name="run-2")]
     scans = pd.DataFrame([scan_row(s) for s in sources])
     plan = make_timed_plan(make_spec(preprocess={"spacing": [6, 6, 8]}), scans, DATASET)
-    assert plan["grid"] is None and plan["spacing"] == [6, 6, 8]
+    assert plan.grid is None and plan.spacing == (6, 6, 8)
 
 
 def test_spatial_steps_say_where_the_runs_are(scans, make_source, make_spec, tmp_path):
@@ -67,7 +66,7 @@ def test_spatial_steps_say_where_the_runs_are(scans, make_source, make_spec, tmp
     plan = make_timed_plan(
         make_spec(preprocess={"crop": False}), scans.assign(mask=None), DATASET, tmp_path / "spatial"
     )
-    assert plan["grid"]["shape"] == [6, 6, 5]
+    assert plan.grid.shape == (6, 6, 5)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_run_is_that_of_the_whole_image(prepare, make_source, confound_table, 
     plan, folder = prepare([scan_row(source)], clips=views, bold={"high_pass": 0.01})
     bold, brain = make_bold()
     bold, brain = bold[::-1], brain[::-1]  # from left to right
-    cleaned = clean_block(bold[brain].T, read_confounds(source, FRAMES, plan["bold"]), plan["bold"], INTERVAL)
+    cleaned = clean_block(bold[brain].T, read_confounds(source, FRAMES, plan.bold), plan.bold, INTERVAL)
 
     expected = np.zeros((*SHAPE, FRAMES), np.float32)
     expected[brain] = cleaned.series.T
@@ -55,14 +55,18 @@ def test_a_run_is_that_of_the_whole_image(prepare, make_source, confound_table, 
     series = found[f"{source.scan}/series"]
     labels = np.asarray(nib.load(atlas).dataobj)[::-1]
     means = np.stack([bold[labels == n].mean(0) for n in (1, 2)], axis=1)
-    theirs = clean_block(means, read_confounds(source, FRAMES, plan["bold"]), plan["bold"], INTERVAL).series
+    theirs = clean_block(means, read_confounds(source, FRAMES, plan.bold), plan.bold, INTERVAL).series
     np.testing.assert_allclose(series, theirs, atol=1e-4)
     np.testing.assert_allclose(found[f"{source.scan}/connectivity"], correlations(series), atol=1e-6)
     assert found[f"{source.scan}/maps"].shape == (2, 5, 5, 6)
 
     record = read_json(folder / "records.json")[source.scan]
     assert (record["target"], record["frames"], record["excluded"]) == ("a", FRAMES, "")
-    assert record["geometry"]["box"] == plan["grid"]["box"] and "labels" not in record and "volumes" not in record
+    assert (
+        record["geometry"]["box"] == [list(side) for side in plan.grid.box]
+        and "labels" not in record
+        and "volumes" not in record
+    )
     quality = read_table(folder / "quality.tsv", {"tsnr": float, "mean_fd_mm": float})
     assert quality["scan"].tolist() == [source.scan] and quality["tsnr"].iloc[0] > 50
     drawn = load_file(folder / "quality.safetensors")
@@ -153,7 +157,7 @@ def test_series_of_regions_are_painted(prepare, tmp_path, atlas):
     plan, folder = prepare(rows, dataset, clips={"views": ["clips", "maps", "series", "connectivity"]})
     run = Run(folder / "sub-1.zip")
     x = run.frames(0, 40)
-    assert run.shape == (40, 1, 2, 3, 4) and plan["patch"] == [2, 3, 4] and plan["views"]["series"]["channels"] == 2
+    assert run.shape == (40, 1, 2, 3, 4) and plan.patch == (2, 3, 4) and plan.views["series"].channels == 2
     expected = stored["sub-1"] - stored["sub-1"].mean(0)
     expected /= expected.std(0, ddof=1)
     # Label 2 lies on the left in the file that runs from right to left, and is the first column.

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
+from voxnas.core.settings import QualitySettings
 from voxnas.data.fmri.confounds import Confounds
 from voxnas.data.fmri.quality import COLUMNS, Meter, mask_overlap, mosaic, reason_to_exclude, summarize
 from voxnas.data.fmri.source import Series, brain_mask
 
 from .conftest import FRAMES, INTERVAL, make_bold
 
-LIMITS = {"mean_fd_mm": 0.5, "mean_dvars": None, "tsnr": None, "mask_overlap": 0.7, "seconds": 30.0}
+LIMITS = QualitySettings()
 
 
 def measure(bold, brain):
@@ -73,7 +74,7 @@ def test_planted_faults_show(make_source):
 )
 def test_reasons(make_source, change, limits, words):
     good = row(*make_bold(), np.full(FRAMES, 0.1), 0.9, make_source())
-    assert reason_to_exclude({**good, **change}, {**LIMITS, **limits}, 8) == words
+    assert reason_to_exclude({**good, **change}, QualitySettings(**limits), 8) == words
 
 
 def test_overlap_with_the_template():

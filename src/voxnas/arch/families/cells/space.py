@@ -27,6 +27,7 @@ from voxnas.arch.families.stacked.space import (
 )
 from voxnas.arch.parameters import ValueSet
 from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.plan import Plan
 
 OPERANDS = ("a", "b")
 INPUTS = ("before", "last")  # the last cell but one and the last; for `up` the encoder's stage and the stage below
@@ -78,7 +79,7 @@ class _CellsSpace(StackedSpace):
             needs |= {f"{edge}.op": ALWAYS, f"{edge}.from": ({f"{edge}.op": working},)}
         return needs
 
-    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> Cells:
+    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> Cells:
         """The record, which brings the cells into one form."""
         nodes, _ = self._cell(structure)
 

@@ -12,6 +12,7 @@ from voxnas.arch.families.staged.space import HeadedSpace
 from voxnas.arch.parameters import ValueSet, integers, numbers, odd
 from voxnas.arch.primitives.base import blocks
 from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.plan import Plan
 
 WITH_STATE = ("gru", "tcn")  # heads that have a width
 
@@ -48,7 +49,7 @@ class ClipSpace(HeadedSpace):
         head = {"time_head": ALWAYS, "time_width": ({"time_head": WITH_STATE},)}
         return {**super().required(structure, given), **head}
 
-    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> Clip:
+    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> Clip:
         """The record; what has no effect is neutral there."""
         encoder = self.encoder(values, plan)
 

@@ -8,6 +8,7 @@ from typing import Any
 from voxnas.arch.families.cnn.record import CNN
 from voxnas.arch.families.space import Structure
 from voxnas.arch.families.staged.space import HeadedSpace
+from voxnas.core.plan import Plan
 
 
 class CNNSpace(HeadedSpace):
@@ -15,7 +16,7 @@ class CNNSpace(HeadedSpace):
 
     name = "cnn"
 
-    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> CNN:
+    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> CNN:
         """The record."""
         encoder = self.encoder(values, plan)
         return CNN(**encoder, **self.head(values, plan, encoder["strides"]))

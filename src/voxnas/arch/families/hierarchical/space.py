@@ -30,6 +30,7 @@ from voxnas.arch.families.stacked.space import (
 )
 from voxnas.arch.parameters import ValueSet
 from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.plan import Plan
 
 NONE = "none"
 
@@ -65,7 +66,7 @@ class _HierarchicalSpace(StackedSpace):
         """The skeleton and all edges."""
         return {**super().required(structure, given), **dict.fromkeys(self._edges(structure), ({},))}
 
-    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> Hierarchical:
+    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> Hierarchical:
         """The record, whose cell is spelled out and brought into one form."""
         inner, nodes = structure["motifs"]["nodes"], structure["cell"]["nodes"]
         motifs = [

@@ -10,6 +10,7 @@ from voxnas.arch.families.reference.record import Reference
 from voxnas.arch.families.space import ALWAYS, Alternatives, FamilySpace, Structure
 from voxnas.arch.parameters import ValueSet, integers, numbers
 from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.plan import Plan
 from voxnas.core.record import Activation
 
 MOST_LAYERS = 3
@@ -49,15 +50,15 @@ class MatrixSpace(FamilySpace):
         needs |= {"edge_layers": crosses, "edge_width": crosses, "node_width": (MAPPED,)}
         return needs | {"hidden_width": hidden, "dropout": hidden}
 
-    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> Matrix:
+    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> Matrix:
         """The record."""
         layers, width = int(values["hidden_layers"]), int(values.get("hidden_width", 0))
         mapped = values["reads"] != "pairs"
         crosses = int(values["edge_layers"]) if values["reads"] == "crosses" else 0
         return Matrix(
-            in_channels=plan["channels"],
-            out_channels=plan["outputs"],
-            regions=int(plan["patch"][2]),
+            in_channels=plan.channels,
+            out_channels=plan.outputs,
+            regions=plan.patch[2],
             reads=values["reads"],
             edges=[int(values["edge_width"]) * 2**i for i in range(crosses)],
             nodes=int(values["node_width"]) if mapped else 0,

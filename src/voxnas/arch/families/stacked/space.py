@@ -11,6 +11,7 @@ from voxnas.arch.families.stacked.cell import ZERO, parse_operation
 from voxnas.arch.families.stacked.record import Stacked
 from voxnas.arch.parameters import ValueSet, integers, numbers
 from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.plan import Plan
 
 PREFERRED = ("plain", "residual", "separable", "inverted")  # where a search begins
 
@@ -32,7 +33,7 @@ class StackedSpace(FamilySpace):
         """The whole skeleton."""
         return dict.fromkeys(self.skeleton(), ALWAYS)
 
-    def fields(self, values: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    def fields(self, values: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         """The skeleton's part of a record, without stages that the plan's patch does not allow."""
         ends = {name: values[name] for name in ("deep_supervision", "dropout") if name in values}
         return {**skeleton_fields(values, plan), "cells": values["cells"], "decoder": self.decoder, **ends}

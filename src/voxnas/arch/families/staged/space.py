@@ -17,6 +17,7 @@ from voxnas.arch.layers import Size, total
 from voxnas.arch.parameters import ValueSet, integers, numbers, odd
 from voxnas.arch.primitives.base import PRIMITIVES, blocks
 from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.plan import Plan
 
 BOOLEAN: ValueSet = (False, True)
 
@@ -52,7 +53,7 @@ class StagedSpace(FamilySpace):
         shared = "top_blocks" in given or not all(name in given for name in own)
         return dict.fromkeys(["top_blocks"] if shared else own, ALWAYS)
 
-    def encoder(self, values: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    def encoder(self, values: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         """Fields of the record, without stages that the plan's patch does not allow."""
         fields = skeleton_fields(values, plan)
         stages = range(len(fields["widths"]))
@@ -98,9 +99,9 @@ class HeadedSpace(StagedSpace):
         """The encoder's, and the head."""
         return {**super().required(structure, given), "head_width": ALWAYS, "dropout": ALWAYS}
 
-    def head(self, values: Mapping[str, Any], plan: Mapping[str, Any], strides: Sequence[Size]) -> dict[str, Any]:
+    def head(self, values: Mapping[str, Any], plan: Plan, strides: Sequence[Size]) -> dict[str, Any]:
         """Fields of the head; of a grid each axis has places in proportion to the map, and no more than that has."""
-        final = [n // s for n, s in zip(plan["patch"], total(strides), strict=True)]
+        final = [n // s for n, s in zip(plan.patch, total(strides), strict=True)]
         places = int(values.get("head_grid", 1))
         grid = [min(n, max(1, round(places * n / max(final)))) for n in final]
         return {"head_width": values["head_width"], "head_grid": grid, "dropout": values["dropout"]}

@@ -12,6 +12,7 @@ from voxnas.arch.families.unet.record import UNet
 from voxnas.arch.parameters import ValueSet, integers
 from voxnas.arch.primitives.base import blocks
 from voxnas.core.architecture import ArchitectureRecord
+from voxnas.core.plan import Plan
 
 
 class UNetSpace(StagedSpace):
@@ -34,7 +35,7 @@ class UNetSpace(StagedSpace):
         needs = {**super().required(structure, given), "deep_supervision": ALWAYS}
         return needs | each_stage("decoder_blocks", given, range(1, MOST_STAGES - 1), further=1)
 
-    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Mapping[str, Any]) -> UNet:
+    def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> UNet:
         """The record; a decoder stage has its encoder stage's block unless it has one of its own."""
         encoder = self.encoder(values, plan)
         above = range(len(encoder["widths"]) - 1)

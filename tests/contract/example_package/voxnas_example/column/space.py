@@ -28,12 +28,12 @@ class ColumnSpace(FamilySpace):
     def decode(self, structure, values, plan):
         depth = min(values["depth"], usable_stages(plan))
         return Column(
-            in_channels=plan["channels"],
-            out_channels=plan["outputs"],
+            in_channels=plan.channels,
+            out_channels=plan.outputs,
             width=values["width"],
             blocks=["plain", *(values[f"block.{i}"] for i in range(1, depth))],
-            strides=plan["strides"][:depth],
-            kernels=plan["kernels"][:depth],
+            strides=plan.strides[:depth],
+            kernels=plan.kernels[:depth],
         )
 
     def values(self, structure, architecture):

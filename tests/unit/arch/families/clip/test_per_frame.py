@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from plans import input_view, run_plan
 
 from voxnas.arch.families import expand
 from voxnas.arch.families.clip import Clip
@@ -13,18 +14,15 @@ from voxnas.complexity.analytic import analyze
 from voxnas.core.errors import UserError
 from voxnas.nn.build import build_network
 
-PATCH, FRAMES = [8, 12, 8], 6
-VIEW = {
-    "channels": 1, "patch": PATCH, "frames": FRAMES, "spacing": [4, 4, 4],
-    "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]], "kernels": [[3, 3, 3]] * 3,
-}  # fmt: skip
-PLAN = {"task": "classification", "outputs": 2, "unit": "run", "view": "clips", **VIEW, "views": {"clips": VIEW}}
+PATCH, FRAMES = (8, 12, 8), 6
+VIEW = input_view(PATCH, frames=FRAMES)
+PLAN = run_plan({"clips": VIEW})
 
 
 def clip(**changes):
     fields = {
-        "in_channels": 1, "out_channels": 2, "widths": [6, 12], "blocks": [1, 2], "strides": VIEW["strides"][:2],
-        "kernels": VIEW["kernels"][:2], "view": "clips", "norm": "group",
+        "in_channels": 1, "out_channels": 2, "widths": [6, 12], "blocks": [1, 2], "strides": VIEW.strides[:2],
+        "kernels": VIEW.kernels[:2], "view": "clips", "norm": "group",
     }  # fmt: skip
     return Clip(**{**fields, **changes})
 

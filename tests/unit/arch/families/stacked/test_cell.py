@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from plans import volume_plan
 
 from voxnas.arch.families import expand
 from voxnas.arch.families.cells import Cells
@@ -210,14 +211,7 @@ def test_what_a_file_says_of_an_edge_has_precedence():
 @pytest.mark.parametrize("name", ["cells-unet", "cells-cnn"])
 def test_a_network_of_cells_is_found_again_in_its_space(name):
     space = SearchSpace.from_dict(written(name))
-    plan = {
-        "task": space.family.tasks[0],
-        "patch": [32, 32, 32],
-        "strides": [[1, 1, 1]] + [[2, 2, 2]] * 3,
-        "kernels": [[3, 3, 3]] * 4,
-        "channels": 1,
-        "outputs": 2,
-    }
+    plan = volume_plan(space.family.tasks[0])
     rng = np.random.default_rng(0)
     for _ in range(20):
         architecture, recipe = space.decode(space.sample(rng), plan)

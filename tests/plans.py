@@ -1,0 +1,49 @@
+"""Plans for tests, from what matters to each."""
+
+from voxnas.core.plan import InputView, RunPlan, VolumePlan
+
+HALVED = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
+LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
+
+
+def _answers(task):
+    outputs = {"segmentation": 3, "classification": 2, "regression": 1}[task]
+    labels = LABELS if task == "segmentation" else {}
+    classes = ("atrophy", "control") if task == "classification" else ()
+    return {"task": task, "outputs": outputs, "labels": labels, "classes": classes}
+
+
+def volume_plan(task="segmentation", patch=(32, 32, 32), strides=HALVED, **fields):
+    """The plan of a study of volumes."""
+    usual = {
+        **_answers(task), "patch": patch, "strides": strides, "kernels": [(3, 3, 3)] * len(strides), "channels": 1,
+        "spacing": (1, 1, 1), "normalize": "zscore", "crop": True,
+        "fingerprint": {"median_shape": patch[::-1], "median_spacing": (1, 1, 1), "scans": 8},
+    }  # fmt: skip
+    return VolumePlan(**{**usual, **fields})
+
+
+def input_view(patch, channels=1, stages=3, spacing=(4, 4, 4), frames=0):
+    """A view of a run; an axis of one voxel is not pooled and has kernels of 1."""
+    strides = [(1, 1, 1)] + [tuple(2 if n > 1 else 1 for n in patch)] * (stages - 1)
+    kernels = [tuple(3 if n > 1 else 1 for n in patch)] * stages
+    return InputView(
+        channels=channels, patch=patch, strides=strides, kernels=kernels, spacing=spacing, frames=frames
+    )  # fmt: skip
+
+
+def run_plan(views, task="classification", unit="run", **fields):
+    """The plan of a study of time series; its default view is the first."""
+    first, default = next(iter(views.items()))
+    usual = {
+        **_answers(task), **dict(default), "layout": "bids", "unit": unit, "target": "", "grid": None, "atlas": "",
+        "clip": {"frames": default.frames or 16}, "regions": (), "bold": {"confounds": ["motion"]},
+        "repetition_time": 2.5, "views": views, "view": first,
+        "fingerprint": {"median_shape": (16, 16, 8), "median_frames": 120, "shortest": 90, "runs": 12},
+    }  # fmt: skip
+    return RunPlan(**{**usual, **fields})
+
+
+def changed(plan, **fields):
+    """A plan with other values of some fields."""
+    return type(plan)(**{**dict(plan), **fields})
