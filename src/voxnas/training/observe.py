@@ -106,19 +106,19 @@ def with_display_name(paths: StudyPaths, network: Network) -> Network:
     return network if found is None else Network.model_validate(found)
 
 
-def events_folder(paths: StudyPaths, what: Proposal | Network, seed: int) -> Path:
-    """Folder of the event files of training number `seed` of a proposal or network, named as TensorBoard shows it."""
-    if isinstance(what, Proposal):
-        return paths.root / "tensorboard" / what.search / str(what.step)
-    return paths.root / "tensorboard" / what.name / f"seed-{seed}"
+def events_folder(paths: StudyPaths, trained: Proposal | Network, seed: int) -> Path:
+    """Folder of the event files of training number `seed` of the `trained` proposal or network."""
+    if isinstance(trained, Proposal):
+        return paths.root / "tensorboard" / trained.search / str(trained.step)
+    return paths.root / "tensorboard" / trained.name / f"seed-{seed}"
 
 
-def end_events(folder: Path, what: Proposal | Network, result: Result, entry: Entry | None, reused: bool) -> None:
-    """Write the hyperparameters and the result of a training, and the curve of a `reused` training of the store."""
+def end_events(folder: Path, trained: Proposal | Network, result: Result, entry: Entry | None, reused: bool) -> None:
+    """Write hyperparameters and result of the `trained` proposal or network to `folder`, and its curve if `reused`."""
     if reused and list(folder.glob(f"{PREFIX}.*")):
         return
     file = EventFile(folder)
-    file.begin(hyperparameters(what))
+    file.begin(hyperparameters(trained))
     if reused and entry is not None:
         names, *rows = (line.split("\t") for line in entry.curve.read_text().splitlines())
         for values in rows:
@@ -136,14 +136,14 @@ def end_events(folder: Path, what: Proposal | Network, result: Result, entry: En
     file.close()
 
 
-def hyperparameters(what: Proposal | Network) -> dict[str, str | bool | float]:
-    """Values of a proposal or network for the tab HParams: the point of the search space, or the recipe."""
-    if isinstance(what, Proposal):
-        origin: dict[str, object] = {"search": what.search, "rung": what.rung}
-        chosen = what.config
+def hyperparameters(trained: Proposal | Network) -> dict[str, str | bool | float]:
+    """Values of the `trained` proposal or network for the tab HParams: point of the search space, or recipe."""
+    if isinstance(trained, Proposal):
+        origin: dict[str, object] = {"search": trained.search, "rung": trained.rung}
+        chosen = trained.config
     else:
-        origin, chosen = {"search": what.source, "network": what.name}, {}
-    if not chosen and what.recipe is not None:
-        chosen = what.recipe.plain()
-    values = {**origin, **chosen, "samples": what.samples}
+        origin, chosen = {"search": trained.source, "network": trained.name}, {}
+    if not chosen and trained.recipe is not None:
+        chosen = trained.recipe.plain()
+    values = {**origin, **chosen, "samples": trained.samples}
     return {name: value if isinstance(value, (str, bool, int, float)) else str(value) for name, value in values.items()}

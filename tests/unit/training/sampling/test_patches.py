@@ -86,11 +86,12 @@ def test_the_recipe_says_along_which_axes_patches_are_flipped(study, mirror, axe
 @pytest.mark.parametrize("task", ["segmentation", "classification"])
 def test_reading_a_sample_takes_time(new_study, task):
     spec = {"task": task, "foreground": 0.33, "seed": 0}
-    found = reading_seconds(new_study(task), {}, spec)
+    paths = new_study(task)
+    found = reading_seconds(paths, StudyData(paths).plan, spec)
     assert list(found) == [""] and 0 < found[""] < 1
 
 
 def test_each_view_of_a_run_has_its_own_time(timed_study):
     paths, spec = timed_study(), {"task": "classification", "foreground": 0.0, "seed": 0}
-    found = reading_seconds(paths, {"views": {"clips": {}, "connectivity": {}}}, spec)
+    found = reading_seconds(paths, StudyData(paths).plan, spec)
     assert found["clips"] > 0 and found["connectivity"] > 0
