@@ -30,9 +30,11 @@ from voxnas.complexity.calibration import identity, predict_latency_ms, predict_
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import Architecture
+from voxnas.core.calibration import Calibration
 from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.seeds import derive_seed
-from voxnas.core.settings import Task
+from voxnas.core.settings import StudySettings, Task
+from voxnas.core.spec import stage_spec
 from voxnas.io.records import write_json
 from voxnas.io.tables import write_table
 
@@ -96,7 +98,7 @@ def draw(family: str, name: str, most: float, seed: int) -> Iterator[Architectur
             yield architecture
 
 
-def measure_times(count: int, seconds: float, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
+def measure_times(count: int, seconds: float, seed: int) -> tuple[Calibration, pd.DataFrame]:
     """Calibrate, and measure `count` other U-Nets."""
     import torch
 
@@ -106,13 +108,13 @@ def measure_times(count: int, seconds: float, seed: int) -> tuple[dict[str, Any]
 
     torch.set_num_threads(1)
     plan = PLANS["unet"]
-    spec = {"batch_size": BATCH, "precision": "auto", "threads": 1, "seed": seed, "swaps": []}
+    spec = stage_spec(StudySettings(seed=seed, training={"batch_size": BATCH}), "calibrate")
     calibration = measure_calibration(space_of("unet"), plan, spec, {"macs": int(WORK["latency"])}, seconds)
-    print(f"calibrated in {calibration['seconds']:.0f} s: {len(calibration['table'])} networks, "
-          f"{calibration['nodes']} nodes", flush=True)  # fmt: skip
+    print(f"calibrated in {calibration.seconds:.0f} s: {len(calibration.table)} networks, "
+          f"{calibration.nodes} nodes", flush=True)  # fmt: skip
     rows = []
     for architecture in draw("unet", "held-out times", WORK["latency"], seed):
-        if identity(architecture) in calibration["table"]:
+        if identity(architecture) in calibration.table:
             continue
         network, patch = build_network(architecture), plan.patch
         latency = measure_latency(network, (1, 1, *patch), repeats=5, warmup=1)
@@ -252,8 +254,8 @@ def main() -> None:
     publish("profiling", profiling_ms(200, arguments.seed))
     if arguments.times:
         calibration, times = measure_times(arguments.times, arguments.seconds, arguments.seed)
-        facts = {k: calibration[k] for k in ("device", "seconds", "nodes", "error", "model")}
-        write_json(arguments.output / "calibration.json", facts | {"networks": len(calibration["table"])})
+        facts = calibration.model_dump(include={"device", "seconds", "nodes", "error", "model"})
+        write_json(arguments.output / "calibration.json", facts | {"networks": len(calibration.table)})
         write_table(arguments.output / "times.tsv", times)
         publish("correlations", correlations(times))
     if arguments.memory:

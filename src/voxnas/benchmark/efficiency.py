@@ -18,6 +18,7 @@ from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import validation_measure
 from voxnas.complexity.calibration import predict_train_seconds
+from voxnas.core.calibration import Calibration
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.trial import Network
@@ -92,7 +93,7 @@ def _train_seconds(paths: StudyPaths, network: Network) -> tuple[float, float]:
     whole = float(np.mean(spent))
     if not paths.calibration.exists():
         return whole, whole
-    plan, calibration = read_plan(paths.plan), read_json(paths.calibration)
+    plan, calibration = read_plan(paths.plan), read_record(paths.calibration, Calibration)
     return predict_train_seconds(calibration, network.architecture, input_size(network.architecture, plan)), whole
 
 

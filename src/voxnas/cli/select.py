@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.core.trial import SCHEMA_VERSION
     from voxnas.io.records import read_json, read_plan, write_json
     from voxnas.search.chain import finished_steps, read_chain
+    from voxnas.search.propose import study_calibration
     from voxnas.search.select import select_finalists
 
     paths = StudyPaths(arguments.study)
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     networks, left_out = select_finalists(
         read_json(paths.spec("select")),
         read_plan(paths.plan),
-        read_json(paths.calibration) if paths.calibration.exists() else None,
+        study_calibration(paths),
         chains,
         arguments.direct,
     )

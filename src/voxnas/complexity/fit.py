@@ -7,34 +7,17 @@ this device computes the primitive as it is implemented. It is held near 1 unles
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import nnls
 
 from voxnas.complexity.features import FEATURES
-
-ByPrimitive = Mapping[str, Mapping[str, float]]
-"""Features of a network or node for each of its primitives."""
+from voxnas.core.calibration import ByPrimitive, TimeModel
 
 ROUNDS = 4  # of fitting coefficients, then factors
 NETWORK_WEIGHT = 3.0  # of a whole network, a node weighing 1
 FACTOR_WEIGHT = 3.0  # with which a factor is held at 1, in squared relative errors
-
-
-class TimeModel(NamedTuple):
-    """Time for each unit of a feature, and the factor of each primitive."""
-
-    coefficients: dict[str, float]
-    factors: dict[str, float]
-
-    def predict(self, found: ByPrimitive) -> float:
-        """Time of a network or node."""
-        rows = found.items()
-        return sum(
-            self.factors.get(op, 1.0) * sum(self.coefficients[k] * v for k, v in row.items()) for op, row in rows
-        )
 
 
 def fit_times(
@@ -63,7 +46,8 @@ def fit_times(
         factors, _ = nnls(of_ops, np.concatenate([weights, np.full(len(ops), np.sqrt(FACTOR_WEIGHT))]))
     coefficients = _nonnegative(np.einsum("iof,o->if", relative, factors), weights)
     return TimeModel(
-        dict(zip(FEATURES, map(float, coefficients), strict=True)), dict(zip(ops, map(float, factors), strict=True))
+        coefficients=dict(zip(FEATURES, map(float, coefficients), strict=True)),
+        factors=dict(zip(ops, map(float, factors), strict=True)),
     )
 
 

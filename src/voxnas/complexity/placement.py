@@ -10,22 +10,21 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from voxnas.arch.families import family_of
 from voxnas.complexity.calibration import predict_sample_seconds
 from voxnas.core import canonical
 from voxnas.core.architecture import Architecture
+from voxnas.core.calibration import DeviceCalibration
 
 
-def trial_seconds(device: Mapping[str, Any], architecture: Architecture, patch: Sequence[int], samples: int) -> float:
+def trial_seconds(device: DeviceCalibration, architecture: Architecture, patch: Sequence[int], samples: int) -> float:
     """Wall seconds that a training takes on one kind of node.
 
     Parameters
     ----------
-    device : mapping
-        Measurements of the kind of node: a calibration with ``start_seconds`` (until a training process trains) and
-        ``wall_factor`` (wall time over the time that the calibration counts).
+    device : DeviceCalibration
+        Measurements of the kind of node.
     architecture : Architecture
         What is trained. A linear model is fitted in no time.
     patch : sequence of int, (D, H, W) or (T, D, H, W)
@@ -34,9 +33,9 @@ def trial_seconds(device: Mapping[str, Any], architecture: Architecture, patch: 
         Samples to train on.
     """
     if family_of(architecture).fitted:
-        return device["start_seconds"]
-    rate = device["wall_factor"] * predict_sample_seconds(device, architecture, patch)
-    return device["start_seconds"] + rate * samples
+        return device.start_seconds
+    rate = device.wall_factor * predict_sample_seconds(device, architecture, patch)
+    return device.start_seconds + rate * samples
 
 
 def earliest_end(
@@ -84,18 +83,18 @@ class Worker:
         Kind of the node.
     seconds : float
         Predicted wall time that a trial may take on it.
-    device : mapping
-        Measurements of the kind (see :func:`trial_seconds`).
+    device : DeviceCalibration
+        Measurements of the kind.
     """
 
     kind: str
     seconds: float
-    device: Mapping[str, Any]
+    device: DeviceCalibration
 
     @property
     def digest(self) -> str:
         """Digest of the measurements."""
-        return canonical.digest(self.device)
+        return canonical.digest(self.device.plain())
 
     def fits(self, architecture: Architecture, patch: Sequence[int], samples: int) -> bool:
         """Whether a training is predicted to end in time."""

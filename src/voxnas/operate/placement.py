@@ -14,6 +14,7 @@ from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
 from voxnas.complexity.placement import Worker, earliest_end, trial_seconds
 from voxnas.core.architecture import Architecture, parse_architecture
+from voxnas.core.calibration import DeviceCalibration
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
@@ -23,7 +24,7 @@ from voxnas.search.propose import study_calibration
 
 LOOK_BACK = 3  # windows: what was proposed before has ended, or makes no difference any more
 
-Devices = Mapping[str, Mapping[str, Any]]
+Devices = Mapping[str, DeviceCalibration]
 
 
 def read_devices(paths: StudyPaths, kinds: Mapping[str, int]) -> dict[str, Any]:
@@ -40,12 +41,16 @@ def read_devices(paths: StudyPaths, kinds: Mapping[str, int]) -> dict[str, Any]:
             f"placement names {', '.join(missing)}, but {paths.device(missing[0])} does not exist",
             "measure the nodes first: snakemake ... --until device",
         )
-    return {kind: read_json(paths.device(kind)) for kind in kinds}
+    return {kind: read_record(paths.device(kind), DeviceCalibration) for kind in kinds}
 
 
 def worker_of(paths: StudyPaths, kind: str, seconds: float | None) -> Worker | None:
     """The worker for which a step in order of arrival proposes; None where nothing limits its time."""
-    return Worker(kind, seconds, read_json(paths.device(kind))) if kind and seconds is not None else None
+    return (
+        Worker(kind, seconds, read_record(paths.device(kind), DeviceCalibration))
+        if kind and seconds is not None
+        else None
+    )
 
 
 def step_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, int], window: int) -> str:
@@ -102,9 +107,9 @@ def arrival_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, 
     All steps count as a trial of the median network of the first kind's measurements.
     """
     devices, plan = read_devices(paths, slots), read_plan(paths.plan)
-    table = next(iter(devices.values()))["table"].values()
-    middle = median_low(row["train_seconds"] for row in table)
-    architecture = parse_architecture(next(row for row in table if row["train_seconds"] == middle)["architecture"])
+    table = next(iter(devices.values())).table.values()
+    middle = median_low(row.train_seconds for row in table)
+    architecture = parse_architecture(next(row for row in table if row.train_seconds == middle).architecture)
     budget = read_json(paths.spec(f"search-{search}"))["search"]["budget"]
     samples = samples_of(budget, study_calibration(paths), architecture, input_size(architecture, plan))
     return earliest_end([predicted(devices, plan, architecture, samples)] * (step + 1), slots, window)[-1]

@@ -61,7 +61,8 @@ class Arrivals:
         self.spec = read_json(paths.spec(f"search-{search}"))
         self.plan = read_plan(paths.plan)
         self.calibration = study_calibration(paths)
-        identity = digest([self.spec, read_json(paths.spec("train")), data_digest(paths), self.calibration], DIGITS)
+        times = self.calibration.plain() if self.calibration else None
+        identity = digest([self.spec, read_json(paths.spec("train")), data_digest(paths), times], DIGITS)
         self.folder = paths.arrivals(search) / identity
         self._proposals: list[Proposal] = []
 

@@ -12,6 +12,7 @@ from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.calibration import predict_latency_ms, predict_training_mib
 from voxnas.core.architecture import Architecture, Recipe, network_key
+from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
 
@@ -43,7 +44,7 @@ class FeasibleSpace:
         The study's plan; gives the patch whose cost is limited.
     limits : dict
         ``parameters``, ``macs``, ``latency_ms`` and ``memory_mib``, each a number or None.
-    calibration : dict or None
+    calibration : Calibration or None
         The device's calibration; needed to limit the latency or the memory.
     architecture : architecture or None
         Where given, every candidate is this architecture, and the limits do not apply (a
@@ -60,7 +61,7 @@ class FeasibleSpace:
         space: SearchSpace,
         plan: Plan,
         limits: dict[str, Any],
-        calibration: dict[str, Any] | None = None,
+        calibration: Calibration | None = None,
         architecture: Architecture | None = None,
     ) -> None:
         for name in PREDICTED:

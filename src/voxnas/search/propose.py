@@ -15,13 +15,14 @@ from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
 from voxnas.complexity.placement import Worker
 from voxnas.core.architecture import Architecture, Recipe
+from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
 from voxnas.core.seeds import derive_seed
 from voxnas.core.strategies import STRATEGIES
 from voxnas.core.trial import Proposal
-from voxnas.io.records import read_json, read_plan
+from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.search.base import Promotion, Proposer, SearchState, Strategy, Suggestion
 from voxnas.search.chain import Chain, read_chain
 from voxnas.search.feasible import Candidate, FeasibleSpace
@@ -62,15 +63,15 @@ def in_order_of_arrival(spec: dict[str, Any]) -> bool:
     return spec["search"].get("order") == "arrival"
 
 
-def study_calibration(paths: StudyPaths) -> dict[str, Any] | None:
+def study_calibration(paths: StudyPaths) -> Calibration | None:
     """The calibration on which budgets and limits rest, where the study has one."""
-    return read_json(paths.calibration) if paths.calibration.exists() else None
+    return read_record(paths.calibration, Calibration) if paths.calibration.exists() else None
 
 
 def propose(
     spec: dict[str, Any],
     plan: Plan,
-    calibration: dict[str, Any] | None,
+    calibration: Calibration | None,
     chain: Chain,
     search: str,
     step: int,
@@ -84,7 +85,7 @@ def propose(
         Spec of the search.
     plan : Plan
         Plan of the study.
-    calibration : dict or None
+    calibration : Calibration or None
         Calibration of the study, where a limit or a budget needs one.
     chain : Chain
         The finished and the pending steps.
@@ -145,7 +146,7 @@ def _given_first(given: Candidate, otherwise: Proposer, state: SearchState) -> S
 def search_state(
     spec: dict[str, Any],
     plan: Plan,
-    calibration: dict[str, Any] | None,
+    calibration: Calibration | None,
     chain: Chain,
     search: str,
     step: int,
@@ -170,7 +171,7 @@ def search_state(
 
 
 def _feasible_space(
-    spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None
+    spec: dict[str, Any], plan: Plan, calibration: Calibration | None
 ) -> tuple[FeasibleSpace, Candidate | None]:
     settings = spec["search"]
     limits, source = settings["limits"], f"search.space = {settings['space']!r}"

@@ -14,6 +14,7 @@ from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
 from voxnas.core.architecture import Architecture, network_key
+from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
 from voxnas.core.trial import LINEAR, PER_FRAME, Network, Proposal, Result
@@ -50,7 +51,7 @@ def ranked(chain: Chain) -> list[tuple[Proposal, Result]]:
 def select_finalists(
     spec: dict[str, Any],
     plan: Plan,
-    calibration: dict[str, Any] | None,
+    calibration: Calibration | None,
     chains: dict[str, Chain],
     direct: Sequence[str] = (),
 ) -> tuple[list[Network], list[str]]:
@@ -60,7 +61,8 @@ def select_finalists(
     ----------
     spec : dict
         Spec of the stage ``select``: ``finalists`` (of each method), the full ``budget`` and the ``limits``.
-    plan, calibration : dict
+    plan : Plan
+    calibration : Calibration or None
         The study's plan, and its calibration or None.
     chains : dict of search name to Chain
         All records of each search. Of a search named ``baseline-<name>`` only the best recipe
@@ -117,7 +119,7 @@ def select_finalists(
     return networks + [_baseline_network(name, spec, plan, calibration) for name in direct], left_out
 
 
-def _twin(network: Network, spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None) -> list[Network]:
+def _twin(network: Network, spec: dict[str, Any], plan: Plan, calibration: Calibration | None) -> list[Network]:
     """The network of single frames that costs as much, trained by the same recipe; none where time is not used."""
     family, size = family_of(network.architecture), input_size(network.architecture, plan)
     alone = family.without_time(network.architecture, size)
@@ -136,7 +138,7 @@ def _twin(network: Network, spec: dict[str, Any], plan: Plan, calibration: dict[
     ]
 
 
-def _baseline_network(name: str, spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None) -> Network:
+def _baseline_network(name: str, spec: dict[str, Any], plan: Plan, calibration: Calibration | None) -> Network:
     """A baseline with its own recipe. The linear one is fitted once to all scans, so its budget is a formality."""
     architecture, recipe = BASELINES[name](plan, spec["limits"])
     linear = family_of(architecture).fitted
@@ -150,6 +152,6 @@ def _baseline_network(name: str, spec: dict[str, Any], plan: Plan, calibration: 
     )
 
 
-def _samples(spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None, architecture: Architecture) -> int:
+def _samples(spec: dict[str, Any], plan: Plan, calibration: Calibration | None, architecture: Architecture) -> int:
     """What the budget of a final training buys."""
     return samples_of(spec["budget"], calibration, architecture, input_size(architecture, plan))

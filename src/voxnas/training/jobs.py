@@ -8,6 +8,7 @@ from typing import Any
 from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
+from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
@@ -111,7 +112,7 @@ def compose_result(paths: StudyPaths, key: str, job: Training, outcome: dict[str
     if paths.calibration.exists() and not family_of(job.architecture).fitted:
         from voxnas.complexity.calibration import predict_sample_seconds
 
-        rate = predict_sample_seconds(read_json(paths.calibration), job.architecture, size)
+        rate = predict_sample_seconds(read_record(paths.calibration, Calibration), job.architecture, size)
         seconds = rate * outcome.get("samples", 0)
     fields = {name: outcome[name] for name in ("state", "reason", "score", "metrics", "samples") if name in outcome}
     costs = {"parameters": cost.parameters, "macs": cost.macs, "cpu_seconds": seconds}

@@ -2,8 +2,8 @@
 
 import pytest
 from formula_study import PLAN, options
+from plans import calibration, measured_network
 
-from voxnas.complexity.calibration import identity
 from voxnas.complexity.features import FEATURES
 from voxnas.complexity.placement import trial_seconds
 from voxnas.core.errors import UserError
@@ -23,18 +23,10 @@ SLOTS = {"cpu": 2, "gpu": 1}
 def measure(s, kind, start, seconds):
     """A kind of node on which the first step takes `start` + `seconds`, and others by their size."""
     first = read_record(s.file("random", 0, "proposal"), Proposal)
-    record = {
-        "start_seconds": 0.0,
-        "wall_factor": 1.0,
-        "reading": {},
-        "batch_size": 2,
-        "table": {identity(first.architecture): {"architecture": first.architecture.plain(), "patch": []}},
-        "model": {"train_seconds": {"coefficients": dict.fromkeys(FEATURES, 1.0), "factors": {}}},
-    }
-    rate = seconds / trial_seconds(record, first.architecture, PLAN.patch, first.samples)
-    record["model"]["train_seconds"]["coefficients"] = dict.fromkeys(FEATURES, rate)
-    record["table"][identity(first.architecture)]["train_seconds"] = 1.0
-    write_json(s.paths.device(kind), record | {"start_seconds": start})
+    network, kept = first.architecture, {"wall_factor": 1.0, "table": measured_network(first.architecture, (), 1.0)}
+    unit = calibration(dict.fromkeys(FEATURES, 1.0), start_seconds=0.0, **kept)
+    rate = seconds / trial_seconds(unit, network, PLAN.patch, first.samples)
+    write_json(s.paths.device(kind), calibration(dict.fromkeys(FEATURES, rate), start_seconds=start, **kept))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from formula_study import options
-from plans import volume_plan
+from plans import calibration, volume_plan
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.cli.main import main
@@ -201,7 +201,7 @@ def test_a_network_that_would_need_too_much_memory_is_not_proposed(study):
     s.add_search("random", "random")
     with pytest.raises(UserError, match=r"memory_mib = 60.0 needs a calibration"):
         make_proposal(s.paths, "random", 0)
-    record = {"batch_size": 2, "memory": {"factor": 1.1, "bf16": True, "cuda": False}}
+    record = calibration(memory={"factor": 1.1, "bf16": True, "cuda": False, "table": ()})
     write_json(s.paths.calibration, record)
     s.run("random", 4)
     plan = read_plan(s.paths.plan)
