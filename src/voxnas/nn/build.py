@@ -1,7 +1,5 @@
 """Construction of a network with fresh weights from an architecture record."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from voxnas.arch.families import expand

@@ -1,7 +1,5 @@
 """The device of a network: one rule for training, inference and measurements."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

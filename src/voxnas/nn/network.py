@@ -1,7 +1,5 @@
 """The module of a graph; each node's module has the node's identity as its name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """The numerical precision of a network: one rule for training, inference and measurements."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 
 import torch

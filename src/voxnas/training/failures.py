@@ -5,8 +5,6 @@ with the state FAILED, from which the proposer learns; for a network at full bud
 leaves no result.
 """
 
-from __future__ import annotations
-
 import math
 import signal
 import traceback

@@ -1,7 +1,5 @@
 """The gradients of a process's share of a batch, in parts that fit into memory."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 

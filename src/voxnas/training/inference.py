@@ -1,7 +1,5 @@
 """Application of a trained network to preprocessed scans."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import chain, combinations
 from math import prod

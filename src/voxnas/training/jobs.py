@@ -1,7 +1,5 @@
 """The training of a proposal or a network, and the result of its outcome. Imports no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

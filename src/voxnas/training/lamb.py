@@ -4,8 +4,6 @@ The paper is *Large Batch Optimization for Deep Learning: Training BERT in 76 mi
 with phi the identity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

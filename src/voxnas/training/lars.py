@@ -3,8 +3,6 @@
 The paper is *Large Batch Training of Convolutional Networks* (arXiv:1708.03888), algorithm 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

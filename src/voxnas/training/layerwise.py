@@ -1,7 +1,5 @@
 """Shared parts of the optimizers for large batches, whose steps are proportional to the norm of a layer's weights."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any

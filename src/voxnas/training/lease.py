@@ -1,7 +1,5 @@
 """The lease of a training, which prevents two processes from computing it at once. Imports no torch."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import socket

@@ -1,7 +1,5 @@
 """The training loop of all networks, tasks and backends."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Mapping

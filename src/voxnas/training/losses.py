@@ -4,8 +4,6 @@ Each sample has a loss of its own, so that the processes of a distributed traini
 exactly.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Masks of the weights of a network that are fixed to 0."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

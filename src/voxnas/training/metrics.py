@@ -3,8 +3,6 @@
 :mod:`voxnas.benchmark` computes the published evaluation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@
 both kinds, so that it is saved, loaded and distributed as one. ``benchmarks/recipes.py`` measures its effect.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

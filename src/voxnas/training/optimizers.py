@@ -1,7 +1,5 @@
 """Construction of the optimizer of a recipe."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """The parent process of a training: store, lease, worker processes, and their end. Imports no torch."""
 
-from __future__ import annotations
-
 import ctypes
 import math
 import os

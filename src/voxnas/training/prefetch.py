@@ -1,7 +1,5 @@
 """Reading and augmentation of the next batch during the computation of the current batch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Schedules of learning rate and batch: pure functions of the completed share of a training."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

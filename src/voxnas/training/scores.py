@@ -1,7 +1,5 @@
 """Scores of predicted classes for validation and test. Imports no torch."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

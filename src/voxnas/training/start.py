@@ -1,7 +1,5 @@
 """The initial weights and the teachers of a training, from finished trainings in the store."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -4,8 +4,6 @@ A state consists of a safetensors file and a record with the name and the digest
 place last, so that it always describes a complete state.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

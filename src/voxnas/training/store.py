@@ -5,8 +5,6 @@ after the training ``curve.tsv``, ``weights.safetensors``, ``run.json`` and ``ou
 result therefore costs no training. Imports no torch, so that a stored result is returned as soon as Python has started.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

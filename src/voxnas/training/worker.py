@@ -4,8 +4,6 @@ Under a launcher several processes run, and process 0 writes the files. Launcher
 end is recorded in ``outcome.json`` (finished) or ``ended.json`` (interrupted, error).
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import os

@@ -1,7 +1,5 @@
 """Modules of window attention and axial attention (:mod:`voxnas.arch.primitives.attention`)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import chain
 

@@ -5,8 +5,6 @@ contiguous volumes takes about twice as long as the channels-last pass, copies i
 ``benchmarks/primitives.py``). The backward pass repeats the copies, so that training needs no additional memory.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Shared parts of the temporal modules: the order of a clip's axes, and a norm over all frames of a clip."""
 
-from __future__ import annotations
-
 from torch import Size, Tensor, nn
 
 from voxnas.nn.ops.base import make_norm

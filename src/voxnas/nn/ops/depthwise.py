@@ -11,8 +11,6 @@ This module computes
 Other devices and exported networks use PyTorch's implementation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import product
 from typing import Any

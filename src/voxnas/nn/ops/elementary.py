@@ -1,7 +1,5 @@
 """Modules of :mod:`voxnas.arch.primitives.elementary`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 from typing import Any

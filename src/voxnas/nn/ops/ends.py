@@ -1,7 +1,5 @@
 """Modules of :mod:`voxnas.arch.primitives.ends`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import nn

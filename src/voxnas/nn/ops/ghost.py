@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.ghost`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Modules of :mod:`voxnas.arch.primitives.identity`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -4,8 +4,6 @@ Both products iterate over the neighbours and sum shifted tensors. On a CPU this
 gathered neighbours, and it avoids the memory of the gathered tensor (kernel^3 times that of the input).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import chain, product
 from math import prod

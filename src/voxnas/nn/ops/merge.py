@@ -1,7 +1,5 @@
 """Modules of :mod:`voxnas.arch.primitives.merge`."""
 
-from __future__ import annotations
-
 import torch
 
 from voxnas.nn.ops.base import MODULES, Stateless

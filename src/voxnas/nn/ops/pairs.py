@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.pairs`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import torch

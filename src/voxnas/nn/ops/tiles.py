@@ -1,7 +1,5 @@
 """Tiles of a convolution's output, and their windows of the input."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Modules of :mod:`voxnas.arch.primitives.time_pool`."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from voxnas.nn.ops.base import MODULES, Stateless

@@ -4,8 +4,6 @@ The gradient of the whole batch does not depend on the division, so shares do no
 They follow the hardware, and results differ only by the order of summation.
 """
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

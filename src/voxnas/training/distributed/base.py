@@ -4,8 +4,6 @@ Gradients are summed, not averaged. The loop weights the loss of each process by
 unequal shares give the exact gradient of the whole batch.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext

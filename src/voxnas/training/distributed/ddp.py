@@ -1,7 +1,5 @@
 """PyTorch's DistributedDataParallel, by NCCL between GPUs and by gloo otherwise."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext

@@ -1,7 +1,5 @@
 """Options of the exchange of gradients between processes. Imports no torch, because the parent process uses it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """Horovod by gloo or MPI, on GPUs if it was built for them. No other file imports Horovod."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Division of a batch among processes of unequal speed."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The backend of a single process."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

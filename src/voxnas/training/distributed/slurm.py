@@ -4,8 +4,6 @@ It needs neither ssh nor PMI: srun starts all processes, and they connect to pro
 port that follows from the numbers of job and step.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 Samplers have no state, so a resumed training needs no state of a random generator.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Construction of the sampler of a view, and the time in which it reads and augments a sample."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 

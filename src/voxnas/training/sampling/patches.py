@@ -3,8 +3,6 @@
 Process r of n takes its slice of each global batch, so the batches do not depend on n.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

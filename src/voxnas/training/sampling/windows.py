@@ -4,8 +4,6 @@ Each labelled volume is a sample. If runs have the targets, an epoch is a permut
 random window of its run; for correlations the window is the part of the run over which they are computed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

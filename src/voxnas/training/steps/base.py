@@ -1,7 +1,5 @@
 """The protocol of the steps: the parts of an optimizer step that depend on the kind of training."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 

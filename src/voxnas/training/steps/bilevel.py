@@ -1,7 +1,5 @@
 """Bilevel optimisation: alternating updates of the alphas of a supernet and of its weights, on separate scans."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Distillation: the outputs of trained networks are additional targets."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

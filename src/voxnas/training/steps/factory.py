@@ -1,7 +1,5 @@
 """Construction of the step of a training from the kind of its record."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """The supervised step: the loss between the outputs and the targets."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import Tensor
