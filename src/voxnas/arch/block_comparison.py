@@ -5,8 +5,6 @@ block in every place but the stem, which is a plain convolution. So a difference
 block's. A block that another package registers takes part like the rest.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from voxnas.arch.families.cnn import CNN

@@ -1,7 +1,5 @@
 """Parameters with conditions, in bulk: their order, all their combinations, and how many there are."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 

@@ -5,12 +5,10 @@ A configuration is a mapping of the active parameters to values. Spaces are read
 build is its family's (:mod:`voxnas.arch.families`); all that is done with configurations is here.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -69,7 +67,7 @@ class SearchSpace:
         self.dim = len(self._varying)
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any], source: str = "the search space") -> SearchSpace:
+    def from_dict(cls, raw: Mapping[str, Any], source: str = "the search space") -> Self:
         """Read a space from plain data.
 
         Parameters
@@ -102,7 +100,7 @@ class SearchSpace:
         return cls(family, structure, parameters, {**needs, **_recipe_needs(family)}, source)
 
     @classmethod
-    def recipes_of(cls, raw: Mapping[str, Any], source: str = "the search space") -> SearchSpace:
+    def recipes_of(cls, raw: Mapping[str, Any], source: str = "the search space") -> Self:
         """The part of a space (raw, of a source) that concerns the recipe, to search one for a given architecture."""
         whole = cls.from_dict(raw, source)
         parameters = [p for p in whole.parameters if p.target in RECIPE_VALUES]

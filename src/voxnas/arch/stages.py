@@ -1,7 +1,5 @@
 """How many stages a network on the patch of a plan can have."""
 
-from __future__ import annotations
-
 from voxnas.core.plan import Plan
 
 SMALLEST_BOTTLENECK = 4  # voxels along each axis, as in nnU-Net

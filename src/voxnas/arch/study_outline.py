@@ -1,7 +1,5 @@
 """What a study consists of, as far as its settings say: its searches, and the hand-made networks in it."""
 
-from __future__ import annotations
-
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.core.settings import StudySettings
 from voxnas.core.strategies import is_job

@@ -5,8 +5,6 @@ maps over time (D, H, W), series of an atlas's regions and their correlations. T
 length 1, (1, 1, T) and (1, R, R), so that every network and cost model takes them as it takes a volume.
 """
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 from voxnas.arch.families import expand, family_of

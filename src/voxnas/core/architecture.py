@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter
+from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter, model_validator
 
 from voxnas.core.canonical import digest
 from voxnas.core.record import Positive, Record
@@ -32,6 +32,16 @@ class ArchitectureRecord(Record):
     view: Literal["", "clips", "maps", "series", "connectivity"] = Field(
         "", exclude_if=lambda view: not view, description="Input view of a run; empty: the scan itself."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _neutral(cls, data: Any) -> Any:
+        return cls.neutral(dict(data)) if isinstance(data, dict) else data
+
+    @classmethod
+    def neutral(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the `data` of a record with neutral values for choices without effect; by default as given."""
+        return data
 
 
 def _parse_family(data: Any) -> ArchitectureRecord:

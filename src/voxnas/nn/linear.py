@@ -21,7 +21,7 @@ class LinearModel(nn.Module):
     ----------
     architecture : Linear
     grid : sequence of int, (3,)
-        Number of weights of each channel, (D, H, W), as of :func:`~voxnas.arch.families.linear.size.linear_size`.
+        Number of weights of each channel, (D, H, W), as of :func:`~voxnas.arch.views.input_size`.
     """
 
     grid: Tensor

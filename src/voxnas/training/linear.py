@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from voxnas.arch.families.linear import Linear
-from voxnas.arch.families.linear.size import linear_size
+from voxnas.arch.views import input_size
 from voxnas.core.architecture import ArchitectureRecord
 from voxnas.core.errors import UserError
 from voxnas.data.dataset import StudyData
@@ -59,7 +59,7 @@ def fit_linear(
         If all training samples are of one class.
     """
     architecture = cast(Linear, architecture)
-    model = LinearModel(architecture, linear_size(architecture, data.plan))
+    model = LinearModel(architecture, input_size(architecture, data.plan))
     patch = data.plan.patch
     samples = data.samples(scans)
     features = np.empty((len(samples), model.linear.in_features), np.float32)

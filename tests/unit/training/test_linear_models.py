@@ -70,12 +70,12 @@ class Held:
     ids=str,
 )
 def test_what_is_weighed_and_how_much_it_is(fields, shape, count):
-    from voxnas.arch.families.linear.size import linear_size
+    from voxnas.arch.families import family_of
 
     channels = shape[1] if fields.get("view") != "clips" else shape[2]
     architecture = Linear(in_channels=channels, out_channels=3, **fields)
     plan = volume_plan("classification", shape[-3:], spacing=(4, 4, 4), frames=5)
-    model = LinearModel(architecture, linear_size(architecture, plan))
+    model = LinearModel(architecture, family_of(architecture).input_size(architecture, plan))
     x = torch.randn(shape)
     assert model.features(x).shape == (2, count)
     assert model(x).shape == (2, 3)

@@ -3,8 +3,6 @@
 A baseline is a function of the study's plan and limits, and returns plain records like any source of networks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ Their published recipes are shortened to small budgets: where the original decay
 many epochs, the schedule here decays over the budget.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from typing import Any

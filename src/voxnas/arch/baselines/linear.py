@@ -5,8 +5,6 @@ et al. 2020, Nature Communications). Each is fitted to convergence, with its reg
 folds, so that there is nothing to train.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from math import prod

@@ -4,8 +4,6 @@ None flips its input: the two sides of a brain do not answer alike, and the axes
 space, so that those are not distorted either.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -5,8 +5,6 @@ graph, the input, the description .. instead. A third-party package adds a famil
 ``voxnas.families``: an instance of a :class:`Family`, under the ``family`` of its records.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar

@@ -1,7 +1,5 @@
 """What is said and drawn of a network: its stages, its choices in words, its cells."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

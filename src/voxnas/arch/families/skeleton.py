@@ -1,7 +1,5 @@
 """The skeleton of networks in stages: the fields of their records, and the parameters of their search spaces."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 

@@ -4,8 +4,6 @@ Everything else (sampling, mutating, crossing, encoding, counting ..) is the sam
 done by :class:`voxnas.arch.search_space.SearchSpace`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """GoogLeNet, Inception v1 (Szegedy et al. 2015, CVPR)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network

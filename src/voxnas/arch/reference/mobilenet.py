@@ -1,7 +1,5 @@
 """MobileNet v1 (Howard et al. 2017, arXiv 1704.04861) and v2 (Sandler et al. 2018, CVPR)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import classify, conv, scaled
 from voxnas.arch.reference.registry import VECTOR, Published, network

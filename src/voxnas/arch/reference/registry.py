@@ -1,7 +1,5 @@
 """What is said of each hand-made network: where it comes from, what it is for, and how large it is published to be."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """SFCN (Peng et al. 2021, Medical Image Analysis)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network

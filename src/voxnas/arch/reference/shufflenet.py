@@ -1,7 +1,5 @@
 """ShuffleNet v1 (Zhang et al. 2018, CVPR) and v2 (Ma et al. 2018, ECCV)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network

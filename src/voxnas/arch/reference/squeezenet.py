@@ -1,7 +1,5 @@
 """SqueezeNet (Iandola et al. 2016, arXiv 1602.07360)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare, classify
 from voxnas.arch.reference.registry import VECTOR, Published, network

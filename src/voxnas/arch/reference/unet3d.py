@@ -1,7 +1,5 @@
 """3D U-Net (Cicek et al. 2016, MICCAI) as published, and the Attention U-Net (Oktay et al. 2018, MIDL)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare, conv, up
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network

@@ -1,7 +1,5 @@
 """V-Net (Milletari et al. 2016, 3DV)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare, conv, up
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from voxnas.arch.graph import Node
-from voxnas.arch.layers import Size, norm_groups, ones
+from voxnas.arch.layers import Size, divisor_up_to, ones
 from voxnas.core.registry import Registry
 from voxnas.nn.ops.channels_last import ChannelsLastConv3d, is_faster_last
 from voxnas.nn.ops.depthwise import DepthwiseConv3d
@@ -75,7 +75,7 @@ def make_norm(kind: str, channels: int, dims: int, affine: bool = True) -> nn.Mo
     if kind == "instance":
         return INSTANCE_NORM[dims](channels, affine=affine)
     if kind == "group":
-        return nn.GroupNorm(norm_groups(channels), channels, affine=affine)
+        return nn.GroupNorm(divisor_up_to(channels, 8), channels, affine=affine)  # at most 8 groups
     if kind == "batch":
         return BATCH_NORM[dims](channels, affine=affine)
     raise ValueError(f"norm {kind!r} is none of instance, group, batch")

@@ -9,8 +9,6 @@ and so has, for each kind of cell and node, the parameters ``normal.0.a.op`` and
 same for the second operand, ``b``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 

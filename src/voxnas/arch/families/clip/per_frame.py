@@ -4,8 +4,6 @@ Beside the network itself it says whether time pays. A network with operators al
 multiply-adds than one without, so the widths of the other are raised until both cost the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import ceil, floor, log
 

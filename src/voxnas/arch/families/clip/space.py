@@ -1,7 +1,5 @@
 """Spaces of networks on clips: the encoder of a macro space, what joins the frames at each stage, a head over time."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any, get_args
 

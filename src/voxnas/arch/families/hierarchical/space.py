@@ -11,8 +11,6 @@ and so has the parameters ``motif0.0-1``, the operation from node 0 to node 1 of
 ``cell.0-1``, a motif or ``none``. A motif or cell leads from its first node to its last.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from typing import Any

@@ -1,12 +1,10 @@
 """Spaces of networks on matrices of connections: multilayer perceptrons of the pairs, and relatives of BrainNetCNN."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
 from voxnas.arch.families.matrix.record import Matrix, Reads
-from voxnas.arch.families.reference.record import Reference
+from voxnas.arch.families.reference import Reference
 from voxnas.arch.families.space import ALWAYS, Alternatives, FamilySpace, Structure
 from voxnas.arch.parameters import ValueSet, integers, numbers
 from voxnas.core.architecture import ArchitectureRecord

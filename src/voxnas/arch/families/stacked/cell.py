@@ -5,8 +5,6 @@ inputs, the others are earlier nodes: with two inputs, ``(((1, "plain"), (0, "sk
 node that sums a convolution of the second input and the first input itself, and a second node behind it.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Description of networks of stacked cells."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from voxnas.arch.families.description import Description, Stage, channels_of, strided_sizes, times

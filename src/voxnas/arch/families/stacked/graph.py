@@ -1,7 +1,5 @@
 """What stands around stacked cells: stem, heads, and how the values of earlier cells are brought to a cell."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from voxnas.arch.families.stacked.cell import USUAL_KERNEL, Cell, parse_operation

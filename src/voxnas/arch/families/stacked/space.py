@@ -1,7 +1,5 @@
 """Spaces of stacked cells: the skeleton in which the searched cell is repeated."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Description of networks in stages."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 
@@ -11,7 +9,7 @@ from voxnas.arch.families.staged.record import Staged
 DOWN = {"stride": "strided convolution", "max": "max pooling", "average": "average pooling"}
 
 
-def encoder_stages(architecture: Staged, size: Sequence[int]) -> list[Stage]:
+def describe_encoder(architecture: Staged, size: Sequence[int]) -> list[Stage]:
     """The stages of the encoder on an input of a size."""
     columns = (architecture.widths, architecture.blocks, architecture.kernels, architecture.strides)
     sizes = strided_sizes(size, architecture.strides)

@@ -5,8 +5,6 @@ MnasNet chooses, for each stage, the block with its kernel, expansion and squeez
 are, and the width as a multiple of a reference network's; so do these, with strides from the data's plan.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, get_args
 

@@ -1,7 +1,5 @@
 """Search space of U-Nets."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any
 
