@@ -179,7 +179,7 @@ def _spread(candidates: Sequence[Architecture]) -> dict[str, Architecture]:
 def _memory(networks: Sequence[Architecture], plan: Plan, spec: CalibrateSpec) -> MemoryCorrection:
     """Measure the factor of the memory model on this device: the maximum over the networks with the highest memory.
 
-    The factor includes freed memory retained by the allocator, which varies; the maximum keeps a limit on the safe side.
+    The factor includes freed memory retained by the allocator, which varies; the maximum makes limits safe.
     """
     device, batch = compute_device(), spec.batch_size
     bf16, cuda = resolve_precision(spec.precision, device) is not None, device.type == "cuda"
