@@ -1,4 +1,4 @@
-"""Networks that differ in their blocks alone: what a study of efficiency compares.
+"""Networks that differ only in their blocks, for studies of efficiency.
 
 Each is the same small network, of the same widths and trained by the same recipe, with one registered
 block in every place but the stem, which is a plain convolution. So a difference in score or cost is the

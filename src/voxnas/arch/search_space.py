@@ -1,8 +1,8 @@
-"""A search space: conditional parameters, and what each configuration builds.
+"""A search space: conditional parameters, and the architectures of their configurations.
 
 A configuration is a mapping of the active parameters to values. Spaces are read from YAML files
-(``config/search_spaces``) that a user can copy and narrow. What a file may choose and what the choices
-build is its family's (:mod:`voxnas.arch.families`); all that is done with configurations is here.
+(``config/search_spaces``) that a user can copy and narrow. The family of a space (:mod:`voxnas.arch.families`) defines
+its parameters and the architecture of a configuration; the operations on configurations are defined here.
 """
 
 import itertools
@@ -153,7 +153,7 @@ class SearchSpace:
         Raises
         ------
         UserError
-            At once, if there are more than `most`.
+            Before the first configuration, if the space has more than `most`.
         """
         size = self.size()
         if size > most:
@@ -221,7 +221,7 @@ class SearchSpace:
         return self._complete(values, rng)
 
     def validate(self, config: Mapping[str, Any]) -> None:
-        """Check that a configuration belongs to the space; a UserError names what does not."""
+        """Check that a configuration belongs to the space; a UserError names the first fault."""
         for name in config:
             if name not in self._by_name:
                 raise UserError(f"{self.source}: unknown parameter {name!r}", suggest(name, self._by_name))
@@ -264,7 +264,7 @@ class SearchSpace:
         Raises
         ------
         UserError
-            If the plan's task does not fit the family, or the family does not read what the study searches on.
+            If the plan's task does not fit the family, or the family does not read the default view of the plan.
         """
         self._check_task(plan)
         view = plan.view
@@ -316,12 +316,12 @@ class SearchSpace:
 
 
 def _recipe_domains(family: FamilySpace) -> dict[str, ValueSet]:
-    """What a file may set of the recipe: the loss only where the task leaves a choice."""
+    """Value sets of the parameters of the recipe; the loss is a parameter only of families for segmentation."""
     return {k: v for k, v in RECIPE_VALUES.items() if k != "loss" or "segmentation" in family.tasks}
 
 
 def _recipe_needs(family: FamilySpace) -> dict[str, Alternatives]:
-    """What a file must set of the recipe: the loss only of a family that leaves no other task."""
+    """Required parameters of the recipe; the loss is required only of families for segmentation alone."""
     names = {"optimizer", "learning_rate", "weight_decay", "schedule", "augmentation"}
     return dict.fromkeys(names | {"loss"} if family.tasks == ("segmentation",) else names, ALWAYS)
 

@@ -1,4 +1,4 @@
-"""How many stages a network on the patch of a plan can have."""
+"""Number of stages that the patch of a plan allows."""
 
 from voxnas.core.plan import Plan
 
@@ -6,7 +6,7 @@ SMALLEST_BOTTLENECK = 4  # voxels along each axis, as in nnU-Net
 
 
 def usable_stages(plan: Plan, bottleneck: int = SMALLEST_BOTTLENECK) -> int:
-    """How many stages of the plan a network on its patch can have.
+    """Number of stages of the plan that a network on its patch can have.
 
     The patch must stay divisible by the strides, and its smallest axis at least `bottleneck`
     voxels long (never counting an axis that was shorter from the start).

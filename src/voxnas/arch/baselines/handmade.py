@@ -1,4 +1,4 @@
-"""Hand-made networks with their own recipes: what a search has to beat.
+"""Hand-made networks with their own recipes, as references for searched networks.
 
 Their published recipes are shortened to small budgets: where the original decays its learning rate in steps over
 many epochs, the schedule here decays over the budget.
@@ -64,13 +64,13 @@ UNET_RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-2, s
 
 @baseline("nnunet", "segmentation", scaled=False)
 def nnunet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
-    """The nnU-Net plan (Isensee et al. 2021) at its published width, 32 to 320, whatever the limits."""
+    """The nnU-Net plan (Isensee et al. 2021) at its published width, 32 to 320, independent of the limits."""
     return _nnunet(plan, 32), NNUNET_RECIPE
 
 
 @baseline("nnunet-small", "segmentation")
 def nnunet_small(plan: Plan, limits: Mapping[str, Any]) -> Pair:
-    """The nnU-Net plan scaled to the limits by halving its width; 8, 16, 32 .. where there are none."""
+    """The nnU-Net plan scaled to the limits by halving its width; 8, 16, 32 .. without limits."""
     unlimited = not (limits.get("parameters") or limits.get("macs"))
     return halved_to_fit(lambda base: _nnunet(plan, base), 8 if unlimited else 32, plan, limits), NNUNET_RECIPE
 
@@ -179,7 +179,7 @@ WIDTHS = {
 
 
 def _register_named(name: str, network: str, options: Mapping[str, Any]) -> None:
-    """Make a hand-made network of the registry a baseline, at its published size whatever the limits.
+    """Make a hand-made network of the registry a baseline, at its published size, independent of the limits.
 
     The two nnU-Nets take their strides and kernels from the plan, to the depth that the patch allows.
     """
@@ -206,7 +206,7 @@ for _name, (_network, _width) in WIDTHS.items():
 
 
 def _swap(block: str, plan: Plan, limits: Mapping[str, Any]) -> Pair:
-    """A network with one block in every place, of the same widths whatever the limits."""
+    """The network of the comparison of blocks with this block; the limits have no effect."""
     loss = "dice_ce" if plan.task == "segmentation" else vector_loss(plan.task)
     return swapped(block, plan, usable_stages(plan), loss)
 

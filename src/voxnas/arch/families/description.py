@@ -1,4 +1,4 @@
-"""What is said and drawn of a network: its stages, its choices in words, its cells."""
+"""Descriptions of networks for tables and drawings: stages, choices in words, cells."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Stage(NamedTuple):
         Row of the drawing, from the top.
     channels, blocks : int
     kernel, stride, size : str
-        Such as ``3x3x3``; empty where there is none.
+        Such as ``3x3x3``; empty if not applicable.
     """
 
     part: str
@@ -95,5 +95,5 @@ def describe_graph(graph: Graph, size: Sequence[int]) -> Description:
 
 
 def channels_of(architecture: ArchitectureRecord) -> str:
-    """The last part of a summary."""
+    """Channels in and out, the last part of a summary."""
     return f"{architecture.in_channels} channel(s) in, {architecture.out_channels} out"

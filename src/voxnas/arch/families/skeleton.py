@@ -49,7 +49,7 @@ def skeleton_fields(values: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     Parameters
     ----------
     values : mapping of str to value
-        Those of :data:`SKELETON`, and ``width.0``: the factor of the width of a stage.
+        Values of the targets of :data:`SKELETON`, and ``width.0`` ..: factors of the widths of single stages.
     plan : Plan
         The study's plan.
     """
