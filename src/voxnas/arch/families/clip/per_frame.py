@@ -61,7 +61,7 @@ def without_time(architecture: Clip, size: Sequence[int]) -> Clip | None:
     own = [*architecture.widths, architecture.head_width]
 
     def fill(chosen: list[int]) -> list[int]:
-        """The best widths that begin with `chosen`; the others are scaled by one factor, the next rounded up or down."""
+        """The best widths that begin with `chosen`; the rest is scaled by one factor, the next rounded up or down."""
         if len(chosen) == len(own):
             return chosen
         low, high = 1 / WIDEST, WIDEST
