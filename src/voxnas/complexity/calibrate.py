@@ -1,4 +1,4 @@
-"""Measures the networks and nodes from which :mod:`voxnas.complexity.calibration` predicts."""
+"""Measurement of the networks and nodes from which :mod:`voxnas.complexity.calibration` predicts."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from voxnas.nn.device import compute_device
 from voxnas.nn.precision import resolve_precision
 
 NETWORKS = 12  # random networks of the space
-CANDIDATES = 100  # drawn to choose them from
-DEAREST = 0.6  # quantile of the activations up to which they are chosen
+CANDIDATES = 100  # networks drawn, of which NETWORKS are chosen
+DEAREST = 0.6  # maximum quantile of the activations of the chosen networks
 REPEATS = 3
-SWAP_REPEATS = 10  # of networks that a study compares at equal time
-LEAST = 4  # networks that are timed however long it takes
-SECONDS, LATENCY_SECONDS = 35.0, 180.0  # without and with a limit on the latency, which needs to be better known
-NODE_SHARE = 0.4  # of the seconds, for single nodes
+SWAP_REPEATS = 10  # repeats for networks that a study compares at equal time
+LEAST = 4  # networks timed independently of the time limit
+SECONDS, LATENCY_SECONDS = 35.0, 180.0  # without and with a limit on the latency, which requires higher accuracy
+NODE_SHARE = 0.4  # fraction of the time for single nodes
 MEMORY_NETWORKS = 4
 
 
@@ -142,14 +142,14 @@ def measure_calibration(
 
 
 def _named(names: Iterable[str], plan: Plan, limits: Mapping[str, Any]) -> dict[str, Architecture]:
-    """The baselines of these names that are of the searched families, the cheapest first."""
+    """Build the named baselines that belong to searched families, the cheapest first."""
     built = {name: BASELINES[name](plan, limits)[0] for name in names if not BASELINES[name].fitted}
     networks = {name: a for name, a in built.items() if family_of(a).spaces}
     return dict(sorted(networks.items(), key=lambda item: analyze(item[1], input_size(item[1], plan)).macs))
 
 
 def _candidates(space: SearchSpace, plan: Plan, limits: Mapping[str, Any], seed: int) -> list[Architecture]:
-    """Random networks within the limits, from cheap to dear by their activations."""
+    """Draw random networks within the limits, in the order of their activations."""
     rng = np.random.default_rng(seed)
     found: dict[str, Architecture] = {}
     for _ in range(CANDIDATES):
@@ -160,9 +160,9 @@ def _candidates(space: SearchSpace, plan: Plan, limits: Mapping[str, Any], seed:
 
 
 def _spread(candidates: Sequence[Architecture]) -> dict[str, Architecture]:
-    """Some of the candidates: every kind of block in turn, from cheap to dear.
+    """Choose candidates of every kind of block in turn, from cheap to expensive.
 
-    Of each kind the dearer networks are left to the prediction: they would take most of the time.
+    The most expensive networks of each kind would take most of the time and are left to the prediction.
     """
     by_block: dict[str, list[Architecture]] = {}
     for architecture in candidates:
@@ -177,9 +177,9 @@ def _spread(candidates: Sequence[Architecture]) -> dict[str, Architecture]:
 
 
 def _memory(networks: Sequence[Architecture], plan: Plan, spec: CalibrateSpec) -> MemoryCorrection:
-    """Factor of the memory model on this device: the largest among those networks that need most.
+    """Measure the factor of the memory model on this device: the maximum over the networks with the highest memory.
 
-    What the allocator keeps of freed memory is in it, and varies; a limit is kept on the safe side of that.
+    The factor includes freed memory retained by the allocator, which varies; the maximum makes limits safe.
     """
     device, batch = compute_device(), spec.batch_size
     bf16, cuda = resolve_precision(spec.precision, device) is not None, device.type == "cuda"
@@ -200,7 +200,7 @@ def _memory(networks: Sequence[Architecture], plan: Plan, spec: CalibrateSpec) -
 
 
 def _bf16(architecture: Architecture, shape: tuple[int, ...]) -> HalfPrecision:
-    """How many times as fast a training step is in bfloat16 as in float32."""
+    """Measure the speed-up of a training step by bfloat16."""
     network = build_network(architecture)
     seconds = {p: measure_training(network, shape, REPEATS, precision=p) for p in ("float32", "bf16")}
     return HalfPrecision(

@@ -1,9 +1,9 @@
-"""Predicted time of any network on this device, from a record of measured ones.
+"""Prediction of the time and memory of any network on a calibrated device.
 
-This module only predicts and imports no torch; :mod:`voxnas.complexity.calibrate` measures. A
-network that was measured has its measured time. For any other the time is a sum over its nodes of non-negative
-coefficients times facts of their layers, times a factor of the primitive. That keeps networks in order where a
-single count (MACs) would not: a depthwise convolution can need many times as long for a MAC.
+This module predicts without torch; :mod:`voxnas.complexity.calibrate` measures. The time of a measured network is its
+measured time. The time of any other network is a sum over its nodes of non-negative coefficients times features of the
+layers, times a factor of the primitive. This orders networks better than a single count such as MACs, since a
+depthwise convolution can take many times as long per MAC.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from voxnas.core.errors import UserError
 
 
 def identity(architecture: Architecture) -> str:
-    """By which the table of measured networks is looked up."""
+    """Return the key of an architecture in the table of measured networks."""
     return digest(architecture.plain())
 
 
@@ -38,13 +38,12 @@ def _predict(
 
 
 def predict_train_seconds(calibration: Calibration, architecture: Architecture, patch: Sequence[int]) -> float:
-    """CPU seconds of training on one sample: forward, backward and optimizer.
+    """Predict the CPU seconds of training on one sample: forward, backward and optimizer.
 
     Parameters
     ----------
     calibration : Calibration
     architecture : Architecture
-        What is trained.
     patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
     """
@@ -52,17 +51,17 @@ def predict_train_seconds(calibration: Calibration, architecture: Architecture, 
 
 
 def predict_sample_seconds(calibration: Calibration, architecture: Architecture, patch: Sequence[int]) -> float:
-    """CPU seconds of a training for each sample: :func:`predict_train_seconds`, and what reading it takes."""
+    """Predict the CPU seconds of a training per sample: :func:`predict_train_seconds` plus the time to read it."""
     return predict_train_seconds(calibration, architecture, patch) + calibration.reading.get(architecture.view, 0.0)
 
 
 def predict_latency_ms(calibration: Calibration, architecture: Architecture, patch: Sequence[int]) -> float:
-    """Wall time, in ms, of a forward pass of one sample (see :func:`predict_train_seconds`)."""
+    """Predict the wall time of a forward pass of one sample in ms (see :func:`predict_train_seconds`)."""
     return _predict(calibration, architecture, patch, "latency_ms")
 
 
 def predict_training_mib(calibration: Calibration, architecture: Architecture, patch: Sequence[int]) -> float:
-    """Peak of a training step, in MiB: :mod:`voxnas.complexity.memory_model`, corrected for the device."""
+    """Predict the peak memory of a training step in MiB: the memory model times the factor of the device."""
     memory = calibration.memory
     return memory.factor * training_mib(architecture, patch, calibration.batch_size, memory.bf16, memory.cuda)
 
@@ -73,7 +72,7 @@ def samples_of(
     architecture: Architecture,
     patch: Sequence[int],
 ) -> int:
-    """Training samples that a budget buys, with their reading: whole batches of the calibration, at least one.
+    """Return the training samples within a budget, including their reading, in whole batches (at least one).
 
     Parameters
     ----------

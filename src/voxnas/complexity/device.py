@@ -1,4 +1,4 @@
-"""Measures one kind of node for placement: a calibration of its own, and what wall time adds to it."""
+"""Measurement of one kind of node for placement: its calibration, and the overhead of wall time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ START = "import torch, voxnas.nn.build, voxnas.nn.device as d; torch.zeros(1, de
 def measure_device(
     space: Mapping[str, Any], plan: Plan, spec: CalibrateSpec, limits: Mapping[str, Any]
 ) -> DeviceCalibration:
-    """Measure this node as one of its kind.
+    """Measure this node as a representative of its kind.
 
     Parameters
     ----------

@@ -1,8 +1,7 @@
-"""Which kind of node trains what: predicted times on unequal nodes, and the node that will be done first.
+"""Placement of trainings on unequal nodes by their predicted times.
 
-None of it takes part in a result: a training is the same record wherever it runs, and the store does
-not know where that was. Each kind of node is measured once (``voxnas device``), into a file of its own. Imports no
-torch.
+Placement does not affect results: the record of a training is the same on every node, and the store does not record
+the node. Each kind of node is measured once (``voxnas device``) into its own file. Imports no torch.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from voxnas.core.calibration import DeviceCalibration
 
 
 def trial_seconds(device: DeviceCalibration, architecture: Architecture, patch: Sequence[int], samples: int) -> float:
-    """Wall seconds that a training takes on one kind of node.
+    """Predict the wall time of a training on one kind of node, in seconds.
 
     Parameters
     ----------
     device : DeviceCalibration
         Measurements of the kind of node.
     architecture : Architecture
-        What is trained. A linear model is fitted in no time.
+        A linear model takes the start time only.
     patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
     samples : int
@@ -41,24 +40,24 @@ def trial_seconds(device: DeviceCalibration, architecture: Architecture, patch: 
 def earliest_end(
     times: Sequence[Mapping[str, float]], slots: Mapping[str, int], window: int | None = None
 ) -> list[str]:
-    """Give each training to the kind of node on which it is predicted to end first (MCT: Maheswaran et al. 1999).
+    """Assign each training to the kind of node with the earliest predicted end (MCT: Maheswaran et al. 1999).
 
-    So a cheap network goes to a slow node that is free, and a dear one waits for a fast node where that is sooner. The
-    nodes are those of this list alone, free at its beginning; what others run on them is not known here.
+    A cheap network is assigned to a free slow node; an expensive network waits for a fast node if it then ends
+    earlier. All nodes are assumed to be free at the start and reserved for these trainings.
 
     Parameters
     ----------
     times : sequence of mapping of kind to float
-        Predicted seconds of each training, in the order in which they start; without an entry it cannot run there.
+        Predicted seconds of each training, in starting order; a training cannot run on kinds without an entry.
     slots : mapping of kind to int
-        Trainings that the nodes of a kind run at once.
+        Parallel trainings on all nodes of a kind.
     window : int or None
-        Training j does not start before training j - window has ended; None: all may start at once.
+        Training j does not start before training j - window has ended; None: no such limit.
 
     Returns
     -------
     list of str
-        Kind of node of each training. Of equal ends the kind that is named first.
+        Kind of node of each training; ties are resolved in the order of `slots`.
     """
     free = {kind: [0.0] * count for kind, count in slots.items()}
     kinds: list[str] = []
@@ -75,14 +74,14 @@ def earliest_end(
 
 @dataclass(frozen=True)
 class Worker:
-    """A free node, for which a step in order of arrival makes its proposal.
+    """A free node, for which a step in `order: arrival` makes its proposal.
 
     Parameters
     ----------
     kind : str
         Kind of the node.
     seconds : float
-        Predicted wall time that a trial may take on it.
+        Limit on the predicted wall time of a trial.
     device : DeviceCalibration
         Measurements of the kind.
     """
@@ -97,5 +96,5 @@ class Worker:
         return canonical.digest(self.device.plain())
 
     def fits(self, architecture: Architecture, patch: Sequence[int], samples: int) -> bool:
-        """Whether a training is predicted to end in time."""
+        """Whether the predicted time of a training is within the limit."""
         return trial_seconds(self.device, architecture, patch, samples) <= self.seconds

@@ -1,7 +1,7 @@
-"""The step chain: proposal k from the proposals 0 .. k-1 and the results 0 .. k-W, and nothing else.
+"""The step chain: proposal k depends on the proposals 0 .. k-1 and the results 0 .. k-W only.
 
-Results that are newer than k-W are not looked at, even if they exist; so the same files give the
-same bytes, whatever arrived when. The records are the whole state of a search.
+Results newer than k-W are not read, even if they exist. Therefore the same files give the same bytes, independently of
+the times of arrival. The records are the complete state of a search.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ from voxnas.search.feasible import Candidate, FeasibleSpace
 def make_proposal(paths: StudyPaths, search: str, step: int) -> Proposal:
     """Propose one step of a search from the study's files.
 
-    Reads ``spec/search-<search>.json``, the plan, the calibration where there is one, and the
-    chain's records.
+    Reads ``spec/search-<search>.json``, the plan, the calibration if it exists, and the records of the chain.
 
     Parameters
     ----------
@@ -59,12 +58,12 @@ def make_proposal(paths: StudyPaths, search: str, step: int) -> Proposal:
 
 
 def in_order_of_arrival(spec: dict[str, Any]) -> bool:
-    """Whether a search's spec has `order: arrival`."""
+    """Whether the spec of a search has `order: arrival`."""
     return spec["search"].get("order") == "arrival"
 
 
 def study_calibration(paths: StudyPaths) -> Calibration | None:
-    """The calibration on which budgets and limits rest, where the study has one."""
+    """Read the calibration for budgets and limits; None if the study has none."""
     return read_record(paths.calibration, Calibration) if paths.calibration.exists() else None
 
 
@@ -86,7 +85,7 @@ def propose(
     plan : Plan
         Plan of the study.
     calibration : Calibration or None
-        Calibration of the study, where a limit or a budget needs one.
+        Calibration of the study, if a limit or a budget requires one.
     chain : Chain
         The finished and the pending steps.
     search : str
@@ -94,13 +93,13 @@ def propose(
     step : int
         Number of the step.
     worker : Worker, optional
-        In order of arrival: only trials that it can train in its time are begun or continued, but for the first trial
-        and hand-made networks.
+        Free node in `order: arrival`. Apart from the first trial and hand-made networks, only trials that fit its time
+        are begun or continued.
 
     Raises
     ------
     ValueError
-        If the strategy continues a step that is not finished, or that another step continues.
+        If the strategy continues a step that is not finished or already has a continuation.
     """
     state, given = search_state(spec, plan, calibration, chain, search, step, worker)
     suggestion = _strategy(spec, given)(state)
@@ -127,7 +126,7 @@ def propose(
 
 
 def _strategy(spec: dict[str, Any], given: Candidate | None) -> Proposer:
-    """The method of a search, behind the given first trial and within the promotion, where there are."""
+    """Combine the method of a search with the given first trial and the promotion, if any."""
     options, promotion = spec["search"]["options"], spec["search"].get("promotion")
     method = STRATEGIES[spec["method"]](**options.get(spec["method"], {}))
     assert isinstance(method, Strategy)
@@ -185,12 +184,12 @@ def _feasible_space(
 
 
 def _start(feasible: FeasibleSpace) -> Candidate | None:
-    """The hand-made plan as a point of the space; None where even that is beyond a limit."""
+    """Return the hand-made plan as a point of the space; None if it exceeds a limit."""
     candidate = feasible.candidate(feasible.space.start(feasible.plan, feasible.limits))
     return candidate if feasible.admits(candidate) else None
 
 
 def baseline_candidate(feasible: FeasibleSpace, architecture: Architecture, recipe: Recipe) -> Candidate:
-    """A baseline as published; without a configuration where its recipe is not a point of the space."""
+    """Return a baseline as published, without a configuration if its recipe is not a point of the space."""
     candidate = feasible.candidate(feasible.space.nearest(recipe))
     return candidate if candidate.recipe == recipe else Candidate({}, architecture, recipe)
