@@ -1,7 +1,5 @@
 """Options of the execution of a training, which are not part of its identity. Imports no torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal, get_args
 

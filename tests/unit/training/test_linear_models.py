@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from plans import volume_plan
+from plans import input_view, run_plan, volume_plan
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -180,7 +180,7 @@ def test_correlations_that_carry_the_target_are_found(name, task):
         matrices.append(torch.from_numpy(matrix)[None, None])
         targets.append(["a", "b"][i % 2] if task == "classification" else str(20 + 10 * (i % 2)))
         units.append(f"site-{i // 4}")
-    plan = volume_plan(task, (1, 8, 8))  # two further rows and columns of zeros
+    plan = run_plan({"connectivity": input_view((1, 8, 8))}, task)  # two further rows and columns of zeros
     coding = Targets(task, ("a", "b")) if task == "classification" else Targets(task, mean=25, sd=5)
     held = Held(plan, matrices, targets, units)
     architecture = Linear(

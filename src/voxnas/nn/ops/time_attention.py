@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.time_attention`."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -43,7 +41,7 @@ class TimeAttention(nn.Module):
         self.outwards = nn.Conv2d(channels[0], channels[0], 1)
 
     def forward(self, clip: torch.Tensor) -> torch.Tensor:
-        """Apply to a clip (B, T, C, *S)."""
+        """Apply the attention to a clip (B, T, C, *S)."""
         x = channels_first(clip)
         batch, channels, frames, voxels = x.shape
         tokens = self.norm(x) + time_positions(frames, channels, x)

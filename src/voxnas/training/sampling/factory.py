@@ -1,6 +1,4 @@
-"""The sampler for a view of the scans, and the time in which it reads and augments a sample."""
-
-from __future__ import annotations
+"""Construction of the sampler of a view, and the time in which it reads and augments a sample."""
 
 import time
 from collections.abc import Sequence
@@ -28,7 +26,7 @@ def make_sampler(
 
 
 def reading_seconds(paths: StudyPaths, plan: Plan, spec: CalibrateSpec) -> dict[str, float]:
-    """CPU seconds in which one training sample of each view is read and augmented, at the usual strength.
+    """CPU seconds to read and augment one training sample of each view, at the default strength.
 
     Parameters
     ----------
@@ -45,7 +43,7 @@ def reading_seconds(paths: StudyPaths, plan: Plan, spec: CalibrateSpec) -> dict[
         data = StudyData(paths, view)
         scans = data.train_scans(0)
         sampler = make_sampler(data, scans, Targets.of(data, scans), spec.seed, recipe, spec.foreground)
-        for _ in range(2):  # the second time files are open and in memory, as they are nearly always in a training
+        for _ in range(2):  # in the second pass files are open and cached, as in most of a training
             begun = time.process_time()
             for j in range(TIMED):
                 sampler.batch([j])
