@@ -1,4 +1,4 @@
-"""What a network sees of a scan: the scan itself, or one of the views of a run.
+"""Input views of a network: the scan itself, or one of the views of a run.
 
 The plan of a study of time series holds an entry for each view that is prepared: clips of volumes (T, D, H, W),
 maps over time (D, H, W), series of an atlas's regions and their correlations. The last two are volumes with axes of

@@ -29,7 +29,7 @@ from voxnas.core.settings import (
 )
 from voxnas.core.strategies import is_job, options_of
 
-BLOCK_PREFIX = "block-"  # of baselines that differ only in their blocks (voxnas.arch.block_comparison)
+BLOCK_PREFIX = "block-"  # of baselines that differ only in their blocks (voxnas.arch.baselines.block_comparison)
 
 # Raise the number of a stage when a change of its code changes its results (tests/golden detects changes of code).
 STEP_VERSIONS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +11,7 @@ from voxnas.core.errors import ScanError, UserError
 from voxnas.core.plan import VolumePlan
 from voxnas.data.preprocess import preprocess_scan
 from voxnas.io.records import write_json
+from voxnas.io.replace import replacing
 from voxnas.io.tables import read_table
 
 
@@ -54,8 +54,6 @@ def write_shard(plan: VolumePlan, index: str | Path, shard: int, shards: int, ou
             arrays[f"{scan}/label"] = prepared.label
         target = None if pd.isna(row["target"]) else row["target"]
         records[scan] = {"geometry": prepared.geometry, "target": target}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    save_file(arrays, temporary)
-    os.replace(temporary, output)
+    with replacing(output) as temporary:
+        save_file(arrays, temporary)
     write_json(output.with_suffix(".json"), records)

@@ -13,6 +13,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from voxnas.io.replace import replacing
+
 Array = NDArray[np.floating]
 # World axes: nibabel's point right, anterior and superior, ITK's left, posterior and superior.
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -57,15 +59,12 @@ def world_matrix(transform: sitk.Transform) -> NDArray[np.float64]:
 
 def save_volume(path: str | Path, volume: Volume) -> None:
     """Write a volume as ``.nii.gz``: masks as uint8, others as float32; equal arrays give equal bytes."""
-    path = Path(path)
     image = nib.Nifti1Image(volume.array.astype(np.uint8 if volume.array.dtype == bool else np.float32), volume.affine)
     image.header.set_xyzt_units("mm")
     image.set_qform(volume.affine, 1)
     image.set_sform(volume.affine, 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))
-    os.replace(part, path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))
 
 
 class RunWriter:

@@ -14,8 +14,8 @@ class Stacked(Skeleton):
     A kernel is 1 along axes where the operations of a stage see one voxel, else 3.
     """
 
-    cells: tuple[Positive, ...] = Field(description="Cells of each stage; a number stands for all stages.")
-    decoder: bool = Field(description="Whether there is a decoder, for segmentation; else one vector for each sample.")
+    cells: tuple[Positive, ...] = Field(description="Cells of each stage; a single number applies to all stages.")
+    decoder: bool = Field(description="Decoder for segmentation; without it the output is one vector per sample.")
     deep_supervision: bool = Field(False, description="Also score the outputs of the lower decoder stages.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Before the linear layer without a decoder.")
 

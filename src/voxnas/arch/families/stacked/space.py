@@ -15,7 +15,7 @@ PREFERRED = ("plain", "residual", "separable", "inverted")  # where a search beg
 
 
 class StackedSpace(FamilySpace):
-    """Stages of one cell; a subclass says what cell, and with :class:`DecoderSpace` it has a decoder."""
+    """Stages of one cell, which a subclass defines; with :class:`DecoderSpace` the network has a decoder."""
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     decoder = False

@@ -1,4 +1,4 @@
-"""The encoder of networks in stages: blocks one after the other, each stage with its down-sampling."""
+"""The encoder of networks in stages of blocks, each stage with its down-sampling."""
 
 import math
 

@@ -15,9 +15,9 @@ class Staged(Skeleton):
     """A chain of stages of blocks."""
 
     blocks: tuple[Positive, ...] = Field(description="Blocks of each stage.")
-    block: tuple[str, ...] = Field((), description="Primitive of each stage's blocks; one name stands for all stages.")
+    block: tuple[str, ...] = Field((), description="Primitive of each stage's blocks; a single name is for all stages.")
     excite: tuple[bool, ...] = Field((), description="Whether squeeze-and-excitation follows each block of a stage.")
-    expansion: tuple[Positive, ...] = Field((), description="Expansion of each stage's blocks; 1 where they have none.")
+    expansion: tuple[Positive, ...] = Field((), description="Expansion of each stage's blocks; 1 if they have none.")
     downsample: Downsample = "stride"
 
     temporal_blocks: ClassVar[bool] = False
@@ -81,6 +81,6 @@ class Headed(Staged):
     head_grid: Triple = Field(
         (1, 1, 1),
         exclude_if=lambda grid: tuple(grid) == (1, 1, 1),
-        description="Places (D, H, W) to which the map is averaged, each with weights of its own; 1 1 1: to one.",
+        description="Grid (D, H, W) to which the map is averaged; each place has its own weights. 1 1 1: global mean.",
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -1,7 +1,7 @@
 """A family from another package: columns of blocks of one width."""
 
 from voxnas.arch.families import Family
-from voxnas.arch.families.description import Description, Stage, channels_of, strided_sizes
+from voxnas.arch.families.description import Description, channels_of, describe_stages
 from voxnas.arch.graph import GraphBuilder
 from voxnas.arch.layers import total
 from voxnas.arch.parts import classify
@@ -23,11 +23,10 @@ class ColumnFamily(Family[Column]):
         return graph.finish(classify(graph, at, architecture.out_channels), divisor=total(architecture.strides))
 
     def describe(self, architecture, size):
-        sizes = strided_sizes(size, architecture.strides)
-        stages = [
-            Stage("encoder", number, architecture.width, 1, block, size=own)
-            for number, (block, own) in enumerate(zip(architecture.blocks, sizes, strict=True))
-        ]
+        depth = len(architecture.blocks)
+        stages = describe_stages(
+            size, architecture.strides, [architecture.width] * depth, [1] * depth, architecture.blocks
+        )
         return Description(tuple(stages), f"a column; {channels_of(architecture)}")
 
 
