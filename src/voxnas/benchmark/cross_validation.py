@@ -6,8 +6,6 @@ predictions of a network come from a separate training for each fold. The table 
 and never replaces it.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -5,8 +5,6 @@ that an intermediate score is not the final score of a shorter training. Network
 their schedule are therefore favoured.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ The winner is the searched finalist with the best mean validation score over its
 order of the table, but no selection.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

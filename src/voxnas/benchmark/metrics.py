@@ -1,7 +1,5 @@
 """Scores on the test split: of a segmented scan, and of a table of predictions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Results of a study, read from its records."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

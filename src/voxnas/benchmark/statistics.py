@@ -13,8 +13,6 @@ Davison and Hinkley (1997), Bootstrap Methods and their Application, section 3.8
 Field and Welsh (2007), Bootstrapping clustered data, JRSS B 69(3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The table of all trainings with the full budget."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from voxnas.benchmark.results import networks

@@ -1,7 +1,5 @@
 """``voxnas benchmark``: write the leaderboard and the paired comparisons of a study."""
 
-from __future__ import annotations
-
 import argparse
 
 DECIMALS = 6

@@ -1,7 +1,5 @@
 """``voxnas calibrate``: time networks and the reading of samples on this device, to predict all other times."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``voxnas collect``: join the leaderboards of all studies in one table."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``voxnas crossvalidate``: score networks on the folds, each fold by the training that left it out."""
 
-from __future__ import annotations
-
 import argparse
 
 

@@ -1,7 +1,5 @@
 """``voxnas device``: measure the speed of this kind of node, for the placement of trainings."""
 
-from __future__ import annotations
-
 import argparse
 
 from voxnas.cli import calibrate

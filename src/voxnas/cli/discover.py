@@ -1,7 +1,5 @@
 """``voxnas discover``: run a search that is a single job and write its networks as proposals with results."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``voxnas evaluate``: score a network on the locked test split."""
 
-from __future__ import annotations
-
 import argparse
 
 

@@ -1,7 +1,5 @@
 """``voxnas figures``: draw the figures of a study, each with its table."""
 
-from __future__ import annotations
-
 import argparse
 
 

@@ -1,7 +1,5 @@
 """``voxnas index``: index the scans of a data set, in one pass or by shards, or join the shards of an index."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

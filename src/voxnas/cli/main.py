@@ -3,8 +3,6 @@
 The module of a verb defines ``add_arguments(parser)`` and ``run(arguments) -> int | None``.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """``voxnas network``: write the record of one finalist, limited to the fields on which its training depends."""
 
-from __future__ import annotations
-
 import argparse
 
 

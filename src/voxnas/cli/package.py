@@ -1,7 +1,5 @@
 """``voxnas package``: write the model folder of the winner."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

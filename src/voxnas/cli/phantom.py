@@ -1,7 +1,5 @@
 """``voxnas phantom``: generate the synthetic data set."""
 
-from __future__ import annotations
-
 import argparse
 
 

@@ -1,7 +1,5 @@
 """``voxnas plan``: choose voxel size and patch from the fingerprint of the data set."""
 
-from __future__ import annotations
-
 import argparse
 
 

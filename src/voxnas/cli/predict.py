@@ -1,7 +1,5 @@
 """``voxnas predict``: apply a model folder to new scans."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

@@ -1,7 +1,5 @@
 """``voxnas preprocess``: preprocess one shard of scans."""
 
-from __future__ import annotations
-
 import argparse
 
 

@@ -1,7 +1,5 @@
 """``voxnas profile``: count and measure the cost of one network."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

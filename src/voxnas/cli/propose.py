@@ -1,7 +1,5 @@
 """``voxnas propose``: write the proposal of one step of a search."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``voxnas publish``: copy the tables and figures of a study, with their provenance."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Must run in the working folder of Snakemake. Exit status 1: at least one proposal differs.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``voxnas report``: write the HTML report of a study."""
 
-from __future__ import annotations
-
 import argparse
 
 

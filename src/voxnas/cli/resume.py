@@ -5,8 +5,6 @@ and in the queue of Slurm (trainings save their state), removes the lock, and ru
 profile. Must run in the working folder of Snakemake.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

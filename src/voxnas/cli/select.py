@@ -1,7 +1,5 @@
 """``voxnas select``: choose the finalists from the records of the searches."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``voxnas settings``: validate a study file, or write the files that are generated from the settings."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``voxnas spatial``: apply the spatial preprocessing steps to one shard of raw runs."""
 
-from __future__ import annotations
-
 import argparse
 
 

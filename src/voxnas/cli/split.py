@@ -1,7 +1,5 @@
 """``voxnas split``: split participants, sites, sessions or runs into the locked test split and the folds."""
 
-from __future__ import annotations
-
 import argparse
 
 

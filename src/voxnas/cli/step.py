@@ -4,8 +4,6 @@ A step that runs again after a kill uses its recorded proposal. A step whose res
 again. The exit statuses are those of ``voxnas train``.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``voxnas summarize``: write the table of the trials of a search."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``voxnas trainings``: write the table of all trainings at full budget."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

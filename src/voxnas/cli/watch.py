@@ -4,8 +4,6 @@ Only reads the files of the study, so that it can run on any host with access to
 Ctrl-C; without a terminal it prints the state once.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

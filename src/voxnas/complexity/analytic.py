@@ -1,7 +1,5 @@
 """Analytic cost of an architecture, computed from its layers without torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

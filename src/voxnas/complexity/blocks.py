@@ -1,7 +1,5 @@
 """Timing of single nodes of networks, from which times are predicted (Cai et al. 2019, ICLR)."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple

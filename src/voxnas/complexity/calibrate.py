@@ -1,7 +1,5 @@
 """Measurement of the networks and nodes from which :mod:`voxnas.complexity.calibration` predicts."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence

@@ -6,8 +6,6 @@ layers, times a factor of the primitive. This orders networks better than a sing
 depthwise convolution can take many times as long per MAC.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 

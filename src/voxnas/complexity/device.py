@@ -1,7 +1,5 @@
 """Measurement of one kind of node for placement: its calibration, and the overhead of wall time."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -4,8 +4,6 @@ A counter includes all processes on the package or card, so nothing else should 
 have no counter, or restrict it to the administrator; then the energy is None.
 """
 
-from __future__ import annotations
-
 import ctypes
 import time
 from collections.abc import Callable

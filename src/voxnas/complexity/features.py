@@ -4,8 +4,6 @@ Multiply-adds alone do not order networks by time. On a processor a depthwise co
 per multiply-add as a dense convolution, and a norm, without multiply-adds, takes as long as a small convolution.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

@@ -5,8 +5,6 @@ predicted from its layers. The factor accounts for the efficiency of a primitive
 regularised towards 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

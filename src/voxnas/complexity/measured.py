@@ -1,7 +1,5 @@
 """Measured cost: time of a forward pass and of a training step on this device."""
 
-from __future__ import annotations
-
 import os
 import platform
 import time

@@ -12,8 +12,6 @@ measured unless `held` is given. Training uses glibc's default, since page fault
 time by 50 %.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

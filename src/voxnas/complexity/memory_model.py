@@ -16,8 +16,6 @@ retains. The rules are those of PyTorch:
 - Weights have a float32 gradient and, with Adam, two moments.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod

@@ -4,8 +4,6 @@ Placement does not affect results: the record of a training is the same on every
 the node. Each kind of node is measured once (``voxnas device``) into its own file. Imports no torch.
 """
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Profile of a network: analytic and measured cost of prediction and training."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -4,8 +4,6 @@ An architecture is a record of its family; families are plug-ins (:mod:`voxnas.a
 without effect to a neutral value, so that equal networks with equal recipes have equal records and keys.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """The calibration of a device (calibration.json): measured networks, and the models fitted to them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

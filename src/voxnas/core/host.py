@@ -1,7 +1,5 @@
 """The local machine and its processes."""
 
-from __future__ import annotations
-
 import platform
 from pathlib import Path
 

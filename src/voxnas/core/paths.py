@@ -1,7 +1,5 @@
 """Layout of results/<study>, defined in this module only."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

@@ -4,8 +4,6 @@ The plan determines the preprocessing of images and the networks of search space
 a :class:`VolumePlan`, a study of time series a :class:`RunPlan`, which lists all prepared views of a run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 

@@ -1,7 +1,5 @@
 """Base of all records, and common types of fields."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """The files that are generated from the settings: config.yaml, the JSON schema and the key table."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin

@@ -4,8 +4,6 @@ The spec of a stage is written to ``results/<study>/spec/<stage>.json``. The job
 that Snakemake reruns the stage exactly if one of its settings has changed.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field

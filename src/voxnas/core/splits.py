@@ -1,7 +1,5 @@
 """The splits of a study (splits.json): the locked test split and the folds."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

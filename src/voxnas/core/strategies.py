@@ -1,7 +1,5 @@
 """Registry of search strategies with their kinds and options; :mod:`voxnas.search` implements them."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 from voxnas.core.record import Record

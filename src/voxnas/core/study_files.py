@@ -1,7 +1,5 @@
 """Study files: lookup by name or path, and reading."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

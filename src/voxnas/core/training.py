@@ -4,8 +4,6 @@ The digest of a record identifies the training in the store. Fields with default
 data, so that adding a field changes no existing digest.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator

@@ -1,7 +1,5 @@
 """Records exchanged between the steps of a search and between the rules of the workflow."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The model folder: a trained network with all inputs of ``voxnas predict``."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """Prediction for new scans by a model folder, without a study."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

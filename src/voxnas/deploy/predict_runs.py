@@ -1,7 +1,5 @@
 """Prediction for new runs by a model folder: a data set of the study's layout, without targets."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -10,8 +10,6 @@ Regional time series of an atlas, (T, R), are stored in the same way, with the f
 ``atlas``. Their volumes are painted when they are read: each voxel receives the value of its region.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

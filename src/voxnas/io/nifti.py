@@ -6,8 +6,6 @@ size of the file). The header is therefore first read as it is stored. An unusab
 :class:`HeaderFacts`.
 """
 
-from __future__ import annotations
-
 import gzip
 import logging
 import math

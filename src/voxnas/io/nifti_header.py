@@ -1,7 +1,5 @@
 """The header of a NIfTI file as it is stored, without the repairs of nibabel."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import zlib

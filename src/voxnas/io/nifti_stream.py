@@ -1,7 +1,5 @@
 """Streaming of the volumes of an image: a single pass over the file with the memory of one volume."""
 
-from __future__ import annotations
-
 import gzip
 import math
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ volumes. The layout follows MedMNIST (Yang et al. 2023, Scientific Data): arrays
 ``<split>_<target>``, (N, 1).
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import zipfile

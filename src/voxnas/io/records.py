@@ -1,7 +1,5 @@
 """JSON records with sorted keys, written atomically."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

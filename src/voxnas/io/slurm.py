@@ -3,8 +3,6 @@
 Accounting is optional; it is queried for jobs that the controller has forgotten.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

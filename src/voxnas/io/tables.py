@@ -1,7 +1,5 @@
 """TSV tables with declared types, so that a label ``01`` remains a string."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any

@@ -6,8 +6,6 @@ encoding. Field numbers are defined in event.proto and summary.proto of TensorFl
 api.proto of the plugin. A test reads the files with the reader of TensorBoard.
 """
 
-from __future__ import annotations
-
 import socket
 import struct
 import time

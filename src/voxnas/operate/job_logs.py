@@ -4,8 +4,6 @@ The log of a job bears the job's name. A log without the output of its job belon
 failed. The error of a failed job is the last entry of its log, since each attempt overwrites the log.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The trainings of a study that run now, found by their leases in the store."""
 
-from __future__ import annotations
-
 import socket
 import time
 from typing import Any

@@ -3,8 +3,6 @@
 The record ``.snakemake/voxnas.json`` is written at the start of a run and read by ``voxnas resume``.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import socket

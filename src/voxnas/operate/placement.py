@@ -4,8 +4,6 @@ Every function depends only on the records and the measured kinds of nodes. Ther
 Snakemake in each Slurm job, obtain the same result.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from statistics import median_low
 from typing import Any

@@ -3,8 +3,6 @@
 Nothing is written, and neither Slurm nor Snakemake is queried, so that any host may observe a running study.
 """
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

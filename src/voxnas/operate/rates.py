@@ -1,7 +1,5 @@
 """Expected cost of the remaining trainings, estimated from the finished ones."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Reading of a study's files while other processes write them: no file is an error, none is parsed twice."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar

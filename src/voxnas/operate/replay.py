@@ -1,7 +1,5 @@
 """Replay of a search: its proposals are made again from its files and compared with the recorded ones."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from voxnas.core.errors import UserError

@@ -5,8 +5,6 @@ working folder, the lock is valid and nothing is changed. Jobs that outlived the
 saves its state and is continued from it.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence

@@ -4,8 +4,6 @@ The jobs of a killed Snakemake run on, and a second run would submit them again.
 training saves its state and is continued.
 """
 
-from __future__ import annotations
-
 import socket
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """State of a study at one moment: records made by :mod:`voxnas.operate.progress` and shown by the terminal."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Display of a study's progress in a terminal."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Literal

@@ -4,8 +4,6 @@ The layout is layered (Sugiyama et al. 1981): the column of a value is the lengt
 its height is the mean height of its operands. An arrow across several columns occupies a separate position in each.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import NamedTuple
 

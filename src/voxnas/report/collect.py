@@ -1,7 +1,5 @@
 """The joined leaderboards of all studies."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

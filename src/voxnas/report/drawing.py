@@ -1,7 +1,5 @@
 """Drawing of the winning network from its record."""
 
-from __future__ import annotations
-
 from math import log2
 from typing import Any
 

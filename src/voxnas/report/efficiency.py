@@ -1,7 +1,5 @@
 """Figures of a comparison of networks: score against each cost, and scores at equal samples and equal time."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from voxnas.benchmark.efficiency import efficiency

@@ -1,7 +1,5 @@
 """Figures of a study: search, training curves and comparisons; other modules draw the remaining figures."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Cross-validated scores of a study as a table and as a sentence."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from voxnas.benchmark.cross_validation import AGAINST, COLUMNS

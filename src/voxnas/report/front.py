@@ -1,7 +1,5 @@
 """Test score against cost: networks with intervals, and the Pareto front."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes

@@ -1,7 +1,5 @@
 """report.html: a self-contained page with the search, the results and the provenance of a study."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

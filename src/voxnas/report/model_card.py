@@ -1,7 +1,5 @@
 """Model card of the winner of a study (Mitchell et al. 2019, Model Cards for Model Reporting)."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Publication of the tables and figures of a finished study, with their provenance."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Figures of the quality of runs: carpet plots with traces, mosaics of the mean volume, and an overview of all runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib

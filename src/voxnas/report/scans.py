@@ -1,7 +1,5 @@
 """Figures of the predictions on test scans: label maps, scatter plot or ROC curves."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

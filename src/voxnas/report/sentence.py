@@ -1,7 +1,5 @@
 """The result of a study as sentences, including unfavourable comparisons."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Common style of the figures, and saving of a figure as SVG with its table."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

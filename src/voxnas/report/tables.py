@@ -1,7 +1,5 @@
 """Formatted tables and numbers of the report."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

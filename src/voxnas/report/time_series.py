@@ -1,7 +1,5 @@
 """Tables and sentences of a study of time series: quality of the runs, and benefit of four dimensions."""
 
-from __future__ import annotations
-
 from itertools import count, takewhile
 from typing import Any
 

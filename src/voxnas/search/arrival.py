@@ -17,8 +17,6 @@ The identity is a digest of all inputs of the search and its trainings. Another 
 the previous settings find the previous log.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import time

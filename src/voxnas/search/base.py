@@ -12,8 +12,6 @@ not depend on the total number of steps. Hence a search can be rebuilt from its 
 end.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Records of a search: its proposals and results, and their conversion to observations for a strategy."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace

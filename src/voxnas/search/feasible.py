@@ -1,7 +1,5 @@
 """Feasible candidates of a search: configurations of its space that satisfy the hard limits."""
 
-from __future__ import annotations
-
 import functools
 import math
 from dataclasses import dataclass

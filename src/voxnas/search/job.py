@@ -1,7 +1,5 @@
 """A search that is a single job: its networks are written as the steps of a finished chain."""
 
-from __future__ import annotations
-
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.strategies import STRATEGIES

@@ -4,8 +4,6 @@ Results newer than k-W are not read, even if they exist. Therefore the same file
 the times of arrival. The records are the complete state of a search.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

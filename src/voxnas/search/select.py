@@ -3,8 +3,6 @@
 Finalists are addressed by their key and not by rank, so that a new trial outside the finals retrains nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Table of the steps of a search: result and cost of each step, and the best trial so far."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from voxnas.core.trial import Proposal, Result

@@ -3,8 +3,6 @@
 The import of scikit-optimize takes more than a second and is deferred until a model is fitted.
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import Any, Literal
 

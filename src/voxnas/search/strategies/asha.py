@@ -6,8 +6,6 @@ synchronous successive halving, a step does not wait for the other steps of its 
 within its window. Combined with the Bayesian strategy the method resembles BOHB (Falkner et al. 2018).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated
 

@@ -14,8 +14,6 @@ shifting them by the mean gain of the promoted trials, is biased because these t
 The joint model includes the scores used for the selection and therefore avoids this bias.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """Random search (Bergstra and Bengio 2012): independent draws with rejection of networks that are not free."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from voxnas.core.seeds import derive_seed
