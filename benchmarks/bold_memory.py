@@ -29,7 +29,7 @@ import pandas as pd
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
-from voxnas.data.fmri.confounds import MOTION
+from voxnas.data.fmri.pose import MOTION
 from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import read_table, write_table
 

@@ -116,9 +116,9 @@ def test_label_maps_are_matched_by_entities(tree):
     found = scans(read_bids(tree, "segmentation", DataSettings(derivatives="seg")))
     assert found["sub-01"].label.name == "sub-01_desc-x_dseg.nii.gz"
     assert found["sub-02_ses-b_run-1"].label.name == "sub-02_ses-b_run-1_dseg.nii.gz"
-    assert found["sub-02_ses-a"].problem == "no label map *_dseg.nii.gz for it"
+    assert found["sub-02_ses-a"].problem == "no label map *_dseg.nii.gz for this image"
     assert "no label map" in found["sub-03"].problem  # the one there is lies in another space
-    assert found["sub-04"].problem.startswith("2 label maps fit it")
+    assert found["sub-04"].problem.startswith("2 label maps match")
 
 
 def test_labels_named_after_their_image_are_matched(tree):

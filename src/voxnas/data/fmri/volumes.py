@@ -1,4 +1,4 @@
-"""A volume with its place in the world, and a run that is written one volume after the other."""
+"""Volumes in world coordinates, and a writer of runs volume by volume."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from voxnas.io.nifti import save_image
+
 Array = NDArray[np.floating]
-# World axes: nibabel's point right, anterior and superior, ITK's left, posterior and superior.
+# World axes: nibabel's point to the right, anterior and superior, ITK's to the left, posterior and superior.
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-COMPRESSION = 1  # of gzip; floating-point noise does not get much smaller than that
+COMPRESSION = 1  # of gzip; higher levels hardly compress floating-point noise further
 
 
 class Volume(NamedTuple):
-    """A volume and where it is.
+    """A volume and its position.
 
-    `array`, (X, Y, Z); `affine`, (4, 4), leads from voxels to mm (R, A, S).
+    `array`, (X, Y, Z); `affine`, (4, 4), maps voxels to mm (R, A, S).
     """
 
     array: NDArray
     affine: Array
 
     def with_array(self, array: NDArray) -> Volume:
-        """Another array on the same grid."""
+        """Return another array on the same grid."""
         return Volume(array, self.affine)
 
 
 def to_itk(volume: Volume) -> sitk.Image:
-    """The volume as an image of SimpleITK, float32 (masks: uint8)."""
+    """Convert the volume to an image of SimpleITK, float32 (masks: uint8)."""
     kind = np.uint8 if volume.array.dtype == bool else np.float32
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array.T, dtype=kind))
     affine = TO_LPS @ volume.affine
@@ -46,7 +48,7 @@ def to_itk(volume: Volume) -> sitk.Image:
 
 
 def world_matrix(transform: sitk.Transform) -> NDArray[np.float64]:
-    """A rigid or affine transform of SimpleITK as a matrix, (4, 4), from mm to mm (R, A, S)."""
+    """Return a rigid or affine transform of SimpleITK as a matrix, (4, 4), from mm to mm (R, A, S)."""
     origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
     columns = [np.array(transform.TransformPoint(axis)) - origin for axis in np.eye(3).tolist()]
     matrix = np.eye(4)
@@ -57,21 +59,17 @@ def world_matrix(transform: sitk.Transform) -> NDArray[np.float64]:
 
 def save_volume(path: str | Path, volume: Volume) -> None:
     """Write a volume as ``.nii.gz``: masks as uint8, others as float32; equal arrays give equal bytes."""
-    path = Path(path)
     image = nib.Nifti1Image(volume.array.astype(np.uint8 if volume.array.dtype == bool else np.float32), volume.affine)
     image.header.set_xyzt_units("mm")
     image.set_qform(volume.affine, 1)
     image.set_sform(volume.affine, 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))
-    os.replace(part, path)
+    save_image(path, image)
 
 
 class RunWriter:
-    """Write a run one volume after the other; equal volumes give equal bytes.
+    """Writes a run volume by volume; equal volumes give equal bytes.
 
-    Used in a ``with`` block; the file appears under its name when the block ends well.
+    A context manager: the file appears under its name if the block ends without an error.
 
     Parameters
     ----------
@@ -82,7 +80,7 @@ class RunWriter:
     affine : ndarray, (4, 4)
         Voxels to mm.
     step_s : float
-        Seconds from one volume to the next.
+        Repetition time in s.
     """
 
     def __init__(self, path: str | Path, shape: tuple[int, ...], affine: Array, step_s: float) -> None:
@@ -119,10 +117,9 @@ class RunWriter:
     ) -> None:
         self._file.close()
         self._raw.close()
-        if kind is not None:
-            self._part.unlink(missing_ok=True)
+        if kind is None and self.written == self.shape[3]:
+            os.replace(self._part, self.path)
             return
-        if self.written != self.shape[3]:
-            self._part.unlink(missing_ok=True)
+        self._part.unlink(missing_ok=True)
+        if kind is None:
             raise ValueError(f"{self.path}: {self.written} volumes written of {self.shape[3]}")
-        os.replace(self._part, self.path)

@@ -14,7 +14,7 @@ from voxnas.core.settings import DataSettings
 from voxnas.core.spec import SpatialSpec
 from voxnas.data.fmri import spatial_shard
 from voxnas.data.fmri.anatomy import Anatomy, load_anatomy
-from voxnas.data.fmri.confounds import framewise_displacement
+from voxnas.data.fmri.pose import framewise_displacement
 from voxnas.data.fmri.registration import TEMPLATE_SPACE, template_grid
 from voxnas.data.fmri.source import find_source, read_spatial
 from voxnas.data.fmri.spatial import process_run

@@ -11,12 +11,13 @@ from voxnas.data.fmri.bias import bias_field
 from voxnas.data.fmri.brain_mask import bold_mask, is_stripped
 from voxnas.data.fmri.confound_table import ConfoundMeter, tissue_masks
 from voxnas.data.fmri.derivatives import Names
-from voxnas.data.fmri.motion import estimate_motion, make_reference, to_matrix, to_parameters
+from voxnas.data.fmri.motion import estimate_motion, make_reference
+from voxnas.data.fmri.pose import to_matrix, to_parameters
 from voxnas.data.fmri.registration import template_grid
 from voxnas.data.fmri.slice_timing import HALF, read_slice_times, shift_slices
 from voxnas.data.fmri.steady import count_non_steady
 from voxnas.data.fmri.volumes import RunWriter, Volume, save_volume, to_itk, world_matrix
-from voxnas.data.fmri.warp import grid_points, move_grid, resample, sample
+from voxnas.data.fmri.warp import grid_points, move_grid, sample
 
 OBLIQUE = np.array([[-3.0, 0.2, 0, 40], [0.15, 4.0, 0.3, -50], [0, -0.25, 5.0, -30], [0, 0, 0, 1]])
 
@@ -144,7 +145,7 @@ class TestVolumes:
 
     def test_sampling_between_grids(self):
         volume = blob()
-        assert np.allclose(resample(volume, volume, 3).array, volume.array, atol=0.05)
+        assert np.allclose(sample(volume, grid_points(volume)), volume.array.ravel(), atol=0.05)
         outside = sample(volume, np.array([[1e4, 0, 0]]))
         assert outside.tolist() == [0]
 
