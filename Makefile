@@ -1,7 +1,8 @@
-# make run and make test are all that most people need; each first installs what it lacks.
+# Most users need make run and make test only; both first install the environment.
 PYTHON ?= python3
 VENV ?= .venv
 STUDY ?= config/studies/phantom.yaml
+BENCHMARKS ?= training_loop responsiveness search_quality
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
 BIN := $(abspath $(VENV))/bin
@@ -16,7 +17,7 @@ export PARTITION GPU_PARTITION ACCOUNT
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "variables: STUDY=$(STUDY) CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV)"
+	@echo "variables: STUDY=$(STUDY) BENCHMARKS=\"$(BENCHMARKS)\" CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV)"
 
 env: $(DEV)  ## install the environment and the developers' tools into .venv
 
@@ -41,10 +42,10 @@ profiles:  ## install the Slurm profiles in Snakemake's folder; options: PARTITI
 test: $(DEV)  ## run the tests; VOXNAS_TEST_DATA=FOLDER adds the tests on real data
 	OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --maxprocesses 4 --dist worksteal
 
-test-slurm: $(DEV)  ## start a Slurm, run a study through it and break things; root, tests/slurm/install.sh
+test-slurm: $(DEV)  ## run studies and inject faults on a local Slurm cluster; as root, after tests/slurm/install.sh
 	VOXNAS_TEST_SLURM=1 OMP_NUM_THREADS=1 python -m pytest tests/slurm -m "not slow"
 
-test-container: $(DEV)  ## build the container image's tree in a bare Debian and use it; as root, with debootstrap, ten minutes
+test-container: $(DEV)  ## build and test the file tree of the container image; as root, with debootstrap, ten minutes
 	tests/containers/build.sh
 
 check: $(DEV)  ## check style, types, layers and the workflow
@@ -54,8 +55,8 @@ check: $(DEV)  ## check style, types, layers and the workflow
 	done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-bench: $(DEV)  ## run the benchmarks
-	@for script in benchmarks/*.py; do echo "== $$script"; python "$$script" || exit 1; done
+bench: $(DEV)  ## run the benchmarks that need no data; option: BENCHMARKS="NAME .."
+	@for name in $(BENCHMARKS); do echo "== $$name"; python "benchmarks/$$name.py" || exit 1; done
 
 clean:  ## remove temporary files of the tools; results and environment are kept
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache src/*.egg-info

@@ -29,8 +29,9 @@ import pandas as pd
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
+from voxnas.core.splits import Splits
 from voxnas.data.fmri.pose import MOTION
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import read_plan, write_json
 from voxnas.io.tables import read_table, write_table
 
 SPACING, INTERVAL, REGIONS = 3.0, 2.0, 20
@@ -94,7 +95,7 @@ def preprocess(folder: Path) -> None:
     write_json(paths.plan, plan)
     write_table(paths.scans, scans.assign(sha256=names))
     half = len(names) // 2
-    write_json(paths.splits, {"test": [], "folds": [names[:half], names[half:]]})
+    write_json(paths.splits, Splits(test=(), folds=(tuple(names[:half]), tuple(names[half:]))))
     write_json(paths.spec("train"), stage_spec(settings, "train"))
 
 
@@ -108,7 +109,7 @@ def train(folder: Path) -> None:
     from voxnas.training.worker import train_entry
 
     paths, entry = study(folder), Entry(folder / "study" / "store" / "one")
-    plan = read_json(paths.plan)
+    plan = read_plan(paths.plan)
     architecture, recipe = BASELINES["cnn-gru"](plan, {})
     write_json(entry.job, Fit(architecture=architecture, recipe=recipe, fold=0, seed=0, samples=CLIPS))
     train_entry(paths, entry, RunOptions(), SingleBackend())

@@ -30,21 +30,33 @@ from voxnas.complexity.calibration import identity, predict_latency_ms, predict_
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import Architecture
+from voxnas.core.calibration import Calibration
+from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.seeds import derive_seed
+from voxnas.core.settings import StudySettings, Task
+from voxnas.core.spec import stage_spec
 from voxnas.io.records import write_json
 from voxnas.io.tables import write_table
 
 SPACES = Path(__file__).parents[1] / "config" / "search_spaces"
-PLANS: dict[str, dict[str, Any]] = {
-    "unet": {"task": "segmentation", "patch": [40, 56, 40], "outputs": 3},
-    "cnn": {"task": "classification", "patch": [96, 96, 96], "outputs": 2},
-}
-COMMON = {
-    "spacing": [1.0, 1.0, 1.0],
-    "strides": [[1, 1, 1]] + [[2, 2, 2]] * 4,
-    "kernels": [[3, 3, 3]] * 5,
-    "channels": 1,
-}
+
+
+def _plan(task: Task, patch: tuple[int, int, int], outputs: int) -> VolumePlan:
+    return VolumePlan(
+        task=task,
+        spacing=(1, 1, 1),
+        normalize="zscore",
+        crop=True,
+        patch=patch,
+        strides=((1, 1, 1), *((2, 2, 2),) * 4),
+        kernels=((3, 3, 3),) * 5,
+        channels=1,
+        outputs=outputs,
+        fingerprint=VolumeFingerprint(median_shape=patch, median_spacing=(1, 1, 1), scans=1),
+    )
+
+
+PLANS = {"unet": _plan("segmentation", (40, 56, 40), 3), "cnn": _plan("classification", (96, 96, 96), 2)}
 BATCH = 2  # batch size of the timed training steps
 SLOW_MIB, LEAST_MIB = 1200, 180  # predicted peaks; only measured peaks above 200 MiB are evaluated
 LEAST_COUNTED_MIB = 200
@@ -77,16 +89,16 @@ def work(architecture: Architecture, patch: Sequence[int]) -> float:
 
 def draw(family: str, name: str, most: float, seed: int) -> Iterator[Architecture]:
     """Distinct random architectures of a family."""
-    space, plan = SearchSpace.from_dict(space_of(family)), {**COMMON, **PLANS[family]}
+    space, plan = SearchSpace.from_dict(space_of(family)), PLANS[family]
     rng, seen = np.random.default_rng(derive_seed(seed, name, family)), set()
     while True:
         architecture, _ = space.decode(space.sample(rng), plan)
-        if identity(architecture) not in seen and work(architecture, plan["patch"]) <= most:
+        if identity(architecture) not in seen and work(architecture, plan.patch) <= most:
             seen.add(identity(architecture))
             yield architecture
 
 
-def measure_times(count: int, seconds: float, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
+def measure_times(count: int, seconds: float, seed: int) -> tuple[Calibration, pd.DataFrame]:
     """Calibrate, and measure `count` other U-Nets."""
     import torch
 
@@ -95,16 +107,16 @@ def measure_times(count: int, seconds: float, seed: int) -> tuple[dict[str, Any]
     from voxnas.nn.build import build_network
 
     torch.set_num_threads(1)
-    plan = {**COMMON, **PLANS["unet"]}
-    spec = {"batch_size": BATCH, "precision": "auto", "threads": 1, "seed": seed, "swaps": []}
+    plan = PLANS["unet"]
+    spec = stage_spec(StudySettings(seed=seed, training={"batch_size": BATCH}), "calibrate")
     calibration = measure_calibration(space_of("unet"), plan, spec, {"macs": int(WORK["latency"])}, seconds)
-    print(f"calibrated in {calibration['seconds']:.0f} s: {len(calibration['table'])} networks, "
-          f"{calibration['nodes']} nodes", flush=True)  # fmt: skip
+    print(f"calibrated in {calibration.seconds:.0f} s: {len(calibration.table)} networks, "
+          f"{calibration.nodes} nodes", flush=True)  # fmt: skip
     rows = []
     for architecture in draw("unet", "held-out times", WORK["latency"], seed):
-        if identity(architecture) in calibration["table"]:
+        if identity(architecture) in calibration.table:
             continue
-        network, patch = build_network(architecture), plan["patch"]
+        network, patch = build_network(architecture), plan.patch
         latency = measure_latency(network, (1, 1, *patch), repeats=5, warmup=1)
         step = measure_training(network, (BATCH, 1, *patch), repeats=2)
         rows.append(
@@ -146,7 +158,7 @@ def asked_memory(count: int, seed: int) -> list[Asked]:
     found: list[Asked] = []
     while len(found) < count:
         family = "unet" if rng.random() < 0.6 else "cnn"
-        asked = Asked(next(drawn[family]), PLANS[family]["patch"], int(rng.integers(2, 5)), bool(rng.random() < 0.5))
+        asked = Asked(next(drawn[family]), PLANS[family].patch, int(rng.integers(2, 5)), bool(rng.random() < 0.5))
         slow = work(asked.architecture, asked.patch) * asked.batch * (1 if asked.bf16 else 2)
         if slow <= WORK["memory"] and LEAST_MIB < predicted_mib(asked) < SLOW_MIB:
             found.append(asked)
@@ -242,8 +254,8 @@ def main() -> None:
     publish("profiling", profiling_ms(200, arguments.seed))
     if arguments.times:
         calibration, times = measure_times(arguments.times, arguments.seconds, arguments.seed)
-        facts = {k: calibration[k] for k in ("device", "seconds", "nodes", "error", "model")}
-        write_json(arguments.output / "calibration.json", facts | {"networks": len(calibration["table"])})
+        facts = calibration.model_dump(include={"device", "seconds", "nodes", "error", "model"})
+        write_json(arguments.output / "calibration.json", facts | {"networks": len(calibration.table)})
         write_table(arguments.output / "times.tsv", times)
         publish("correlations", correlations(times))
     if arguments.memory:

@@ -39,10 +39,11 @@ from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import predict_train_seconds
 from voxnas.complexity.placement import earliest_end
 from voxnas.core.architecture import network_key
+from voxnas.core.calibration import DeviceCalibration
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Network
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import read_json, read_plan, read_record, write_json
 from voxnas.io.tables import write_table
 from voxnas.operate.placement import predicted, read_devices
 
@@ -126,7 +127,7 @@ def trainings(arguments: argparse.Namespace, study: Path) -> list[Network]:
     """Random networks of the search space, each with a processor time drawn from a tenfold range."""
     paths = StudyPaths(study)
     spec = read_json(next((study / "spec").glob("search-*.json")))
-    plan, device = read_json(paths.plan), read_json(paths.device("normal"))
+    plan, device = read_plan(paths.plan), read_record(paths.device("normal"), DeviceCalibration)
     space, rng = SearchSpace.from_dict(spec["space"]), np.random.default_rng(derive_seed(0, "trainings"))
     networks = []
     for number in range(arguments.trainings):
@@ -149,7 +150,7 @@ def run(arguments: argparse.Namespace, study: Path, networks: list[Network], mod
     copy = arguments.scratch / f"{mode}-{seed}"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(study, copy, ignore=shutil.ignore_patterns("store", "search", "networks"))
-    plan, devices = read_json(StudyPaths(study).plan), read_devices(StudyPaths(study), SLOTS)
+    plan, devices = read_plan(StudyPaths(study).plan), read_devices(StudyPaths(study), SLOTS)
     times = [predicted(devices, plan, n.architecture, n.samples) for n in networks]
     rng = np.random.default_rng(derive_seed(seed, mode))
     order = [int(i) for i in rng.permutation(len(networks))]
@@ -204,7 +205,7 @@ def main() -> None:
         measure(arguments, study)
     devices = read_devices(StudyPaths(study), SLOTS)
     for kind, device in devices.items():
-        print(f"{kind}: starts in {device['start_seconds']} s, wall factor {device['wall_factor']}", flush=True)
+        print(f"{kind}: starts in {device.start_seconds} s, wall factor {device.wall_factor}", flush=True)
     networks = trainings(arguments, study)
     tables, spans = [], []
     for seed in range(arguments.seeds):

@@ -52,13 +52,13 @@ def score(data: StudyData, recipe: Recipe, samples: int, seed: int, batch_size: 
     plan = data.plan
     stages = min(4, usable_stages(plan))
     architecture = UNet(
-        in_channels=plan["channels"],
-        out_channels=plan["outputs"],
+        in_channels=plan.channels,
+        out_channels=plan.outputs,
         widths=[8 * 2**i for i in range(stages)],
         blocks=[1, *[2] * (stages - 1)],
         decoder_blocks=[1, 1, 2][: stages - 1],
-        strides=plan["strides"][:stages],
-        kernels=plan["kernels"][:stages],
+        strides=plan.strides[:stages],
+        kernels=plan.kernels[:stages],
         downsample="max",
     )
     job = Fit(architecture=architecture, recipe=recipe, fold=0, seed=seed, samples=samples)

@@ -26,6 +26,7 @@ import yaml
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
+from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import Proposal, Result
 from voxnas.search.chain import Chain
@@ -33,15 +34,19 @@ from voxnas.search.propose import propose
 from voxnas.search.select import ranked
 
 SPACE = yaml.safe_load((Path(__file__).parents[1] / "config" / "search_spaces" / "unet.yaml").read_text())
-PLAN = {
-    "task": "segmentation",
-    "spacing": [1.0, 1.0, 1.0],
-    "patch": [40, 56, 40],
-    "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]],
-    "kernels": [[3, 3, 3]] * 4,
-    "channels": 1,
-    "outputs": 3,
-}
+PATCH = (40, 56, 40)
+PLAN = VolumePlan(
+    task="segmentation",
+    spacing=(1, 1, 1),
+    normalize="zscore",
+    crop=True,
+    patch=PATCH,
+    strides=((1, 1, 1), *((2, 2, 2),) * 3),
+    kernels=((3, 3, 3),) * 4,
+    channels=1,
+    outputs=3,
+    fingerprint=VolumeFingerprint(median_shape=PATCH, median_spacing=(1, 1, 1), scans=1),
+)
 LIMITS = {"parameters": 560_000, "macs": None, "latency_ms": None}
 NOISE = 0.003  # standard deviation between training seeds at full fidelity, in Dice
 
@@ -63,7 +68,7 @@ class Fidelity:
 def true_score(proposal: Proposal, fidelity: float = 1.0) -> float | None:
     """Synthetic Dice of a network after a share of the full budget; None if its training diverges."""
     architecture, recipe = proposal.architecture, proposal.recipe
-    cost = analyze(architecture, PLAN["patch"])
+    cost = analyze(architecture, PLAN.patch)
     rate = math.log10(recipe.learning_rate) - (-2.0 if recipe.optimizer == "sgd" else -2.7)
     if rate > 1.2:
         return None
@@ -135,7 +140,7 @@ def best_of_space(draws: int = 4000) -> float:
 
     def score(config: dict) -> float:
         architecture, recipe = space.decode(config, PLAN)
-        if analyze(architecture, PLAN["patch"]).parameters > LIMITS["parameters"]:
+        if analyze(architecture, PLAN.patch).parameters > LIMITS["parameters"]:
             return -math.inf
         proposal = Proposal(
             search="x", step=0, trial="x", origin="random", architecture=architecture, recipe=recipe, samples=1

@@ -22,16 +22,22 @@ from voxnas.arch.families import expand
 from voxnas.arch.graph import graph_digest
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
+from voxnas.core.plan import VolumeFingerprint, VolumePlan
 
 SPACES = Path(__file__).parents[1] / "config" / "search_spaces"
-PLAN = {
-    "spacing": [1.0, 1.0, 1.0],
-    "patch": [128, 128, 128],
-    "strides": [[1, 1, 1]] + [[2, 2, 2]] * 5,
-    "kernels": [[3, 3, 3]] * 6,
-    "channels": 1,
-    "outputs": 3,
-}
+SIDE = (128, 128, 128)
+PLAN = VolumePlan(
+    task="segmentation",
+    spacing=(1, 1, 1),
+    normalize="zscore",
+    crop=True,
+    patch=SIDE,
+    strides=((1, 1, 1), *((2, 2, 2),) * 5),
+    kernels=((3, 3, 3),) * 6,
+    channels=1,
+    outputs=3,
+    fingerprint=VolumeFingerprint(median_shape=SIDE, median_spacing=(1, 1, 1), scans=1),
+)
 COLUMNS = ("10,000 drawn, s", "profile, ms", "slowest, ms", "nodes", "digest, ms")
 
 
@@ -48,7 +54,7 @@ def timed(work: Callable[[Any], Any], items: Iterable[Any]) -> tuple[list[Any], 
 def measure(path: Path, count: int) -> list[str]:
     """One row of the table."""
     space = SearchSpace.from_dict(yaml.safe_load(path.read_text()), path.name)
-    plan = {**PLAN, "task": space.family.tasks[0]}
+    plan = PLAN.model_copy(update={"task": space.family.tasks[0]})
     rng = np.random.default_rng(0)
 
     def draw(_: int) -> str:
@@ -58,7 +64,7 @@ def measure(path: Path, count: int) -> list[str]:
 
     def profile(architecture: Any) -> None:
         expand.cache_clear()
-        analyze(architecture, plan["patch"])
+        analyze(architecture, plan.patch)
 
     _, drawing = timed(draw, range(count))
     networks = [space.decode(space.sample(rng), plan)[0] for _ in range(min(count, 300))]

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe
+from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.training import Fit
 from voxnas.io.records import write_text
 from voxnas.nn.build import build_network
@@ -48,7 +49,19 @@ ARCHITECTURE = UNet(
 class RandomData:
     """Scans of noise with the interface of the data of a study."""
 
-    plan = {"task": "segmentation", "patch": PATCH, "spacing": [1, 1, 1], "labels": {"0": "", "1": "", "2": ""}}  # noqa: RUF012
+    plan = VolumePlan(
+        task="segmentation",
+        spacing=(1, 1, 1),
+        normalize="none",
+        crop=False,
+        patch=PATCH,
+        strides=((1, 1, 1),),
+        kernels=((3, 3, 3),),
+        channels=1,
+        outputs=3,
+        labels={"0": "", "1": "", "2": ""},
+        fingerprint=VolumeFingerprint(median_shape=PATCH, median_spacing=(1, 1, 1), scans=1),
+    )
 
     def image(self, scan: str) -> Tensor:
         """Noise, (1, D, H, W)."""

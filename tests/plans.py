@@ -1,5 +1,7 @@
-"""Plans for tests, from what matters to each."""
+"""Plans and calibrations for tests, from what matters to each."""
 
+from voxnas.complexity.calibration import identity
+from voxnas.core.calibration import Calibration, DeviceCalibration
 from voxnas.core.plan import InputView, RunPlan, VolumePlan
 
 HALVED = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
@@ -47,3 +49,24 @@ def run_plan(views, task="classification", unit="run", **fields):
 def changed(plan, **fields):
     """A plan with other values of some fields."""
     return type(plan)(**{**dict(plan), **fields})
+
+
+def calibration(coefficients=None, factors=None, **fields):
+    """A calibration whose model of time has these coefficients; of a kind of node with `start_seconds`."""
+    time = {"coefficients": coefficients or {}, "factors": factors or {}}
+    error = {"median": 0, "largest": 0}
+    usual = {
+        "batch_size": 2, "table": {}, "model": {"train_seconds": time, "latency_ms": time}, "nodes": 0, "device": {},
+        "error": {"train_seconds": error, "latency_ms": error}, "bf16": {"in_hardware": False, "train_speedup": 1},
+        "memory": {"cuda": False, "bf16": False, "factor": 1, "table": ()}, "seconds": 1,
+    }  # fmt: skip
+    return (DeviceCalibration if "start_seconds" in fields else Calibration)(**{**usual, **fields})
+
+
+def measured_network(architecture, patch, train_seconds, latency_ms=3.0):
+    """The row of a network in the table of a calibration, by the digest of its architecture."""
+    times = {"train_seconds": train_seconds, "latency_ms": latency_ms}
+    costs = {"parameters": 1, "macs": 1, "activations": 1}
+    return {
+        identity(architecture): {"name": "a", "architecture": architecture.plain(), "patch": patch, **times, **costs}
+    }

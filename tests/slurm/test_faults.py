@@ -60,7 +60,7 @@ def test_killed_snakemake(study, tables, cluster):
     assert study.jobs(), "jobs outlive their Snakemake"
     study.finish(study.resume())
     log = study.log.read_text()
-    assert "Slurm jobs of the killed run" in log and "removing the lock that Snakemake left" in log
+    assert "Slurm jobs of the killed run" in log and "removing the lock of the killed run" in log
     check(study, tables)
 
 

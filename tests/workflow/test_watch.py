@@ -143,7 +143,7 @@ def test_a_running_training(watcher: Watcher) -> None:
     with leased(entry):
         snapshot = watcher.look()
         (running,) = snapshot.running
-        assert (running.what, running.pid, running.alive) == ("random 2", os.getpid(), True)
+        assert (running.name, running.pid, running.alive) == ("random 2", os.getpid(), True)
         assert (running.samples, running.goal, running.score, running.seconds_left) == (6, 8, 0.25, 4.0)
         assert snapshot.state == "running" and stages(snapshot)["search"] == "running"
         random = next(s for s in snapshot.searches if s.name == "random")
@@ -172,7 +172,7 @@ def test_a_finalist_that_runs_has_its_name_and_seed(watcher: Watcher) -> None:
     write_json(entry.job, network_job(paths, network, 1))
     with leased(entry):
         snapshot = watcher.look()
-    assert [r.what for r in snapshot.running] == ["unet, seed 1"]
+    assert [r.name for r in snapshot.running] == ["unet, seed 1"]
     assert stages(snapshot)["train"] == "running" and snapshot.cost.to_come == 1
 
 
@@ -184,7 +184,7 @@ def test_failed_trial_and_failed_job(watcher: Watcher, capsys: pytest.CaptureFix
         paths.step("random", 2) / "result.json", Result(state="FAILED", reason="out of memory", key=proposal.key)
     )
     snapshot = watcher.look()
-    assert [(f.what, f.reason) for f in snapshot.trials_failed] == [("random 2", "out of memory")]
+    assert [(f.name, f.reason) for f in snapshot.trials_failed] == [("random 2", "out of memory")]
     assert not snapshot.jobs_failed
     # A job that ends with an error of the user's, then with a bug.
     paths.plan.unlink()
@@ -193,7 +193,7 @@ def test_failed_trial_and_failed_job(watcher: Watcher, capsys: pytest.CaptureFix
     command = [sys.executable, "-m", "voxnas", *base, "--splits", "nowhere.json", "--output", str(paths.plan)]
     assert subprocess.run(command, capture_output=True).returncode == 2
     (failure,) = watcher.look().jobs_failed
-    assert (failure.what, failure.log) == ("plan", log)
+    assert (failure.name, failure.log) == ("plan", log)
     assert failure.reason.startswith("nowhere.json does not exist")
     assert stages(watcher.look())["preprocess"] == "done"  # its shards are there
     age(paths.root)
@@ -298,4 +298,4 @@ def test_unknown_and_unbegun_studies_are_one_line(
     (study_copy / "new.yaml").write_text(canonical_json({"study": "new"}))
     assert main(["watch", "new.yaml"]) == 2
     error = capsys.readouterr().err
-    assert "study 'new' has not begun" in error and error.count("\n") == 1
+    assert "study 'new' has not been started" in error and error.count("\n") == 1

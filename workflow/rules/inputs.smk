@@ -20,9 +20,9 @@ def fmriprep_pages(folder):
     """Report page of each participant of a data set, which fMRIPrep writes last."""
     participants = sorted(path.name for path in folder.glob("sub-*") if path.is_dir())
     if not participants:
-        raise WorkflowError(f"{folder} has no folders sub-*; fMRIPrep needs a BIDS data set")
+        raise WorkflowError(f"{folder} contains no folders sub-*; fMRIPrep requires a BIDS data set")
     if not os.environ.get("FS_LICENSE"):
-        raise WorkflowError("FS_LICENSE is not set; it names FreeSurfer's licence file, which fMRIPrep wants")
+        raise WorkflowError("FS_LICENSE is not set; set it to the path of FreeSurfer's licence file, which fMRIPrep requires")
     return [f"{folder}/derivatives/fmriprep/{name}.html" for name in participants]
 
 

@@ -1,1 +1,1 @@
-"""What a network is, without torch: records, graphs, primitives, search spaces."""
+"""Networks as data, without torch: records, graphs, primitives, search spaces."""

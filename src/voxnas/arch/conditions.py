@@ -1,6 +1,4 @@
-"""Parameters with conditions, in bulk: their order, all their combinations, and how many there are."""
-
-from __future__ import annotations
+"""Sets of parameters with conditions: their order, all their combinations, and the number of combinations."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +10,7 @@ Config = dict[str, Value]
 
 
 def in_order(parameters: Sequence[Parameter], source: str) -> list[Parameter]:
-    """Each parameter after those on which it depends, else by name; `source` names the file in an error.
+    """Sort parameters by dependency, then by name; `source` names the file in an error.
 
     Raises
     ------
@@ -81,7 +79,7 @@ def count(parameters: Sequence[Parameter], decided: Config) -> float:
 
 
 def _components(parameters: Sequence[Parameter]) -> list[list[Parameter]]:
-    """Groups of parameters between which there is no condition, each in the given order."""
+    """Connected groups of parameters: no condition relates two groups; each group keeps the given order."""
     group = {p.name: {p.name} for p in parameters}
     for p in parameters:
         for name in p.depends_on & group.keys():

@@ -1,19 +1,18 @@
-"""A network as a graph of primitives: plain data between an architecture and everything that is made of it.
+"""A network as a graph of primitives: the expanded form of an architecture, as plain data.
 
-An architecture is short and is what a search chooses; its graph spells it out. The module
-(:mod:`voxnas.nn.network`), the cost (:mod:`voxnas.complexity.analytic`), the predictions of memory
-and latency, and the drawings are all made from the graph, so that they cannot disagree.
+A search chooses an architecture, which is short; the graph lists all its operations. The module
+(:mod:`voxnas.nn.network`), the cost (:mod:`voxnas.complexity.analytic`), the predictions of memory and latency, and the
+drawings are all derived from the graph, and so agree.
 
-A graph is a JSON record and stands for itself, whatever made it: a family, pruning, a person. Each node has an
-identity such as ``encoder.1.block.0``, chosen by the builder of the family, under which the network registers the
-node's module. An edge is identified by the node that reads it and the position among that node's inputs.
+A graph is a JSON record and independent of its origin: a family, pruning, or a person. Each node has an identity such
+as ``encoder.1.block.0``, chosen by the builder of the family, under which the network registers the module of the node.
+An edge is identified by the node that reads it and the position among the inputs of this node.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -26,14 +25,14 @@ from voxnas.core.record import Record, Size
 INPUT = "input"
 """Identity of the input, and the name of its operator."""
 FACTS = ("op", "channels", "kernel", "stride", "norm", "activation", "options")
-"""Fields of a node that say what it computes: all but its identity and its inputs."""
+"""Fields of a node that determine its computation: all but its identity and its inputs."""
 
 
 class Graph(Record):
     """Nodes in the order of computation; the first is the input.
 
-    A graph that a :class:`GraphBuilder` has not made (out of JSON) is built anew on validation, so that it obeys the
-    same rules and has the same form.
+    On validation a graph is rebuilt by a :class:`GraphBuilder`, so that graphs from JSON obey the same rules and have
+    the same form as graphs from the builder.
     """
 
     dims: int = Field(ge=1, le=3, description="Spatial dimensions.")
@@ -46,7 +45,7 @@ class Graph(Record):
     clip: bool = Field(False, description="Whether the input has a time axis, (B, T, C, D, H, W).")
 
     @model_validator(mode="after")
-    def _rebuilt(self) -> Graph:
+    def _rebuilt(self) -> Self:
         first = self.nodes[0]
         builder = GraphBuilder(first.channels, self.dims, first.norm, first.activation, self.clip)
         if first != builder.node(INPUT):
@@ -71,11 +70,11 @@ class Graph(Record):
         return self
 
     def by_id(self) -> dict[str, Node]:
-        """The nodes by their identities, in the order of computation."""
+        """Map each identity to its node, in the order of computation."""
         return {node.id: node for node in self.nodes}
 
     def needed(self, training: bool) -> tuple[str, ...]:
-        """The nodes that the outputs (those in training, or the first) depend on, without the input, in order."""
+        """Identities of the nodes on which the outputs depend (in training all outputs, else the first), in order."""
         found = set(self.outputs if training else self.outputs[:1])
         for node in reversed(self.nodes):
             if node.id in found:
@@ -83,7 +82,7 @@ class Graph(Record):
         return tuple(node.id for node in self.nodes[1:] if node.id in found)
 
     def timed(self) -> set[str]:
-        """The nodes whose output has a time axis."""
+        """Identities of the nodes whose output has a time axis."""
         timed = {INPUT} if self.clip else set()
         for node in self.nodes[1:]:
             if not PRIMITIVES[node.op].ends_time and not timed.isdisjoint(node.inputs):
@@ -91,7 +90,7 @@ class Graph(Record):
         return timed
 
     def uses_time(self) -> bool:
-        """Whether the network would tell a clip from the same frames in another order."""
+        """Whether any node depends on the order of the frames of a clip."""
         return any(PRIMITIVES[node.op].uses_order(node) for node in self.nodes[1:])
 
 
@@ -105,7 +104,7 @@ class ShapedNode:
     inputs : tuple of Shape
     output : Shape
     layers : tuple of Layer
-        Its layers, in the order of computation.
+        Layers of the node, in the order of computation.
     """
 
     node: Node
@@ -148,7 +147,7 @@ class GraphBuilder:
     dims : int
         Spatial dimensions.
     norm, activation : str
-        Norm and activation of the nodes that name none.
+        Norm and activation of the nodes for which none is given.
     clip : bool
         Whether the input has a time axis.
     """
@@ -171,18 +170,18 @@ class GraphBuilder:
         self._unnamed: dict[str, int] = {}
 
     def node(self, identity: str) -> Node:
-        """A node by its identity."""
+        """Return the node of this identity."""
         return self._nodes[identity]
 
     def channels(self, identity: str) -> int:
-        """Channels of the output of the node with this identity."""
+        """Channels of the output of the node of this identity."""
         return self._nodes[identity].channels
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
-        """Put a name and a dot before the identities of the nodes that are added within the context.
+        """Prefix the identities of the nodes that are added within the context by `name` and a dot.
 
-        A scope is left for good: the order of the nodes is then the order of the network's parameters.
+        A scope cannot be entered again: so the order of the nodes is the order of the parameters of the network.
         """
         outer, self._scope = self._scope, f"{self._scope}{name}."
         try:
@@ -211,21 +210,21 @@ class GraphBuilder:
         inputs : str or tuple of str
             Earlier nodes.
         channels : int or None
-            Of the output; None: as the primitive has it, mostly those of its first input.
+            Channels of the output; None: the default of the primitive, mostly the channels of its first input.
         kernel, stride : tuple of int, int or None
-            None is 1 along each axis.
+            None: 1 along each axis.
         norm, activation : str or None
-            None: the graph's.
+            None: norm and activation of the graph.
         options : mapping or None
-            The primitive's own; the others have their defaults.
+            Options of the primitive; the others have their defaults.
         name : str
-            Of the node within its scope; empty: the primitive's, from the second of a scope on with a number
-            (``conv``, ``conv_1``, ``conv_2``), as in torch.fx.
+            Name of the node within its scope; empty: the name of the primitive, from the second node of a scope on with
+            a number (``conv``, ``conv_1``, ``conv_2``), as in torch.fx.
 
         Raises
         ------
         ValueError
-            If the name is taken, an input is no earlier node, or the primitive refuses the node (an unknown option,
+            If the name is taken, an input is no earlier node, or the primitive refuses the node (for an unknown option,
             a wrong number of inputs ..).
         """
         inputs = (inputs,) if isinstance(inputs, str) else tuple(inputs)
@@ -250,7 +249,7 @@ class GraphBuilder:
         return node.id
 
     def _identify(self, op: str, name: str) -> str:
-        """The identity of the next node; a module can lie neither within another node's module nor around it."""
+        """Return the identity of the next node; a ValueError if its module would contain another or lie in another."""
         identity = outer = self._scope + (name or op)
         if not name:
             count = self._unnamed.get(identity, 0)
@@ -270,12 +269,12 @@ class GraphBuilder:
         return (value,) * self.dims if isinstance(value, int) else tuple(value)
 
     def finish(self, *outputs: str, divisor: Size | None = None) -> Graph:
-        """The graph, with the node of its answer first among the outputs.
+        """Return the graph; the first of `outputs` is the output of the network.
 
         Raises
         ------
         ValueError
-            If an output is no node.
+            If an output is not a node.
         """
         for identity in outputs:
             if identity not in self._nodes:
@@ -290,7 +289,7 @@ class GraphBuilder:
 
 
 def resolve_options(primitive: Primitive, given: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
-    """All options of a primitive, sorted by name; a ValueError names one that it does not have."""
+    """Return all options of a primitive, `given` or default, sorted by name; a ValueError names an unknown one."""
     for name in given:
         if name not in primitive.options:
             raise ValueError(f"primitive {primitive.name!r} has no option {name!r}; it has {sorted(primitive.options)}")
@@ -300,14 +299,14 @@ def resolve_options(primitive: Primitive, given: Mapping[str, Value]) -> tuple[t
 def graph_digest(graph: Graph) -> str:
     """Identity of the network that a graph describes: 16 hexadecimal digits.
 
-    It does not depend on the identities and the order of the nodes nor on the order of the inputs of commutative
-    merges, and ignores nodes that no output needs. The inputs of a concatenation keep their order, for a grouped or
-    shuffled layer behind it sees the difference.
+    The digest is independent of the identities and the order of the nodes and of the order of the inputs of commutative
+    merges, and ignores nodes on which no output depends. The inputs of a concatenation keep their order, for the order
+    matters to a grouped or shuffled layer behind it.
 
-    Every node is coloured by what it is, then by the colours above it and below it, until no further node is
-    told apart (colour refinement, Weisfeiler and Leman 1968). Graphs of one network always agree. Different
-    graphs differ unless they are of the regular kind that refinement cannot tell apart, which takes many equal nodes
-    with equally many equal neighbours each.
+    Each node is coloured by its fields, then repeatedly by the colours of its inputs and of its readers, until no class
+    of equal colour splits any further (colour refinement, Weisfeiler and Leman 1968). Graphs of one network always have
+    equal digests. Graphs of different networks have different digests, except for regular graphs, which refinement
+    cannot distinguish: they have many equal nodes with equally many equal neighbours each.
     """
     nodes, order = graph.by_id(), (INPUT, *graph.needed(training=True))
     rank = {identity: place for place, identity in reversed(list(enumerate(graph.outputs)))}

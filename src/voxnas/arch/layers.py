@@ -1,6 +1,4 @@
-"""One layer with its size: what parameters, multiply-adds and activations are counted from, without torch."""
-
-from __future__ import annotations
+"""A layer and its size, from which parameters, multiply-adds and activations are counted, without torch."""
 
 from collections.abc import Sequence
 from math import prod
@@ -16,14 +14,14 @@ COMPUTING = (*WEIGHTED, "attention", "recurrent")
 class Layer(NamedTuple):
     """One layer of a network on an input of known size.
 
-    Kinds: ``conv``; ``transposed`` (kernel = stride); ``linear``; ``norm``; ``pool``; ``move`` (values
-    are moved or summed, nothing is learnt: shift, shuffle, add, concatenate, scale); ``parameter``
-    (`out_channels` free parameters, such as a learnt position); ``attention`` (each output position
-    of `out_channels` attends to `kernel` positions: two products, and no weights of its own);
-    ``recurrent`` (a GRU: three gates, each with a weight from the input and one from the state).
+    Kinds: ``conv``; ``transposed`` (kernel = stride); ``linear``; ``norm``; ``pool``; ``move`` (an operation that
+    moves, sums or scales values and has no parameters: shift, shuffle, add, concatenate, scale); ``parameter``
+    (`out_channels` free parameters, such as a learnt position); ``attention`` (each output position of `out_channels`
+    attends to `kernel` positions: two products without weights); ``recurrent`` (a GRU: three gates, each with a weight
+    from the input and one from the state).
 
-    `size` is the output's spatial size, (D, H, W) in three dimensions; `frames` how often the layer
-    is applied to one sample.
+    `size` is the spatial size of the output, (D, H, W) in three dimensions; `frames` is the number of times that the
+    layer is applied to one sample.
     """
 
     kind: str
@@ -59,34 +57,29 @@ class Layer(NamedTuple):
             return 3 * self.out_channels * (self.in_channels + self.out_channels) * places
         if self.kind not in WEIGHTED:
             return 0
-        # A transposed convolution with kernel = stride reaches every output voxel once.
+        # In a transposed convolution with kernel = stride each output voxel depends on one input voxel.
         taps = 1 if self.kind == "transposed" else prod(self.kernel)
         return self.in_channels // self.groups * self.out_channels * places * taps
 
     @property
     def elements(self) -> int:
-        """Output elements for one sample, whatever the kind."""
+        """Output elements for one sample, of any kind of layer."""
         return 0 if self.kind == "parameter" else self.out_channels * prod(self.size) * self.frames
 
     @property
     def activations(self) -> int:
-        """Output elements for one sample of a layer that computes (Radosavovic et al. 2020)."""
+        """Output elements for one sample of a layer with multiply-adds (Radosavovic et al. 2020)."""
         return self.elements if self.kind in COMPUTING else 0
 
     @property
     def depthwise(self) -> bool:
-        """Whether each channel is convolved alone."""
+        """Whether the layer is a depthwise convolution."""
         return self.kind == "conv" and self.groups > 1 and self.groups == self.in_channels
 
 
 def divisor_up_to(channels: int, most: int) -> int:
     """The largest divisor of `channels` that is at most `most`: groups that always fit."""
     return max(g for g in range(1, max(1, most) + 1) if channels % g == 0)
-
-
-def norm_groups(channels: int) -> int:
-    """Groups of a group norm: the largest divisor of `channels` that is at most 8."""
-    return divisor_up_to(channels, 8)
 
 
 def strided(size: Size, stride: Size) -> Size:
@@ -100,5 +93,5 @@ def total(strides: Sequence[Size]) -> Size:
 
 
 def ones(dims: int) -> Size:
-    """The stride or kernel of `dims` dimensions that changes nothing."""
+    """A stride or kernel of 1 along each of `dims` axes."""
     return (1,) * dims

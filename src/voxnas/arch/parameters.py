@@ -1,12 +1,10 @@
-"""One parameter of a search space: its values, its condition, its place in the unit cube."""
-
-from __future__ import annotations
+"""One parameter of a search space: its values, its condition, its coordinate in the unit cube."""
 
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 
@@ -23,25 +21,26 @@ def _recipe_names(field: str) -> tuple[str, ...]:
     return get_args(Recipe.model_fields[field].annotation)
 
 
-ValueSet = tuple  # names, truth values, or the three below
+RANGES = {"number": "a number", "integer": "an integer", "odd": "an odd number"}
+ValueSet = tuple  # names, truth values, or a set of numbers, integers or odd numbers as below
 
 
 def numbers(low: float, high: float) -> ValueSet:
-    """The domain of all numbers from `low` to `high`."""
+    """All numbers from `low` to `high`."""
     return ("number", low, high)
 
 
 def integers(low: int, high: int) -> ValueSet:
-    """The domain of all whole numbers from `low` to `high`."""
+    """All integers from `low` to `high`."""
     return ("integer", low, high)
 
 
 def odd(low: int, high: int) -> ValueSet:
-    """The domain of all odd numbers from `low` to `high`."""
+    """All odd numbers from `low` to `high`."""
     return ("odd", low, high)
 
 
-# What each part of a recipe may be.
+# Allowed values of each part of a recipe.
 RECIPE_VALUES: dict[str, ValueSet] = {
     "optimizer": _recipe_names("optimizer"),
     "learning_rate": numbers(1e-7, 10),
@@ -58,15 +57,13 @@ def _is_number(value: Any) -> bool:
 
 
 def _allowed(domain: ValueSet) -> str:
-    if domain[0] in ("number", "integer", "odd"):
-        return f"{'an' if domain[0] != 'number' else 'a'} {domain[0]} from {domain[1]:g} to {domain[2]:g}".replace(
-            "odd from", "odd number from"
-        )
+    if domain[0] in RANGES:
+        return f"{RANGES[domain[0]]} from {domain[1]:g} to {domain[2]:g}"
     return "one of " + ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in domain)
 
 
 def _fits(value: Any, domain: ValueSet) -> bool:
-    if domain[0] not in ("number", "integer", "odd"):
+    if domain[0] not in RANGES:
         return any(value == known and type(value) is type(known) for known in domain)
     if not _is_number(value) or not domain[1] <= value <= domain[2]:
         return False
@@ -82,13 +79,13 @@ class Parameter:
     name : str
         Name in the file and in configurations.
     target : str
-        The part of the architecture or recipe that it sets; its name unless the file says ``sets``.
+        The part of the architecture or recipe that it sets: the entry ``sets`` of the file, by default the name.
     choices : tuple
         Values to choose from, in the file's order; empty for a range.
     low, high : float
         Ends of the range, included.
     log, integer : bool
-        Whether the range is logarithmic, and whether its values are whole.
+        Whether the range is logarithmic, and whether its values are integers.
     when : tuple of mappings of name to tuple of values
         The parameter is active only where, in one of the mappings, each named parameter is active and has one
         of the values; always active where there is no mapping.
@@ -104,8 +101,8 @@ class Parameter:
     when: tuple[Mapping[str, tuple[Value, ...]], ...]
 
     @classmethod
-    def parse(cls, name: str, raw: Any, domains: Mapping[str, ValueSet], source: str) -> Parameter:
-        """Read the entry of a name in a file; a scalar is a fixed value.
+    def parse(cls, name: str, raw: Any, domains: Mapping[str, ValueSet], source: str) -> Self:
+        """Read the entry `raw` of the parameter `name` in a file; a scalar is a fixed value.
 
         Raises
         ------
@@ -157,23 +154,23 @@ class Parameter:
 
     @property
     def fixed(self) -> bool:
-        """Whether there is one value only."""
+        """Whether the parameter has a single value."""
         return len(self.choices) == 1
 
     @property
     def depends_on(self) -> frozenset[str]:
-        """Names of the parameters that its conditions name."""
+        """Names of the parameters in the conditions."""
         return frozenset(name for alternative in self.when for name in alternative)
 
     def is_active(self, config: Mapping[str, Any]) -> bool:
-        """Whether the conditions hold; the parameters that they name must be decided in `config`."""
+        """Whether the conditions hold in `config`, in which the parameters of the conditions are already decided."""
         return not self.when or any(
             all(name in config and config[name] in values for name, values in alternative.items())
             for alternative in self.when
         )
 
     def all_values(self) -> tuple[Value, ...]:
-        """All values of a parameter that has finitely many."""
+        """All values of a parameter with finitely many values."""
         return self.choices or tuple(range(int(self.low), int(self.high) + 1))
 
     @property
@@ -187,11 +184,6 @@ class Parameter:
     def ordinal(self) -> bool:
         """Whether the values have an order (numbers, and the two truth values)."""
         return not self.choices or all(_is_number(v) or isinstance(v, bool) for v in self.choices)
-
-    @property
-    def width(self) -> int:
-        """Number of entries in an encoding."""
-        return 1 if self.ordinal else len(self.choices)
 
     def value(self, u: float) -> Value:
         """The value at `u` in [0, 1]; numbers of a range have three significant digits."""
@@ -207,7 +199,7 @@ class Parameter:
         return type(value)(min(max(value, self.low), self.high))
 
     def position(self, value: Value) -> float:
-        """Where a value lies in [0, 1]: by rank among choices, else by the range's scale."""
+        """Coordinate of a value in [0, 1]: its rank among the choices, or its position on the scale of the range."""
         if self.choices:
             return self.choices.index(value) / max(len(self.choices) - 1, 1)
         if self.log:
@@ -215,7 +207,7 @@ class Parameter:
         return (float(value) - self.low) / (self.high - self.low)
 
     def contains(self, value: Any) -> bool:
-        """Whether a value is one of the parameter's."""
+        """Whether the parameter has this value."""
         if self.choices:
             return any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in self.choices)
         return _is_number(value) and self.low <= value <= self.high and (not self.integer or isinstance(value, int))
@@ -231,7 +223,7 @@ class Parameter:
         return [math.sqrt(0.5) if choice == value else 0.0 for choice in self.choices]
 
     def nearest(self, value: Value) -> Value:
-        """The parameter's value nearest to any value; for an unknown name the first choice."""
+        """The nearest value of the parameter to any `value`; for an unknown name the first choice."""
         if self.contains(value):
             return value
         if not self.choices:
@@ -242,7 +234,7 @@ class Parameter:
         return self.choices[0]
 
     def mutate(self, value: Value, rng: np.random.Generator) -> Value:
-        """Another value: near it in an ordered parameter, any other of the names."""
+        """A different value: mostly a neighbour of `value` if the values are ordered, otherwise any."""
         if self.choices:
             place = self.choices.index(value)
             others = [i for i in range(len(self.choices)) if i != place]

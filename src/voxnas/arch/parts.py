@@ -1,6 +1,4 @@
-"""Short words for the layers and heads that networks are spelled out with."""
-
-from __future__ import annotations
+"""Layers and heads that the graphs of several networks share."""
 
 from collections.abc import Sequence
 
@@ -22,7 +20,7 @@ def conv(
 ) -> str:
     """A convolution of node `at` to `channels`, in `groups`, with its norm and, if `activate`, its activation.
 
-    A bias is added where `bias` is set.
+    With `bias` it has a bias before the norm.
     """
     options = {"groups": groups, "bias": bias, "activate": activate}
     return graph.add("conv", at, channels, kernel, stride, options=options)
@@ -49,18 +47,18 @@ def classify(graph: GraphBuilder, at: str, out_channels: int, dropout: float = 0
 
 
 def add_heads(graph: GraphBuilder, decoded: Sequence[str], out_channels: int) -> list[str]:
-    """A head of `out_channels` on each decoder stage, from full resolution on; the first gives the network's answer."""
+    """A head of `out_channels` on each node of `decoded`, from full resolution on; the first is the output."""
     names = ["head", *(f"auxiliary.{stage}" for stage in range(1, len(decoded)))]
     return [graph.add("pointwise_head", at, out_channels, name=name) for at, name in zip(decoded, names, strict=True)]
 
 
 def up(graph: GraphBuilder, at: str, skip: str, channels: int, stride: Kernel = 2) -> str:
-    """A transposed convolution of node `at` to `channels`, cut to the size of the skip."""
+    """A transposed convolution of node `at` to `channels`, cropped to the size of the skip."""
     return graph.add("crop", (graph.add("transposed", at, channels, stride=stride), skip))
 
 
 def scaled(channels: int, width: float, divisor: int = 1) -> int:
-    """The `channels` times a width, rounded to a multiple of `divisor`, but never below 0.9 of the product."""
+    """The product of `channels` and `width`, rounded to a multiple of `divisor`, but at least 0.9 of the product."""
     wanted = channels * width
     rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * wanted else rounded

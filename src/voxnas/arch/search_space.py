@@ -1,16 +1,14 @@
-"""A search space: conditional parameters, and what each configuration builds.
+"""A search space: conditional parameters, and the architectures of their configurations.
 
 A configuration is a mapping of the active parameters to values. Spaces are read from YAML files
-(``config/search_spaces``) that a user can copy and narrow. What a file may choose and what the choices
-build is its family's (:mod:`voxnas.arch.families`); all that is done with configurations is here.
+(``config/search_spaces``) that a user can copy and narrow. The family of a space (:mod:`voxnas.arch.families`) defines
+its parameters and the architecture of a configuration; the operations on configurations are defined here.
 """
-
-from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -69,7 +67,7 @@ class SearchSpace:
         self.dim = len(self._varying)
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any], source: str = "the search space") -> SearchSpace:
+    def from_dict(cls, raw: Mapping[str, Any], source: str = "the search space") -> Self:
         """Read a space from plain data.
 
         Parameters
@@ -102,15 +100,15 @@ class SearchSpace:
         return cls(family, structure, parameters, {**needs, **_recipe_needs(family)}, source)
 
     @classmethod
-    def recipes_of(cls, raw: Mapping[str, Any], source: str = "the search space") -> SearchSpace:
+    def recipes_of(cls, raw: Mapping[str, Any], source: str = "the search space") -> Self:
         """The part of a space (raw, of a source) that concerns the recipe, to search one for a given architecture."""
         whole = cls.from_dict(raw, source)
         parameters = [p for p in whole.parameters if p.target in RECIPE_VALUES]
         return cls(whole.family, whole.structure, parameters, _recipe_needs(whole.family), source)
 
-    def _with_ancestors(self, parameters: Collection[Parameter]) -> list[Parameter]:
-        """Parameters with all on which they depend, in order."""
-        found = {p.name for p in parameters}
+    def _with_ancestors(self, names: Collection[str]) -> list[Parameter]:
+        """The named parameters and all parameters on which they depend, in order."""
+        found = set(names)
         for p in reversed(self.parameters):
             if p.name in found:
                 found |= p.depends_on
@@ -118,29 +116,27 @@ class SearchSpace:
 
     def _reachable(self, p: Parameter) -> bool:
         """Whether a parameter is active in any configuration."""
-        above = [q for q in self._with_ancestors([p]) if q is not p]
-        return any(p.is_active(config) for config in configs(above))
+        return any(p.is_active(config) for config in configs(self._with_ancestors(p.depends_on)))
 
     def _check(self, needs: Mapping[str, Alternatives]) -> None:
-        """A UserError unless everything that is needed is always set, and nothing twice.
+        """Raise a UserError unless each required target is always set, and no target is set twice.
 
-        For each target only those parameters are tried out on which it depends: all combinations of all
-        conditions would be too many.
+        For each target only the combinations of the parameters on which it depends are enumerated, for the combinations
+        of all conditions are too many.
         """
         setters: dict[str, list[Parameter]] = {}
         for p in self.parameters:
             setters.setdefault(p.target, []).append(p)
         for target in sorted({*setters, *needs}):
             own, alternatives = setters.get(target, []), needs.get(target, ())
-            asked = {q.name: q for other in _names(alternatives) for q in setters.get(other, [])}
-            above = {name: self._by_name[name] for p in own for name in p.depends_on}
-            for config in configs(self._with_ancestors([*asked.values(), *above.values()])):
+            asked = {q.name for alternative in alternatives for other in alternative for q in setters.get(other, [])}
+            for config in configs(self._with_ancestors(asked.union(*(p.depends_on for p in own)))):
                 where = ", ".join(f"{k} = {v}" for k, v in config.items()) or "every configuration"
                 active = sum(p.is_active(config) for p in own)
                 if active > 1:
                     raise UserError(f"{self.source}: {target} is set twice where {where}", "give them a `when` each")
                 values = {self._by_name[name].target: value for name, value in config.items()}
-                if not active and _any_holds(alternatives, values):
+                if not active and any(all(values.get(k) in v for k, v in one.items()) for one in alternatives):
                     raise UserError(
                         f"{self.source}: {target} is missing where {where}", f"add it; one value is `{target}: VALUE`"
                     )
@@ -155,7 +151,7 @@ class SearchSpace:
         Raises
         ------
         UserError
-            At once, if there are more than `most`.
+            Before the first configuration, if the space has more than `most`.
         """
         size = self.size()
         if size > most:
@@ -223,7 +219,7 @@ class SearchSpace:
         return self._complete(values, rng)
 
     def validate(self, config: Mapping[str, Any]) -> None:
-        """Check that a configuration belongs to the space; a UserError names what does not."""
+        """Check that a configuration belongs to the space; a UserError names the first fault."""
         for name in config:
             if name not in self._by_name:
                 raise UserError(f"{self.source}: unknown parameter {name!r}", suggest(name, self._by_name))
@@ -266,7 +262,7 @@ class SearchSpace:
         Raises
         ------
         UserError
-            If the plan's task does not fit the family, or the family does not read what the study searches on.
+            If the plan's task does not fit the family, or the family does not read the default view of the plan.
         """
         self._check_task(plan)
         view = plan.view
@@ -318,12 +314,12 @@ class SearchSpace:
 
 
 def _recipe_domains(family: FamilySpace) -> dict[str, ValueSet]:
-    """What a file may set of the recipe: the loss only where the task leaves a choice."""
+    """Value sets of the parameters of the recipe; the loss is a parameter only of families for segmentation."""
     return {k: v for k, v in RECIPE_VALUES.items() if k != "loss" or "segmentation" in family.tasks}
 
 
 def _recipe_needs(family: FamilySpace) -> dict[str, Alternatives]:
-    """What a file must set of the recipe: the loss only of a family that leaves no other task."""
+    """Required parameters of the recipe; the loss is required only of families for segmentation alone."""
     names = {"optimizer", "learning_rate", "weight_decay", "schedule", "augmentation"}
     return dict.fromkeys(names | {"loss"} if family.tasks == ("segmentation",) else names, ALWAYS)
 
@@ -344,11 +340,3 @@ def _open(raw: Any, source: str) -> tuple[FamilySpace, dict[str, Any], Mapping[s
     if not isinstance(entries, Mapping):
         raise UserError(f"{source}: parameters = {entries!r}", "it must be a mapping of names to values")
     return family, {key: raw[key] for key in family.keys if key in raw}, entries
-
-
-def _names(alternatives: Alternatives) -> set[str]:
-    return {name for alternative in alternatives for name in alternative}
-
-
-def _any_holds(alternatives: Alternatives, values: Mapping[str, Any]) -> bool:
-    return any(all(values.get(k) in allowed for k, allowed in one.items()) for one in alternatives)

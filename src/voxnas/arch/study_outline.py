@@ -1,6 +1,4 @@
-"""What a study consists of, as far as its settings say: its searches, and the hand-made networks in it."""
-
-from __future__ import annotations
+"""The searches and the hand-made networks of a study, as its settings determine them."""
 
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.core.settings import StudySettings
@@ -8,7 +6,7 @@ from voxnas.core.strategies import is_job
 
 
 def baseline_names(settings: StudySettings) -> tuple[str, ...]:
-    """Hand-made networks that take part; ``auto`` stands for those of the task that are scaled to the limits."""
+    """Names of the baselines of a study; ``auto`` selects the baselines of the task that are scaled to the limits."""
     names = settings.baselines.names
     if names != ("auto",):
         return names
@@ -17,14 +15,14 @@ def baseline_names(settings: StudySettings) -> tuple[str, ...]:
 
 
 def direct_baselines(settings: StudySettings) -> list[str]:
-    """Baselines that are trained with their own recipe alone."""
+    """Names of the baselines that are trained with their own recipe only."""
     return [name for name in baseline_names(settings) if BASELINES[name].fitted or not settings.baselines.steps]
 
 
 def searches_of(settings: StudySettings) -> dict[str, int | None]:
     """Steps of each search of a study: the methods, and the recipes of each baseline that has several.
 
-    None: the search is a single job, and finds as many networks as it does.
+    None: the search is a single job, whose number of networks is not known in advance.
     """
     methods, steps = settings.search.methods, settings.search.steps
     searches: dict[str, int | None] = {name: None if is_job(name) else steps for name in methods}
@@ -36,11 +34,11 @@ def searches_of(settings: StudySettings) -> dict[str, int | None]:
 
 
 def has_spatial_steps(settings: StudySettings) -> bool:
-    """Whether there are raw runs that have to be brought to one space."""
+    """Whether the study has raw runs that must be registered to one space."""
     raw = settings.data.layout != "timeseries" and not settings.data.images
     return settings.timed and raw and bool(settings.bold.spatial)
 
 
 def final_networks(settings: StudySettings) -> int:
-    """How many networks will be trained at full budget, without the per-frame twins, which a search must find first."""
+    """Number of networks trained at full budget, without the per-frame networks that are derived from the finalists."""
     return len(settings.search.methods) * settings.search.finalists + len(baseline_names(settings))

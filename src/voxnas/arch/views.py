@@ -1,11 +1,9 @@
-"""What a network sees of a scan: the scan itself, or one of the views of a run.
+"""Input views of a network: the scan itself, or one of the views of a run.
 
 The plan of a study of time series holds an entry for each view that is prepared: clips of volumes (T, D, H, W),
 maps over time (D, H, W), series of an atlas's regions and their correlations. The last two are volumes with axes of
 length 1, (1, 1, T) and (1, R, R), so that every network and cost model takes them as it takes a volume.
 """
-
-from __future__ import annotations
 
 from typing import TypeVar
 

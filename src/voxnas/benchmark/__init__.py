@@ -1,1 +1,1 @@
-"""Scores on the locked test split and what can be said of them."""
+"""Scores on the locked test split, and their statistics."""

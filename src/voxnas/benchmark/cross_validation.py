@@ -1,9 +1,9 @@
-"""Cross-validated scores: every scan outside the test split, predicted by a network that did not train on it.
+"""Cross-validated scores: each scan outside the test split, predicted by a training that did not see it.
 
-On small samples the locked test split is too small to tell networks apart; the folds have several times as many cases.
-The price is that a search has seen them: the recipes and architectures were chosen by scores on the search's fold,
-and predictions of one network come from as many trainings as there are folds. So this table stands beside the locked
-test and never in its place.
+If the sample is small, the locked test split cannot discriminate between networks; the folds contain several times as
+many cases. However, the search has selected architectures and recipes by scores on its validation fold, and the
+predictions of a network come from a separate training for each fold. The table therefore complements the locked test
+and never replaces it.
 """
 
 from __future__ import annotations
@@ -19,33 +19,32 @@ from voxnas.benchmark.statistics import Bootstrap
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
-from voxnas.core.spec import BenchmarkSpec
-from voxnas.io.records import read_record
 
 COLUMNS = ["rank", "name", "winner", "key", "folds", "cases", "units", "score", "low", "high"]
 AGAINST = ["reference", "difference", "difference_low", "difference_high", "not_better"]
 
 
 def cross_validation(paths: StudyPaths) -> pd.DataFrame:
-    """The table of a study.
+    """Compute the table of cross-validated scores of a study.
 
     Returns
     -------
     DataFrame
-        One row a network, best first: rank, name, winner (of the validation, as in the leaderboard), key, number of
-        folds, cases and units, the study's measure over all cases with its interval, and the paired difference
-        to the best linear baseline (``reference``; else to the best hand-made network), positive where the
-        row's network is better.
+        One row per network, best first: rank, name, winner (by validation, as in the leaderboard), key, number of
+        folds, cases and units, the measure of the study over all cases with its interval, and the paired difference to
+        the best linear baseline, or else the best hand-made network (``reference``); positive: the network is better.
 
     Raises
     ------
     UserError
         If two networks were scored on different cases.
     """
-    spec = read_record(paths.spec("benchmark"), BenchmarkSpec)
+    spec = results.benchmark_spec(paths)
     measure, task = ranking_measure(spec), spec.task
     found = results.networks(paths)
-    tables = {n.name: results.fold_cases(paths, n.key, task).assign(seed="all").sort_values("scan") for n in found}
+    tables = {
+        n.name: results.cases(paths.fold_cases(n.key), task).assign(seed="all").sort_values("scan") for n in found
+    }
     first = next(iter(tables.values()))
     for name, table in tables.items():
         if list(table.scan) != list(first.scan):
@@ -63,7 +62,7 @@ def cross_validation(paths: StudyPaths) -> pd.DataFrame:
     reference = max(made, key=lambda name: measure.sign * scores[name].estimate) if made else ""
     sign = validation_measure(task).sign
     winner = choose_winner(found, {n.name: validation_scores(paths, n, sign)[0] for n in found}, sign)
-    folds = results.fold_cases(paths, found[0].key, task).seed.nunique()
+    folds = results.cases(paths.fold_cases(found[0].key), task).seed.nunique()
     rows = []
     for network in found:
         name, interval = network.name, scores[network.name]

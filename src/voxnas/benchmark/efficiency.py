@@ -1,8 +1,8 @@
-"""What each network of a comparison costs and reaches, at equal samples and at equal CPU time.
+"""Costs and scores of the networks of a comparison, at equal samples and at equal CPU time.
 
-Both are read off the same curves. A training's learning-rate schedule runs over its own budget, so a
-score half-way is not the final score of a training that is half as long: the network that reads nearest
-to the end of its schedule is favoured.
+Both scores are read from the same validation curves. The learning-rate schedule spans the budget of the training, so
+that an intermediate score is not the final score of a shorter training. Networks that are read close to the end of
+their schedule are therefore favoured.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import validation_measure
 from voxnas.complexity.calibration import predict_train_seconds
+from voxnas.core.calibration import Calibration
 from voxnas.core.paths import StudyPaths
-from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_plan, read_record
 
@@ -27,28 +27,28 @@ COSTS = ["parameters", "macs", "latency_ms", "peak_memory_mib", "train_memory_mi
 
 
 def is_comparison(paths: StudyPaths) -> bool:
-    """Whether a study has no search, so that its networks are what it compares."""
+    """Whether a study compares networks without a search."""
     return not results.searches(paths)
 
 
 def efficiency(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Cost and scores of the networks of a study whose benchmark is done.
+    """Compute costs and scores of the networks of a benchmarked study.
 
     Returns
     -------
     table : DataFrame
-        One row a network, in the order of the study's settings: name; parameters, macs, latency_ms, peak_memory_mib
-        and train_memory_mib (of a training step); train_ms_per_sample (CPU time of forward, backward and optimizer, as
-        calibrated; without a calibration the next); whole_ms_per_sample (CPU time of the whole training, with
-        its data, validations and start); energy_inference_j and energy_train_j (of a sample; NaN where no counter
-        exists); test_score with low and high; difference to the first network with difference_low and
-        difference_high; samples of the budget; equal_samples, at which every network has score_equal_samples (mean
-        over seeds of the validation score) with sd_equal_samples; equal_cpu_seconds with score_equal_time and
-        sd_equal_time. A score before a curve's first validation is not known (NaN).
+        One row per network, in the order of the settings: name; parameters, macs, latency_ms, peak_memory_mib and
+        train_memory_mib (of a training step); train_ms_per_sample (CPU time of forward, backward and optimizer, as
+        calibrated; without a calibration, the same as the next); whole_ms_per_sample (CPU time of the whole training,
+        with its data, validations and start); energy_inference_j and energy_train_j (per sample; NaN without a
+        counter); test_score with low and high; difference to the first network with difference_low and difference_high;
+        samples of the budget; equal_samples with score_equal_samples (mean validation score over seeds at this number
+        of samples) and sd_equal_samples; equal_cpu_seconds with score_equal_time and sd_equal_time. A score before the
+        first validation of a curve is NaN.
     curves : DataFrame
-        name, seed, samples, cpu_seconds (samples times train_ms_per_sample) and score (validation) of each mark.
+        name, seed, samples, cpu_seconds (samples times train_ms_per_sample) and score of each validation.
     """
-    measure = validation_measure(read_record(paths.spec("benchmark"), BenchmarkSpec).task)
+    measure = validation_measure(results.benchmark_spec(paths).task)
     found = [n for n in results.networks(paths) if not family_of(n.architecture).fitted]
     board = read_leaderboard(paths).set_index("name")
     differences = read_comparisons(paths).query("comparison == 'reference'").set_index("first")
@@ -83,7 +83,7 @@ def efficiency(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _train_seconds(paths: StudyPaths, network: Network) -> tuple[float, float]:
-    """CPU seconds of training on one sample: as calibrated, and those of the whole training process."""
+    """CPU seconds per training sample: as calibrated, and of the whole training process."""
     spent = []
     for seed, result in results.seed_results(paths, network.key).items():
         file = paths.seed(network.key, seed) / "run.json"
@@ -92,7 +92,7 @@ def _train_seconds(paths: StudyPaths, network: Network) -> tuple[float, float]:
     whole = float(np.mean(spent))
     if not paths.calibration.exists():
         return whole, whole
-    plan, calibration = read_plan(paths.plan), read_json(paths.calibration)
+    plan, calibration = read_plan(paths.plan), read_record(paths.calibration, Calibration)
     return predict_train_seconds(calibration, network.architecture, input_size(network.architecture, plan)), whole
 
 
@@ -118,9 +118,9 @@ def _curves(paths: StudyPaths, network: Network, seconds: float, sign: int) -> p
 
 
 def _score_at(curves: pd.DataFrame, axis: str, place: float, what: str) -> dict[str, Any]:
-    """Mean and standard deviation over seeds of the score at a place of an axis, between two marks linearly."""
+    """Mean and standard deviation over seeds of the score at a position of an axis, by linear interpolation."""
     scores = [
-        # Rounding must not put a curve's own end out of its reach.
+        # The factor prevents that rounding moves the position beyond the end of the curve.
         np.interp(place * (1 - 1e-9), one[axis], one.score, left=np.nan, right=np.nan)
         for _, one in curves.sort_values("samples").groupby("seed")
     ]

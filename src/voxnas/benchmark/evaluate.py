@@ -1,4 +1,4 @@
-"""Scores of a network on every scan of the locked test split, whose one reader this is, and on the folds."""
+"""Scores of a network on the locked test split, which only this module reads, and on the folds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Scored(NamedTuple):
-    """A case with the scores of each member and of their ensemble; cases of one unit are not independent."""
+    """Scores of a case by member and by their ensemble; cases of one unit are dependent."""
 
     case: str
     unit: str
@@ -38,22 +38,22 @@ Scores = Iterator[tuple[int, int, Scored]]
 def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     """Score each seed of a network, and their ensemble, on the locked test split.
 
-    Segmentations are scored on the scan's own grid against the file that the data set came with,
-    so that errors of preprocessing count. The read of the test split is entered in the study's
-    ledger. The label maps of seed 0 are kept as NIfTI in ``evaluation/<key>/predictions``.
+    Segmentations are scored on the grid of the scan against the original label map, so that errors of the preprocessing
+    are included. The ledger of the study records each read of the test split. The label maps of seed 0 are saved as
+    NIfTI in ``evaluation/<key>/predictions``.
 
     Parameters
     ----------
     paths : StudyPaths
     key : str
-        Network to evaluate.
+        Key of the network.
     seeds : int
-        Number of its trainings; their weights lie in ``networks/<key>/seed-<s>``.
+        Number of trainings of the network, with weights in ``networks/<key>/seed-<s>``.
 
     Returns
     -------
     DataFrame
-        One row a seed ("0", "1", ..., "ensemble") and scan: key, seed, scan, participant, scores.
+        One row per seed ("0", "1", ..., "ensemble") and scan: key, seed, scan, participant, scores.
 
     Raises
     ------
@@ -62,40 +62,40 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     """
     from voxnas.data.splits import open_test
 
-    asked = _Asked(paths, key)
-    predictor = asked.predictor(range(seeds))  # a missing file is named before the test is opened
+    evaluation = _Evaluation(paths, key)
+    predictor = evaluation.predictor(range(seeds))  # reports missing files before the test split is opened
     test = open_test(paths, "evaluate", key)
-    asked.data.unlock(test)
+    evaluation.data.unlock(test)
     folder = paths.cases(key).parent / "predictions"
     folder.mkdir(parents=True, exist_ok=True)
     names = [*map(str, range(seeds)), ENSEMBLE]
-    return _table(key, asked.score(asked.data.usable(test), predictor, folder), names, "test")
+    return _table(key, evaluation.score(evaluation.data.usable(test), predictor, folder), names, "test")
 
 
 def predict_folds(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
-    """Score a network outside the test split: each fold by the seed that did not train on it.
+    """Score a network on the folds: each fold by the seed that did not train on it.
 
-    The networks were never trained on what they predict here, but a search has looked at the scores of its own fold.
+    No training has seen the fold that it predicts, but the search has used the scores of its validation fold.
 
     Parameters
     ----------
     paths, key, seeds
-        As of :func:`evaluate_network`. Seed s predicts fold s; folds beyond the last seed are left out.
+        As for :func:`evaluate_network`. Seed s predicts fold s; folds beyond the last seed are omitted.
 
     Returns
     -------
     DataFrame
-        As of :func:`evaluate_network`, with the number of the fold as the seed.
+        As for :func:`evaluate_network`, with the number of the fold as seed.
     """
-    asked, parts = _Asked(paths, key), []
+    evaluation, parts = _Evaluation(paths, key), []
     for fold in range(min(seeds, len(read_record(paths.splits, Splits).folds))):
-        scored = asked.score(asked.data.validation_scans(fold), asked.predictor([fold]))
+        scored = evaluation.score(evaluation.data.validation_scans(fold), evaluation.predictor([fold]))
         parts.append(_table(key, scored, [str(fold)], f"fold {fold}"))
     return pd.concat(parts, ignore_index=True)
 
 
 def _table(key: str, scored: Scores, names: Sequence[str], what: str) -> pd.DataFrame:
-    """One row a member and case, with progress for a person."""
+    """Collect one row per member and case, and print the progress."""
     began = time.monotonic()
     rows: list[dict[str, Any]] = []
     for number, total, found in scored:
@@ -106,8 +106,8 @@ def _table(key: str, scored: Scores, names: Sequence[str], what: str) -> pd.Data
     return pd.DataFrame(rows)
 
 
-class _Asked:
-    """A network, and the data that its members are asked about."""
+class _Evaluation:
+    """A network with the data that its members predict."""
 
     def __init__(self, paths: StudyPaths, key: str) -> None:
         from voxnas.data.dataset import StudyData
@@ -119,7 +119,7 @@ class _Asked:
         self.rows = {row["scan"]: row for row in table.to_dict("records")}
 
     def predictor(self, seeds: Sequence[int]) -> Predictor:
-        """The members of these seeds; UserError if weights are missing."""
+        """Load the members of the given seeds; UserError if weights are missing."""
         from voxnas.deploy.predictor import Predictor
 
         weights = [self.paths.seed(self.key, s) / "weights.safetensors" for s in seeds]
@@ -131,21 +131,22 @@ class _Asked:
         return Predictor(self.network.architecture, weights, plan, threads, precision, mirror)
 
     def score(self, scans: Sequence[str], predictor: Predictor, folder: Path | None = None) -> Scores:
-        """Scores of the cases of these scans, by each member.
+        """Yield the scores of the cases of the given scans, by member.
 
         Parameters
         ----------
         scans : sequence of str
         predictor : Predictor
         folder : path or None
-            Of the locked test: gets the label maps of the first member, and the ensemble is scored last.
+            For the locked test: folder for the label maps of the first member; the ensemble is scored as the last
+            member.
         """
         if self.data.plan.task == "segmentation":
             return self._segmentations(scans, predictor, folder)
         return self._vectors(scans, predictor, folder is not None)
 
     def _vectors(self, scans: Sequence[str], predictor: Predictor, ensemble: bool) -> Scores:
-        """Class or value of each case: a scan, or a volume, run or participant of time series."""
+        """Score the class or value of each case: a scan, or a volume, run or participant of time series."""
         from voxnas.data.samples import by_case
         from voxnas.deploy.predictor import named_prediction
 
@@ -162,7 +163,7 @@ class _Asked:
             yield number, len(cases), Scored(case, unit, rows)
 
     def _segmentations(self, scans: Sequence[str], predictor: Predictor, folder: Path | None) -> Scores:
-        """Overlap and surface distances of each scan."""
+        """Score overlap and surface distances of each scan."""
         from voxnas.benchmark.metrics import segmentation_scores
         from voxnas.deploy.predictor import label_map
         from voxnas.io.nifti import header_facts, load_label, open_image, save_like
@@ -173,7 +174,7 @@ class _Asked:
             members += [np.mean(members, axis=0)] if folder is not None else []
             truth = np.asarray(load_label(row["label"], labels))
             reference = open_image(row["image"].split(";")[0])
-            # A file that does not say its voxel size is measured in voxels, as preprocessing read it.
+            # Without a voxel size, distances are in voxels, as in the preprocessing.
             spacing = header_facts(reference).spacing or (1.0, 1.0, 1.0)
             maps = [label_map(p, self.data.geometry(scan)) for p in members]
             if folder is not None:

@@ -1,7 +1,7 @@
 """Leaderboard and paired comparisons of a study.
 
-The winner is the searched finalist with the best mean validation score over its seeds: the test
-split ranks the table, but it chooses nothing.
+The winner is the searched finalist with the best mean validation score over its seeds. The test split determines the
+order of the table, but no selection.
 """
 
 from __future__ import annotations
@@ -18,44 +18,42 @@ from voxnas.benchmark.statistics import Bootstrap, Statistic, auc_statistic, cor
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
-from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.trial import LINEAR, PER_FRAME, Network
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 
 SEGMENTATION_SCORES = ("dice", "nsd", "hd95_mm")
 
 
 def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables of a study.
+    """Compute both tables of a study.
 
     Returns
     -------
     leaderboard : DataFrame
-        One row a network and one a network's ensemble, best test score first: rank, name, winner,
+        One row per network and one per ensemble, best test score first: rank, name, winner,
         source, key, seeds, parameters, macs, latency_ms, peak_memory_mib, train_memory_mib,
         validation_score and its standard deviation over seeds, test_score with the bounds low
         and high, further test scores, and the costs of search and training in samples and
         predicted CPU seconds. Scores are in natural units (an error is positive).
     comparisons : DataFrame
-        The winner against each other row, and the best network of the first search method against
-        the best of each other (in a study without a search, each network against the first that the
-        study names): comparison, first, second, measure, difference (positive: the
-        first is better), low, high, not_better (share of the bootstrap samples in which the first
-        is not better), scans, participants.
+        The winner against all other rows, and the best network of the first search method against the best network of
+        each other method (in a study without a search, each network against the first network): comparison, first,
+        second, measure, difference (positive: the first is better), low, high, not_better (fraction of the bootstrap
+        samples in which the first is not better), scans, participants.
 
     Raises
     ------
     UserError
         If a network has no results, or two networks were scored on different scans.
     """
-    spec = read_record(paths.spec("benchmark"), BenchmarkSpec)
+    spec = results.benchmark_spec(paths)
     task, measure = spec.task, ranking_measure(spec)
     sign = validation_measure(task).sign
     found = results.networks(paths)
     if not found:
-        raise UserError(f"{paths.finalists} names no network", "search something, or name a baseline")
-    tables = {n.key: results.cases(paths, n.key, task) for n in found}
+        raise UserError(f"{paths.finalists} contains no network", "add search.methods or baselines.names to the study")
+    tables = {n.key: results.cases(paths.cases(n.key), task) for n in found}
     validations = {n.name: validation_scores(paths, n, sign) for n in found}
     winner = choose_winner(found, {name: mean for name, (mean, _) in validations.items()}, sign)
 
@@ -133,54 +131,54 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def read_leaderboard(paths: StudyPaths) -> pd.DataFrame:
-    """The leaderboard as written, with numbers as numbers and `winner` as truth values."""
+    """Read the leaderboard, with typed columns."""
     table = read_table(paths.leaderboard, {"name": str, "winner": str, "source": str, "key": str})
     numbers = [c for c in table.columns if c not in ("name", "winner", "source", "key")]
     return table.astype(dict.fromkeys(numbers, float)).assign(winner=table.winner == "True")
 
 
 def winning_network(paths: StudyPaths) -> Network:
-    """Record of the leaderboard's winner."""
+    """Record of the winner of the leaderboard."""
     board = read_leaderboard(paths)
     name = board.name[board.winner].iloc[0]
     return next(n for n in results.networks(paths) if n.name == name)
 
 
 def read_comparisons(paths: StudyPaths) -> pd.DataFrame:
-    """The paired comparisons as written."""
+    """Read the paired comparisons."""
     return read_table(paths.comparisons, dict.fromkeys(["difference", "low", "high", "not_better"], float))
 
 
 def is_searched(network: Network) -> bool:
-    """Whether a search method found the network (and no person), as it is."""
+    """Whether a search method found the network, in contrast to baselines and derived networks."""
     return not network.source.startswith("baseline") and network.source not in (LINEAR, PER_FRAME)
 
 
 def choose_winner(found: list[Network], validation: dict[str, float], sign: int) -> Network:
-    """The searched network with the best mean validation score; the first such network if they tie.
+    """Choose the searched network with the best mean validation score; the first of tied networks.
 
-    Where no method found a network, it is chosen among the baselines.
+    Without a searched network, the winner is chosen among the baselines.
 
     Parameters
     ----------
     found : list of Network
     validation : dict
-        Mean validation score by name, in natural units; NaN where no seed ended well.
+        Mean validation score by name, in natural units; NaN if all seeds failed.
     sign : int
-        1 where larger is better, else -1.
+        1 if larger is better, else -1.
     """
     candidates = [n for n in found if is_searched(n)] or found
     return max(candidates, key=lambda n: (np.nan_to_num(sign * validation[n.name], nan=-np.inf), -n.rank))
 
 
 def best_of_methods(found: list[Network], validation: dict[str, float], sign: int) -> list[str]:
-    """Name of each method's best network by validation, random search last."""
+    """Names of the best network of each method by validation, random search last."""
     sources = sorted({n.source for n in found if is_searched(n)}, key=lambda s: (s == "random", s))
     return [choose_winner([n for n in found if n.source == s], validation, sign).name for s in sources]
 
 
 def case_statistic(table: pd.DataFrame, measure: str) -> Statistic:
-    """A measure of a table of cases, as a function of the cases' weights."""
+    """Measure of a table of cases, as a function of the weights of the cases."""
     if measure == "auc":
         probabilities, targets = _probabilities(table)
         return auc_statistic(probabilities, targets)
@@ -196,7 +194,7 @@ def case_statistic(table: pd.DataFrame, measure: str) -> Statistic:
 
 
 def further_scores(table: pd.DataFrame, task: str, measure: str) -> dict[str, float]:
-    """Test scores beside the ranking one: the means over seeds (and cases)."""
+    """Test scores other than the ranking measure, as means over seeds (and cases)."""
     if task == "segmentation":
         names = [c for c in table.columns if c.startswith(SEGMENTATION_SCORES) and c != "dice"]
         return {name: float(table[name].mean()) for name in names}
@@ -212,7 +210,7 @@ def further_scores(table: pd.DataFrame, task: str, measure: str) -> dict[str, fl
 
 
 def _probabilities(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Class probabilities (S, N, K) and the index of each case's class (N,)."""
+    """Class probabilities (S, N, K), and the class index of each case (N,)."""
     columns = [c for c in table.columns if c.startswith("probability_")]
     classes = [c.removeprefix("probability_") for c in columns]
     seeds = [part.sort_values("scan") for _, part in table.groupby("seed")]
@@ -221,14 +219,14 @@ def _probabilities(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _common_scans(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Scan and participant of each case, the same for all networks."""
+    """Scan and participant of each case, checked to be equal for all networks."""
     first_key, first = next(iter(tables.items()))
     scans = first.drop_duplicates("scan").sort_values("scan")[["scan", "participant"]].reset_index(drop=True)
     for key, table in tables.items():
         for seed, part in table.groupby("seed"):
             if sorted(part.scan) != list(scans.scan):
                 raise UserError(
-                    f"evaluation/{key}/cases.tsv: seed {seed} has other scans than evaluation/{first_key}/cases.tsv",
+                    f"evaluation/{key}/cases.tsv, seed {seed}: scans differ from evaluation/{first_key}/cases.tsv",
                     "delete both and run the stage `benchmark` again",
                 )
     return scans
@@ -243,7 +241,7 @@ def validation_scores(paths: StudyPaths, network: Network, sign: int) -> tuple[f
 
 
 def _profile(paths: StudyPaths, network: Network, members: int) -> dict[str, Any]:
-    """Cost of a prediction; an ensemble runs its members one after the other."""
+    """Cost of a prediction; the members of an ensemble run sequentially."""
     profile = read_json(paths.network(network.key) / "profile.json")
     latency = profile["latency"]["median_ms"]
     return {
@@ -257,7 +255,7 @@ def _profile(paths: StudyPaths, network: Network, members: int) -> dict[str, Any
 
 
 def _search_cost(paths: StudyPaths, source: str) -> dict[str, float]:
-    """Cost of the whole search that found a network."""
+    """Cost of the whole search from which a network comes."""
     history = results.search_history(paths, source)
     return {
         "search_samples": int(history.samples.sum()),
@@ -266,7 +264,7 @@ def _search_cost(paths: StudyPaths, source: str) -> dict[str, float]:
 
 
 def _training_cost(paths: StudyPaths, network: Network) -> dict[str, float]:
-    """Cost of training all seeds of a network."""
+    """Cost of the trainings of all seeds of a network."""
     found = results.seed_results(paths, network.key).values()
     seconds = pd.Series([r.cpu_seconds for r in found], dtype=float)
     return {

@@ -1,4 +1,4 @@
-"""Scores on the test split: of one segmented scan, and of a table of predictions."""
+"""Scores on the test split: of a segmented scan, and of a table of predictions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxnas.training.scores import balanced_accuracy
 
 @dataclass(frozen=True)
 class Measure:
-    """The measure that ranks the networks of a task, with the sign that makes larger better."""
+    """A measure that ranks networks; `sign` is 1 if larger is better, else -1."""
 
     name: str
     article: str
@@ -33,24 +33,23 @@ USUAL = {"segmentation": "dice", "classification": "auc", "regression": "mae"}
 
 
 def ranking_measure(spec: BenchmarkSpec) -> Measure:
-    """By what the test ranks the networks, from the spec of the benchmark."""
+    """Measure that ranks the networks on the test split."""
     return MEASURES[USUAL[spec.task] if spec.measure == "auto" else spec.measure]
 
 
 def validation_measure(task: str) -> Measure:
-    """By what trainings of a task are validated."""
+    """Measure of the validation scores of a task."""
     return MEASURES[USUAL[task]]
 
 
 def segmentation_scores(
     prediction: np.ndarray, truth: np.ndarray, labels: Sequence[int], spacing: Sequence[float], tolerance: float
 ) -> dict[str, float]:
-    """Overlap and surface scores of one scan, for each label and as their mean.
+    """Overlap and surface scores of one scan, per label and as mean over labels.
 
-    MONAI's Dice, symmetric 95th percentile Hausdorff distance and normalised surface distance
-    (Nikolov et al. 2021), on the scan's own grid. Where a label is absent from both maps Dice and
-    NSD are 1; where it is absent from one they are 0; in either case the Hausdorff distance does
-    not exist (NaN) and its mean is taken over the other labels.
+    Dice, symmetric 95th percentile Hausdorff distance and normalised surface distance (Nikolov et al. 2021) of MONAI,
+    on the grid of the scan. If a label is absent from both maps, Dice and NSD are 1; if it is absent from one map, they
+    are 0. In both cases the Hausdorff distance is undefined (NaN) and omitted from the mean.
 
     Parameters
     ----------
@@ -70,7 +69,11 @@ def segmentation_scores(
     import torch
     from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surface_dice
 
-    box = _common_box((prediction > 0) | (truth > 0))
+    from voxnas.data.preprocess import nonzero_box
+
+    # The crop to the labels, with a margin of one voxel, limits the search for surfaces.
+    bounds = nonzero_box(((prediction > 0) | (truth > 0))[None])
+    box = tuple(slice(max(0, start - 1), stop + 1) for start, stop in bounds)
     prediction, truth = prediction[box], truth[box]
     scores: dict[str, float] = {}
     for label in labels:
@@ -91,30 +94,19 @@ def segmentation_scores(
     return {**means, **scores}
 
 
-def _common_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Box of a mask with a margin of one voxel, so that surfaces are searched where labels are."""
-    if not mask.any():
-        return (slice(0, 1),) * mask.ndim
-    box = []
-    for axis in range(mask.ndim):
-        along = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        box.append(slice(max(0, int(along[0]) - 1), int(along[-1]) + 2))
-    return tuple(box)
-
-
 def classification_scores(targets: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Scores of a table of class probabilities.
 
     Parameters
     ----------
     targets : ndarray of int, (N,)
-        Index of each case's class.
+        Class index of each case.
     probabilities : ndarray, (N, K)
 
     Returns
     -------
     dict
-        ``auc`` (one against the rest with more than two classes; NaN where a class is absent),
+        ``auc`` (mean one-vs-rest AUC with more than two classes; NaN if a class is absent),
         ``accuracy`` and ``balanced_accuracy``.
     """
     from voxnas.benchmark.statistics import auc_statistic

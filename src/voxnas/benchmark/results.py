@@ -1,4 +1,4 @@
-"""The results of a study, read from its records as tables."""
+"""Results of a study, read from its records."""
 
 from __future__ import annotations
 
@@ -14,34 +14,38 @@ from voxnas.io.tables import read_table
 from voxnas.search.chain import read_chain
 from voxnas.search.summary import trials_table
 
-ENSEMBLE = "ensemble"  # the seed under which tables of cases hold the mean over the seeds of a network
+ENSEMBLE = "ensemble"  # value of the column seed for the average of all seeds of a network
+
+
+def benchmark_spec(paths: StudyPaths) -> BenchmarkSpec:
+    """Spec of the benchmark of a study."""
+    return read_record(paths.spec("benchmark"), BenchmarkSpec)
 
 
 def networks(paths: StudyPaths) -> list[Network]:
-    """Finalists and baselines, as the selection wrote them."""
+    """Finalists and baselines, in the order of the selection."""
     return [Network.model_validate(n) for n in read_json(paths.finalists)["networks"]]
 
 
 def searches(paths: StudyPaths) -> list[str]:
-    """Names of the searches from which the networks were selected, baselines last."""
+    """Names of the searches that entered the selection, baselines last."""
     return sorted(_steps(paths), key=lambda name: (name.startswith("baseline-"), name))
 
 
 def _steps(paths: StudyPaths) -> dict[str, int]:
-    """Steps of each search that were selected from; what else lies in the folder is left from other settings."""
+    """Number of selected steps of each search; further steps in the folder belong to earlier settings."""
     return {name: steps for name, steps in read_json(paths.finalists)["searches"].items() if steps}
 
 
 def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
-    """Steps of one search with what they found and cost.
+    """Results and costs of the steps of one search.
 
     Returns
     -------
     DataFrame
-        One row a step that trained, in order: step, trial, rung, origin, note, state, reason, key, score (NaN
-        where it failed), best (score of the trial that would be selected after it), parameters, macs, and the
-        cost of the step itself in samples and in cpu_seconds (a step that continues a trial does not
-        pay for it twice).
+        One row per trained step, in order: step, trial, rung, origin, note, state, reason, key, score (NaN if the step
+        failed), best (score of the trial that would be selected after the step), parameters, macs, and the cost of this
+        step in samples and cpu_seconds, without the earlier steps of its trial.
     """
     steps = _steps(paths).get(search, 0)
     table = trials_table(read_chain(paths, search, steps, steps))
@@ -66,31 +70,34 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
 
 
 def seed_results(paths: StudyPaths, key: str) -> dict[int, Result]:
-    """Results of a network's trainings by seed."""
-    seeds = range(read_record(paths.spec("benchmark"), BenchmarkSpec).seeds)
+    """Results of the trainings of a network by seed."""
+    seeds = range(benchmark_spec(paths).seeds)
     return {seed: read_record(paths.seed(key, seed) / "result.json", Result) for seed in seeds}
 
 
 def curve(paths: StudyPaths, key: str, seed: int) -> pd.DataFrame:
-    """Training curve of one seed, as its training wrote it (empty where it has none)."""
+    """Training curve of one seed; empty if the training has none."""
     path = paths.seed(key, seed) / "curve.tsv"
     if not path.is_file() or not path.stat().st_size:
         return pd.DataFrame()
-    table = read_table(path, {})
-    return table.apply(pd.to_numeric, errors="coerce")
+    return read_table(path, {}).apply(pd.to_numeric, errors="coerce")
 
 
-def cases(paths: StudyPaths, key: str, task: str) -> pd.DataFrame:
-    """Scores of a network on the test scans, sorted by seed and scan."""
-    return _cases(paths.cases(key), task)
+def cases(path: Path, task: str) -> pd.DataFrame:
+    """Read the scores of a network per case.
 
+    Parameters
+    ----------
+    path : path
+        ``StudyPaths.cases`` or ``StudyPaths.fold_cases`` of the network.
+    task : str
+        Task of the study.
 
-def fold_cases(paths: StudyPaths, key: str, task: str) -> pd.DataFrame:
-    """Scores of a network on the folds, each by the seed that left it out, whose number is the column `seed`."""
-    return _cases(paths.fold_cases(key), task)
-
-
-def _cases(path: Path, task: str) -> pd.DataFrame:
+    Returns
+    -------
+    DataFrame
+        One row per seed (on the folds: the number of the fold) and scan, sorted.
+    """
     table = read_table(path, {"seed": str, "scan": str, "participant": str})
     texts = {"key", "seed", "scan", "participant"} | ({"target", "predicted"} if task == "classification" else set())
     numbers = {c: float for c in table.columns if c not in texts}

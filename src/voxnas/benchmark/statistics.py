@@ -1,12 +1,11 @@
 """Paired hierarchical bootstrap over seeds and cases.
 
-A test score has two sources of chance: which cases were drawn, and which seed trained the network.
-Both are resampled. Cases are resampled jointly for the networks that are compared (they saw the same
-cases), by participant where a participant has several scans; seeds are resampled within each
-network, because seed 1 of one network has nothing to do with seed 1 of another.
+A test score has two sources of randomness: the sample of cases and the seed of the training. Both are resampled. Cases
+are resampled jointly for the compared networks, which predict the same cases, and by participant if a participant has
+several scans. Seeds are resampled within each network, since seeds of different networks are unrelated.
 
-Everything is written with weights instead of indices: one bootstrap sample is a vector of how often
-each case was drawn, so a score of all samples is one matrix product.
+A bootstrap sample is represented by the number of draws of each case (weights), so that the scores of all samples are
+one matrix product.
 
 References
 ----------
@@ -24,13 +23,13 @@ from numpy.typing import ArrayLike
 
 from voxnas.training.scores import count_pairs
 
-# From weights (B, N) to the score of each bootstrap sample and seed, (B, S); NaN where undefined.
+# Function from weights (B, N) to the scores of each bootstrap sample and seed, (B, S); NaN if undefined.
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its percentile interval; `not_above` is the share of samples at or below 0."""
+    """An estimate with its percentile interval; `not_above` is the fraction of samples at or below 0."""
 
     estimate: float
     low: float
@@ -44,7 +43,7 @@ def mean_statistic(values: np.ndarray) -> Statistic:
     Parameters
     ----------
     values : ndarray, (S, N)
-        Score of each seed and case; a case that is NaN for a seed does not count for it.
+        Score of each seed and case; NaN cases of a seed are ignored.
     """
     values = np.atleast_2d(np.asarray(values, float))
     known = np.isfinite(values)
@@ -58,16 +57,16 @@ def mean_statistic(values: np.ndarray) -> Statistic:
 
 
 def auc_statistic(probabilities: np.ndarray, targets: np.ndarray) -> Statistic:
-    """Area under the ROC curve; with more than two classes the mean of one class against the rest.
+    """Area under the ROC curve; with more than two classes, the mean of the one-vs-rest AUCs.
 
-    Ties count one half (Mann and Whitney 1947). A sample that lacks a class is undefined (NaN).
+    Ties count one half (Mann and Whitney 1947). The AUC of a sample without one of the classes is NaN.
 
     Parameters
     ----------
     probabilities : ndarray, (S, N, K)
-        Of each seed, case and class.
+        Probabilities by seed, case and class.
     targets : ndarray of int, (N,)
-        Index of each case's class.
+        Class index of each case.
     """
     probabilities, targets = np.asarray(probabilities, float), np.asarray(targets)
     classes = [1] if probabilities.shape[-1] == 2 else range(probabilities.shape[-1])
@@ -87,16 +86,16 @@ def auc_statistic(probabilities: np.ndarray, targets: np.ndarray) -> Statistic:
 
 
 def correlation_statistic(predicted: np.ndarray, targets: np.ndarray) -> Statistic:
-    """Pearson's correlation of prediction and target over cases; NaN where one of them does not vary.
+    """Pearson correlation of prediction and target over cases; NaN if one of the two is constant.
 
     Parameters
     ----------
     predicted : ndarray, (S, N)
-        Of each seed and case.
+        Predictions by seed and case.
     targets : ndarray, (N,)
     """
     predicted, targets = np.atleast_2d(np.asarray(predicted, float)), np.asarray(targets, float)
-    # About their means, so that the sums of squares keep their digits.
+    # Centred, so that the sums of squares retain precision.
     x, y = predicted - predicted.mean(1, keepdims=True), targets - targets.mean()
 
     def statistic(weights: np.ndarray) -> np.ndarray:
@@ -117,13 +116,13 @@ class Bootstrap:
     Parameters
     ----------
     groups : sequence, length N
-        Participant of each case; cases of one participant are drawn together.
+        Participant of each case; the cases of a participant are drawn jointly.
     samples : int
-        Bootstrap samples B.
+        Number B of bootstrap samples.
     confidence : float
-        Coverage of the intervals, such as 0.95.
+        Nominal coverage of the intervals, such as 0.95.
     seed : int
-        The same seed gives the same samples, so all comparisons of a study share their cases.
+        Seed; equal seeds give equal samples, so that all comparisons of a study share the samples of cases.
     """
 
     def __init__(self, groups: ArrayLike, samples: int, confidence: float, seed: int) -> None:
@@ -135,7 +134,7 @@ class Bootstrap:
         self.confidence, self.seed = confidence, seed
 
     def _samples(self, statistic: Statistic, network: int) -> tuple[float, np.ndarray]:
-        """The estimate, and the score of each bootstrap sample with seeds resampled; (), (B,)."""
+        """Estimate, and scores of the bootstrap samples with resampled seeds; (), (B,)."""
         estimate = statistic(np.ones((1, self.weights.shape[1])))[0]  # (S,)
         scores = statistic(self.weights)
         seeds = scores.shape[1]
@@ -152,7 +151,7 @@ class Bootstrap:
         return Interval(estimate, float(low), float(high), float(np.mean(samples <= 0)))
 
     def score(self, statistic: Statistic) -> Interval:
-        """Interval of one network's score, averaged over its seeds."""
+        """Interval of the score of one network, averaged over its seeds."""
         return self._interval(*self._samples(statistic, 1))
 
     def difference(self, first: Statistic, second: Statistic) -> Interval:

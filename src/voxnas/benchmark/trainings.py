@@ -1,4 +1,4 @@
-"""The table of all trainings at full budget."""
+"""The table of all trainings with the full budget."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from voxnas.io.records import read_record
 
 
 def trainings_table(paths: StudyPaths, seeds: int) -> pd.DataFrame:
-    """One row for each seed of each finalist and hand-made network.
+    """Tabulate the seeds of all finalists and hand-made networks.
 
     Returns
     -------
     DataFrame
         name, source, rank, key, seed, state, score (validation), samples, cpu_seconds (predicted
-        by the calibration, where there is one), parameters, macs.
+        by the calibration, if any), parameters, macs.
     """
     rows = []
     for network in networks(paths):

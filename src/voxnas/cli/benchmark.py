@@ -1,4 +1,4 @@
-"""``voxnas benchmark``: the leaderboard and the paired comparisons of a study."""
+"""``voxnas benchmark``: write the leaderboard and the paired comparisons of a study."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read all results and write both tables."""
+    """Compute and write both tables."""
     from voxnas.benchmark.leaderboard import benchmark
     from voxnas.core.paths import StudyPaths
     from voxnas.io.tables import write_table

@@ -1,4 +1,4 @@
-"""``voxnas calibrate``: time networks and the reading of samples here, from which the rest is predicted."""
+"""``voxnas calibrate``: time networks and the reading of samples on this device, to predict all other times."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("--study", type=Path, required=True, help="folder of the study, preprocessed and split")
+    parser.add_argument(
+        "--study", type=Path, required=True, help="folder of the study, with preprocessed and split scans"
+    )
     parser.add_argument("--spec", type=Path, required=True, metavar="FILE", help="spec/calibrate.json of the study")
-    parser.add_argument("--search", type=Path, required=True, metavar="FILE", help="spec of a search, for its space")
+    parser.add_argument(
+        "--search", type=Path, required=True, metavar="FILE", help="spec of a search, which names the search space"
+    )
     parser.add_argument("--plan", type=Path, required=True, metavar="FILE", help="plan.json of the study")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="calibration.json to write")
 
@@ -19,20 +23,22 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure and write the record."""
     from voxnas.complexity.calibrate import measure_calibration
     from voxnas.core.paths import StudyPaths
-    from voxnas.io.records import read_json, read_plan, write_json
+    from voxnas.core.spec import CalibrateSpec, SearchSpec
+    from voxnas.io.records import read_plan, read_record, write_json
     from voxnas.training.sampling.factory import reading_seconds
 
-    search, plan, spec = read_json(arguments.search), read_plan(arguments.plan), read_json(arguments.spec)
-    record = measure_calibration(search["space"], plan, spec, search["search"]["limits"])
-    record["reading"] = reading_seconds(StudyPaths(arguments.study), plan, spec)
+    search, spec = read_record(arguments.search, SearchSpec), read_record(arguments.spec, CalibrateSpec)
+    plan = read_plan(arguments.plan)
+    record = measure_calibration(search.space, plan, spec, search.search["limits"])
+    record = record.model_copy(update={"reading": reading_seconds(StudyPaths(arguments.study), plan, spec)})
     write_json(arguments.output, record)
-    device, step, latency = record["device"], record["error"]["train_seconds"], record["error"]["latency_ms"]
+    device, step, latency = record.device, record.error.train_seconds, record.error.latency_ms
     print(
-        f"timed {len(record['table'])} networks and {record['nodes']} of their nodes in {record['seconds']:.0f} s "
+        f"timed {len(record.table)} networks and {record.nodes} single nodes in {record.seconds:.0f} s "
         f"on {device['processor']}, "
         f"{device['threads']} thread(s), {device['precision']}; "
-        f"predicted training time is off by {step['median']:.0%} (median), {step['largest']:.0%} at most, "
-        f"predicted latency by {latency['median']:.0%} and {latency['largest']:.0%}; "
-        f"a sample is read in {', '.join(f'{1000 * s:.2g} ms' for s in record['reading'].values())}; "
-        f"bf16 is {record['bf16']['train_speedup']:.2f} times as fast as float32"
+        f"relative error of predicted training time: median {step.median:.0%}, maximum {step.largest:.0%}; "
+        f"of predicted latency: median {latency.median:.0%}, maximum {latency.largest:.0%}; "
+        f"reading one sample: {', '.join(f'{1000 * s:.2g} ms' for s in record.reading.values())}; "
+        f"speed of bf16 relative to float32: {record.bf16.train_speedup:.2f}"
     )

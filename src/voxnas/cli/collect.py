@@ -1,4 +1,4 @@
-"""``voxnas collect``: one table of the leaderboards of all studies."""
+"""``voxnas collect``: join the leaderboards of all studies in one table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``voxnas crossvalidate``: score networks outside the test split, each fold by the seed that left it out."""
+"""``voxnas crossvalidate``: score networks on the folds, each fold by the training that left it out."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument("--study", required=True, metavar="DIR", help="results/<study>")
-    parser.add_argument("--key", help="network whose folds are predicted; without it, the table of all networks")
-    parser.add_argument("--seeds", type=int, metavar="N", help="with --key: number of its trainings")
+    parser.add_argument(
+        "--key", help="key of one network, whose cases are scored; default: write the table of all networks"
+    )
+    parser.add_argument("--seeds", type=int, metavar="N", help="with --key: number of trainings of the network")
     parser.add_argument("--output", required=True, metavar="FILE", help="table to write")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the cases of one network, or the table of all."""
+    """Write the scores of the cases of one network, or the table of all networks."""
     from voxnas.core.paths import StudyPaths
     from voxnas.io.tables import write_table
 

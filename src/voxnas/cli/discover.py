@@ -1,4 +1,4 @@
-"""``voxnas discover``: run a search that is a single job, and write its networks as proposals with results."""
+"""``voxnas discover``: run a search that is a single job and write its networks as proposals with results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Search and write the records below search/NAME/steps."""
+    """Run the search and write its records to search/NAME/steps."""
     from voxnas.core.paths import StudyPaths
     from voxnas.search.job import run_job
 

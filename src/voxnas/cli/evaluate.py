@@ -8,8 +8,8 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument("--study", required=True, metavar="DIR", help="results/<study>")
-    parser.add_argument("--key", required=True, help="network to evaluate")
-    parser.add_argument("--seeds", required=True, type=int, metavar="N", help="number of its trainings")
+    parser.add_argument("--key", required=True, help="key of the network")
+    parser.add_argument("--seeds", required=True, type=int, metavar="N", help="number of trainings of the network")
     parser.add_argument("--output", required=True, metavar="FILE", help="table of cases to write")
 
 

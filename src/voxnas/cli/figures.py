@@ -1,4 +1,4 @@
-"""``voxnas figures``: draw the figures of a study, each with the table that it shows."""
+"""``voxnas figures``: draw the figures of a study, each with its table."""
 
 from __future__ import annotations
 

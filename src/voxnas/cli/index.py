@@ -1,4 +1,4 @@
-"""``voxnas index``: index the scans of a data set for a study, whole, by shards, or from its shards."""
+"""``voxnas index``: index the scans of a data set, in one pass or by shards, or join the shards of an index."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-# What the phantom has for each task that needs a target, unless the study names another.
+# Default targets of the phantom.
 PHANTOM_TARGETS = {"classification": "group", "regression": "age"}
 
 
@@ -15,13 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", type=Path, required=True, help="spec of the stage (JSON)")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data set")
     parser.add_argument("--output", type=Path, required=True, help="folder for scans.tsv, excluded.tsv, dataset.json")
-    parser.add_argument("--shard", type=int, help="index this shard alone")
+    parser.add_argument("--shard", type=int, help="number of the shard to index; default: all shards")
     parser.add_argument("--shards", type=int, default=1, help="number of shards")
-    parser.add_argument("--parts", type=Path, nargs="+", help="folders of all shards, to be made one index")
+    parser.add_argument("--parts", type=Path, nargs="+", help="folders of all shards, to join in one index")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the index; what is excluded goes to stderr too."""
+    """Write the index; excluded scans are also listed on stderr."""
     from voxnas.core.spec import IndexSpec
     from voxnas.data.index import dataset_root, index_shard, merge_shards
     from voxnas.data.index_files import read_index, write_index

@@ -1,7 +1,6 @@
-"""The ``voxnas`` command: one verb a module, imported only when it is called.
+"""The ``voxnas`` command: one module per verb, imported only when the verb is called.
 
-A verb module has ``add_arguments(parser)``
-and ``run(arguments) -> int | None``.
+The module of a verb defines ``add_arguments(parser)`` and ``run(arguments) -> int | None``.
 """
 
 from __future__ import annotations
@@ -17,52 +16,54 @@ from typing import Any, TextIO
 from voxnas import __version__
 from voxnas.core.errors import USER_ERROR, UserError
 
-# verb: help. The first group is for people, the second is what the workflow's rules call.
+# Help text of each verb. Users call the verbs of the first group, the rules of the workflow those of the second.
 PEOPLE = {
-    "validate": "check a data set: every scan, and what is wrong with it",
+    "validate": "check every scan of a data set and list the defects",
     "predict": "apply a model to new scans",
-    "watch": "show what a study does: what runs, what is best, what failed, what is left",
-    "resume": "go on with a study whose Snakemake was killed",
-    "replay": "make a search's proposals again from its files, and say whether they agree",
-    "collect": "one table of all studies",
-    "settings": "check a study file, or regenerate config.yaml, the schema and the key table",
+    "watch": "show the progress of a study: running jobs, best networks, failures and remaining work",
+    "resume": "continue a study after its Snakemake process was killed",
+    "replay": "recompute the proposals of a search from its files and compare them with the recorded proposals",
+    "collect": "join the leaderboards of all studies in one table",
+    "settings": "validate a study file, or regenerate config.yaml, the schema and the key table",
 }
 RULES = {
-    "phantom": "generate the embedded data set",
+    "phantom": "generate the synthetic data set",
     "index": "index the scans of a data set",
-    "plan": "choose spacing and patch from the data's fingerprint",
-    "spatial": "put one shard of raw runs through the spatial steps",
+    "plan": "choose voxel size and patch from the fingerprint of the data set",
+    "spatial": "apply the spatial preprocessing steps to one shard of raw runs",
     "preprocess": "preprocess one shard of scans",
-    "split": "split participants into test and folds",
+    "split": "split the participants into the locked test split and the folds",
     "calibrate": "measure training and inference times on this device",
-    "device": "measure this node as one of its kind, for placement",
+    "device": "measure the speed of this kind of node, for the placement of trainings",
     "propose": "write the next proposal of a search",
-    "train": "train one seed of a network at full budget",
+    "train": "train one seed of a network with the full budget",
     "step": "train one step of a search",
     "discover": "run a search that is a single job",
-    "summarize": "write the table of a search's trials",
+    "summarize": "write the table of the trials of a search",
     "select": "choose the finalists",
     "network": "write the record of one finalist",
-    "trainings": "write the table of all trainings at full budget",
-    "profile": "measure a network's latency and memory",
+    "trainings": "write the table of all trainings with the full budget",
+    "profile": "measure the latency and memory of a network",
     "evaluate": "score a network on the locked test split",
-    "crossvalidate": "score networks outside the test split, each fold by the training that left it out",
+    "crossvalidate": "score networks on the folds, each fold by the training that left it out",
     "benchmark": "write the leaderboard and the paired comparisons",
     "figures": "draw the figures",
-    "package": "write the model folder",
-    "report": "write report.html",
-    "publish": "copy the small tables and figures of a study, with their provenance",
+    "package": "write the model folder of the winner",
+    "report": "write the HTML report",
+    "publish": "copy the tables and figures of a study, with their provenance",
 }
 
 
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
-    """The parser; only the module of the given verb is imported."""
+    """Return the parser of the command line; only the module of the given verb is imported."""
     parser = argparse.ArgumentParser(
         prog="voxnas",
-        description="Small, fast, accurate networks for brain images, found and proven.",
-        epilog="The workflow's own verbs: " + ", ".join(RULES) + ". 'voxnas VERB --help' explains each.",
+        description="Neural architecture search for small, fast and accurate networks on 3D and 4D brain images.",
+        epilog="Verbs called by the workflow: " + ", ".join(RULES) + ". 'voxnas VERB --help' explains each verb.",
     )
-    parser.add_argument("--log", metavar="FILE", help="write all output there; errors are shown as well")
+    parser.add_argument(
+        "--log", metavar="FILE", help="write all output to this file; errors also appear on the terminal"
+    )
     parser.add_argument("--version", action="version", version=f"voxnas {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, text in {**PEOPLE, **RULES}.items():
@@ -74,14 +75,16 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
-    """The argument of verbs that take a study as the user calls it."""
+    """Add the argument STUDY: a study by its name or file."""
     parser.add_argument(
-        "study", metavar="STUDY", help="study file (config/studies/NAME.yaml) or name of the study; 'phantom': default"
+        "study",
+        metavar="STUDY",
+        help="name of the study or study file (config/studies/NAME.yaml); 'phantom' is the default study",
     )
 
 
 def _redirect(path: str) -> TextIO:
-    """Send this process's output, and its children's, to a file; return the former stderr."""
+    """Redirect the output of this process and its children to a file; return the former stderr."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w")
     with open(path, "w") as file:
@@ -92,7 +95,7 @@ def _redirect(path: str) -> TextIO:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb. Returns the exit status; a UserError is one line on stderr and status 2."""
+    """Run one verb and return its exit status; a UserError is printed as one line on stderr with status 2."""
     argv = sys.argv[1:] if argv is None else argv
     verb = next((a for a in argv if a in PEOPLE or a in RULES), None)
     arguments = build_parser(verb).parse_args(argv)

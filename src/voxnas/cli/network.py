@@ -1,4 +1,4 @@
-"""``voxnas network``: the record of one finalist, which holds only what its training depends on."""
+"""``voxnas network``: write the record of one finalist, limited to the fields on which its training depends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the network under its key: rank, name and source are left out, since they may change."""
+    """Write the record with neutral rank, name, source and score, which later selections may change."""
     from voxnas.core.errors import UserError
     from voxnas.io.records import read_json, write_json
 

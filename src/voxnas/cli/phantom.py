@@ -1,4 +1,4 @@
-"""``voxnas phantom``: generate the embedded data set."""
+"""``voxnas phantom``: generate the synthetic data set."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument("--spec", required=True, help="spec/index.json of the study")
     parser.add_argument("--output", required=True, help="folder of the BIDS data set to write")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the data set: with time if the study reads BOLD."""
+    """Write the data set, as BOLD runs if the study reads BOLD, else as single volumes."""
     from voxnas.core.seeds import derive_seed
     from voxnas.core.spec import IndexSpec
     from voxnas.data.phantom import generate_phantom

@@ -1,4 +1,4 @@
-"""``voxnas plan``: choose spacing and patch from the data's fingerprint."""
+"""``voxnas plan``: choose voxel size and patch from the fingerprint of the data set."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument("--spec", required=True, help="spec/preprocess.json of the study")
     parser.add_argument("--index", required=True, help="folder with scans.tsv and dataset.json")
-    parser.add_argument("--splits", required=True, help="splits.json; its test scans are not looked at")
-    parser.add_argument("--spatial", help="folder preprocess/spatial, where runs went through the spatial steps")
+    parser.add_argument("--splits", required=True, help="splits.json; the scans of the test split are ignored")
+    parser.add_argument("--spatial", help="folder preprocess/spatial, if the study has spatial steps")
     parser.add_argument("--output", required=True, help="plan.json to write")
 
 

@@ -11,18 +11,18 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument("--model", required=True, metavar="DIR", help="model folder, results/<study>/model")
-    parser.add_argument("--input", required=True, metavar="PATH", help="an image, or a folder with images")
+    parser.add_argument("--input", required=True, metavar="PATH", help="image, or folder of images")
     parser.add_argument("--output", default="predictions", metavar="DIR", help="folder to write (default: predictions)")
-    parser.add_argument("--ensemble", action="store_true", help="average all members of the model")
+    parser.add_argument("--ensemble", action="store_true", help="average the predictions of all members of the model")
     parser.add_argument(
         "--mirror",
         action=argparse.BooleanOptionalAction,
-        help="average over copies mirrored as in training (default: as in the study)",
+        help="average over mirrored copies of each scan, with the axes of the training (default: as in the study)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Predict every scan that can be read; name those that cannot, and end with status 2 if there are any."""
+    """Predict all readable scans; list the refused scans on stderr and return status 2 if there are any."""
     import pandas as pd
 
     from voxnas.core.errors import USER_ERROR, ScanError
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _predict_runs(arguments: argparse.Namespace) -> int:
-    """Predict what a study of time series predicted: each volume, run or participant of a data set."""
+    """Predict each volume, run or participant of a data set with a model of a study of time series."""
     import tempfile
 
     import pandas as pd

@@ -6,16 +6,16 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument("--plan", required=True, help="plan.json of the study")
     parser.add_argument("--index", required=True, help="folder with scans.tsv")
     parser.add_argument("--shard", required=True, type=int, help="number of this shard, from 0")
     parser.add_argument("--shards", required=True, type=int, help="number of shards")
-    parser.add_argument("--spatial", help="runs: what the spatial steps wrote, for this shard or for all")
+    parser.add_argument("--spatial", help="runs: output folder of the spatial steps, of this shard or of all shards")
     parser.add_argument(
         "--output",
         required=True,
-        help="safetensors file to write, its records lie beside it as .json; of runs the folder to write",
+        help="safetensors file to write, with its records in a .json file beside it; for runs, the folder to write",
     )
 
 

@@ -1,4 +1,4 @@
-"""``voxnas profile``: count and measure what one network costs."""
+"""``voxnas profile``: count and measure the cost of one network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     step = record["training_step"]
     print(
         f"{network.name}: {record['parameters']:,} parameters, {record['macs']:,} MACs, "
-        f"{record['latency']['median_ms']:.1f} ms a patch"
-        + (f", {step['median_ms']:.0f} ms a training step" if step else "")
+        f"{record['latency']['median_ms']:.1f} ms per patch"
+        + (f", {step['median_ms']:.0f} ms per training step" if step else "")
         + f" on {record['device']['processor']}"
     )

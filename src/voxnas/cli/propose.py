@@ -22,5 +22,5 @@ def run(arguments: argparse.Namespace) -> None:
 
     proposal = make_proposal(StudyPaths(arguments.study), arguments.search, arguments.step)
     write_json(arguments.output, proposal)
-    what = "idle, no network is left to try" if proposal.idle else f"{proposal.origin} {proposal.key}"
+    what = "idle, the search space is exhausted" if proposal.idle else f"{proposal.origin} {proposal.key}"
     print(f"{arguments.search} step {arguments.step}: {what}")

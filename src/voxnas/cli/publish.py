@@ -1,4 +1,4 @@
-"""``voxnas publish``: copy a study's small tables and figures, with their provenance, to results/published."""
+"""``voxnas publish``: copy the tables and figures of a study, with their provenance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Publish the study."""
+    """Copy the files."""
     from voxnas.report.publish import publish_study
 
     publish_study(arguments.study, arguments.output)

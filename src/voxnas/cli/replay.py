@@ -1,6 +1,6 @@
-"""``voxnas replay``: make a search's proposals again from its files, and say whether they agree.
+"""``voxnas replay``: recompute the proposals of a search from its files and compare them with the recorded proposals.
 
-Run it in the folder in which Snakemake was started. Exit status 1: some do not agree.
+Must run in the working folder of Snakemake. Exit status 1: at least one proposal differs.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EXAMPLE
     add_study(parser)
-    parser.add_argument("--search", metavar="NAME", help="one search alone, such as bayesian; default: all")
+    parser.add_argument("--search", metavar="NAME", help="name of one search, such as bayesian; default: all searches")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay and print one line a search."""
+    """Replay the searches and print one line for each."""
     from voxnas.core.errors import UserError
     from voxnas.core.paths import StudyPaths
     from voxnas.core.study_files import find_study

@@ -1,4 +1,4 @@
-"""``voxnas report``: the page at the end of a study."""
+"""``voxnas report``: write the HTML report of a study."""
 
 from __future__ import annotations
 

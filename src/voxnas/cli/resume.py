@@ -1,8 +1,8 @@
-"""``voxnas resume``: go on with a study whose Snakemake was killed.
+"""``voxnas resume``: continue a study after its Snakemake process was killed.
 
-Refuses while a Snakemake runs in this folder, ends the jobs that outlived the killed one, here and in
-Slurm's queue (a training saves its state), removes its lock, and runs Snakemake again with the same
-profile. Run it in the folder in which Snakemake was started.
+Refuses while Snakemake runs in this folder. Otherwise ends the remaining jobs of the killed process, on this machine
+and in the queue of Slurm (trainings save their state), removes the lock, and runs Snakemake again with the same
+profile. Must run in the working folder of Snakemake.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EXAMPLE
     add_study(parser)
-    parser.add_argument("snakemake", nargs="*", metavar="-- ARGS", help="arguments for Snakemake; default: as before")
-    parser.add_argument("--ended", action="store_true", help="the Snakemake of another machine is known to be over")
+    parser.add_argument(
+        "snakemake", nargs="*", metavar="-- ARGS", help="arguments for Snakemake; default: those of the killed run"
+    )
+    parser.add_argument("--ended", action="store_true", help="state that Snakemake on the other machine has ended")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Clear what is left of the killed run, then become Snakemake."""
+    """Clean up after the killed run, then replace this process by Snakemake."""
     import os
     import subprocess
     import sys
@@ -47,12 +49,12 @@ def run(arguments: argparse.Namespace) -> None:
         resume_slurm.end_jobs(folder, owner)
     orphans = resume.find_orphans(folder, study, RULES)
     if orphans:
-        print(f"ending {len(orphans)} jobs that outlived Snakemake: {', '.join(str(p.pid) for p in orphans)}")
+        print(f"ending {len(orphans)} remaining jobs of the killed run: {', '.join(str(p.pid) for p in orphans)}")
         resume.end(orphans)
     profiles = owner.profile if owner is not None and owner.study == name else ()
     command = resume.snakemake_command(sys.executable, config, study, arguments.snakemake, profiles)
     if resume.is_locked(folder):
-        print("removing the lock that Snakemake left")
+        print("removing the lock of the killed run")
         subprocess.run([*command, "--unlock"], check=True)
     sys.stdout.flush()
-    os.execv(command[0], command)  # so that whoever ends this ends Snakemake
+    os.execv(command[0], command)  # so that a signal to this process reaches Snakemake

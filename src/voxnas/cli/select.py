@@ -1,4 +1,4 @@
-"""``voxnas select``: choose the finalists from the searches' records."""
+"""``voxnas select``: choose the finalists from the records of the searches."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_searches,
         default={},
         metavar="A=12,B",
-        help="searches with their number of steps; without one, all steps that have a result",
+        help="searches with their number of steps; default of a search: all steps that have a result",
     )
     parser.add_argument(
         "--direct",
         type=lambda text: [name for name in text.split(",") if name],
         default=[],
         metavar="NAME,NAME",
-        help="baselines that enter with their own recipe, without a search",
+        help="baselines that enter with their published recipe, without a search",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="finalists.json to write")
 
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.core.trial import SCHEMA_VERSION
     from voxnas.io.records import read_json, read_plan, write_json
     from voxnas.search.chain import finished_steps, read_chain
+    from voxnas.search.propose import study_calibration
     from voxnas.search.select import select_finalists
 
     paths = StudyPaths(arguments.study)
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     networks, left_out = select_finalists(
         read_json(paths.spec("select")),
         read_plan(paths.plan),
-        read_json(paths.calibration) if paths.calibration.exists() else None,
+        study_calibration(paths),
         chains,
         arguments.direct,
     )

@@ -1,4 +1,4 @@
-"""``voxnas settings``: check a study file, or write the files that are generated from the settings."""
+"""``voxnas settings``: validate a study file, or write the files that are generated from the settings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from voxnas.core.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("files", nargs="*", help="study files (YAML) to check")
+    parser.add_argument("files", nargs="*", help="study files (YAML) to validate")
     parser.add_argument("--write", action="store_true", help="write config.yaml, the schema and the key table")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Check each file; or write the generated files below the current folder."""
+    """Validate the given files; with --write, write the generated files below the current folder."""
     import yaml
 
     from voxnas.core.settings import parse_settings

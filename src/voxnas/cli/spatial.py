@@ -1,4 +1,4 @@
-"""``voxnas spatial``: put one shard of raw runs through the spatial steps."""
+"""``voxnas spatial``: apply the spatial preprocessing steps to one shard of raw runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument("--spec", required=True, help="spec/spatial.json of the study")
     parser.add_argument("--index", required=True, help="folder with scans.tsv and sidecars.json")
     parser.add_argument("--shard", required=True, type=int, help="number of this shard, from 0")

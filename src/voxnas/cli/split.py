@@ -1,4 +1,4 @@
-"""``voxnas split``: split participants, sites, sessions or runs into the locked test set and the folds."""
+"""``voxnas split``: split participants, sites, sessions or runs into the locked test split and the folds."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
+    """Declare the arguments of the verb."""
     parser.add_argument("--spec", required=True, help="spec/splits.json of the study")
     parser.add_argument("--index", required=True, help="folder with scans.tsv")
     parser.add_argument("--output", required=True, help="splits.json to write")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the splits, which leak nothing."""
+    """Write the splits after a check for leakage."""
     from pathlib import Path
 
     from voxnas.core.spec import SplitsSpec
@@ -39,5 +39,5 @@ def run(arguments: argparse.Namespace) -> None:
     )
     check_splits(scans, splits)
     for names in twins_of(scans):
-        print(f"{' and '.join(names)} have the same voxels and are kept in one split")
+        print(f"{' and '.join(names)} have identical voxels and stay in one split")
     write_json(arguments.output, splits)

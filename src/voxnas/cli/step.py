@@ -1,7 +1,7 @@
-"""``voxnas step``: train one step of a search, and in order of arrival propose it first.
+"""``voxnas step``: train one step of a search; with ``--order arrival``, make its proposal first.
 
-A step that was killed finds its recorded proposal; one whose result is recorded writes it again. Exit
-status as of ``voxnas train``.
+A step that runs again after a kill uses its recorded proposal. A step whose result is recorded writes this result
+again. The exit statuses are those of ``voxnas train``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the arguments of the verb."""
     from voxnas.cli.train import add_runtime_arguments
 
     parser.add_argument("--study", type=Path, required=True, help="folder of the study, results/<study>")
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--order",
         choices=("strict", "arrival"),
         default="strict",
-        help="strict: its proposal is there; arrival: propose it",
+        help="strict: the proposal exists; arrival: make the proposal now",
     )
     add_runtime_arguments(parser)
 
@@ -42,11 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
     log = Arrivals(paths, arguments.search)
     proposal = log.propose(arguments.step, worker_of(paths, *arguments.kind))
     write_json(file, proposal)
-    what = "idle, no network is left to try" if proposal.idle else f"{proposal.origin} {proposal.key}"
+    what = "idle, the search space is exhausted" if proposal.idle else f"{proposal.origin} {proposal.key}"
     print(f"{arguments.search} step {arguments.step}: {what}", flush=True)
     recorded = log.result(arguments.step)
     if recorded is not None and not recorded.store:
-        # It failed before it had anything to store. Others were proposed from that, so it stands.
+        # A failure without an entry in the store. Other proposals depend on it, so it is kept.
         write_files(arguments, recorded, None, True)
         return 0
     status = train_proposal(arguments, proposal, {p.step: p for p in log.proposals()})
@@ -54,6 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
         found = read_record(arguments.output, Result)
         first = log.finish(arguments.step, found)
         if first != found:
-            print("trained again, with another result; the first stands, since others were proposed from it")
+            print("the repeated training gave a different result; the first is kept, since proposals depend on it")
             write_json(arguments.output, first)
     return status

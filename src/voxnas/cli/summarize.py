@@ -1,4 +1,4 @@
-"""``voxnas summarize``: write the table of a search's trials."""
+"""``voxnas summarize``: write the table of the trials of a search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("--study", type=Path, required=True, metavar="DIR", help="folder of the study")
     parser.add_argument("--search", required=True, metavar="NAME", help="name of the search")
-    parser.add_argument("--steps", type=int, metavar="K", help="number of steps to list; default: all with a result")
+    parser.add_argument(
+        "--steps", type=int, metavar="K", help="number of steps to list; default: all steps that have a result"
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="trials.tsv to write")
 
 

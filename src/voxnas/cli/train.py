@@ -1,6 +1,6 @@
-"""``voxnas train``: train one seed of a network at full budget.
+"""``voxnas train``: train one seed of a network with the full budget.
 
-Returns a stored result in under a second. Exit status 75: the state is saved, start it again.
+A stored result is written without a training. Exit status 75: the state is saved, and the job must be repeated.
 """
 
 from __future__ import annotations
@@ -19,49 +19,55 @@ if TYPE_CHECKING:
     from voxnas.core.trial import Network, Proposal, Result
     from voxnas.training.store import Entry
 
-# Run options that are options of the command as they are.
+# Fields of RunOptions that are options of the command.
 OPTIONS = (
     "launcher", "processes", "nodes", "micro_batch", "shares", "fusion_mb", "cycle_ms", "checkpoint_seconds",
 )  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the arguments of the verb."""
     parser.add_argument("--study", type=Path, required=True, help="folder of the study, results/<study>")
     parser.add_argument("--network", type=Path, required=True, help="record of a finalist or baseline")
-    parser.add_argument("--seed", type=int, default=0, help="number of the network's training")
+    parser.add_argument("--seed", type=int, default=0, help="number of the seed, from 0")
     add_runtime_arguments(parser)
 
 
 def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the run options, which are no part of the training's identity."""
+    """Declare the options that are not part of the identity of a training."""
     from voxnas.training.run_options import RunOptions
 
-    parser.add_argument("--output", type=Path, required=True, help="result.json; the other files lie beside it")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="result.json to write; the other files are written to its folder"
+    )
     parser.add_argument(
         "--kind",
         type=kind_of_node,
         default=("any", None),
         metavar="KIND[:SECONDS]",
-        help="kind of node that was chosen, and how long a trial may take on it",
+        help="kind of node of this job, and maximum predicted duration of a trial on it",
     )
-    parser.add_argument("--tensorboard", type=int, choices=(0, 1), default=0, help="1: write TensorBoard's event files")
-    parser.add_argument("--deadline", type=float, help="save and leave with status 75 after so many seconds")
+    parser.add_argument("--tensorboard", type=int, choices=(0, 1), default=0, help="1: write TensorBoard event files")
+    parser.add_argument(
+        "--deadline", type=float, help="after this number of seconds, save the state and end with status 75"
+    )
     for name in OPTIONS:
         field = RunOptions.model_fields[name]
-        values = get_args(field.annotation) or (field.annotation,)  # of a Literal, or the types of an optional number
+        values = get_args(field.annotation) or (
+            field.annotation,
+        )  # values of a Literal, or types of an optional number
         how = {"choices": values} if isinstance(values[0], str) else {"type": values[0]}
         parser.add_argument("--" + name.replace("_", "-"), default=field.default, help=field.description, **how)
 
 
 def kind_of_node(text: str) -> tuple[str, float | None]:
-    """KIND and SECONDS of ``--kind``; ValueError if the latter are no number."""
+    """Parse KIND[:SECONDS]; ValueError if SECONDS is not a number."""
     kind, _, seconds = text.partition(":")
     return kind, float(seconds) if seconds else None
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train; see the module's docstring."""
+    """Train the network and write its files."""
     from voxnas.core.paths import StudyPaths
     from voxnas.core.trial import Network
     from voxnas.io.records import read_record
@@ -76,16 +82,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def train_proposal(arguments: argparse.Namespace, proposal: Proposal, earlier: Mapping[int, Proposal] = {}) -> int:
-    """Train a proposal of a search. Returns the exit status; at 0 the result is written.
+    """Train a proposal of a search and return the exit status; with status 0 the result is written.
 
     Parameters
     ----------
     arguments : Namespace
-        As of :func:`add_runtime_arguments`, and ``study``.
+        Arguments of :func:`add_runtime_arguments`, and ``study``.
     proposal : Proposal
-        What to train.
+        Architecture and recipe to train.
     earlier : mapping of int to Proposal
-        Steps that it may continue (see :func:`voxnas.training.jobs.proposal_job`).
+        Earlier steps that the proposal may continue (see :func:`voxnas.training.jobs.proposal_job`).
     """
     from voxnas.core.paths import StudyPaths
     from voxnas.core.trial import Result
@@ -139,7 +145,7 @@ def _train(arguments: argparse.Namespace, what: Proposal | Network, job: Trainin
 def write_files(
     arguments: argparse.Namespace, result: Result, entry: Entry | None, reused: bool, weights: bool = False
 ) -> None:
-    """Write the result and its companions; without an entry nothing was trained to the end."""
+    """Write result, curve and run record; `entry` is None if no training finished."""
     from voxnas.io.records import read_json, write_json, write_text
 
     folder = arguments.output.parent

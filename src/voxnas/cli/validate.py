@@ -1,7 +1,7 @@
-"""``voxnas validate``: read every scan of a data set and say what is wrong with it.
+"""``voxnas validate``: read every scan of a data set and list the defects.
 
-The status is 0 if all scans can be used, 1 if some cannot, 2 if none can or the folder is not a data set.
-A single image, or a folder of images that is no data set, is checked file by file.
+The exit status is 0 if all scans are usable, 1 if some are not, and 2 if none is or the folder is not a data set.
+A single image, or a folder of images without the layout of a data set, is checked file by file.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ TASKS = ("segmentation", "classification", "regression")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the verb's arguments."""
+    """Declare the arguments of the verb."""
     parser.add_argument(
         "path",
         type=Path,
         metavar="PATH",
-        help="folder of a data set (MSD, nnU-Net, BIDS, MedMNIST, series of regions), or an image",
+        help="folder of a data set (MSD, nnU-Net, BIDS, MedMNIST, regional time series), or an image",
     )
     parser.add_argument("--task", choices=TASKS, help="default: classification or regression with --target, "
-                        "segmentation where there are label maps, else the images alone")  # fmt: skip
+                        "segmentation if label maps exist, else images only")  # fmt: skip
     parser.add_argument("--suffix", default="T1w", help="BIDS: suffix of the images (default: T1w)")
     parser.add_argument(
         "--target",
         default="",
-        help="what to predict: column of participants.tsv (BIDS), or array <split>_TARGET (MedMNIST)",
+        help="target: column of participants.tsv (BIDS), or array <split>_TARGET (MedMNIST)",
     )
     parser.add_argument("--derivatives", default="", help="BIDS: folder under derivatives/ with the label maps")
     parser.add_argument("--images", default="", help="BIDS: folder under derivatives/ with preprocessed images")
     parser.add_argument(
         "--filter", metavar="ENTITY=VALUE[,VALUE]", action="append", default=[],
-        help="BIDS: only images with this entity, such as task=rest (may be repeated; 'acq=' for none)",
+        help="BIDS: only images with this entity, such as task=rest (repeatable; 'acq=': without the entity)",
     )  # fmt: skip
     parser.add_argument("--unit", choices=("run", "volume"), default="run",
-                        help="what has a target: a run (or scan), or each volume by its event")  # fmt: skip
+                        help="unit with a target: a run (or scan), or each volume, labelled by its event")  # fmt: skip
     parser.add_argument("--label-suffix", default="dseg", help="BIDS: suffix of the label maps (default: dseg)")
-    parser.add_argument("--strict", action="store_true", help="stop at the first scan that cannot be used")
+    parser.add_argument("--strict", action="store_true", help="stop at the first unusable scan")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the scans, the excluded ones, and a summary."""
+    """Print the usable scans, the excluded scans and a summary."""
     from voxnas.core.errors import UserError
     from voxnas.core.settings import DataSettings
     from voxnas.data.index import LAYOUTS, index_files, index_layout, is_image, read_layout
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif path.is_dir() or path.is_file() or path.is_symlink():
         files = [p for p in sorted(path.rglob("*")) if is_image(p)] if path.is_dir() else [path]
         if not files:
-            raise UserError(f"{path} has neither a data set (dataset.json, sub-* folders) nor image files")
+            raise UserError(f"{path} contains neither a data set (dataset.json, sub-* folders) nor image files")
         index = index_files(files, settings.strict)
         print("No data set (dataset.json or sub-* folders): image files one by one" if path.is_dir() else "One image")
     else:
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         print_index(index, path)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough (`| head`)
+    except BrokenPipeError:  # closed by the reader (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if index.scans.empty:
         return 2
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _filter(text: str) -> tuple[str, tuple[str, ...]]:
-    """``run=1,2`` as a filter by entity."""
+    """Parse a filter such as ``run=1,2``."""
     from voxnas.core.errors import UserError
 
     key, sign, values = text.partition("=")
@@ -101,7 +101,7 @@ def _filter(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def infer_task(root: Path, settings: DataSettings) -> str | None:
-    """The task that a data set can be for, None for its images alone."""
+    """Infer the task of a data set; None if it has images only."""
     from voxnas.core.errors import UserError
     from voxnas.data.bids_names import TIME_SUFFIXES
     from voxnas.data.label_maps import find_derivative
@@ -124,7 +124,7 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
             rows = [*read_participants(root).values(), *visits]
             texts = [v for row in rows if (v := row.get(settings.target)) is not None]
         numbers = [float(v) for v in texts if v.replace(".", "", 1).removeprefix("-").isdigit()]
-        # A few whole numbers are codes of classes; fractions, and many different numbers, are measured.
+        # Few distinct integers are class codes; fractions and many distinct numbers are measurements.
         measured = any(n % 1 for n in numbers) or len(set(numbers)) > 10
         measured = measured and len(numbers) > len(texts) / 2
         return "regression" if measured else "classification"
@@ -138,7 +138,7 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
 
 
 def _purpose(index: Index, root: Path, settings: DataSettings) -> str:
-    """The task in words; where there is none, which label maps there would be."""
+    """Describe the task; without a task, list the suffixes of the available label maps."""
     from voxnas.data.label_maps import label_suffixes
 
     task = index.dataset["task"]
@@ -147,11 +147,11 @@ def _purpose(index: Index, root: Path, settings: DataSettings) -> str:
     if task:
         return f"{task} of {settings.target!r}"
     others = label_suffixes(root)
-    return "images alone" + (f" (for their label maps: --label-suffix {' | '.join(others)})" if others else "")
+    return "images only" + (f" (for label maps: --label-suffix {' | '.join(others)})" if others else "")
 
 
 def print_index(index: Index, root: Path) -> None:
-    """Print an index as tables for a person; paths are relative to the data set's folder."""
+    """Print an index as text tables; paths are relative to the folder of the data set."""
     from voxnas.data.units import twins_of
     from voxnas.io.tables import table_rows
 
@@ -179,13 +179,13 @@ def print_index(index: Index, root: Path) -> None:
             file = Path(row.file)
             print(f"  {file.relative_to(root) if root in file.parents else file}: {row.reason}")
     for names in twins_of(scans):
-        print(f"\nThe same voxels: {', '.join(names)} (a split keeps them together)")
+        print(f"\nIdentical voxels: {', '.join(names)} (never divided between splits)")
     doubtful = int(scans["warnings"].notna().sum())
-    print(f"\n{len(scans)} usable, {doubtful} of them with warnings, {len(index.excluded)} excluded")
+    print(f"\n{len(scans)} usable ({doubtful} with warnings), {len(index.excluded)} excluded")
 
 
 def _shapes(scans: pd.DataFrame) -> list[str]:
-    """Shape with channels and frames where there are several."""
+    """Shape of each scan, with the number of channels or volumes if above one."""
     from voxnas.io.tables import table_rows
 
     texts = []

@@ -1,7 +1,7 @@
-"""``voxnas watch``: what a study does, shown in a terminal.
+"""``voxnas watch``: show the progress of a study in the terminal.
 
-Reads the study's files and nothing else, and writes none, so it may run on any host that sees them. Ends when the study
-is finished, or on Ctrl-C; without a terminal it prints one picture.
+Only reads the files of the study, so that it can run on any host with access to them. Ends with the study or on
+Ctrl-C; without a terminal it prints the state once.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.epilog = EXAMPLE
     parser.add_argument(
-        "study", metavar="STUDY", help="name of the study, its file (config/studies/NAME.yaml) or its folder"
+        "study", metavar="STUDY", help="name of the study, study file (config/studies/NAME.yaml) or folder of the study"
     )
-    parser.add_argument("--once", action="store_true", help="print one picture and end")
-    parser.add_argument("--every", type=_seconds, default=3.0, metavar="SECONDS", help="how often to look; default 3")
+    parser.add_argument("--once", action="store_true", help="print the state once and end")
+    parser.add_argument(
+        "--every", type=_seconds, default=3.0, metavar="SECONDS", help="interval between updates (default: 3)"
+    )
 
 
 def _seconds(text: str) -> float:
@@ -47,12 +49,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def find_folder(folder: Path, text: str) -> Path:
-    """The folder of the study that the user calls so.
+    """Find the folder of a study from its name, its file or its folder.
 
     Raises
     ------
     UserError
-        If there is no such study, or it has not begun.
+        If the study does not exist or has not been started.
     """
     for root in (folder / "results" / text, Path(text)):
         if root.is_dir() and any((root / name).exists() for name in ("study.json", "spec", "index", "search")):
@@ -63,5 +65,5 @@ def find_folder(folder: Path, text: str) -> Path:
     root = folder / "results" / name
     if not root.is_dir():
         run_it = f"snakemake --configfile {file} --cores 2" if file else "snakemake --cores 2"
-        raise UserError(f"study {name!r} has not begun ({root} does not exist)", f"begin it: {run_it}")
+        raise UserError(f"study {name!r} has not been started ({root} does not exist)", f"start it: {run_it}")
     return root

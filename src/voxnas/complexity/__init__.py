@@ -1,1 +1,1 @@
-"""What a network costs: analytic, measured and predicted."""
+"""Cost of networks: analytic, predicted and measured; placement on unequal nodes."""

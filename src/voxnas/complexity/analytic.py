@@ -1,4 +1,4 @@
-"""Cost of an architecture from its layers, in milliseconds and without torch."""
+"""Analytic cost of an architecture, computed from its layers without torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Cost(NamedTuple):
     Attributes
     ----------
     parameters : int
-        Learnt values, with the heads that only training uses.
+        Number of parameters, including heads that are used in training only.
     macs : int
         Multiply-adds of a forward pass.
     activations : int
-        Output elements of all layers that compute (Radosavovic et al. 2020), which follow the
-        memory and the time better than MACs do.
+        Output elements of all layers with arithmetic (Radosavovic et al. 2020), which correlate with memory and time
+        more closely than MACs.
     """
 
     parameters: int
@@ -34,13 +34,8 @@ def analyze(architecture: Architecture, size: Sequence[int]) -> Cost:
     Parameters
     ----------
     architecture : Architecture
-        What is built.
     size : sequence of int, (D, H, W) or (T, D, H, W)
-        Voxels of the input, of a clip with its frames first; of the down-sampled input for the linear baseline.
+        Voxels of the input, of a clip with the frames first; for the linear baseline, of the down-sampled input.
     """
-    parameters = macs = activations = 0
-    for layer in list_layers(architecture, size):
-        parameters += layer.parameters
-        macs += layer.macs
-        activations += layer.activations
-    return Cost(parameters, macs, activations)
+    layers = list(list_layers(architecture, size))
+    return Cost(*(sum(getattr(layer, name) for layer in layers) for name in Cost._fields))

@@ -1,4 +1,4 @@
-"""Times single nodes of networks: the table of blocks from which latency is predicted (Cai et al. 2019, ICLR)."""
+"""Timing of single nodes of networks, from which times are predicted (Cai et al. 2019, ICLR)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from voxnas.nn.ops.base import MODULES
 from voxnas.nn.precision import autocast, resolve_precision
 
 REPEATS = 3
-LONG = 0.3  # seconds after which a node is not repeated
+LONG = 0.3  # seconds after which the timing of a node is not repeated
 
 
 class TimedNode(NamedTuple):
-    """A node with what one sample takes: seconds of training (forward and backward), milliseconds of inference."""
+    """A node with its times per sample: training (forward and backward) in seconds, inference in milliseconds."""
 
     shaped: ShapedNode
     train_seconds: float
@@ -34,18 +34,18 @@ class TimedNode(NamedTuple):
 def time_nodes(
     networks: Iterable[tuple[Architecture, Sequence[int]]], batch: int, precision: str, seconds: float
 ) -> Iterator[TimedNode]:
-    """Time the distinct nodes of networks, every primitive in turn, from all over its range of cost.
+    """Time the distinct nodes of networks, alternating between primitives and covering the range of cost of each.
 
     Parameters
     ----------
     networks : iterable of (Architecture, sequence of int)
-        Each with the size of its input, (D, H, W) or (T, D, H, W).
+        Networks with their input sizes, (D, H, W) or (T, D, H, W).
     batch : int
         Samples of a training step.
     precision : str
-        As in :func:`voxnas.nn.precision.resolve_precision`.
+        See :func:`voxnas.nn.precision.resolve_precision`.
     seconds : float
-        Processor time after which no further node is begun.
+        Processor time after which no further node is timed.
     """
     clock = cpu_clock(compute_device())
     begun = clock()
@@ -56,12 +56,12 @@ def time_nodes(
 
 
 def _in_turn(networks: Iterable[tuple[Architecture, Sequence[int]]]) -> Iterator[ShapedNode]:
-    """One node of each primitive, then another of each .."""
+    """Yield one node of each primitive, then a second node of each, and so on."""
     distinct: dict[tuple, ShapedNode] = {}
     for architecture, size in networks:
         for shaped in infer_shapes(expand(architecture), tuple(size)):
-            what = tuple(getattr(shaped.node, fact) for fact in FACTS)
-            distinct.setdefault((*what, shaped.inputs), shaped)
+            facts = tuple(getattr(shaped.node, fact) for fact in FACTS)
+            distinct.setdefault((*facts, shaped.inputs), shaped)
     by_op: dict[str, list[ShapedNode]] = {}
     for shaped in distinct.values():
         by_op.setdefault(shaped.node.op, []).append(shaped)
@@ -75,7 +75,7 @@ def _work(shaped: ShapedNode) -> int:
 
 
 def _halving(nodes: list[ShapedNode]) -> list[ShapedNode]:
-    """The same nodes so ordered that any beginning is spread over the whole (van der Corput's sequence)."""
+    """Order nodes so that every initial part covers the whole list evenly (van der Corput sequence)."""
     bits = max(1, (len(nodes) - 1).bit_length())
     order = (int(f"{i:0{bits}b}"[::-1], 2) for i in range(2**bits))
     return [nodes[i] for i in order if i < len(nodes)]
@@ -90,7 +90,7 @@ def _time(shaped: ShapedNode, batch: int, precision: str) -> TimedNode:
     temporal = PRIMITIVES[shaped.node.op].temporal
 
     def inputs(samples: int) -> list[torch.Tensor]:
-        # What does not join frames sees each of them as a sample.
+        # A primitive without temporal operations treats each frame as a sample.
         leads = [(samples, s.frames) if temporal else (samples * s.frames,) for s in shaped.inputs]
         shapes = [(*lead, s.channels, *s.size) for lead, s in zip(leads, shaped.inputs, strict=True)]
         return [torch.randn(shape, device=device).to(kind) for shape in shapes]
@@ -114,7 +114,7 @@ def _time(shaped: ShapedNode, batch: int, precision: str) -> TimedNode:
 
 
 def _median(work: Callable[[], None], device: torch.device) -> float:
-    """Seconds, the first run not counted unless it took long."""
+    """Median time in seconds; the first run is omitted unless it exceeds the limit."""
     clock, times = cpu_clock(device), []
     for _ in range(1 + REPEATS):
         begun = clock()

@@ -1,4 +1,4 @@
-"""Measures the networks and nodes from which :mod:`voxnas.complexity.calibration` predicts."""
+"""Measurement of the networks and nodes from which :mod:`voxnas.complexity.calibration` predicts."""
 
 from __future__ import annotations
 
@@ -23,30 +23,41 @@ from voxnas.complexity.measured import cpu_clock, device_record, measure_latency
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import Architecture
+from voxnas.core.calibration import (
+    Calibration,
+    HalfPrecision,
+    MeasuredNetwork,
+    MemoryCorrection,
+    MemoryPeak,
+    RelativeError,
+    RelativeErrors,
+    TimeModels,
+)
 from voxnas.core.plan import Plan
 from voxnas.core.seeds import derive_seed
+from voxnas.core.spec import CalibrateSpec
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device
 from voxnas.nn.precision import resolve_precision
 
 NETWORKS = 12  # random networks of the space
-CANDIDATES = 100  # drawn to choose them from
-DEAREST = 0.6  # quantile of the activations up to which they are chosen
+CANDIDATES = 100  # networks drawn, of which NETWORKS are chosen
+DEAREST = 0.6  # maximum quantile of the activations of the chosen networks
 REPEATS = 3
-SWAP_REPEATS = 10  # of networks that a study compares at equal time
-LEAST = 4  # networks that are timed however long it takes
-SECONDS, LATENCY_SECONDS = 35.0, 180.0  # without and with a limit on the latency, which needs to be better known
-NODE_SHARE = 0.4  # of the seconds, for single nodes
+SWAP_REPEATS = 10  # repeats for networks that a study compares at equal time
+LEAST = 4  # networks timed independently of the time limit
+SECONDS, LATENCY_SECONDS = 35.0, 180.0  # without and with a limit on the latency, which requires higher accuracy
+NODE_SHARE = 0.4  # fraction of the time for single nodes
 MEMORY_NETWORKS = 4
 
 
 def measure_calibration(
     space: Mapping[str, Any],
     plan: Plan,
-    spec: Mapping[str, Any],
+    spec: CalibrateSpec,
     limits: Mapping[str, Any] | None = None,
     seconds: float | None = None,
-) -> dict[str, Any]:
+) -> Calibration:
     """Time the baselines, random networks of a space and their nodes, and fit the prediction.
 
     Parameters
@@ -55,8 +66,7 @@ def measure_calibration(
         Search space as plain data.
     plan : Plan
         The study's plan.
-    spec : mapping
-        ``batch_size``, ``precision``, ``threads``, ``seed`` and ``swaps`` of the calibrate spec.
+    spec : CalibrateSpec
     limits : mapping or None
         Limits of the search; the random networks keep those on parameters and MACs. With one on the
         latency more is timed; with one on the memory a few peaks are measured too.
@@ -66,27 +76,24 @@ def measure_calibration(
 
     Returns
     -------
-    dict
-        The record ``calibration.json``: ``table`` of measured networks by identity, ``model`` (of
-        :mod:`voxnas.complexity.fit`), ``nodes`` (how many were timed), ``error`` (median and largest relative
-        error of each network predicted from the others), ``memory`` (factor of the memory model, and what it was
-        fitted on), ``bf16`` (how many times faster than float32), ``device``.
+    Calibration
+        Without the times of reading.
     """
-    torch.set_num_threads(spec["threads"])
+    torch.set_num_threads(spec.threads)
     begun, clock = time.monotonic(), cpu_clock(compute_device())
     started = clock()
     limits = limits or {}
     if seconds is None:
         seconds = SECONDS if limits.get("latency_ms") is None else LATENCY_SECONDS
-    batch = spec["batch_size"]
-    swaps = _named(spec["swaps"], plan, limits)
+    batch = spec.batch_size
+    swaps = _named(spec.swaps, plan, limits)
     references = baselines_for(plan.task, tuple(plan.views) or ("",), plan.unit)
     chosen = swaps | _named(references, plan, limits)
-    candidates = _candidates(SearchSpace.from_dict(space), plan, limits, derive_seed(spec["seed"], "calibrate"))
+    candidates = _candidates(SearchSpace.from_dict(space), plan, limits, derive_seed(spec.seed, "calibrate"))
     chosen |= _spread(candidates)
     sized = [(architecture, input_size(architecture, plan)) for architecture in candidates]
-    nodes = list(time_nodes(sized, batch, spec["precision"], NODE_SHARE * seconds))
-    table: dict[str, dict[str, Any]] = {}
+    nodes = list(time_nodes(sized, batch, spec.precision, NODE_SHARE * seconds))
+    table: dict[str, MeasuredNetwork] = {}
     timed: list[Architecture] = []
     for name, architecture in chosen.items():
         if identity(architecture) in table:
@@ -96,49 +103,53 @@ def measure_calibration(
         network = build_network(architecture)
         repeats = SWAP_REPEATS if name in swaps else REPEATS
         shape, size = input_shape(architecture, plan, batch), input_size(architecture, plan)
-        step = measure_training(network, shape, repeats, precision=spec["precision"])
-        latency = measure_latency(network, (1, *shape[1:]), repeats, 1, spec["precision"])
-        table[identity(architecture)] = {
-            "name": name,
-            "architecture": architecture.plain(),
-            "patch": list(size),
-            "train_seconds": step / batch,
-            "latency_ms": latency["median_ms"],
+        step = measure_training(network, shape, repeats, precision=spec.precision)
+        latency = measure_latency(network, (1, *shape[1:]), repeats, 1, spec.precision)
+        table[identity(architecture)] = MeasuredNetwork(
+            name=name,
+            architecture=architecture.plain(),
+            patch=size,
+            train_seconds=step / batch,
+            latency_ms=latency["median_ms"],
             **analyze(architecture, size)._asdict(),
-        }
+        )
         timed.append(architecture)
     models, errors = {}, {}
     of_nodes = [{node.shaped.node.op: node_features(node.shaped)} for node in nodes]
     for what in ("train_seconds", "latency_ms"):
         of_networks = [features(a, input_size(a, plan), what == "train_seconds") for a in timed]
-        data = (of_networks, [row[what] for row in table.values()], of_nodes, [getattr(node, what) for node in nodes])
-        models[what] = fit_times(*data)._asdict()
+        data = (
+            of_networks,
+            [getattr(row, what) for row in table.values()],
+            of_nodes,
+            [getattr(node, what) for node in nodes],
+        )
+        models[what] = fit_times(*data)
         error = left_out_errors(*data)
-        errors[what] = {"median": float(np.median(error)), "largest": float(error.max())}
+        errors[what] = RelativeError(median=float(np.median(error)), largest=float(error.max()))
     first = next(iter(chosen.values()))
-    return {
-        "schema_version": 4,
-        "batch_size": batch,
-        "table": table,
-        "model": models,
-        "nodes": len(nodes),
-        "error": errors,
-        "memory": _memory(timed if limits.get("memory_mib") is not None else [], plan, spec),
-        "bf16": _bf16(first, input_shape(first, plan, batch)),
-        "device": device_record(spec["threads"], spec["precision"]),
-        "seconds": round(time.monotonic() - begun, 1),
-    }
+    return Calibration(
+        batch_size=batch,
+        table=table,
+        model=TimeModels(**models),
+        nodes=len(nodes),
+        error=RelativeErrors(**errors),
+        memory=_memory(timed if limits.get("memory_mib") is not None else [], plan, spec),
+        bf16=_bf16(first, input_shape(first, plan, batch)),
+        device=device_record(spec.threads, spec.precision),
+        seconds=round(time.monotonic() - begun, 1),
+    )
 
 
 def _named(names: Iterable[str], plan: Plan, limits: Mapping[str, Any]) -> dict[str, Architecture]:
-    """The baselines of these names that are of the searched families, the cheapest first."""
+    """Build the named baselines that belong to searched families, the cheapest first."""
     built = {name: BASELINES[name](plan, limits)[0] for name in names if not BASELINES[name].fitted}
     networks = {name: a for name, a in built.items() if family_of(a).spaces}
     return dict(sorted(networks.items(), key=lambda item: analyze(item[1], input_size(item[1], plan)).macs))
 
 
 def _candidates(space: SearchSpace, plan: Plan, limits: Mapping[str, Any], seed: int) -> list[Architecture]:
-    """Random networks within the limits, from cheap to dear by their activations."""
+    """Draw random networks within the limits, in the order of their activations."""
     rng = np.random.default_rng(seed)
     found: dict[str, Architecture] = {}
     for _ in range(CANDIDATES):
@@ -149,9 +160,9 @@ def _candidates(space: SearchSpace, plan: Plan, limits: Mapping[str, Any], seed:
 
 
 def _spread(candidates: Sequence[Architecture]) -> dict[str, Architecture]:
-    """Some of the candidates: every kind of block in turn, from cheap to dear.
+    """Choose candidates of every kind of block in turn, from cheap to expensive.
 
-    Of each kind the dearer networks are left to the prediction: they would take most of the time.
+    The most expensive networks of each kind would take most of the time and are left to the prediction.
     """
     by_block: dict[str, list[Architecture]] = {}
     for architecture in candidates:
@@ -165,34 +176,34 @@ def _spread(candidates: Sequence[Architecture]) -> dict[str, Architecture]:
     return {f"random-{i}": architecture for i, architecture in enumerate(chosen)}
 
 
-def _memory(networks: Sequence[Architecture], plan: Plan, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Factor of the memory model on this device: the largest among those networks that need most.
+def _memory(networks: Sequence[Architecture], plan: Plan, spec: CalibrateSpec) -> MemoryCorrection:
+    """Measure the factor of the memory model on this device: the maximum over the networks with the highest memory.
 
-    What the allocator keeps of freed memory is in it, and varies; a limit is kept on the safe side of that.
+    The factor includes freed memory retained by the allocator, which varies; the maximum makes limits safe.
     """
-    device, batch = compute_device(), spec["batch_size"]
-    bf16, cuda = resolve_precision(spec["precision"], device) is not None, device.type == "cuda"
+    device, batch = compute_device(), spec.batch_size
+    bf16, cuda = resolve_precision(spec.precision, device) is not None, device.type == "cuda"
     pairs = ((training_mib(a, input_size(a, plan), batch, bf16, cuda), a) for a in networks)
     asked = sorted(pairs, key=lambda pair: pair[0])[-MEMORY_NETWORKS:]
     shapes = [input_shape(a, plan, batch) for _, a in asked]
     requests = [
-        memory_request(a, shape, True, spec["threads"], spec["precision"])
+        memory_request(a, shape, True, spec.threads, spec.precision)
         for (_, a), shape in zip(asked, shapes, strict=True)
     ]
     rows = [
-        {"predicted_mib": mib, "measured_mib": answer["mib"]}
+        MemoryPeak(predicted_mib=mib, measured_mib=answer["mib"])
         for (mib, _), answer in zip(asked, measure_peaks(requests, held=True) if requests else [], strict=True)
         if answer.get("mib")
     ]
-    factor = max((row["measured_mib"] / row["predicted_mib"] for row in rows), default=1.0)
-    return {"cuda": cuda, "bf16": bf16, "factor": factor, "table": rows}
+    factor = max((row.measured_mib / row.predicted_mib for row in rows), default=1.0)
+    return MemoryCorrection(cuda=cuda, bf16=bf16, factor=factor, table=tuple(rows))
 
 
-def _bf16(architecture: Architecture, shape: tuple[int, ...]) -> dict[str, Any]:
-    """How many times as fast a training step is in bfloat16 as in float32."""
+def _bf16(architecture: Architecture, shape: tuple[int, ...]) -> HalfPrecision:
+    """Measure the speed-up of a training step by bfloat16."""
     network = build_network(architecture)
     seconds = {p: measure_training(network, shape, REPEATS, precision=p) for p in ("float32", "bf16")}
-    return {
-        "in_hardware": resolve_precision("auto", compute_device()) is torch.bfloat16,
-        "train_speedup": round(seconds["float32"] / seconds["bf16"], 3),
-    }
+    return HalfPrecision(
+        in_hardware=resolve_precision("auto", compute_device()) is torch.bfloat16,
+        train_speedup=round(seconds["float32"] / seconds["bf16"], 3),
+    )

@@ -1,84 +1,84 @@
-"""Predicted time of any network on this device, from a record of measured ones.
+"""Prediction of the time and memory of any network on a calibrated device.
 
-This module only predicts and imports no torch; :mod:`voxnas.complexity.calibrate` measures. A
-network that was measured has its measured time. For any other the time is a sum over its nodes of non-negative
-coefficients times facts of their layers, times a factor of the primitive. That keeps networks in order where a
-single count (MACs) would not: a depthwise convolution can need many times as long for a MAC.
+This module predicts without torch; :mod:`voxnas.complexity.calibrate` measures. The time of a measured network is its
+measured time. The time of any other network is a sum over its nodes of non-negative coefficients times features of the
+layers, times a factor of the primitive. This orders networks better than a single count such as MACs, since a
+depthwise convolution can take many times as long per MAC.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from voxnas.complexity.features import features
 from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import Architecture
+from voxnas.core.calibration import Calibration, TimeModel
 from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
 
 
 def identity(architecture: Architecture) -> str:
-    """By which the table of measured networks is looked up."""
+    """Return the key of an architecture in the table of measured networks."""
     return digest(architecture.plain())
 
 
-def _predict(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int], what: str) -> float:
-    row = calibration["table"].get(identity(architecture))
-    if row is not None and list(patch) == row["patch"]:
-        return row[what]
-    model, facts = calibration["model"][what], features(architecture, patch, training=what == "train_seconds")
-    return sum(
-        model["factors"].get(op, 1.0) * sum(model["coefficients"][name] * value for name, value in row.items())
-        for op, row in facts.items()
-    )
+def _predict(
+    calibration: Calibration,
+    architecture: Architecture,
+    patch: Sequence[int],
+    what: Literal["train_seconds", "latency_ms"],
+) -> float:
+    row = calibration.table.get(identity(architecture))
+    if row is not None and tuple(patch) == row.patch:
+        return float(getattr(row, what))
+    model: TimeModel = getattr(calibration.model, what)
+    return model.predict(features(architecture, patch, training=what == "train_seconds"))
 
 
-def predict_train_seconds(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int]) -> float:
-    """CPU seconds of training on one sample: forward, backward and optimizer.
+def predict_train_seconds(calibration: Calibration, architecture: Architecture, patch: Sequence[int]) -> float:
+    """Predict the CPU seconds of training on one sample: forward, backward and optimizer.
 
     Parameters
     ----------
-    calibration : mapping
-        The study's ``calibration.json``.
+    calibration : Calibration
     architecture : Architecture
-        What is trained.
     patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
     """
     return _predict(calibration, architecture, patch, "train_seconds")
 
 
-def predict_sample_seconds(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int]) -> float:
-    """CPU seconds of a training for each sample: :func:`predict_train_seconds`, and what reading it takes."""
-    return predict_train_seconds(calibration, architecture, patch) + calibration["reading"].get(architecture.view, 0.0)
+def predict_sample_seconds(calibration: Calibration, architecture: Architecture, patch: Sequence[int]) -> float:
+    """Predict the CPU seconds of a training per sample: :func:`predict_train_seconds` plus the time to read it."""
+    return predict_train_seconds(calibration, architecture, patch) + calibration.reading.get(architecture.view, 0.0)
 
 
-def predict_latency_ms(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int]) -> float:
-    """Wall time, in ms, of a forward pass of one sample (see :func:`predict_train_seconds`)."""
+def predict_latency_ms(calibration: Calibration, architecture: Architecture, patch: Sequence[int]) -> float:
+    """Predict the wall time of a forward pass of one sample in ms (see :func:`predict_train_seconds`)."""
     return _predict(calibration, architecture, patch, "latency_ms")
 
 
-def predict_training_mib(calibration: Mapping[str, Any], architecture: Architecture, patch: Sequence[int]) -> float:
-    """Peak of a training step, in MiB: :mod:`voxnas.complexity.memory_model`, corrected for the device."""
-    memory = calibration["memory"]
-    mib = training_mib(architecture, patch, calibration["batch_size"], memory["bf16"], memory["cuda"])
-    return memory["factor"] * mib
+def predict_training_mib(calibration: Calibration, architecture: Architecture, patch: Sequence[int]) -> float:
+    """Predict the peak memory of a training step in MiB: the memory model times the factor of the device."""
+    memory = calibration.memory
+    return memory.factor * training_mib(architecture, patch, calibration.batch_size, memory.bf16, memory.cuda)
 
 
 def samples_of(
     budget: Mapping[str, Any],
-    calibration: Mapping[str, Any] | None,
+    calibration: Calibration | None,
     architecture: Architecture,
     patch: Sequence[int],
 ) -> int:
-    """Training samples that a budget buys, with their reading: whole batches of the calibration, at least one.
+    """Return the training samples within a budget, including their reading, in whole batches (at least one).
 
     Parameters
     ----------
     budget : mapping
         ``amount`` and ``unit``, which is ``samples`` or ``cpu_seconds``.
-    calibration : mapping or None
+    calibration : Calibration or None
         Needed for CPU seconds.
     architecture, patch
         See :func:`predict_train_seconds`.
@@ -95,6 +95,6 @@ def samples_of(
             f"a budget of {budget['amount']} cpu_seconds needs a calibration and there is none",
             "run the stage calibrate, or give the budget in samples",
         )
-    batch = calibration["batch_size"]
+    batch = calibration.batch_size
     steps = budget["amount"] / (batch * predict_sample_seconds(calibration, architecture, patch))
     return batch * max(1, int(steps))

@@ -1,4 +1,4 @@
-"""Measures one kind of node for placement: a calibration of its own, and what wall time adds to it."""
+"""Measurement of one kind of node for placement: its calibration, and the overhead of wall time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from voxnas.arch.views import input_shape
 from voxnas.complexity.calibrate import measure_calibration
 from voxnas.complexity.measured import cpu_clock, measure_training
 from voxnas.core.architecture import parse_architecture
+from voxnas.core.calibration import DeviceCalibration
 from voxnas.core.plan import Plan
+from voxnas.core.spec import CalibrateSpec
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device
 
@@ -21,9 +23,9 @@ START = "import torch, voxnas.nn.build, voxnas.nn.device as d; torch.zeros(1, de
 
 
 def measure_device(
-    space: Mapping[str, Any], plan: Plan, spec: Mapping[str, Any], limits: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Measure this node as one of its kind.
+    space: Mapping[str, Any], plan: Plan, spec: CalibrateSpec, limits: Mapping[str, Any]
+) -> DeviceCalibration:
+    """Measure this node as a representative of its kind.
 
     Parameters
     ----------
@@ -32,21 +34,20 @@ def measure_device(
 
     Returns
     -------
-    dict
-        The calibration, with ``start_seconds`` (wall time until a training process has its device) and
-        ``wall_factor`` (wall time over the time that the calibration counts). Beside a GPU that is wall time already. A
-        calibration counts a processor's own time, which does not see that the node is shared or throttled.
+    DeviceCalibration
+        Beside a GPU the calibration counts wall time already. On a processor it counts the processor's own time, which
+        does not depend on whether the node is shared or throttled.
     """
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", START], check=True)
     start = time.perf_counter() - begun
     record = measure_calibration(space, plan, spec, limits)
-    architecture = parse_architecture(next(iter(record["table"].values()))["architecture"])
-    network, shape = build_network(architecture), input_shape(architecture, plan, spec["batch_size"])
+    architecture = parse_architecture(next(iter(record.table.values())).architecture)
+    network, shape = build_network(architecture), input_shape(architecture, plan, spec.batch_size)
     clock = cpu_clock(compute_device())
     begun, counted = time.perf_counter(), clock()
     while time.perf_counter() - begun < WALL_SECONDS:
-        measure_training(network, shape, 1, precision=spec["precision"])
+        measure_training(network, shape, 1, precision=spec.precision)
     wall, counted = time.perf_counter() - begun, clock() - counted
-    factor = max(1.0, wall / (counted / spec["threads"] if compute_device().type == "cpu" else counted))
-    return {**record, "start_seconds": round(start, 3), "wall_factor": round(factor, 4)}
+    factor = max(1.0, wall / (counted / spec.threads if compute_device().type == "cpu" else counted))
+    return DeviceCalibration(**dict(record), start_seconds=round(start, 3), wall_factor=round(factor, 4))

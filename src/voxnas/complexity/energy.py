@@ -1,7 +1,7 @@
-"""Energy of a computation by the counters of the machine: RAPL of the processor, NVML of a GPU.
+"""Energy of a computation, measured by hardware counters: RAPL for processors, NVML for GPUs.
 
-A counter counts the whole package or card, whoever uses it, so it is read while nothing else runs. Many machines
-have none, or only for their administrator; then there is no number.
+A counter includes all processes on the package or card, so nothing else should run during a measurement. Many machines
+have no counter, or restrict it to the administrator; then the energy is None.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 POWERCAP = Path("/sys/class/powercap")
-SECONDS = 1.0  # how long a computation is repeated; the counters move in steps of milliseconds
+SECONDS = 1.0  # duration of the repeated computation; the counters have a resolution of milliseconds
 Counter = Callable[[], float]
 
 
 def rapl_counter(folder: Path = POWERCAP) -> Counter | None:
-    """Joules that all processor packages have used since some time, or None where they cannot be read."""
+    """Return a counter of the energy of all processor packages in joules; None if it cannot be read."""
     packages = sorted(p for p in folder.glob("intel-rapl:*") if p.name.count(":") == 1)
     try:
         ranges = [int((p / "max_energy_range_uj").read_text()) for p in packages]
@@ -31,7 +31,7 @@ def rapl_counter(folder: Path = POWERCAP) -> Counter | None:
     def read() -> float:
         for i, package in enumerate(packages):
             now = int((package / "energy_uj").read_text())
-            used[i] += (now - last[i]) % (ranges[i] + 1)  # the counter starts again at its end
+            used[i] += (now - last[i]) % (ranges[i] + 1)  # the counter wraps around
             last[i] = now
         return sum(used) / 1e6
 
@@ -39,7 +39,7 @@ def rapl_counter(folder: Path = POWERCAP) -> Counter | None:
 
 
 def nvml_counter() -> Counter | None:
-    """Joules that the first GPU has used since its driver was loaded, or None where it does not say."""
+    """Return a counter of the energy of the first GPU in joules; None if it is not supported."""
     try:
         nvml = ctypes.CDLL("libnvidia-ml.so.1")
     except OSError:
@@ -58,18 +58,16 @@ def nvml_counter() -> Counter | None:
 
 
 def measure_energy(run: Callable[[], None], counter: Counter | None, seconds: float = SECONDS) -> float | None:
-    """Joules of one call of `run`, which is repeated for some time; None without a counter.
-
-    What the machine uses when idle is part of it.
+    """Measure the mean energy of a computation in joules, including the idle power; None without a counter.
 
     Parameters
     ----------
     run : callable
-        The computation; it ends when its result is there.
+        The computation; it must return only after its completion.
     counter : callable or None
         From :func:`rapl_counter` or :func:`nvml_counter`.
     seconds : float
-        For how long it is repeated.
+        Duration of the repetitions.
     """
     if counter is None:
         return None

@@ -1,7 +1,7 @@
-"""What the time of a network is made of: facts of its layers, in which it is nearly linear on any device.
+"""Features of the layers of a network in which its time is nearly linear on any device.
 
-Multiply-adds alone do not order networks by their time: on a processor a depthwise convolution
-takes many times as long for one as a dense one, and a norm, which has none, as long as a small convolution.
+Multiply-adds alone do not order networks by time. On a processor a depthwise convolution takes many times as long
+per multiply-add as a dense convolution, and a norm, without multiply-adds, takes as long as a small convolution.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from voxnas.arch.graph import ShapedNode, infer_shapes
 from voxnas.arch.layers import WEIGHTED, Layer
 from voxnas.core.architecture import Architecture
 
-LANES = 16  # a convolution computes its channels in blocks of so many, full or not
-PLAIN_INPUT = 3  # so few input channels are computed as they are
+LANES = 16  # convolutions are computed in blocks of 16 channels, with padding
+PLAIN_INPUT = 3  # up to 3 input channels are not padded
 IN_PLACE = ("relu", "leaky_relu")
 CONVOLUTIONS = ("thin", "pointwise", "dense", "wide", "transposed", "grouped", "depthwise")
 FEATURES = (
@@ -40,15 +40,19 @@ FEATURES = (
 
 
 def node_features(shaped: ShapedNode) -> dict[str, float]:
-    """Facts of one node for one sample: billions of multiply-adds, millions of elements, layers.
+    """Compute the features of one node for one sample; the unit of MACs is 1e9, of elements and parameters 1e6.
 
-    ``thin`` (few input channels), ``pointwise``, ``dense`` (kernels up to 27 taps), ``wide`` (larger), ``transposed``,
-    ``grouped`` and ``depthwise`` count multiply-adds by the kind of convolution, those of dense ones with the
-    channels rounded up to the vector width; ``read`` and ``written`` the elements that convolutions take and give, so
-    rounded; ``norm_instance`` .. those of norms, ``copied`` those changed in place behind an instance norm,
-    ``curved`` those of activations that need an exponential, ``pooled`` those that pools read, ``moved`` those
-    that are moved or summed; ``attention`` multiply-adds, and ``scores`` pairs of places; ``voxels`` the places of
-    all layers, whatever the channels; ``layers`` and ``parameters`` what does not grow with the input.
+    - ``thin`` (few input channels), ``pointwise``, ``dense`` (kernels of up to 27 taps), ``wide`` (larger kernels),
+      ``transposed``, ``grouped`` and ``depthwise``: MACs by kind of convolution; except for the last two, channels are
+      rounded up to the vector width.
+    - ``read``, ``written``: input and output elements of convolutions with rounded channels; ``depthwise_written``:
+      output elements of depthwise convolutions.
+    - ``norm_instance``, ``norm_group``, ``norm_batch``: elements of norms; ``copied``: elements modified in place after
+      an instance norm; ``curved``: elements of activations with an exponential function.
+    - ``pooled``: elements read by pooling; ``moved``: elements moved or added.
+    - ``attention``, ``recurrent``: MACs; ``scores``: pairs of positions in attention.
+    - ``voxels``: positions of all layers, independent of channels.
+    - ``layers``, ``parameters``: independent of the input size.
     """
     node, found = shaped.node, dict.fromkeys(FEATURES, 0.0)
     given = shaped.inputs[0]
@@ -69,7 +73,7 @@ def node_features(shaped: ShapedNode) -> dict[str, float]:
                 found["read"] += (source if layer.kind == "conv" else voxels) * _rounded(layer.in_channels)
         elif layer.kind == "norm":
             found[f"norm_{node.norm}"] += elements
-            # A change in place of an instance norm's output, which is a view, is undone through copies in training.
+            # The output of an instance norm is a view; in training its modification in place needs copies.
             found["copied"] += elements if node.norm == "instance" and node.activation in IN_PLACE else 0
             found["curved"] += 0 if node.activation in IN_PLACE else elements
         elif layer.kind == "pool":
@@ -85,7 +89,7 @@ def node_features(shaped: ShapedNode) -> dict[str, float]:
 
 
 def features(architecture: Architecture, patch: Sequence[int], training: bool) -> dict[str, dict[str, float]]:
-    """Facts of a network for one sample, by primitive: sums of :func:`node_features` over what is computed.
+    """Sum :func:`node_features` over the computed nodes of a network, by primitive.
 
     Parameters
     ----------
@@ -94,7 +98,7 @@ def features(architecture: Architecture, patch: Sequence[int], training: bool) -
     patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
     training : bool
-        Whether what only training computes counts (heads of deep supervision).
+        Whether to include nodes that are computed in training only (heads of deep supervision).
     """
     graph = expand(architecture)
     needed = set(graph.needed(training))
@@ -121,7 +125,7 @@ def _convolution(layer: Layer) -> str:
 
 
 def _filling(layer: Layer, kind: str) -> float:
-    """Computed multiply-adds for each that counts."""
+    """Ratio of the computed multiply-adds, with padding, to the nominal ones."""
     if kind in ("depthwise", "grouped"):
         return 1.0
     return _rounded(layer.in_channels) * _rounded(layer.out_channels) / (layer.in_channels * layer.out_channels)

@@ -1,52 +1,35 @@
-"""Fits the time of networks: a sum over layers' facts, times one factor for each primitive.
+"""Fit of the times of networks: a linear model of layer features, with one factor for each primitive.
 
-The facts (:mod:`voxnas.complexity.features`) are the same for all primitives, so that one that was
-hardly timed is predicted from its layers. The factor says what they leave out: how well
-this device computes the primitive as it is implemented. It is held near 1 unless measurements say otherwise.
+The features (:mod:`voxnas.complexity.features`) are common to all primitives, so that a rarely timed primitive is
+predicted from its layers. The factor accounts for the efficiency of a primitive's implementation on this device. It is
+regularised towards 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import nnls
 
 from voxnas.complexity.features import FEATURES
+from voxnas.core.calibration import ByPrimitive, TimeModel
 
-ByPrimitive = Mapping[str, Mapping[str, float]]
-"""Features of a network or node for each of its primitives."""
-
-ROUNDS = 4  # of fitting coefficients, then factors
-NETWORK_WEIGHT = 3.0  # of a whole network, a node weighing 1
-FACTOR_WEIGHT = 3.0  # with which a factor is held at 1, in squared relative errors
-
-
-class TimeModel(NamedTuple):
-    """Time for each unit of a feature, and the factor of each primitive."""
-
-    coefficients: dict[str, float]
-    factors: dict[str, float]
-
-    def predict(self, found: ByPrimitive) -> float:
-        """Time of a network or node."""
-        rows = found.items()
-        return sum(
-            self.factors.get(op, 1.0) * sum(self.coefficients[k] * v for k, v in row.items()) for op, row in rows
-        )
+ROUNDS = 4  # alternating fits of coefficients and factors
+NETWORK_WEIGHT = 3.0  # weight of a network; a node has weight 1
+FACTOR_WEIGHT = 3.0  # weight of the penalty (factor - 1)^2 relative to squared relative errors
 
 
 def fit_times(
     networks: Sequence[ByPrimitive], times: Sequence[float], nodes: Sequence[ByPrimitive], node_times: Sequence[float]
 ) -> TimeModel:
-    """Non-negative coefficients and factors with the least squared relative error over networks and single nodes.
+    """Fit non-negative coefficients and factors by least squares of the relative errors of networks and nodes.
 
     Parameters
     ----------
     networks, nodes : sequence of features by primitive
     times, node_times : sequence of float
-        What each took, in the unit of the answer.
+        Measured times, in the unit of the predictions.
     """
     rows, target = [*networks, *nodes], np.array([*times, *node_times], dtype=float)
     weights = np.repeat([NETWORK_WEIGHT, 1.0], [len(networks), len(nodes)])
@@ -63,7 +46,8 @@ def fit_times(
         factors, _ = nnls(of_ops, np.concatenate([weights, np.full(len(ops), np.sqrt(FACTOR_WEIGHT))]))
     coefficients = _nonnegative(np.einsum("iof,o->if", relative, factors), weights)
     return TimeModel(
-        dict(zip(FEATURES, map(float, coefficients), strict=True)), dict(zip(ops, map(float, factors), strict=True))
+        coefficients=dict(zip(FEATURES, map(float, coefficients), strict=True)),
+        factors=dict(zip(ops, map(float, factors), strict=True)),
     )
 
 
@@ -76,7 +60,7 @@ def _nonnegative(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
 def left_out_errors(
     networks: Sequence[ByPrimitive], times: Sequence[float], nodes: Sequence[ByPrimitive], node_times: Sequence[float]
 ) -> np.ndarray:
-    """Relative error of each network, predicted from all others and the nodes."""
+    """Compute the relative error of each network, predicted from all other networks and the nodes."""
     errors = []
     for i in range(len(times)):
         others = [j for j in range(len(times)) if j != i]

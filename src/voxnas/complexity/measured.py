@@ -1,4 +1,4 @@
-"""Measured cost: the time of a forward pass and of a training step on this device."""
+"""Measured cost: time of a forward pass and of a training step on this device."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ from voxnas.nn.precision import autocast, precision_name
 
 
 def cpu_clock(device: torch.device) -> Callable[[], float]:
-    """A clock of this process's processor time; beside a GPU, for which the processor only waits, of wall time.
+    """Return the clock for a device, in seconds: processor time, or wall time for a GPU.
 
-    Processor time, summed over the threads, depends less than wall time on what else the machine does.
+    Processor time, summed over the threads, is less sensitive than wall time to other load on the machine. During a GPU
+    computation the processor only waits.
+
+    Parameters
+    ----------
+    device : device
     """
     return time.perf_counter if device.type == "cuda" else time.process_time
 
 
 def spread_of(seconds: Sequence[float]) -> dict[str, float]:
-    """``median_ms``, ``iqr_ms`` (third minus first quartile) and ``repeats`` of some times."""
+    """Summarise times: ``median_ms``, ``iqr_ms`` (interquartile range) and ``repeats``."""
     low, median, high = map(float, np.percentile(1e3 * np.array(seconds), [25, 50, 75]))
     return {"median_ms": round(median, 4), "iqr_ms": round(high - low, 4), "repeats": len(seconds)}
 
@@ -34,47 +39,61 @@ def spread_of(seconds: Sequence[float]) -> dict[str, float]:
 def measure_latency(
     network: nn.Module, shape: tuple[int, ...], repeats: int, warmup: int = 2, precision: str = "auto"
 ) -> dict[str, float]:
-    """Wall time of a forward pass on this device, the input being there.
+    """Measure the wall time of a forward pass on this device; the input is already on the device.
 
-    With one thread on a processor it is the process's own time: the wall time of a machine that does nothing else.
+    With one thread on a processor the processor time is measured, which is the wall time of an idle machine.
 
     Parameters
     ----------
     network : Module
-        Set to evaluation, and moved to the device.
+        Set to evaluation mode and moved to the device.
     shape : tuple of int, (B, C, D, H, W)
-        Input.
+        Shape of the input.
     repeats, warmup : int
-        Timed passes, and passes before them that are not.
+        Timed passes, and untimed passes before them.
     precision : str
-        As in :func:`voxnas.nn.precision.resolve_precision`.
+        See :func:`voxnas.nn.precision.resolve_precision`.
 
     Returns
     -------
     dict
-        ``median_ms`` and ``iqr_ms`` (third minus first quartile), and ``repeats``.
+        ``median_ms``, ``iqr_ms`` (interquartile range) and ``repeats``.
     """
     device = compute_device()
     network.to(device).eval()
     x = torch.zeros(shape, device=device)
     clock = cpu_clock(device) if torch.get_num_threads() == 1 else time.perf_counter
-    times = []
     with torch.inference_mode(), autocast(precision, device):
-        for _ in range(warmup + repeats):
-            begun = clock()
-            network(x)
-            synchronize(device)
-            times.append(clock() - begun)
+        return _timed(lambda: network(x), clock, repeats, warmup)
+
+
+def _timed(work: Callable[[], Any], clock: Callable[[], float], repeats: int, warmup: int) -> dict[str, float]:
+    times = []
+    for _ in range(warmup + repeats):
+        begun = clock()
+        work()
+        synchronize(compute_device())
+        times.append(clock() - begun)
     return spread_of(times[warmup:])
 
 
 def training_step(
     network: nn.Module, shape: tuple[int, ...], precision: str, settled: bool = False
 ) -> Callable[[], None]:
-    """A function that does one training step on a random batch: forward, loss, backward, AdamW.
+    """Return a function that performs one training step on a random batch: forward, loss, backward, AdamW.
 
-    The loss is a cross-entropy with a softmax term at each output, which costs what Dice with
-    cross-entropy does. With `settled` the optimizer's state is there already, as from the second step on.
+    The loss is the cross-entropy plus a softmax term at each output, with the cost of Dice and cross-entropy.
+
+    Parameters
+    ----------
+    network : Module
+        Set to training mode and moved to the device.
+    shape : tuple of int, (B, C, D, H, W)
+        Shape of the input.
+    precision : str
+        See :func:`voxnas.nn.precision.resolve_precision`.
+    settled : bool
+        Whether the optimizer's state is allocated beforehand, as from the second step on.
     """
     device = compute_device()
     network.to(device).train()
@@ -103,31 +122,22 @@ def training_step(
 def measure_step(
     network: nn.Module, shape: tuple[int, ...], repeats: int, warmup: int = 1, precision: str = "auto"
 ) -> dict[str, float]:
-    """Time of one training step: CPU time summed over the threads, or wall time on a GPU.
+    """Measure the time of one training step: CPU time summed over the threads, or wall time on a GPU.
 
-    Takes and returns what :func:`measure_latency` does.
+    Parameters and result are those of :func:`measure_latency`.
     """
-    device = compute_device()
-    clock = cpu_clock(device)
-    step = training_step(network, shape, precision)
-    times = []
-    for _ in range(warmup + repeats):
-        begun = clock()
-        step()
-        synchronize(device)
-        times.append(clock() - begun)
-    return spread_of(times[warmup:])
+    return _timed(training_step(network, shape, precision), cpu_clock(compute_device()), repeats, warmup)
 
 
 def measure_training(
     network: nn.Module, shape: tuple[int, ...], repeats: int, warmup: int = 1, precision: str = "auto"
 ) -> float:
-    """Median seconds of :func:`measure_step`."""
+    """Return the median of :func:`measure_step` in seconds."""
     return measure_step(network, shape, repeats, warmup, precision)["median_ms"] / 1e3
 
 
 def device_record(threads: int, precision: str) -> dict[str, Any]:
-    """On what a measurement was made: GPU or processor, cores, versions, threads and precision."""
+    """Describe the device of a measurement: GPU or processor, cores, versions, threads and precision."""
     device = compute_device()
     return {
         "processor": device_name(device),

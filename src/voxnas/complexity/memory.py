@@ -1,16 +1,15 @@
-"""Peak memory of networks, each in a process of its own: ``python -m voxnas.complexity.memory`` reads requests.
+"""Peak memory of networks, each measured in its own process (``python -m voxnas.complexity.memory``).
 
-One process imports torch and starts no thread; it is forked for every request, so that each peak is
-one network's alone and costs no second import. In the fork the high-water mark is reset after
-everything that any network needs was loaded by a tiny one, and the increment over the memory at that
-moment is the answer. In training it holds the weights, their gradients and the optimizer's state.
-Where there is a GPU, its memory is the one that counts.
+A server process imports torch without starting a thread, and is forked for every request, so that each peak belongs
+to a single network and torch is imported once. In the fork a tiny network first loads everything that any network
+needs; then the high-water mark is reset. The result is the increment of the peak over the memory at that moment. In
+training it includes the weights, their gradients and the optimizer's state. On a GPU its memory is measured.
 
-By default glibc keeps freed memory of up to 32 MiB for later, and how much depends on the order in which
-it was freed: the peak of one and the same step was measured at 7 to 60 % more, and 20 % apart from one process to the
-next. With a fixed threshold every large tensor has its own mapping, which is returned when it is freed, and
-repeated measurements agree to a percent: that is what a network *needs*, and what is measured unless `held` is asked
-for. Training keeps glibc's default, for the page faults of a fixed threshold took half again as long.
+By default glibc retains freed blocks of up to 32 MiB, and the amount depends on the order of deallocation: the peak of
+the same step was measured 7 to 60 % higher, and varied by 20 % between processes. With a fixed threshold every large
+tensor has its own mapping, which is returned on deallocation, and repeated measurements agree to 1 %. This minimum is
+measured unless `held` is given. Training uses glibc's default, since page faults with a fixed threshold increased the
+time by 50 %.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +32,19 @@ MIB = 2**20
 def measure_peak_memory(
     architecture: Architecture, shape: tuple[int, ...], training: bool, threads: int = 1, precision: str = "auto"
 ) -> float | None:
-    """Peak memory of one forward pass, or of one training step.
+    """Measure the peak memory of one forward pass, or of one training step.
 
     Parameters
     ----------
     architecture : Architecture
-        What is built.
     shape : tuple of int, (B, C, D, H, W)
-        Input.
+        Shape of the input.
     training : bool
-        A step of AdamW with its backward pass, in place of a forward pass without gradients.
+        Whether to measure a training step with AdamW; otherwise a forward pass without gradients.
     threads : int
         Threads of the process.
     precision : str
-        As in :func:`voxnas.nn.precision.resolve_precision`.
+        See :func:`voxnas.nn.precision.resolve_precision`.
 
     Returns
     -------
@@ -56,18 +54,18 @@ def measure_peak_memory(
     Raises
     ------
     RuntimeError
-        If the process fails or is killed, with its last line.
+        If the process fails or is killed, with the last line of its output.
     """
     (answer,) = measure_peaks([memory_request(architecture, shape, training, threads, precision)])
     if "error" in answer:
-        raise RuntimeError(f"measuring the memory ended: {answer['error']}")
+        raise RuntimeError(f"the measurement of memory failed: {answer['error']}")
     return answer["mib"]
 
 
 def memory_request(
     architecture: Architecture, shape: Sequence[int], training: bool, threads: int = 1, precision: str = "auto"
 ) -> dict[str, Any]:
-    """A request for :func:`measure_peaks`; see :func:`measure_peak_memory` for the parameters."""
+    """Return a request for :func:`measure_peaks`; the parameters are those of :func:`measure_peak_memory`."""
     return {
         "architecture": architecture.plain(),
         "shape": list(shape),
@@ -77,49 +75,49 @@ def memory_request(
     }
 
 
-def measure_peaks(requests: Sequence[dict[str, Any]], held: bool = False) -> Iterator[dict[str, Any]]:
-    """Answer requests one after the other: ``mib`` (None where it cannot be measured) or ``error`` of each.
+def measure_peaks(requests: Sequence[dict[str, Any]], held: bool = False) -> list[dict[str, Any]]:
+    """Measure peaks one after the other.
 
-    With `held`, freed memory that the process keeps counts too, as it does in training.
+    Parameters
+    ----------
+    requests : sequence of dict
+        From :func:`memory_request`.
+    held : bool
+        Whether to include freed memory that the process retains, as in training.
+
+    Returns
+    -------
+    list of dict
+        For each request ``mib`` (None if it cannot be measured) or ``error``.
 
     Raises
     ------
     RuntimeError
-        If the process that is forked fails itself, with its last line.
+        If the server process fails, with the last line of its output.
     """
-    process = subprocess.Popen(
+    done = subprocess.run(
         [sys.executable, "-m", "voxnas.complexity.memory"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        input="".join(json.dumps(request) + "\n" for request in requests),
+        capture_output=True,
         text=True,
         env={**os.environ, **({} if held else RETURNING)},
     )
-    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-    with process:
-        answered = 0
-        try:
-            process.stdin.write("".join(json.dumps(request) + "\n" for request in requests))
-            process.stdin.close()
-        except BrokenPipeError:
-            pass
-        for line in process.stdout:
-            answered += 1
-            yield json.loads(line)
-        if answered < len(requests):
-            last = (process.stderr.read().strip().splitlines() or ["no message"])[-1]
-            raise RuntimeError(f"measuring the memory ended with status {process.wait()}: {last}")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    if len(answers) < len(requests):
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise RuntimeError(f"the measurement of memory ended with status {done.returncode}: {last}")
+    return answers
 
 
 def _serve() -> None:
-    """Fork for each request on the standard input; write one answer a line."""
+    """Fork for each request from the standard input and write each answer to one line."""
     import torch
 
     import voxnas.complexity.measured
     import voxnas.nn.build  # noqa: F401 - before the first fork
 
     torch.set_num_threads(1)  # a thread started here would be missing in the forks
-    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports what optimizers need
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # loads the modules of the optimizers
     for line in sys.stdin:
         print(json.dumps(_in_fork(json.loads(line))), flush=True)
 
@@ -143,15 +141,13 @@ def _in_fork(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _status(field: str) -> float:
-    """A field of this process's status, in MiB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) / 1024
-    raise KeyError(field)
+    """Return a field of this process's status in MiB."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(fields[field].split()[0]) / 1024
 
 
 def _answer(request: dict[str, Any]) -> float | None:
-    """Run what is asked for and return the increment in MiB."""
+    """Run the requested computation and return the increment in MiB."""
     import torch
 
     from voxnas.complexity.measured import training_step
@@ -167,7 +163,7 @@ def _answer(request: dict[str, Any]) -> float | None:
     tiny = torch.nn.Sequential(
         torch.nn.Conv3d(1, 2, 3, padding=1), torch.nn.InstanceNorm3d(2, affine=True), torch.nn.Conv3d(2, 2, 1)
     )
-    training_step(tiny, (1, 1, 8, 8, 8), request["precision"])()  # loads what every network needs
+    training_step(tiny, (1, 1, 8, 8, 8), request["precision"])()  # loads the code that every network needs
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device) / MIB

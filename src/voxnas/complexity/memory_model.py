@@ -1,17 +1,17 @@
 """Predicted peak memory of a training step, from shapes alone and without torch.
 
-The step is replayed on the layers of the graph: what the forward pass keeps for the backward pass,
-what the backward pass frees as it goes, and what each operation needs only while it runs. The peak
-is the largest sum at any moment. Nothing in it is fitted; a calibration corrects it by one factor for its
-device, for what the allocator keeps of freed memory. The rules are those of PyTorch:
+The step is replayed on the layers of the graph: tensors that the forward pass stores for the backward pass, tensors
+that the backward pass releases, and temporary memory of each operation. The peak is the largest sum at any moment. The
+model has no fitted parameter; a calibration multiplies it by a factor for the memory that the allocator of its device
+retains. The rules are those of PyTorch:
 
-- A convolution, a norm, a pool and an attention keep their input. A tensor is kept once, however
-  many operations keep it. An activation in place (ReLU, leaky ReLU) keeps its output, which is
-  the next layer's input; SiLU and GELU keep their input beside it.
-- Under bfloat16 autocast convolutions give bfloat16; pooling on a CPU runs in float32, on a copy
-  that it keeps, and max pooling keeps the int64 place of each maximum.
-- oneDNN reorders plain tensors into blocks of 16 channels and back, so that a convolution holds
-  padded copies of its input and output for as long as it runs.
+- Convolution, norm, pooling and attention store their input. A tensor is stored once for all operations. An in-place
+  activation (ReLU, leaky ReLU) stores its output, which is the input of the next layer; SiLU and GELU store their
+  input as well.
+- Under bfloat16 autocast the output of convolutions is bfloat16. Pooling on a CPU runs in float32 on a stored copy,
+  and max pooling stores the int64 index of each maximum.
+- oneDNN reorders plain tensors into blocks of 16 channels and back, so that a running convolution holds padded copies
+  of its input and output.
 - The loss holds float32 copies of the logits, their softmax and their gradient.
 - Weights have a float32 gradient and, with Adam, two moments.
 """
@@ -30,13 +30,13 @@ from voxnas.core.architecture import Architecture
 
 MIB = 2**20
 BLOCK = 16  # channels of a block of oneDNN
-PLAIN_INPUT = 3  # a convolution reads up to so many channels without reordering them
+PLAIN_INPUT = 3  # convolutions of up to 3 input channels do not reorder them
 IN_PLACE = ("relu", "leaky_relu")
 
 
 @dataclass
 class _Tensor:
-    """A value of the network: elements for the whole batch, and bytes of one."""
+    """A tensor of the network: number of elements in the batch, and bytes per element."""
 
     channels: int
     size: tuple[int, ...]
@@ -51,11 +51,11 @@ class _Tensor:
 
 @dataclass
 class _Step:
-    """One operation: what it holds while it runs forward and backward, and what it keeps between."""
+    """One operation: its temporary bytes in the forward and backward pass, and the bytes stored in between."""
 
     forward: float = 0.0
     kept: float = 0.0
-    gradient: float = 0.0  # of its input
+    gradient: float = 0.0  # with respect to its input
     backward: float = 0.0
     weights: int = 0
 
@@ -87,7 +87,7 @@ class _Replay:
         """Replay one node forward."""
         node, chain, primitive = shaped.node, _Chain(), PRIMITIVES[shaped.node.op]
         inputs = [self.values[i] for i in node.inputs]
-        if len(inputs) > 1:  # a merge: a new tensor, and nothing is kept
+        if len(inputs) > 1:  # a merge creates a tensor and stores nothing
             width = max(x.width for x in inputs)
             output = self._tensor(shaped.output.channels, shaped.output.size, shaped.output.frames, width)
             chain.steps.append(_Step(forward=output.bytes))
@@ -108,7 +108,7 @@ class _Replay:
             elif layer.kind == "norm":
                 y.width = x.width
                 step.kept, step.forward = self._keep(x), y.bytes
-                # A norm that ends a branch is summed as it is: what follows is the sum, or the other branch.
+                # The norm at the end of a branch has no activation: the sum or the other branch follows.
                 activated = last or not self._ends_branch(layers[i + 1], [*seen, y])
             elif layer.kind == "pool":
                 self._pool(step, primitive, x, y)
@@ -118,7 +118,7 @@ class _Replay:
                 summed = y.channels == seen[-1].channels
                 chain.residual = last and summed
                 activated = chain.residual and any(m.kind == "norm" for m in layers) and primitive.activated_sum
-            else:  # attention and recurrence keep what they multiply
+            else:  # attention and recurrence store their factors
                 y.width = 4 if primitive.full_precision else y.width
                 scores = primitive.kept_heads(y.channels) * (y.elements // y.channels) * prod(layer.kernel)
                 step.kept = self._keep(x) + 3 * y.bytes + scores * y.width
@@ -132,7 +132,7 @@ class _Replay:
             chain.steps.append(step)
             seen.append(y)
         whole = shaped.output
-        if seen[-1].channels != whole.channels:  # joined from branches without a layer of its own
+        if seen[-1].channels != whole.channels:  # branches concatenated without a layer
             seen.append(self._tensor(whole.channels, whole.size, whole.frames, seen[-1].width))
         self.values[node.id] = seen[-1]
         return chain
@@ -141,13 +141,13 @@ class _Replay:
         return _Tensor(channels, size, channels * prod(size) * frames * self.batch, width)
 
     def _ends_branch(self, following: Layer, seen: list[_Tensor]) -> bool:
-        """Whether the layer after a norm sums its output, or starts again at the node's input."""
+        """Whether the layer after a norm adds its output, or reads the node's input."""
         if following.kind == "move":
             return following.out_channels == seen[-1].channels
         return self._input_of(following, seen) is seen[0]
 
     def _input_of(self, layer: Layer, seen: list[_Tensor]) -> _Tensor:
-        """The node's latest tensor that has the layer's input channels; else the latest, widened as if by its like."""
+        """Return the latest tensor with the layer's input channels; without one, the latest tensor so widened."""
         for x in reversed(seen):
             if x.channels == layer.in_channels:
                 return x
@@ -155,7 +155,7 @@ class _Replay:
         return _Tensor(layer.in_channels, x.size, x.elements // x.channels * layer.in_channels, x.width)
 
     def _keep(self, x: _Tensor) -> int:
-        """Bytes that keeping a tensor adds."""
+        """Store a tensor; return the additional bytes."""
         if x.kept:
             return 0
         x.kept = True
@@ -169,7 +169,7 @@ class _Replay:
             step.forward = target
             step.backward = source if cast else 0
         elif layer.depthwise:
-            # Computed in pieces (voxnas.nn.ops.depthwise); with a stride the gradient is spread out first.
+            # Computed in chunks (voxnas.nn.ops.depthwise); with a stride the gradient is upsampled first.
             step.forward = target + 2 * target * _piece(layer, self.batch)
             step.backward = 2 * source * _piece(layer, self.batch) + (source if source > target else 0)
         elif layer.kind == "conv" and layer.kernel[-1] == 1 and prod(layer.kernel) > 1 and not self.bf16:
@@ -184,10 +184,10 @@ class _Replay:
             step.forward = max(blocked_in + blocked_out, blocked_out + target)
             step.backward = blocked_in + blocked_out
             if layer.kind == "transposed":
-                step.backward += target  # its gradient is a part of the concatenation's, and copied out
+                step.backward += target  # the gradient is copied from that of the concatenation
 
     def _pool(self, step: _Step, primitive: Primitive, x: _Tensor, y: _Tensor) -> None:
-        if prod(y.size) == 1:  # a mean keeps nothing
+        if prod(y.size) == 1:  # a global mean stores nothing
             y.width = x.width
         elif x.width == 2 and not self.cuda:
             step.kept, y.width = 4 * x.elements, 4
@@ -199,7 +199,7 @@ class _Replay:
         step.backward = x.elements * (y.width - x.width)
 
     def peak(self, moments: int) -> float:
-        """The largest sum of bytes at any moment of a step."""
+        """Compute the largest sum of bytes at any moment of a step."""
         parameters = sum(step.weights for chain in self.chains.values() for step in chain.steps)
         live: float = parameters * (4 + 4 * moments + (2 if self.bf16 else 0)) + self.values[INPUT].bytes
         highest = live
@@ -224,7 +224,7 @@ class _Replay:
                 live += 4 * step.weights - step.kept
                 flowing = gradient
             for slot, i in enumerate(i for i in node.inputs if i != INPUT):
-                # The parts of a concatenation's gradient are views: the whole lives on with the first.
+                # The parts of a concatenation's gradient are views, and the first keeps the whole alive.
                 add = 0.0 if slot else flowing
                 if i in gradients:
                     highest = max(highest, live + sum(gradients.values()) + add + self.values[i].bytes)
@@ -235,7 +235,7 @@ class _Replay:
         return highest
 
     def _loss(self) -> tuple[float, float, float]:
-        """Bytes that the loss adds, those that its backward pass frees, and those that only it needs."""
+        """Return the bytes stored by the loss, released by its backward pass, and used temporarily."""
         kept = during = released = 0.0
         for identity in self.graph.outputs:
             logits = self.values[identity]
@@ -247,7 +247,7 @@ class _Replay:
 
 
 def _piece(layer: Layer, batch: int) -> float:
-    """Share of a tensor that a depthwise convolution works on at a time."""
+    """Fraction of a tensor in one chunk of a depthwise convolution."""
     return min(1.0, BLOCK / (layer.out_channels * batch))
 
 
@@ -263,7 +263,7 @@ def training_mib(
     cuda: bool = False,
     moments: int = 2,
 ) -> float:
-    """Predicted peak of a training step over the memory of the idle process, in MiB.
+    """Predict the peak memory of a training step in MiB, above the memory of the idle process.
 
     Parameters
     ----------
@@ -274,11 +274,11 @@ def training_mib(
     batch : int
         Samples of a step.
     bf16 : bool
-        Whether autocast is on.
+        Whether autocast is enabled.
     cuda : bool
-        Peak of a GPU's allocator, where nothing is reordered; else of the process's resident set.
+        Whether to predict the peak of a GPU's allocator (without reordering) instead of the resident set of a process.
     moments : int
-        Values that the optimizer keeps for each parameter: 2 for Adam, 1 for SGD with momentum.
+        Optimizer states per parameter: 2 for Adam, 1 for SGD with momentum.
     """
     replay = _Replay(expand(architecture), patch, batch, bf16, cuda)
     return replay.peak(moments) / MIB

@@ -1,8 +1,7 @@
-"""Which kind of node trains what: predicted times on unequal nodes, and the node that will be done first.
+"""Placement of trainings on unequal nodes by their predicted times.
 
-None of it takes part in a result: a training is the same record wherever it runs, and the store does
-not know where that was. Each kind of node is measured once (``voxnas device``), into a file of its own. Imports no
-torch.
+Placement does not affect results: the record of a training is the same on every node, and the store does not record
+the node. Each kind of node is measured once (``voxnas device``) into its own file. Imports no torch.
 """
 
 from __future__ import annotations
@@ -10,56 +9,55 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from voxnas.arch.families import family_of
 from voxnas.complexity.calibration import predict_sample_seconds
 from voxnas.core import canonical
 from voxnas.core.architecture import Architecture
+from voxnas.core.calibration import DeviceCalibration
 
 
-def trial_seconds(device: Mapping[str, Any], architecture: Architecture, patch: Sequence[int], samples: int) -> float:
-    """Wall seconds that a training takes on one kind of node.
+def trial_seconds(device: DeviceCalibration, architecture: Architecture, patch: Sequence[int], samples: int) -> float:
+    """Predict the wall time of a training on one kind of node, in seconds.
 
     Parameters
     ----------
-    device : mapping
-        Measurements of the kind of node: a calibration with ``start_seconds`` (until a training process trains) and
-        ``wall_factor`` (wall time over the time that the calibration counts).
+    device : DeviceCalibration
+        Measurements of the kind of node.
     architecture : Architecture
-        What is trained. A linear model is fitted in no time.
+        A linear model takes the start time only.
     patch : sequence of int, (D, H, W) or (T, D, H, W)
         Voxels of one sample.
     samples : int
         Samples to train on.
     """
     if family_of(architecture).fitted:
-        return device["start_seconds"]
-    rate = device["wall_factor"] * predict_sample_seconds(device, architecture, patch)
-    return device["start_seconds"] + rate * samples
+        return device.start_seconds
+    rate = device.wall_factor * predict_sample_seconds(device, architecture, patch)
+    return device.start_seconds + rate * samples
 
 
 def earliest_end(
     times: Sequence[Mapping[str, float]], slots: Mapping[str, int], window: int | None = None
 ) -> list[str]:
-    """Give each training to the kind of node on which it is predicted to end first (MCT: Maheswaran et al. 1999).
+    """Assign each training to the kind of node with the earliest predicted end (MCT: Maheswaran et al. 1999).
 
-    So a cheap network goes to a slow node that is free, and a dear one waits for a fast node where that is sooner. The
-    nodes are those of this list alone, free at its beginning; what others run on them is not known here.
+    A cheap network is assigned to a free slow node; an expensive network waits for a fast node if it then ends
+    earlier. All nodes are assumed to be free at the start and reserved for these trainings.
 
     Parameters
     ----------
     times : sequence of mapping of kind to float
-        Predicted seconds of each training, in the order in which they start; without an entry it cannot run there.
+        Predicted seconds of each training, in starting order; a training cannot run on kinds without an entry.
     slots : mapping of kind to int
-        Trainings that the nodes of a kind run at once.
+        Parallel trainings on all nodes of a kind.
     window : int or None
-        Training j does not start before training j - window has ended; None: all may start at once.
+        Training j does not start before training j - window has ended; None: no such limit.
 
     Returns
     -------
     list of str
-        Kind of node of each training. Of equal ends the kind that is named first.
+        Kind of node of each training; ties are resolved in the order of `slots`.
     """
     free = {kind: [0.0] * count for kind, count in slots.items()}
     kinds: list[str] = []
@@ -76,27 +74,27 @@ def earliest_end(
 
 @dataclass(frozen=True)
 class Worker:
-    """A free node, for which a step in order of arrival makes its proposal.
+    """A free node, for which a step in `order: arrival` makes its proposal.
 
     Parameters
     ----------
     kind : str
         Kind of the node.
     seconds : float
-        Predicted wall time that a trial may take on it.
-    device : mapping
-        Measurements of the kind (see :func:`trial_seconds`).
+        Limit on the predicted wall time of a trial.
+    device : DeviceCalibration
+        Measurements of the kind.
     """
 
     kind: str
     seconds: float
-    device: Mapping[str, Any]
+    device: DeviceCalibration
 
     @property
     def digest(self) -> str:
         """Digest of the measurements."""
-        return canonical.digest(self.device)
+        return canonical.digest(self.device.plain())
 
     def fits(self, architecture: Architecture, patch: Sequence[int], samples: int) -> bool:
-        """Whether a training is predicted to end in time."""
+        """Whether the predicted time of a training is within the limit."""
         return trial_seconds(self.device, architecture, patch, samples) <= self.seconds

@@ -1,4 +1,4 @@
-"""The profile of a network: counted and measured cost of a prediction and of training."""
+"""Profile of a network: analytic and measured cost of prediction and training."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from voxnas.nn.device import compute_device, synchronize
 from voxnas.nn.linear import LinearModel
 from voxnas.nn.precision import autocast
 
-STEPS = 5  # timed training steps, which take several times as long as a prediction
+STEPS = 5  # number of timed training steps
 
 
 def profile_network(
     architecture: Architecture, plan: Plan, training: TrainingParameters, repeats: int
 ) -> dict[str, Any]:
-    """Cost of a network on the plan's patch.
+    """Measure the cost of a network on the plan's patch.
 
     Parameters
     ----------
     architecture : Architecture
-        What is built.
     plan : Plan
         The study's plan.
     training : TrainingParameters
@@ -41,12 +40,11 @@ def profile_network(
     Returns
     -------
     dict
-        Plain data: ``parameters``, ``macs`` and ``activations`` (for the linear baseline on its
-        down-sampled voxels), ``latency`` of one patch (``median_ms``, ``iqr_ms``, ``repeats``), ``training_step`` (the
-        same of one batch; None for the linear baseline),
-        ``inference_memory_mib`` and ``training_memory_mib`` (peak of one patch, and of one batch;
-        None where not measured), ``energy`` in joules (``inference`` of one patch, ``training`` of one
-        sample; None where the machine has no counter), ``device``, ``patch``.
+        Plain data: ``parameters``, ``macs`` and ``activations`` (for the linear baseline on its down-sampled voxels);
+        ``latency`` of one patch (``median_ms``, ``iqr_ms``, ``repeats``); ``training_step`` of one batch (same
+        fields; None for the linear baseline); ``inference_memory_mib`` and ``training_memory_mib`` (peak of one patch
+        and of one batch; None if not measured); ``energy`` in joules (``inference`` of one patch, ``training`` of one
+        sample; None without a counter); ``device``; ``patch``.
     """
     torch.set_num_threads(training.threads)
     size, batch = input_size(architecture, plan), training.batch_size
@@ -84,7 +82,7 @@ def _energy(
     training: TrainingParameters,
     precision: str,
 ) -> dict[str, float | None]:
-    """Joules of predicting a patch and of training on a sample, on the GPU where there is one, else the processor."""
+    """Measure the energy of predicting one patch and of training on one sample, in joules, on the compute device."""
     device = compute_device()
     counter = nvml_counter() if device.type == "cuda" else rapl_counter()
     if counter is None or family_of(architecture).fitted:

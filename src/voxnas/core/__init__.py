@@ -1,1 +1,1 @@
-"""Plain data: settings, architectures, spaces, records, seeds and errors. Imports no other layer."""
+"""Settings, records, specs, seeds, paths, registry and errors. Imports no other layer."""

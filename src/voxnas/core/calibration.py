@@ -1,4 +1,4 @@
-"""The calibration of a device (calibration.json): measured networks, and the fit that predicts all others."""
+"""The calibration of a device (calibration.json): measured networks, and the models fitted to them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pydantic import Field
 from voxnas.core.record import Record
 
 ByPrimitive = Mapping[str, Mapping[str, float]]
-"""Features of a network or node for each of its primitives."""
+"""Features of a network or node, by primitive."""
 
 
 class TimeModel(Record):
-    """Time for each unit of a feature, and the factor of each primitive."""
+    """Linear model of a time: coefficients of the features, and a factor for each primitive."""
 
     coefficients: dict[str, float]
     factors: dict[str, float]
 
     def predict(self, found: ByPrimitive) -> float:
-        """Time of a network or node."""
+        """Predict the time of a network or node."""
         return sum(
             self.factors.get(op, 1.0) * sum(self.coefficients[name] * value for name, value in row.items())
             for op, row in found.items()
@@ -28,14 +28,14 @@ class TimeModel(Record):
 
 
 class TimeModels(Record):
-    """A model of each time that is predicted."""
+    """Models of the predicted times."""
 
     train_seconds: TimeModel
     latency_ms: TimeModel
 
 
 class MeasuredNetwork(Record):
-    """A network that was timed; its times are for one sample."""
+    """A timed network; times are per sample."""
 
     name: str
     architecture: dict[str, Any]
@@ -48,14 +48,14 @@ class MeasuredNetwork(Record):
 
 
 class RelativeError(Record):
-    """Relative error over the measured networks, each predicted from the others."""
+    """Relative error of leave-one-out predictions over the measured networks."""
 
     median: float
     largest: float
 
 
 class RelativeErrors(Record):
-    """The error of each model."""
+    """Errors of the models."""
 
     train_seconds: RelativeError
     latency_ms: RelativeError
@@ -69,7 +69,7 @@ class MemoryPeak(Record):
 
 
 class MemoryCorrection(Record):
-    """Factor between the memory model and this device, and the measurements behind it."""
+    """Ratio of measured to modelled memory on this device, with the measurements."""
 
     cuda: bool
     bf16: bool
@@ -78,7 +78,7 @@ class MemoryCorrection(Record):
 
 
 class HalfPrecision(Record):
-    """Benefit of bfloat16."""
+    """Benefit of bfloat16 on this device."""
 
     in_hardware: bool
     train_speedup: float = Field(description="Time of a training step in float32 over its time in bfloat16.")
@@ -91,19 +91,17 @@ class Calibration(Record):
     batch_size: int
     table: dict[str, MeasuredNetwork] = Field(description="Measured networks by the digest of their architecture.")
     model: TimeModels
-    nodes: int = Field(description="Single nodes that were timed.")
+    nodes: int = Field(description="Number of single nodes timed.")
     error: RelativeErrors
     memory: MemoryCorrection
     bf16: HalfPrecision
     device: dict[str, Any] = Field(description="Processor or GPU, versions, threads and precision.")
     seconds: float = Field(description="Duration of the measurements.")
-    reading: dict[str, float] = Field({}, description="Seconds of reading one sample of each view.")
+    reading: dict[str, float] = Field({}, description="Time to read one sample of each view, in seconds.")
 
 
 class DeviceCalibration(Calibration):
-    """The calibration of one kind of node, for placement alone."""
+    """The calibration of one kind of node, used for placement only."""
 
-    start_seconds: float = Field(description="Wall time until a training process has its device.")
-    wall_factor: float = Field(
-        description="Wall time over the counted time: the share of a node that is shared or throttled."
-    )
+    start_seconds: float = Field(description="Wall time from the start of a training process to its use of the device.")
+    wall_factor: float = Field(description="Wall time / counted time; above 1 if the node is shared or throttled.")

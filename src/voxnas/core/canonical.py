@@ -1,4 +1,4 @@
-"""One way to write data as text, so that equal data has equal bytes and one digest."""
+"""Canonical JSON: equal data gives equal bytes and equal digests."""
 
 import hashlib
 import json
@@ -11,9 +11,9 @@ def canonical_json(data: Any) -> str:
     Raises
     ------
     ValueError
-        If the data holds NaN or infinity.
+        If the data contains NaN or infinity.
     TypeError
-        If the data holds anything that JSON lacks (a NumPy scalar, a set).
+        If the data contains a type that JSON lacks (a NumPy scalar, a set).
     """
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 

@@ -1,8 +1,7 @@
-"""The two ways a command can end badly: the user's input, or a bug.
+"""Errors of the user's input, as opposed to bugs.
 
-A :class:`UserError` is printed as one line and ends the command with status 2. Everything
-else is a bug and keeps its traceback. :data:`TRY_AGAIN` says that a job saved its state and
-wants to be started again (a deadline, or a signal).
+A :class:`UserError` is printed as one line and ends the command with status 2. Any other exception is a bug and keeps
+its traceback. A job that saved its state at a deadline or signal and must be repeated ends with :data:`TRY_AGAIN`.
 """
 
 import difflib
@@ -13,14 +12,14 @@ TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 
 
 class UserError(Exception):
-    """Bad input: names the file or key, the value, and the remedy, in one line.
+    """Invalid input; the message names the file or key, the value and the remedy in one line.
 
     Parameters
     ----------
     what : str
-        What is wrong, with the file or key and the value in it.
+        The problem, with the file or key and the value.
     remedy : str
-        What the user can do about it.
+        The remedy.
     """
 
     def __init__(self, what: str, remedy: str = "") -> None:
@@ -30,12 +29,12 @@ class UserError(Exception):
 
 
 class ScanError(UserError):
-    """One scan cannot be used; the study may go on without it."""
+    """One scan is unusable; the study may continue without it."""
 
 
 def suggest(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """The remedy for an unknown name: the nearest known name, with `prefix` before it, then all known names."""
+    """Remedy for an unknown name: the most similar known name, with `prefix` before it, and all known names."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
     hint = f"did you mean {prefix + near[0]!r}? " if near else ""
-    return f"{hint}There are: {', '.join(names) or 'none'}"
+    return f"{hint}available: {', '.join(names) or 'none'}"

@@ -1,4 +1,4 @@
-"""The machine that the code runs on, and its processes."""
+"""The local machine and its processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def processor_name() -> str:
-    """Name of the processor, as the system gives it."""
+    """Name of the processor, as reported by the operating system."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
@@ -16,17 +16,17 @@ def processor_name() -> str:
 
 
 def process_identity(pid: int) -> dict[str, int]:
-    """A process as its id and start time in clock ticks; 0 for a dead one, so that it equals no living one."""
+    """Id and start time (in clock ticks) of a process; the start time of an ended process is 0."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        # A zombie has ended; only its parent has not noticed.
+        # A zombie is an ended process that its parent has not reaped.
         return {"pid": pid, "start": 0 if fields[0] == "Z" else int(fields[19])}
     except OSError:
         return {"pid": pid, "start": 0}
 
 
 def boot_id() -> str:
-    """What tells one start of the machine from another; empty where the system does not say."""
+    """Identifier of the current boot of the machine; empty if the system provides none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

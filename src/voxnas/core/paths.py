@@ -1,4 +1,4 @@
-"""Where the files of a study lie: the one place that knows the layout of results/<study>."""
+"""Layout of results/<study>, defined in this module only."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 class StudyPaths:
-    """Paths of one study, all relative to its folder ``results/<study>``.
+    """Paths of one study.
 
     Parameters
     ----------
     root : path
-        The study's folder.
+        Folder of the study, ``results/<study>``.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -38,11 +38,11 @@ class StudyPaths:
         return self.root / "spec" / f"{stage}.json"
 
     def shard(self, number: int) -> Path:
-        """Preprocessed arrays of one shard (safetensors); its records lie beside it as .json."""
+        """Preprocessed arrays of one shard (safetensors); the records are in the .json file beside it."""
         return self.preprocess / "shards" / f"{number}.safetensors"
 
     def runs(self, number: int) -> Path:
-        """Folder of one shard of a study of time series: a file a run, their small views, their records."""
+        """Folder of one shard of a study of time series: one file per run, the small views, and the records."""
         return self.preprocess / "shards" / str(number)
 
     def step(self, search: str, step: int) -> Path:
@@ -50,15 +50,15 @@ class StudyPaths:
         return self.root / "search" / search / "steps" / str(step)
 
     def arrivals(self, search: str) -> Path:
-        """What a search in order of arrival remembers; not declared to Snakemake, so that it outlives a killed job."""
+        """Log of a search in order of arrival; not declared to Snakemake, so that it survives a killed job."""
         return self.root / "search" / search / "arrivals"
 
     def mask(self, digest: str) -> Path:
-        """Mask of a network's weights, by its digest."""
+        """Mask of the weights of a network, by digest."""
         return self.root / "masks" / f"{digest}.safetensors"
 
     def device(self, kind: str) -> Path:
-        """Measurements of one kind of node, for placement alone; no decision of a study rests on them."""
+        """Measurements of one kind of node, for placement only; no decision of a study depends on them."""
         return self.root / "devices" / f"{kind}.json"
 
     def trials(self, search: str) -> Path:

@@ -1,7 +1,7 @@
 """The plan of a study (plan.json): the grid of its scans, and the input, pooling and kernels of its networks.
 
-Images are preprocessed to the plan, and search spaces and baselines build their networks for it. A study of volumes has
-a :class:`VolumePlan`, a study of time series a :class:`RunPlan`, which lists every view of a run that is prepared.
+The plan determines the preprocessing of images and the networks of search spaces and baselines. A study of volumes has
+a :class:`VolumePlan`, a study of time series a :class:`RunPlan`, which lists all prepared views of a run.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from voxnas.core.settings import CleaningSettings, ClipUnit, ClipWindow, Normali
 
 
 class InputView(Record):
-    """The input of a network, and how stages pool it.
+    """Input of a network, and pooling of its stages.
 
-    Strides and kernels have one entry a stage; the first stride is (1, 1, 1).
+    Strides and kernels have one entry per stage; the first stride is (1, 1, 1).
     """
 
     channels: Positive
     patch: Triple = Field(description="Size (D, H, W) in voxels.")
     strides: tuple[Triple, ...]
     kernels: tuple[Triple, ...]
-    spacing: Spacing = Field(description="Voxel size in mm along R, A, S, which is (x, y, z).")
+    spacing: Spacing = Field(description="Voxel size in mm along R, A, S, i.e. (x, y, z).")
     frames: Annotated[int, Field(ge=0)] = Field(
-        0, exclude_if=lambda frames: not frames, description="Volumes of a clip; 0: there is no axis of time."
+        0, exclude_if=lambda frames: not frames, description="Volumes of a clip; 0: no time axis."
     )
 
     @property
@@ -39,11 +39,11 @@ class InputView(Record):
 
 
 class _Plan(InputView):
-    """The part of a plan that volumes and runs share."""
+    """Fields of the plans of volumes and of runs."""
 
     schema_version: Literal[1] = 1
     task: Task
-    outputs: Positive = Field(description="Numbers that a network predicts for each voxel or scan.")
+    outputs: Positive = Field(description="Outputs of a network per voxel or scan.")
     labels: dict[str, str] = Field({}, description="Segmentation: name of each label value.")
     classes: tuple[str, ...] = Field((), description="Classification: names of the classes, in order of the outputs.")
 
@@ -54,7 +54,7 @@ class _Plan(InputView):
 
 
 class VolumeFingerprint(Record):
-    """Statistics of the scans outside the test split, after the crop; sizes and spacings along R, A, S."""
+    """Statistics of the scans outside the test split after cropping; shapes and spacings along R, A, S."""
 
     median_shape: Triple
     median_spacing: Spacing
@@ -62,7 +62,7 @@ class VolumeFingerprint(Record):
 
 
 class VolumePlan(_Plan):
-    """The plan of a study whose scans are volumes."""
+    """The plan of a study of volumes."""
 
     timed: ClassVar[Literal[False]] = False
     unit: ClassVar[str] = "scan"
@@ -70,16 +70,16 @@ class VolumePlan(_Plan):
     views: ClassVar[Mapping[str, InputView]] = {}
 
     normalize: Normalization
-    crop: bool = Field(description="Crop to the box of the non-zero voxels.")
-    masked: bool = Field(False, description="Zeros are stripped background, in most of the scans.")
+    crop: bool = Field(description="Crop to the bounding box of the non-zero voxels.")
+    masked: bool = Field(False, description="In most scans, zeros are removed background.")
     fingerprint: VolumeFingerprint
 
     def for_view(self, view: str) -> Self:
-        """Return the plan itself; a UserError for a view of a run, as volumes have none."""
+        """Return the plan itself; a UserError for any view, since volumes have no views."""
         if view:
             raise UserError(
-                f"a network reads the view {view!r}, and the study prepares volumes",
-                "views are for studies of time series (data.suffix: bold)",
+                f"a network reads the view {view!r}, but the study prepares volumes",
+                "views require a study of time series (data.suffix: bold)",
             )
         return self
 
@@ -89,15 +89,17 @@ class VolumePlan(_Plan):
 
 
 class Grid(Record):
-    """The voxel grid that all runs of a study share."""
+    """The common voxel grid of all runs of a study."""
 
     shape: Triple = Field(description="(X, Y, Z), canonical.")
-    affine: tuple[tuple[float, ...], ...] = Field(description="Canonical voxels to mm, (4, 4).")
-    box: tuple[tuple[int, int], ...] = Field(description="First and last voxel + 1 of the brain along X, Y, Z.")
+    affine: tuple[tuple[float, ...], ...] = Field(description="Affine from canonical voxel indices to mm, (4, 4).")
+    box: tuple[tuple[int, int], ...] = Field(
+        description="Bounding box of the brain along X, Y, Z: first voxel, and last voxel + 1."
+    )
 
 
 class RunFingerprint(Record):
-    """Statistics of the runs outside the test split; the shape (X, Y, Z) is at the plan's spacing."""
+    """Statistics of the runs outside the test split; the shape (X, Y, Z) refers to the spacing of the plan."""
 
     median_shape: Triple
     median_frames: Positive
@@ -108,18 +110,17 @@ class RunFingerprint(Record):
 class RunPlan(_Plan):
     """The plan of a study of time series.
 
-    Channels, patch, strides, kernels and frames are the ones of the default `view`. The spacing is the one of the
-    voxel grid, whatever the view.
+    Channels, patch, strides, kernels and frames belong to the default `view`, the spacing to the voxel grid.
     """
 
     timed: Literal[True] = True
-    layout: str = Field(description="`bids`, or `timeseries` for the series of an atlas's regions.")
-    unit: ClipUnit = Field(description="Has a target and a score.")
-    target: str = Field(description="Column of the target; empty: the events' trial_type.")
+    layout: str = Field(description="`bids`, or `timeseries` for regional time series of an atlas.")
+    unit: ClipUnit = Field(description="Unit of targets and scores.")
+    target: str = Field(description="Column of the target; empty: trial_type of the events.")
     clip: ClipWindow
-    grid: Grid | None = Field(description="None: the runs do not share one.")
+    grid: Grid | None = Field(description="None: no common grid.")
     atlas: str = Field(description="Label image of regions; empty: none.")
-    regions: tuple[int, ...] = Field(description="Values of the regions in the atlas.")
+    regions: tuple[int, ...] = Field(description="Label values of the regions in the atlas.")
     bold: CleaningSettings
     repetition_time: float | None = Field(description="Median over the runs, in s; None: unknown.")
     views: dict[str, InputView]
@@ -127,12 +128,12 @@ class RunPlan(_Plan):
     fingerprint: RunFingerprint
 
     def for_view(self, view: str) -> Self:
-        """Return the plan as a network of a view sees it: channels, patch, strides, kernels and spacing are the view's.
+        """Return the plan with the channels, patch, strides, kernels, frames and spacing of a view.
 
         Parameters
         ----------
         view : str
-            ``clips``, ``maps``, ``series`` or ``connectivity``; empty: the default one.
+            ``clips``, ``maps``, ``series`` or ``connectivity``; empty: the default view.
 
         Raises
         ------
@@ -143,13 +144,13 @@ class RunPlan(_Plan):
             return self
         if view not in self.views:
             raise UserError(
-                f"a network reads the view {view!r}, and the study prepares {', '.join(self.views)}",
+                f"a network reads the view {view!r}, but the study prepares {', '.join(self.views)}",
                 "add it to clips.views",
             )
         return self.model_copy(update={**dict(self.views[view]), "view": view})
 
     def for_volumes(self) -> Self:
-        """Return the plan of the first view without an axis of time, or of the default one."""
+        """Return the plan of the first view without a time axis, or of the default view."""
         return self.for_view(next((view for view in self.views if view != "clips"), ""))
 
 

@@ -1,4 +1,4 @@
-"""The base of all records, and the types of their fields."""
+"""Base of all records, and common types of fields."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Activation = Literal["relu", "leaky_relu", "silu"]
 
 
 class Record(BaseModel):
-    """Base of the records: unknown keys are errors, values never change."""
+    """Base of the records: frozen, without unknown keys, NaN or infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def plain(self) -> dict[str, Any]:
-        """The record as plain JSON data."""
+        """Return the record as plain JSON data."""
         return self.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""Names to things, with an error that says which names there are."""
+"""Registry of named objects; an unknown name raises an error that lists the known names."""
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
@@ -11,27 +11,27 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A table of named things of one kind.
+    """A table of named objects of one kind.
 
     Parameters
     ----------
     kind : str
-        What the things are called in an error ("baseline", "strategy").
+        Name of the kind in error messages ("baseline", "strategy").
     group : str
-        Entry points by which other packages add things, each under the name of its entry point; empty: none.
+        Entry-point group by which other packages add objects, under the names of the entry points; empty: none.
     builtin : str
-        Package whose import enters the library's own things. It is imported when the table is first read, so that the
-        table can lie in a layer below the package.
+        Package that registers the built-in objects on import. It is imported at the first access, so that the registry
+        can be defined in a layer below the package.
     """
 
     def __init__(self, kind: str, group: str = "", builtin: str = "") -> None:
         self.kind = kind
         self._group, self._builtin = group, builtin
-        self._things: dict[str, T] = {}
+        self._objects: dict[str, T] = {}
         self._later: list[Callable[[], Mapping[str, T]]] = []
 
     def _complete(self) -> dict[str, T]:
-        """The table with the built-in things and those that other packages add, looked for once."""
+        """Return the table, completed once by the built-in objects and the entry points of other packages."""
         if self._builtin:
             package, self._builtin = self._builtin, ""
             importlib.import_module(package)
@@ -40,30 +40,30 @@ class Registry(Generic[T]):
             for entry in found:
                 self.register(entry.name)(entry.load())
         while self._later:
-            for name, thing in self._later.pop()().items():
-                self.register(name)(thing)
-        return self._things
+            for name, item in self._later.pop()().items():
+                self.register(name)(item)
+        return self._objects
 
     def add_later(self, make: Callable[[], Mapping[str, T]]) -> None:
-        """Enter what `make` returns when the table is first read: things that are made from another table."""
+        """Register the objects returned by `make` at the first access, for objects derived from another registry."""
         self._later.append(make)
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator: enter a thing under `name`; a second thing of that name is a ValueError."""
+        """Decorator that registers an object under `name`; ValueError if the name is taken."""
 
-        def enter(thing: T) -> T:
-            if name in self._things:
-                raise ValueError(f"{self.kind} {name!r} is registered already")
-            self._things[name] = thing
-            return thing
+        def enter(item: T) -> T:
+            if name in self._objects:
+                raise ValueError(f"{self.kind} {name!r} is already registered")
+            self._objects[name] = item
+            return item
 
         return enter
 
     def __getitem__(self, name: str) -> T:
-        things = self._complete()
-        if name not in things:
-            raise UserError(f"unknown {self.kind} {name!r}", suggest(name, things))
-        return things[name]
+        objects = self._complete()
+        if name not in objects:
+            raise UserError(f"unknown {self.kind} {name!r}", suggest(name, objects))
+        return objects[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._complete()))

@@ -1,10 +1,10 @@
-"""Everything random derives from one seed, by name."""
+"""Derivation of all random seeds from one root seed by name."""
 
 import hashlib
 
 
 def derive_seed(root: int, *names: str | int) -> int:
-    """A seed in [0, 2**31) for the thing called `names`, independent of every other name.
+    """Derive a seed in [0, 2**31) from the root seed and a sequence of names.
 
     Examples
     --------

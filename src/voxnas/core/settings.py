@@ -1,7 +1,7 @@
-"""The settings of a study: the only source of defaults, of the JSON schema and of the key table.
+"""The settings of a study: the only source of the defaults, the JSON schema and the key table.
 
-Every field's description is its documentation; ``config/config.yaml``, the schema and the key
-table in ``config/README.md`` are generated from here (see :mod:`voxnas.core.settings_files`).
+The description of a field is its documentation. ``config/config.yaml``, the schema and the key table in
+``config/README.md`` are generated from this module (see :mod:`voxnas.core.settings_files`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SplitUnit = Literal["participant", "site", "session", "run"]
 
 
 class Settings(BaseModel):
-    """Base of every settings model: an unknown key is an error, a value never changes."""
+    """Base of the settings models: frozen, without unknown keys, NaN or infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -185,7 +185,7 @@ class ClipWindow(Settings):
 
     @property
     def span(self) -> int:
-        """Volumes from the first to the last of a clip, both counted."""
+        """Number of volumes from the first to the last volume of a clip, inclusive."""
         return (self.frames - 1) * self.step + 1
 
 
@@ -317,10 +317,10 @@ class LargeBatch(Settings):
     )
 
     @model_validator(mode="after")
-    def _grows_in_order(self) -> LargeBatch:
+    def _check_growth(self) -> LargeBatch:
         shares = [share for share, _ in self.growth]
         if shares != sorted(set(shares)):
-            raise ValueError(f"growth = {list(self.growth)} must name ascending shares of the budget")
+            raise ValueError(f"growth = {list(self.growth)}: the fractions of the budget must ascend")
         return self
 
 
@@ -460,24 +460,23 @@ class StudySettings(Settings):
         return self.clips.views[0] if self.clips.view == "auto" else self.clips.view
 
     @model_validator(mode="after")
-    def _has_what_it_needs(self) -> StudySettings:
+    def _check_consistency(self) -> StudySettings:
         if self.data.folder and not self.data_root:
             raise ValueError(
                 f"data_root is empty, but the study reads the folder {self.data.folder!r}; "
-                "give --config data_root=PATH, the folder itself or the one that holds it"
+                "add --config data_root=PATH, with the path of this folder or of its parent"
             )
         if self.timed and self.view not in self.clips.views:
             raise ValueError(f"clips.view = {self.clips.view!r} is not in clips.views = {list(self.clips.views)}")
         single = self.timed and self.clips.unit == "volume"
         if single and ("clips" not in self.clips.views or "connectivity" in self.clips.views):
             raise ValueError(
-                "clips.unit = volume decodes single volumes: clips.views must have clips, and not connectivity, "
-                "which is of a whole run"
+                "clips.unit = volume requires clips in clips.views and excludes connectivity (of a whole run)"
             )
         fitting = {"classification": ("auto", "auc", "accuracy"), "regression": ("auto", "mae", "r")}
         if self.benchmark.measure not in fitting.get(self.task, ("auto",)):
             raise ValueError(
-                f"benchmark.measure = {self.benchmark.measure!r} does not fit the task {self.task}, whose measures are "
+                f"benchmark.measure = {self.benchmark.measure!r} does not fit the task {self.task}; allowed: "
                 f"{', '.join(fitting.get(self.task, ('auto',)))}"
             )
         asked = {kind: set(node.resources) for kind, node in self.placement.items()}
@@ -485,19 +484,19 @@ class StudySettings(Settings):
             lacking = set().union(*asked.values()) - names
             if lacking:
                 raise ValueError(
-                    f"placement.{kind}.resources has no {min(lacking)}, which other kinds have; name it in all "
-                    "(gres: none is none)"
+                    f"placement.{kind}.resources lacks {min(lacking)}, which other kinds define; add it for all kinds "
+                    "(gres: none requests none)"
                 )
         if not self.search.methods and not self.baselines.names:
-            raise ValueError("search.methods and baselines.names are both empty; there is nothing to train")
-        # Volumes have the events' trial_type, unless the study says otherwise.
+            raise ValueError("search.methods and baselines.names are both empty; name at least one")
+        # The default target of single volumes of a run is the trial_type of their events.
         if self.task != "segmentation" and self.data_root and not self.data.target and not single:
-            raise ValueError(f"data.target is empty; {self.task} needs what to predict (a column of participants.tsv)")
+            raise ValueError(f"data.target is empty; {self.task} requires a target (a column of participants.tsv)")
         return self
 
 
 def needs_calibration(settings: StudySettings) -> bool:
-    """Whether any decision of the study needs measured times of this device."""
+    """Whether a decision of the study depends on times measured on this device."""
     budgets = (settings.search.budget, settings.training.budget)
     limits = settings.search.limits
     limited = limits.latency_ms is not None or limits.memory_mib is not None
@@ -505,7 +504,7 @@ def needs_calibration(settings: StudySettings) -> bool:
 
 
 def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """The keys of the model in which the last part of `location` stands."""
+    """Keys of the nested model that contains the last part of `location`."""
     for part in location[:-1]:
         field = model.model_fields.get(str(part))
         if field is None:
@@ -519,24 +518,24 @@ def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list
 
 
 def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> StudySettings:
-    """Check a configuration mapping.
+    """Validate a configuration mapping.
 
     Parameters
     ----------
     raw : dict
-        As read from YAML or from Snakemake's ``config``.
+        Content of a YAML file, or the ``config`` of Snakemake.
     source : str
-        Where it came from, for the error.
+        Name of the source in error messages.
 
     Returns
     -------
     StudySettings
-        With those options of strategies that differ from their defaults.
+        Options of strategies are limited to values that differ from their defaults.
 
     Raises
     ------
     UserError
-        Names the first bad key, its value, what is allowed, and the nearest valid key.
+        The message names the first invalid key, its value, the allowed values, and the most similar valid key.
     """
     settings = _validated(StudySettings, raw, source)
     search = settings.search
@@ -553,19 +552,19 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
 
 
 def _check_strategy(where: str, name: str, promotes: bool | None = None) -> None:
-    """Check that there is a strategy of a name, which promotes (or proposes networks) where that is asked."""
+    """Check that a strategy exists and, if `promotes` is given, that it promotes trials or else proposes networks."""
     try:
         kind = STRATEGIES[name].kind
     except UserError as error:
         raise UserError(f"{where}: {error.what}", error.remedy) from None
     if promotes is not None and (kind == "promotion") != promotes:
         fitting = [n for n in STRATEGIES if (STRATEGIES[n].kind == "promotion") == promotes]
-        what = "trains no trial longer" if promotes else "proposes no networks itself"
-        raise UserError(f"{where}: {name!r} {what}", f"known here: {', '.join(fitting)}")
+        what = "is not a promotion strategy" if promotes else "is a promotion strategy and proposes no networks"
+        raise UserError(f"{where}: {name!r} {what}", f"known: {', '.join(fitting)}")
 
 
 def _validated(model: type[M], raw: dict[str, Any], source: str, prefix: tuple[str, ...] = ()) -> M:
-    """A model of a mapping that stands at the keys `prefix` of a study."""
+    """Validate a mapping, located at the keys `prefix` of a study file, as a model."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -580,12 +579,12 @@ def _validated(model: type[M], raw: dict[str, Any], source: str, prefix: tuple[s
             raise UserError(
                 f"{source}: unknown key {key!r} (value {value!r})", suggest(path[-1], known, section)
             ) from None
-        # A value that may have one of several forms fails once for each form.
+        # A value of a union type fails once for each member of the union.
         messages = [
             e["msg"].removeprefix("Value error, ") for e in error.errors() if e["loc"][: len(location)] == location
         ]
         allowed = ", or ".join(dict.fromkeys(messages))
-        if not location:  # a rule about several keys, which its message names
+        if not location:  # a rule about several keys, named in its message
             raise UserError(": ".join(filter(None, [source, key, allowed])), "see config/README.md") from None
         what = key if isinstance(value, dict) else f"{key} = {value!r}"
         raise UserError(f"{source}: {what} is not allowed", f"{allowed}; see config/README.md") from None

@@ -1,7 +1,7 @@
-"""From settings to specs: what each stage depends on, and nothing else.
+"""Specs: the settings on which each stage depends.
 
-A stage's spec is written to ``results/<study>/spec/<stage>.json`` and its jobs read only that file,
-so that Snakemake reruns a stage exactly when something that the stage uses has changed.
+The spec of a stage is written to ``results/<study>/spec/<stage>.json``. The jobs of the stage read only this file, so
+that Snakemake reruns the stage exactly if one of its settings has changed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from voxnas.core.settings import (
 )
 from voxnas.core.strategies import is_job, options_of
 
-BLOCK_PREFIX = "block-"  # of the baselines that differ in their blocks alone (voxnas.arch.block_comparison)
+BLOCK_PREFIX = "block-"  # of baselines that differ only in their blocks (voxnas.arch.baselines.block_comparison)
 
-# Raise a stage's number when its code changes what it computes (tests/golden says when).
+# Raise the number of a stage when a change of its code changes its results (tests/golden detects changes of code).
 STEP_VERSIONS = {
     "index": 2,
     "spatial": 2,
@@ -56,8 +56,8 @@ def _absent(value: Any) -> bool:
 class Spec(Record):
     """Base of the specs.
 
-    A field is the setting of its name: of the study, else of the first of `sections` that has one.
-    :meth:`derived` gives the fields of which that does not hold.
+    A field takes the value of the setting with its name, from the study or else from the first of `sections` with such
+    a setting. :meth:`derived` returns the fields with other values.
     """
 
     sections: ClassVar[tuple[str, ...]] = ()
@@ -67,7 +67,7 @@ class Spec(Record):
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
-        """Fields that are not the setting of their name; `extra` are the further fields of :func:`stage_spec`."""
+        """Return fields that are not copied from a setting; `extra`: further arguments of :func:`stage_spec`."""
         return {}
 
 
@@ -78,11 +78,11 @@ class IndexSpec(Spec):
     seed: int
     data_root: str
     data: DataSettings
-    unit: ClipUnit | None = Field(None, exclude_if=_absent, description="Of time series alone.")
+    unit: ClipUnit | None = Field(None, exclude_if=_absent, description="Time series only.")
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
-        """The unit of clips."""
+        """Return the unit of clips, for time series only."""
         return {"unit": settings.clips.unit if settings.timed else None}
 
 
@@ -93,12 +93,12 @@ class SpatialSpec(Spec):
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
-        """The spatial steps."""
+        """Return the spatial steps."""
         return {"steps": settings.bold.spatial}
 
 
 class PreprocessSpec(Spec):
-    """Plan and preprocessing; `bold` and `clips` of time series alone."""
+    """Plan and preprocessing; `bold` and `clips` for time series only."""
 
     sections = ("training",)
 
@@ -110,7 +110,7 @@ class PreprocessSpec(Spec):
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
-        """No settings of time series for volumes."""
+        """Remove the settings of time series for volumes."""
         return {} if settings.timed else {"bold": None, "clips": None}
 
 
@@ -133,11 +133,11 @@ class CalibrateSpec(Spec):
     precision: str
     threads: Positive
     foreground: float
-    swaps: tuple[str, ...] = Field(description="Baselines that differ in their blocks alone.")
+    swaps: tuple[str, ...] = Field(description="Baselines that differ only in their blocks.")
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
-        """The block baselines that the study names."""
+        """Return the block baselines of the study."""
         return {"swaps": tuple(name for name in settings.baselines.names if name.startswith(BLOCK_PREFIX))}
 
 
@@ -150,17 +150,17 @@ class SearchSpec(Spec):
     name: str
     method: str
     baseline: str | None
-    space: dict[str, Any] = Field(description="Content of the search space's file.")
+    space: dict[str, Any] = Field(description="Content of the file of the search space.")
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
-        """The settings on which the proposals of the method depend; of all options those of its own strategies."""
+        """Return the settings on which the proposals depend, with the options of the strategies in use."""
         search, method = settings.search, extra["method"]
         unused = {"methods", "steps", "finalists"}
         if is_job(method):
             unused |= {"order", "window", "start", "promotion"}
         else:
-            # In order of arrival the window says what waits for what; no proposal depends on it.
+            # With `order: arrival`, the window only determines which steps wait; no proposal depends on it.
             unused |= {"order" if search.order == "strict" else "window"}
         used = search.model_dump(mode="json", exclude=unused)
         names = filter(None, [method, used.get("promotion")])
@@ -168,7 +168,7 @@ class SearchSpec(Spec):
 
 
 class EffectiveTraining(TrainingParameters):
-    """Parameters in effect for a single training; settings that are off are no part of its identity."""
+    """Parameters in effect for a single training; disabled settings are not part of its identity."""
 
     compression: Literal["none", "fp16"] = Field("none", exclude_if=lambda kind: kind == "none")
     large_batch: LargeBatch | None = Field(None, exclude_if=_absent)
@@ -183,7 +183,7 @@ class TrainSpec(Spec):
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
-        """The parameters, with large_batch from its threshold on."""
+        """Return the parameters, with `large_batch` from its threshold on."""
         training = settings.training
         large = training.large_batch if training.batch_size >= training.large_batch.threshold else None
         parameters = {name: getattr(training, name) for name in TrainingParameters.model_fields}
@@ -240,11 +240,11 @@ class FiguresSpec(Spec):
     sections = ("report",)
 
     task: Task
-    scans: int = Field(description="Test scans that are drawn with their prediction.")
+    scans: int = Field(description="Number of test scans drawn with their predictions.")
 
 
 class ReportSpec(Spec):
-    """The page of the report."""
+    """The HTML report."""
 
     sections = ("report",)
 
@@ -271,7 +271,7 @@ SPECS: dict[str, type[Spec]] = {
 
 
 def stage_spec(settings: StudySettings, stage: str, **extra: Any) -> Spec:
-    """Select the settings that one stage depends on.
+    """Select the settings on which one stage depends.
 
     Parameters
     ----------

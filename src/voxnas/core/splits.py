@@ -11,20 +11,20 @@ from voxnas.core.settings import SplitUnit
 
 
 class Splits(Record):
-    """Scan ids of each part, sorted."""
+    """Sorted scan identifiers of each split."""
 
     schema_version: Literal[1] = 1
-    unit: SplitUnit = Field("participant", description="Is never divided.")
-    within: bool = Field(False, description="Parts may share a participant.")
+    unit: SplitUnit = Field("participant", description="Unit that is never divided.")
+    within: bool = Field(False, description="Whether splits may share a participant.")
     units: dict[str, str] = Field({}, description="Unit of each scan.")
     test: tuple[str, ...]
     folds: tuple[tuple[str, ...], ...]
 
     @property
     def development(self) -> list[str]:
-        """Scans of all folds, which is every scan but the test split."""
+        """Scans of all folds, i.e. all scans outside the test split."""
         return [scan for fold in self.folds for scan in fold]
 
     def unit_of(self, scan: str) -> str:
-        """Unit of a scan; the scan itself where the splits name none."""
+        """Unit of a scan; the scan itself if the splits define no units."""
         return self.units[scan] if self.units else scan

@@ -1,4 +1,4 @@
-"""The table of search strategies: their names, kinds and options. What they do is in :mod:`voxnas.search`."""
+"""Registry of search strategies with their kinds and options; :mod:`voxnas.search` implements them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from voxnas.core.registry import Registry
 
 
 class StrategyOptions(Record):
-    """Base of all strategies, whose fields are their options: ``search.options.<name>`` of a study.
+    """Base of all strategies; the fields are the options ``search.options.<name>`` of a study.
 
-    Each field has a default and a description, which the schema and the key table show.
+    Each field has a default and a description for the schema and the key table.
     """
 
     kind: ClassVar[Literal["step", "promotion", "job"]]
-    """Whether it proposes one step, decides which trials continue, or is a whole search in one job."""
+    """`step`: proposes single steps; `promotion`: decides which trials continue; `job`: a whole search in one job."""
 
 
 STRATEGIES: Registry[type[StrategyOptions]] = Registry(
@@ -24,10 +24,10 @@ STRATEGIES: Registry[type[StrategyOptions]] = Registry(
 
 
 def options_of(name: str, given: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """All options of a strategy as plain data: the given ones, and defaults."""
+    """Return the options of a strategy as plain data, completed by defaults."""
     return STRATEGIES[name].model_validate(given.get(name, {})).plain()
 
 
 def is_job(name: str) -> bool:
-    """Whether a method is a single job, and no chain of steps."""
+    """Whether a method is a single job instead of a chain of steps."""
     return STRATEGIES[name].kind == "job"

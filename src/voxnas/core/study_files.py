@@ -1,4 +1,4 @@
-"""Study files: what a user calls a study, and what its file says."""
+"""Study files: lookup by name or path, and reading."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from voxnas.core.settings import StudySettings, parse_settings
 
 
 def read_study_file(path: str) -> dict[str, Any]:
-    """Raw mapping of a study file, complete enough to be checked alone.
+    """Read a study file for validation without a command line.
 
-    The folder of the scans is given on the command line, not in the file; a name stands for it
-    where the study reads one. yaml.YAMLError and OSError are the caller's.
+    The folder of the scans is given on the command line; a placeholder replaces it if the study requires one.
+
+    Raises
+    ------
+    yaml.YAMLError, OSError
+        If the file is unreadable.
     """
     with open(path, encoding="utf-8") as file:
         raw = yaml.safe_load(file) or {}
@@ -25,26 +29,26 @@ def read_study_file(path: str) -> dict[str, Any]:
 
 
 def find_study(folder: Path, text: str) -> tuple[Path | None, str]:
-    """Resolve what the user called a study.
+    """Find a study by its name or file.
 
     Parameters
     ----------
     folder : Path
-        Snakemake's working folder.
+        Working folder of Snakemake.
     text : str
-        A study file, or a study's name.
+        Study file, or name of a study.
 
     Returns
     -------
     file : Path or None
-        The study file; None for the default study, which has none.
+        Study file; None for the default study.
     name : str
         Name of the study.
 
     Raises
     ------
     UserError
-        If there is no such study.
+        If the study does not exist.
     """
     default = StudySettings().study
     file = Path(text)
@@ -54,7 +58,7 @@ def find_study(folder: Path, text: str) -> tuple[Path | None, str]:
             return None, default
     if not file.exists():
         known = sorted({default, *(p.stem for p in (folder / "config" / "studies").glob("*.yaml"))})
-        raise UserError(f"there is no study {text!r} ({file} does not exist)", f"known here: {', '.join(known)}")
+        raise UserError(f"there is no study {text!r} ({file} does not exist)", f"known: {', '.join(known)}")
     try:
         raw = read_study_file(str(file))
     except yaml.YAMLError as error:

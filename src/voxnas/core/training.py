@@ -1,7 +1,7 @@
-"""A training as a record: everything that determines it, by kind.
+"""Records of trainings, by kind, which contain everything that determines a result.
 
-The digest of the record names the training in the store. Fields that are at their defaults are left out of the
-plain data, so that a field that is added later changes no digest.
+The digest of a record identifies the training in the store. Fields with default values are excluded from the plain
+data, so that adding a field changes no existing digest.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ def _is_default(default: object) -> Any:
 
 
 class Channels(Record):
-    """The channels of a layer that a narrower layer keeps, as positions in the wider one; None: all of them."""
+    """Indices of the channels of a layer that a narrower layer keeps; None: all channels."""
 
     outputs: tuple[int, ...] | None = None
     inputs: tuple[int, ...] | None = None
 
 
 class Weights(Record):
-    """Trained weights that a training starts from."""
+    """Trained weights from which a training starts."""
 
     source: str = Field(description="Digest of a finished training in the store; in a derivation, key of a network.")
     channels: dict[str, Channels] = Field(
         {},
         exclude_if=_is_default({}),
-        description="Kept channels of each narrowed layer, by the layer's name or that of its node.",
+        description="Kept channels of each narrowed layer, by the name of the layer or of its node.",
     )
 
 
 class Teacher(Record):
-    """Trained networks whose outputs a network learns beside the targets (Hinton et al. 2015)."""
+    """Trained networks whose outputs are additional targets of a network (Hinton et al. 2015)."""
 
     sources: tuple[str, ...] = Field(
         min_length=1, description="Digests of finished trainings in the store; in a derivation, keys of networks."
     )
     temperature: Annotated[float, Field(gt=0)] = 2.0
-    weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="Share of the loss that the teacher has.")
+    weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="Weight of the distillation term in the loss.")
 
 
 class Derivation(Record):
-    """How a network came from others: part of its key. Seed `n` of it derives from seed `n` of the others."""
+    """Derivation of a network from others, part of its key. Seed `n` derives from seed `n` of the other networks."""
 
     start: Weights | None = None
     teacher: Teacher | None = None
@@ -57,7 +57,7 @@ class Derivation(Record):
 
 
 class _Training(Record):
-    """What trainings of all kinds have."""
+    """Fields of the trainings of all kinds."""
 
     schema_version: Literal[1] = 1
     architecture: Architecture
@@ -66,20 +66,21 @@ class _Training(Record):
     seed: int = Field(description="Seed of initialisation, sampling and augmentation.")
     samples: Annotated[int, Field(ge=1)]
     restarts: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (), description="Samples of the trial's earlier steps; the learning rate's schedule starts anew after each."
+        (),
+        description="Samples of the earlier steps of the trial; the learning-rate schedule restarts after each step.",
     )
     mask: SHA256 | None = Field(
         None,
         exclude_if=_is_default(None),
-        description="Digest of the file of 0/1 tensors that the weights are multiplied by after each step.",
+        description="Digest of a file of 0/1 tensors; the weights are multiplied by them after each step.",
     )
 
     @property
     def parent(self) -> Self | None:
-        """The training that this one continues.
+        """Training that this training continues.
 
-        Its state only saves time: with or without it this training gives the same result, since the
-        restarts state the samples of all earlier steps.
+        The state of the parent saves time but does not affect the result, since `restarts` lists the samples of all
+        earlier steps.
         """
         if not self.restarts:
             return None
@@ -102,23 +103,23 @@ class FineTune(_Training):
 
 
 class Supernet(_Training):
-    """A training of a network with alphas: they learn on scans of their own, in turn with the weights.
+    """A training of a supernet, whose alphas and weights are optimised in alternation on separate scans.
 
-    First-order DARTS (Liu et al. 2019): before each step of the weights the alphas take a step of Adam on a batch of
-    scans that the weights do not see.
+    First-order DARTS (Liu et al. 2019): an Adam step of the alphas, on a batch of scans that is not used for the
+    weights, precedes each step of the weights.
     """
 
     kind: Literal["supernet"] = "supernet"
     alpha_folds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        min_length=1, description="Folds on which the alphas learn; the weights learn on those that are left."
+        min_length=1, description="Folds that train the alphas; the remaining folds train the weights."
     )
     alpha_learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     alpha_weight_decay: Annotated[float, Field(ge=0)] = 1e-3
 
     @model_validator(mode="after")
-    def _folds_are_apart(self) -> Self:
+    def _check_folds(self) -> Self:
         if self.fold in self.alpha_folds:
-            raise ValueError(f"the alphas learn on fold {self.fold}, which validates")
+            raise ValueError(f"alpha_folds contains fold {self.fold}, the validation fold")
         return self
 
 
@@ -130,5 +131,5 @@ Training = Annotated[
     Annotated[Fit, Tag("fit")] | Annotated[FineTune, Tag("fine_tune")] | Annotated[Supernet, Tag("supernet")],
     Discriminator(_kind),
 ]
-"""One record of any kind."""
+"""Record of a training of any kind."""
 TRAINING: TypeAdapter[Training] = TypeAdapter(Training)

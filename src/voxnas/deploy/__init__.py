@@ -1,1 +1,1 @@
-"""A trained network in use: prediction on new scans."""
+"""Deployment of trained networks: packaging, and prediction for new scans."""

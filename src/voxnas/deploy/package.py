@@ -1,4 +1,4 @@
-"""The model folder: a trained network with all that ``voxnas predict`` needs."""
+"""The model folder: a trained network with all inputs of ``voxnas predict``."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
     network : Network
         The network to package.
     trained : mapping of int to Result
-        Results of its trainings by seed.
+        Results of the network's trainings by seed.
     output : Path
-        Folder to write; what an earlier run left in it is removed.
+        Folder to write; existing content is removed.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
 
 
 def _reading(paths: StudyPaths, plan: Plan) -> dict[str, Any]:
-    """How a study of time series reads its data set and brings raw runs to one space, which new runs need too."""
+    """Return the settings by which a study of time series reads and spatially preprocesses runs, for new runs."""
     if not plan.timed:
         return {}
     spatial = paths.spec("spatial")
@@ -83,5 +83,5 @@ def _reading(paths: StudyPaths, plan: Plan) -> dict[str, Any]:
 
 
 def weights_name(seed: int) -> str:
-    """File of one seed's weights in the model folder."""
+    """Return the file name of one seed's weights in the model folder."""
     return f"weights-{seed}.safetensors"

@@ -1,4 +1,4 @@
-"""Apply a model folder to new scans, which need no study."""
+"""Prediction for new scans by a model folder, without a study."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from voxnas.deploy.package import weights_name
 from voxnas.deploy.predictor import Predictor, label_map, named_prediction
 from voxnas.io.records import read_json, read_plan, read_record
 
-CHANNEL_FILE = re.compile(r"(.+)_\d{4}")  # nnU-Net's way to name the channels of one scan
+CHANNEL_FILE = re.compile(r"(.+)_\d{4}")  # names of the channels of one scan in nnU-Net
 
 
 class ModelFolder:
-    """What ``voxnas package`` wrote, with the trained network ready to predict.
+    """Output of ``voxnas package``, with the trained networks loaded.
 
     Parameters
     ----------
     folder : path
     ensemble : bool
-        Average all members; else the default member predicts.
+        Whether to average all members; otherwise the default member predicts.
     mirror : bool or None
-        Average over copies mirrored as in training; None: as in the study's benchmark.
+        Whether to average over copies mirrored as in training; None: as in the study's benchmark.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class ModelFolder:
     Raises
     ------
     UserError
-        If the folder is no model, or a file in it is damaged.
+        If the folder is not a model folder, or a file in it is damaged.
     """
 
     def __init__(self, folder: str | Path, ensemble: bool = False, mirror: bool | None = None) -> None:
@@ -60,9 +60,19 @@ class ModelFolder:
 
 
 def read_model_plan(folder: str | Path) -> Plan:
-    """The plan of a model's study; ``timed`` says that it predicts runs. UserError if the folder is no model."""
+    """Read the plan of a model's study, whose ``timed`` tells whether the model predicts runs.
+
+    Parameters
+    ----------
+    folder : path
+
+    Raises
+    ------
+    UserError
+        If the folder is not a model folder.
+    """
     if not (Path(folder) / "model.json").is_file():
-        raise UserError(f"{folder} is no model folder: it has no model.json", "give results/<study>/model")
+        raise UserError(f"{folder} is not a model folder: it has no model.json", "give results/<study>/model")
     return read_plan(Path(folder) / "plan.json")
 
 
@@ -77,14 +87,14 @@ class Model(ModelFolder):
         Parameters
         ----------
         files : sequence of path
-            One file a channel, or one file with the channels last.
+            One file per channel, or one file with the channels last.
 
         Returns
         -------
         prediction : ndarray
-            Class probabilities on the preprocessed grid (K, D, H, W), of the classes (K,), or the value (1,).
+            Class probabilities on the preprocessed grid (K, D, H, W) or of the scan (K,), or the value (1,).
         geometry : dict
-            The way back to the scan's grid.
+            Transformation to the scan's own grid.
 
         Raises
         ------
@@ -108,31 +118,31 @@ class Model(ModelFolder):
         save_like(output, labels, open_image(files[0]), labels.dtype)
 
     def describe(self, files: Sequence[Path]) -> dict[str, Any]:
-        """Predict the class or value of one scan, as columns of a table."""
+        """Predict the class or value of one scan; return the columns of a table."""
         return named_prediction(self.predict(files)[0], self.plan)
 
 
 def find_scans(path: str | Path, channels: int) -> tuple[dict[str, list[Path]], list[Path]]:
-    """The scans in a file or folder.
+    """Find the scans in a file or folder.
 
     Parameters
     ----------
     path : path
-        An image, or a folder with images; folders in it are not searched.
+        An image, or a folder with images; subfolders are not searched.
     channels : int
-        Of the model. With more than one, files ``<scan>_0000``, ``<scan>_0001``, ... are one scan.
+        Channels of the model. If more than one, files ``<scan>_0000``, ``<scan>_0001``, ... form one scan.
 
     Returns
     -------
     scans : dict
-        Files of each scan by its name, sorted.
+        Sorted files of each scan, by its name.
     others : list of path
-        Files of the folder that are no images.
+        Files of the folder that are not images.
 
     Raises
     ------
     UserError
-        If there is nothing to predict, or two files would be one scan.
+        If no image is found, or two files have the same scan name.
     """
     from voxnas.io.nifti import SUFFIXES
 
@@ -157,8 +167,8 @@ def find_scans(path: str | Path, channels: int) -> tuple[dict[str, list[Path]], 
 
 
 def stem_of(path: Path, suffixes: Sequence[str]) -> str:
-    """File name without its image suffix; a ScanError names a file that is no image."""
+    """Return the file name without its image suffix; ScanError if the file is not an image."""
     for suffix in suffixes:
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
-    raise ScanError(f"{path} is no image", f"known are {', '.join(suffixes)}")
+    raise ScanError(f"{path} is not an image", f"known suffixes: {', '.join(suffixes)}")

@@ -1,4 +1,4 @@
-"""Apply a model folder of a study of time series to new runs: a data set of the same layout, without targets."""
+"""Prediction for new runs by a model folder: a data set of the study's layout, without targets."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ class RunModel(ModelFolder):
     plan: RunPlan
 
     def prepare(self, data: Path, work: Path) -> dict[str, str]:
-        """Index and preprocess a data set as the study did, into the working folder.
+        """Index and preprocess a data set as in the study.
 
         Parameters
         ----------
         data : path
-            Its folder, of the layout that the study read.
+            Folder of the data set, in the layout of the study.
         work : path
-            Becomes the folder of a study without targets.
+            Working folder, which becomes the folder of a study without targets.
 
         Returns
         -------
         dict of str to str
-            The runs that cannot be predicted, with the reason.
+            Reason for each run that cannot be predicted.
 
         Raises
         ------
         UserError
-            If it is no such data set, or no run in it can be read.
+            If the data set has another layout, or no run in it can be read.
         """
         from voxnas.data.fmri.prepare_runs import write_timed_shard
         from voxnas.data.fmri.spatial_shard import write_spatial_shard
@@ -63,7 +63,7 @@ class RunModel(ModelFolder):
         if self.record["spatial"] and self.plan.layout == "bids":
             spatial = paths.preprocess / "spatial" / "0"
             write_spatial_shard(self.record["spatial"], paths.index, 0, 1, spatial)
-        # Whole runs are prepared: which volumes are asked about is decided here, not by their events.
+        # Whole runs are prepared, since the cases are selected here and not by events.
         write_timed_shard(self.plan.model_copy(update={"unit": "run"}), paths.index, spatial, 0, 1, paths.runs(0))
         write_json(paths.plan, self.plan)
         records = read_json(paths.runs(0) / "records.json")
@@ -75,7 +75,7 @@ class RunModel(ModelFolder):
         return refused | {scan: record["excluded"] for scan, record in records.items() if record["excluded"]}
 
     def predict(self, work: Path) -> Iterator[Predicted]:
-        """Predict every case of a prepared folder: each volume, run or participant, as the study did."""
+        """Predict every case of a prepared folder: each volume, run or participant, as in the study."""
         from voxnas.data.dataset import StudyData
         from voxnas.data.samples import by_case
 

@@ -1,4 +1,4 @@
-"""Trained networks applied to preprocessed scans, one by one and as an ensemble."""
+"""Prediction for preprocessed scans by trained networks, singly or as an ensemble."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Predictor:
     ----------
     architecture : Architecture
     weights : sequence of path
-        One safetensors file a seed.
+        One safetensors file per seed.
     plan : Plan
         Preprocessing record of the study: task, patch, labels.
     threads : int
-        Threads of a prediction, which belong to a result's identity, as of its training.
+        Threads of a prediction; like the threads of the training they are part of the identity of a result.
     precision : str
-        Setting of the training, for :func:`voxnas.nn.precision.resolve_precision`.
+        Setting of the training (see :func:`voxnas.nn.precision.resolve_precision`).
     mirror : sequence of int
         Axes of (D, H, W) along which mirrored copies of the input are averaged (segmentation).
     """
@@ -79,21 +79,21 @@ class Predictor:
 
 
 def label_map(probabilities: np.ndarray, geometry: dict[str, Any]) -> np.ndarray:
-    """The label of each voxel on the scan's own grid.
+    """Compute the label of each voxel on the scan's own grid.
 
-    Probabilities, not labels, are resampled, so that borders stay smooth.
+    Probabilities instead of labels are resampled, so that borders stay smooth.
 
     Parameters
     ----------
     probabilities : ndarray, (K, D, H, W)
-        On the preprocessed grid.
+        Class probabilities on the preprocessed grid.
     geometry : dict
-        What :func:`voxnas.data.preprocess.preprocess_scan` recorded.
+        From :func:`voxnas.data.preprocess.preprocess_scan`.
 
     Returns
     -------
     ndarray, (X, Y, Z)
-        uint8, or int16 where a label needs it.
+        uint8, or int16 for labels above 255.
     """
     from voxnas.data.preprocess import restore_probabilities
 
@@ -103,14 +103,14 @@ def label_map(probabilities: np.ndarray, geometry: dict[str, Any]) -> np.ndarray
 
 
 def named_prediction(vector: np.ndarray, plan: Plan) -> dict[str, Any]:
-    """Columns of a table for one prediction of a class or a value.
+    """Return the columns of a table for one predicted class or value.
 
     Parameters
     ----------
     vector : ndarray, (K,)
-        Class probabilities, or the value.
+        Class probabilities; (1,) for a value.
     plan : Plan
-        Preprocessing record with task and classes.
+        Plan of the study.
     """
     if plan.task == "regression":
         return {"predicted": float(vector[0])}

@@ -1,13 +1,13 @@
-"""Runs on disk: volumes in one file that is read in parts.
+"""Runs on disk: volumes in one file that is read partially.
 
-A run is a Zarr 3 array, (T, C, D, H, W), without compression in one zip file whose members are stored as they are. Any
-reader of Zarr opens it. :class:`Run` does not go through one: it looks up where the chunks lie and reads the
-wanted volumes straight into the result, because Zarr's own path (event loop, zip checksums, one copy a chunk) costs ten
-times as much as the reading (``benchmarks/clips.py``). Nothing stays open between two reads, so a run is a few
-numbers that fork, pickle and share freely, and pages of a mapped file never count as memory of the process.
+A run is an uncompressed Zarr 3 array, (T, C, D, H, W), in a zip file without compression, which any Zarr reader opens.
+:class:`Run` looks up the offsets of the chunks and reads the requested volumes directly into the result, since the path
+of the Zarr library (event loop, zip checksums, one copy per chunk) costs ten times as much as the reading
+(``benchmarks/clips.py``). No file stays open between reads, so that a run can be forked, pickled and shared, and no
+mapped pages count as memory of the process.
 
-Series of an atlas's regions, (T, R), are stored in the same way, with the name of the atlas beside them in the
-attribute ``atlas``; their volumes are painted when they are read.
+Regional time series of an atlas, (T, R), are stored in the same way, with the file of the atlas in the attribute
+``atlas``. Their volumes are painted when they are read: each voxel receives the value of its region.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxnas.core.errors import UserError
+from voxnas.io.replace import replacing
 
 Array = NDArray[np.float32]
 METADATA = "zarr.json"
 ATLAS = "atlas"  # attribute of painted runs: file of the atlas, in the same folder
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal runs are equal bytes
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal runs give equal bytes
 _LOCAL_HEADER = 30  # bytes of a zip member before its name (APPNOTE 4.3.7)
 
 
@@ -47,36 +48,30 @@ def write_run(
     Parameters
     ----------
     path : path
-        A zip file; a reader sees the old one or the whole new one.
+        Zip file to write; readers see the old file or the complete new file.
     blocks : iterable of ndarray, (t, ...)
-        Consecutive volumes, of any number each. No more than one block and one chunk are held.
+        Consecutive blocks of any number of volumes. At most one block and one chunk are in memory.
     shape : sequence of int
         (T, C, D, H, W), or (T, R).
     chunk_frames : int
-        Volumes of a chunk.
+        Volumes per chunk.
     attributes : dict, optional
-        Plain JSON data that goes along.
+        Further metadata, as plain JSON data.
 
     Raises
     ------
     ValueError
         If the blocks do not fill the shape.
     """
-    path, shape = Path(path), tuple(int(n) for n in shape)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(zipfile.ZipInfo(METADATA, _EPOCH), _metadata(shape, chunk_frames, attributes or {}))
-            for number, chunk in enumerate(_chunks(blocks, shape, chunk_frames)):
-                archive.writestr(zipfile.ZipInfo(_member(number, len(shape)), _EPOCH), chunk.tobytes())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    shape = tuple(int(n) for n in shape)
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(METADATA, _EPOCH), _metadata(shape, chunk_frames, attributes or {}))
+        for number, chunk in enumerate(_chunks(blocks, shape, chunk_frames)):
+            archive.writestr(zipfile.ZipInfo(_member(number, len(shape)), _EPOCH), chunk.tobytes())
 
 
 def chunk_frames(volume_voxels: int, frames: int) -> int:
-    """Volumes of a chunk: one where it is large, so many that a chunk has 64 KiB where it is small."""
+    """Volumes per chunk: as many as fit in 64 KiB, at least one."""
     return max(1, min(frames, (1 << 14) // max(1, volume_voxels)))
 
 
@@ -86,7 +81,7 @@ def _member(number: int, axes: int) -> str:
 
 
 def _metadata(shape: tuple[int, ...], length: int, attributes: dict[str, Any]) -> bytes:
-    # Imported here: reading needs none of it.
+    # Imported here, since reading does not need it.
     import zarr
 
     with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +98,7 @@ def _metadata(shape: tuple[int, ...], length: int, attributes: dict[str, Any]) -
 
 
 def _chunks(blocks: Iterable[NDArray], shape: tuple[int, ...], length: int) -> Iterator[Array]:
-    """The volumes in chunks of `length`, the last one filled up with zeros."""
+    """Regroup blocks into chunks of `length` volumes; the last chunk is padded with zeros."""
     chunk = np.zeros((length, *shape[1:]), dtype="<f4")
     filled = total = 0
     for block in blocks:
@@ -125,12 +120,12 @@ def _chunks(blocks: Iterable[NDArray], shape: tuple[int, ...], length: int) -> I
 
 
 class Run:
-    """A run of :func:`write_run`, read in parts.
+    """A run written by :func:`write_run`, read partially.
 
     Parameters
     ----------
     path : path
-        The file. It is opened for each read and closed after it.
+        The file, opened and closed by each read.
 
     Attributes
     ----------
@@ -139,7 +134,7 @@ class Run:
     shape : tuple of int
         (T, C, D, H, W).
     attributes : dict
-        As written.
+        Metadata of the run.
 
     Raises
     ------
@@ -168,37 +163,37 @@ class Run:
         self.shape: tuple[int, ...] = (self._stored[0], 1, *space) if self._atlas else self._stored
 
     def _positions(self, members: list[zipfile.ZipInfo]) -> list[int]:
-        """Where the bytes of the chunks begin."""
+        """Offsets of the chunks in the file."""
         size = 4 * self._length * math.prod(self._stored[1:])
         positions = []
         with self.path.open("rb") as file:
             for member in members:
                 if member.compress_type != zipfile.ZIP_STORED or member.file_size != size:
-                    raise ValueError(f"chunk {member.filename} is not {size} plain bytes")
+                    raise ValueError(f"chunk {member.filename} does not consist of {size} uncompressed bytes")
                 header = os.pread(file.fileno(), _LOCAL_HEADER, member.header_offset)
                 name, extra = struct.unpack("<HH", header[26:30])
                 positions.append(member.header_offset + _LOCAL_HEADER + name + extra)
         return positions
 
     def frames(self, start: int, stop: int, step: int = 1) -> Array:
-        """Volumes ``start``, ``start + step``, .. before ``stop``.
+        """Read the volumes ``range(start, stop, step)``.
 
         Parameters
         ----------
         start, stop, step : int
-            As of :func:`range`, within the run, forwards.
+            Arguments of :func:`range`, within the run and with a positive step.
 
         Returns
         -------
         ndarray, (T, C, D, H, W), float32
-            Of its own memory.
+            A new array.
 
         Raises
         ------
         IndexError
             If a volume lies outside the run.
         UserError
-            If the file was cut short.
+            If the file is truncated.
         """
         stored = self.series(start, stop, step)
         if self._atlas is None:
@@ -207,7 +202,7 @@ class Run:
         return np.take(table, read_atlas(self._atlas), axis=1)[:, None]
 
     def series(self, start: int, stop: int, step: int = 1) -> Array:
-        """As stored: (T, R) of a painted run, else the same as :meth:`frames`."""
+        """Read stored values: (T, R) for a painted run, else the volumes of :meth:`frames`."""
         wanted = range(start, stop, max(1, step))
         if step < 1 or not 0 <= start <= stop or (wanted and wanted[-1] >= self._stored[0]):
             raise IndexError(f"{self.path}: volumes {start}:{stop}:{step} of {self._stored[0]}")
@@ -226,17 +221,17 @@ class Run:
         return result
 
     def _read(self, handle: int, target: Array, offset: int) -> None:
-        """Fill the target from the file; one call may give less than all."""
+        """Fill the target from the file; a single call of preadv may return fewer bytes."""
         view = target.reshape(-1).view(np.uint8).data
         while len(view):
             count = os.preadv(handle, [view], offset)
             if count == 0:
-                raise UserError(f"{self.path} is cut short", "delete it and run the stage preprocess")
+                raise UserError(f"{self.path} is truncated", "delete it and run the stage preprocess")
             view, offset = view[count:], offset + count
 
 
 @lru_cache(maxsize=4)
 def read_atlas(path: Path) -> NDArray[np.intp]:
-    """Number of the region in each voxel, (D, H, W): 0 outside, else 1 + its column in the series."""
+    """Read the region number of each voxel, (D, H, W): 0 outside the regions, else 1 + column of the series."""
     run = Run(path)
     return np.rint(run.frames(0, run.shape[0])).astype(np.intp)

@@ -1,9 +1,9 @@
-"""NIfTI images: opened with every claim of the header checked, loaded, and written on the grid of another.
+"""NIfTI images: opening with a check of the header, loading, and writing on the grid of another image.
 
-nibabel repairs or passes over much that a study must know of (zero voxel sizes, a wrong checksum,
-sizes that no file of this length can hold), so the header is first read here as it is stored.
-Anything that cannot be used is a :class:`~voxnas.core.errors.ScanError` that starts with the
-file's path; anything that is used with a doubt is a warning in :class:`HeaderFacts`.
+nibabel repairs or ignores defects that a study must report (zero voxel sizes, wrong checksums, shapes that exceed the
+size of the file). The header is therefore first read as it is stored. An unusable file raises a
+:class:`~voxnas.core.errors.ScanError` whose message begins with the path; doubts about a usable file are warnings in
+:class:`HeaderFacts`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import logging
 import math
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,31 +22,32 @@ from numpy.typing import DTypeLike, NDArray
 from voxnas.core.errors import ScanError
 from voxnas.io import npz
 from voxnas.io.nifti_header import GZIP_ERRORS, damaged_gzip, first_bytes, in_bytes, stored_header
+from voxnas.io.replace import replacing
 
 SUFFIXES = (".nii.gz", ".nii", ".mnc", ".mgz", ".mgh")
-MIN_AXIS = 4  # a volume needs two axes of at least this many voxels
-LABEL_NOISE = 0.01  # a label may be stored this far from a whole number
+MIN_AXIS = 4  # minimum size of the two longest axes of a volume, in voxels
+LABEL_NOISE = 0.01  # maximum distance of a stored label from an integer
 SHIFT_TOLERANCE = 0.5  # in voxels
-WARNINGS = "voxnas_warnings"  # keys of an image's `extra`
+WARNINGS = "voxnas_warnings"  # keys of the `extra` of an image
 SPACING = "voxnas_spacing"
 
 
 @dataclass(frozen=True)
 class HeaderFacts:
-    """What the header of an image says.
+    """Properties of an image from its header.
 
     Attributes
     ----------
     shape : tuple of int
-        (X, Y, Z) or (X, Y, Z, C or T); trailing axes of one voxel are left out.
+        (X, Y, Z) or (X, Y, Z, C or T); trailing axes of size 1 are omitted.
     spacing : tuple of float or None
-        Voxel size in mm along X, Y, Z; None where the file does not say.
+        Voxel size in mm along X, Y, Z; None if unknown.
     orientation : str
         Axis codes such as ``RAS``.
     dtype : str
         Type of the stored voxels.
     warnings : tuple of str
-        Doubts about the file, in words.
+        Doubts about the file.
     """
 
     shape: tuple[int, ...]
@@ -58,20 +58,20 @@ class HeaderFacts:
 
 
 def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
-    """Open an image lazily: the header is read and checked, no voxel is.
+    """Open an image and check its header, without reading voxels.
 
-    Of two transforms the sform is used, and the qform where the sform is not usable. A path
-    ``FILE.npz#SPLIT_ROW`` opens a volume of an archive (:mod:`voxnas.io.npz`).
+    The affine is the sform, or the qform if the sform is unusable. A path ``FILE.npz#SPLIT_ROW`` opens a volume of an
+    archive (:mod:`voxnas.io.npz`).
 
     Raises
     ------
     ScanError
-        If the file is missing, is not an image, or its header claims what cannot be.
+        If the file is missing or is not an image, or if its header is inconsistent.
     """
     path = Path(path)
     if npz.is_volume(path):
         volume = npz.open_volume(path)
-        doubt = "no voxel size and orientation in the archive, read as 1 mm and RAS"
+        doubt = "no voxel size and orientation in the archive, assumed 1 mm and RAS"
         volume.extra |= {WARNINGS: [doubt], SPACING: None}
         return volume
     head = first_bytes(path)
@@ -79,10 +79,10 @@ def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
     nifti = path.name.endswith((".nii", ".nii.gz"))
     raw = stored_header(path, head, warnings) if nifti else None
     level = nib.imageglobals.logger.level
-    nib.imageglobals.logger.setLevel(logging.CRITICAL)  # what it repairs is told by our own warnings
+    nib.imageglobals.logger.setLevel(logging.CRITICAL)  # repairs are reported by the warnings collected here
     try:
         image = nib.load(path)
-    except Exception as error:  # nibabel's readers raise of every kind on damaged bytes
+    except Exception as error:  # on damaged bytes, the readers of nibabel raise exceptions of any type
         raise ScanError(f"{path}: not readable as an image: {error}") from None
     finally:
         nib.imageglobals.logger.setLevel(level)
@@ -91,14 +91,14 @@ def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
     if raw is not None:
         image = _with_transform(path, image, raw, warnings)
     elif not _usable(image.affine):
-        raise ScanError(f"{path}: the affine is not usable (not finite, or singular)")
+        raise ScanError(f"{path}: the affine is unusable (not finite, or singular)")
     else:
         image.extra[SPACING] = _voxel_sizes(image.affine)
     shape = _volume_shape(image.shape)
     if len(shape) > 4:
-        raise ScanError(f"{path}: {len(shape)} axes ({'x'.join(map(str, shape))}), at most 4 are understood")
+        raise ScanError(f"{path}: {len(shape)} axes ({'x'.join(map(str, shape))}), at most 4 are supported")
     if len(shape) < 3:
-        raise ScanError(f"{path}: a {len(shape)}D image ({'x'.join(map(str, shape))}), a volume is needed")
+        raise ScanError(f"{path}: a {len(shape)}D image ({'x'.join(map(str, shape))}), a volume is required")
     if sorted(shape[:3])[1] < MIN_AXIS:
         text = "x".join(map(str, shape[:3]))
         raise ScanError(f"{path}: too small ({text} voxels), two axes must have {MIN_AXIS} or more")
@@ -111,7 +111,7 @@ def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
 def _with_transform(
     path: Path, image: nib.spatialimages.SpatialImage, raw: nib.Nifti1Header, warnings: list[str]
 ) -> nib.spatialimages.SpatialImage:
-    """The image with a usable affine and its true spacing, with doubts added to the warnings."""
+    """Return the image with a usable affine and its spacing; append doubts to the warnings."""
     qcode, scode = int(raw["qform_code"]), int(raw["sform_code"])
     pixdim = np.abs(np.asarray(raw["pixdim"][1:4], dtype=float))
     sized = bool(np.isfinite(pixdim).all() and pixdim.min() > 0)
@@ -119,17 +119,17 @@ def _with_transform(
     sform = raw.get_sform().astype(float) if scode > 0 else None
     if sform is not None and not _usable(sform):
         if qform is None:
-            raise ScanError(f"{path}: the sform is not usable (not finite, or singular) and there is no qform")
-        warnings.append("the sform is not usable (not finite, or singular), qform used")
+            raise ScanError(f"{path}: the sform is unusable (not finite, or singular) and the qform is missing")
+        warnings.append("the sform is unusable (not finite, or singular), qform used")
         sform = None
         image = type(image)(image.dataobj, qform, image.header, file_map=image.file_map)
     if sform is None and qcode > 0 and sized and qform is None:
-        raise ScanError(f"{path}: the qform is not usable and there is no sform")
+        raise ScanError(f"{path}: the qform is unusable and the sform is missing")
     affine = sform if sform is not None else qform
     if affine is not None:
         image.extra[SPACING] = _voxel_sizes(affine)
     elif sized:
-        warnings.append("no orientation in the header (qform and sform codes 0), read as LAS")
+        warnings.append("no orientation in the header (qform and sform codes 0), assumed LAS")
         image.extra[SPACING] = tuple(float(p) for p in pixdim)
     else:
         warnings.append("voxel size 0 in the header and no sform, spacing unknown")
@@ -142,7 +142,7 @@ def _with_transform(
             warnings.append(f"qform and sform disagree ({names}), sform used")
     unit = raw.get_xyzt_units()[0] if int(raw["xyzt_units"]) & 7 in (0, 1, 2, 3) else "unknown"
     if unit in ("meter", "micron"):
-        warnings.append(f"the header's unit of length is {unit}, read as mm")
+        warnings.append(f"the unit of length in the header is {unit}, assumed mm")
     if len(_volume_shape(image.shape)) == 4 and not raw["pixdim"][4] > 0:
         warnings.append("no time step in the header (pixdim[4] is 0)")
     return image
@@ -165,7 +165,7 @@ def _voxel_sizes(affine: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def _volume_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape without trailing axes of one voxel beyond the third."""
+    """Remove trailing axes of size 1 beyond the third axis."""
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     return tuple(int(n) for n in shape)
@@ -179,7 +179,7 @@ def shift_in_voxels(affine: NDArray[np.float64], other: NDArray[np.float64], sha
 
 
 def header_facts(image: nib.spatialimages.SpatialImage) -> HeaderFacts:
-    """What the header of an image from :func:`open_image` says."""
+    """Return the properties of an image from :func:`open_image`."""
     return HeaderFacts(
         shape=_volume_shape(image.shape),
         spacing=image.extra[SPACING],
@@ -190,17 +190,17 @@ def header_facts(image: nib.spatialimages.SpatialImage) -> HeaderFacts:
 
 
 def check_integrity(path: str | Path) -> None:
-    """Read a file to its end in small pieces: checksum right, and every claimed voxel there.
+    """Read a file to its end in small pieces, to check its checksum and its length.
 
     Raises
     ------
     ScanError
-        As :func:`open_image`, and for a gzip stream that is damaged, cut short or fails its CRC.
+        As :func:`open_image`, and for a damaged or truncated gzip stream or a wrong CRC.
     """
     path = Path(path)
     image = open_image(path)
     if not path.name.endswith(".nii.gz"):
-        return  # without compression the size is all there is to check, and open_image did
+        return  # open_image has checked the size of an uncompressed file
     length = 0
     try:
         with gzip.open(path) as file:
@@ -210,11 +210,11 @@ def check_integrity(path: str | Path) -> None:
         raise damaged_gzip(path, error) from None
     claim = math.prod(image.shape) * image.get_data_dtype().itemsize + image.dataobj.offset  # type: ignore[attr-defined]
     if length < claim:
-        raise ScanError(f"{path}: cut short, {in_bytes(length)} of {in_bytes(claim)} are there")
+        raise ScanError(f"{path}: truncated, contains {in_bytes(length)} of {in_bytes(claim)}")
 
 
 def read_voxels(image: nib.spatialimages.SpatialImage, path: str | Path) -> NDArray:
-    """Scaled voxels, (X, Y, Z) or (X, Y, Z, C); ScanError if they cannot be read."""
+    """Read scaled voxels, (X, Y, Z) or (X, Y, Z, C); ScanError if they are unreadable."""
     try:
         return np.asanyarray(image.dataobj).reshape(_volume_shape(image.shape))
     except Exception as error:  # as in open_image
@@ -222,14 +222,14 @@ def read_voxels(image: nib.spatialimages.SpatialImage, path: str | Path) -> NDAr
 
 
 def load_array(path: str | Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Load an image that is whole.
+    """Load an image after a check of its integrity.
 
     Returns
     -------
     array : ndarray of float32, (X, Y, Z) or (X, Y, Z, C)
-        Scaled by slope and intercept; voxels that are not finite become 0.
+        Scaled by slope and intercept; non-finite voxels become 0.
     affine : ndarray of float64, (4, 4)
-        Voxel to world, in mm.
+        Affine from voxel indices to mm.
 
     Raises
     ------
@@ -244,14 +244,14 @@ def load_array(path: str | Path) -> tuple[NDArray[np.float32], NDArray[np.float6
 
 
 def load_label(path: str | Path, allowed: Collection[int] | None = None) -> NDArray[np.signedinteger]:
-    """Load a label map as whole numbers.
+    """Load a label map as integers.
 
     Parameters
     ----------
     path : path
         File.
     allowed : collection of int, optional
-        The values that may occur; any that are not negative by default.
+        Allowed values; default: all non-negative integers.
 
     Returns
     -------
@@ -260,16 +260,18 @@ def load_label(path: str | Path, allowed: Collection[int] | None = None) -> NDAr
     Raises
     ------
     ScanError
-        As :func:`check_integrity`, and for fractional, negative and unknown values.
+        As :func:`check_integrity`, and for fractional, negative or unknown values.
     """
     check_integrity(path)
     voxels = read_voxels(open_image(path), path)
     if voxels.ndim != 3:
-        raise ScanError(f"{path}: a label map must be 3D, this one has {voxels.shape[3]} volumes")
+        raise ScanError(f"{path}: a label map must be 3D, but this file has {voxels.shape[3]} volumes")
     if voxels.dtype.kind == "f":
         whole = np.rint(voxels)
         if not np.isfinite(voxels).all() or np.abs(voxels - whole).max() > LABEL_NOISE:
-            raise ScanError(f"{path}: fractional label values", "resample label maps with nearest neighbour")
+            raise ScanError(
+                f"{path}: fractional label values", "resample label maps with nearest-neighbour interpolation"
+            )
         voxels = whole
     found = np.unique(voxels)
     if found[0] < 0:
@@ -286,7 +288,7 @@ def load_label(path: str | Path, allowed: Collection[int] | None = None) -> NDAr
 def save_like(
     path: str | Path, array: NDArray, reference: nib.spatialimages.SpatialImage, dtype: DTypeLike = np.uint8
 ) -> None:
-    """Write an array on the grid of another image: same affine, header codes and shape.
+    """Write an array on the grid of another image, with its affine, header codes and shape.
 
     Parameters
     ----------
@@ -304,7 +306,9 @@ def save_like(
         raise ValueError(f"{path}: shape {array.shape} does not fit the reference's {reference.shape}")
     if array.size == math.prod(reference.shape):
         array = array.reshape(reference.shape)
-    kind = nib.Nifti2Image if isinstance(reference, nib.Nifti2Pair) else nib.Nifti1Image  # one file, also for a pair
+    kind = (
+        nib.Nifti2Image if isinstance(reference, nib.Nifti2Pair) else nib.Nifti1Image
+    )  # a single file, also for a reference of two files
     header = reference.header.copy() if isinstance(reference, nib.Nifti1Pair) else None
     image = kind(array.astype(dtype), reference.affine, header, dtype=np.dtype(dtype))
     image.header["cal_min"] = image.header["cal_max"] = 0  # the display range of the reference
@@ -323,7 +327,5 @@ def save_image(path: str | Path, image: nib.Nifti1Image) -> None:
         In memory.
     """
     path, data = Path(path), image.to_bytes()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(gzip.compress(data, 6, mtime=0) if path.suffix == ".gz" else data)
-    os.replace(part, path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(gzip.compress(data, 6, mtime=0) if path.suffix == ".gz" else data)

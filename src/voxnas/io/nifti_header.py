@@ -1,4 +1,4 @@
-"""The header of a NIfTI file as it is stored, before nibabel repairs anything in it."""
+"""The header of a NIfTI file as it is stored, without the repairs of nibabel."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import nibabel as nib
 
 from voxnas.core.errors import ScanError
 
-MAX_DEFLATE_RATIO = 1032  # no deflate stream unpacks to more than this many times its size
-GZIP_ERRORS = (OSError, EOFError, zlib.error)  # what gzip raises on bad content
+MAX_DEFLATE_RATIO = 1032  # maximum compression ratio of a deflate stream
+GZIP_ERRORS = (OSError, EOFError, zlib.error)  # raised by gzip on damaged content
 NOT_A_SCALAR = {1: "1-bit", 32: "complex", 128: "RGB colour", 1792: "complex", 2048: "complex", 2304: "RGBA colour"}
 
 
 def damaged_gzip(path: Path, error: Exception) -> ScanError:
-    """What to raise for one of :data:`GZIP_ERRORS`."""
-    text = "gzip checksum (CRC) is wrong" if "CRC" in str(error) else f"damaged gzip: {error}"
-    return ScanError(f"{path}: {text}", "fetch the file again")
+    """Convert one of :data:`GZIP_ERRORS` to a ScanError."""
+    text = "wrong gzip checksum (CRC)" if "CRC" in str(error) else f"damaged gzip: {error}"
+    return ScanError(f"{path}: {text}", "download the file again")
 
 
 def first_bytes(path: Path) -> bytes:
-    """The first 540 bytes of the (unpacked) file; a ScanError says what the file is if it is no image."""
+    """Read the first 540 bytes of the (decompressed) file; ScanError if the file is not an image."""
     if not path.exists():
         if path.is_symlink():
-            raise ScanError(f"{path}: a link to content that is not here", "fetch it (git annex get, datalad get)")
+            raise ScanError(f"{path}: a link to missing content", "run git annex get or datalad get")
         raise ScanError(f"{path}: no such file")
     if not path.is_file():
         raise ScanError(f"{path}: not a file")
@@ -34,13 +34,13 @@ def first_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             head = file.read(540)
     except OSError as error:
-        raise ScanError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ScanError(f"{path}: unreadable: {error.strerror}") from None
     if not head:
         raise ScanError(f"{path}: empty file (0 bytes)")
     if head.startswith(b"version https://git-lfs"):
-        raise ScanError(f"{path}: a git-LFS pointer, the content is not fetched", "run git lfs pull")
+        raise ScanError(f"{path}: a git-LFS pointer without its content", "run git lfs pull")
     if head.startswith(b"/annex/objects/"):
-        raise ScanError(f"{path}: a git-annex pointer, the content is not fetched", "run git annex get or datalad get")
+        raise ScanError(f"{path}: a git-annex pointer without its content", "run git annex get or datalad get")
     packed = head[:2] == b"\x1f\x8b"
     if (not packed and len(head) < 348 and b"\0" not in head) or head.lstrip()[:1] == b"<":
         raise ScanError(f"{path}: a text or HTML file, not an image", "download it again")
@@ -51,28 +51,28 @@ def first_bytes(path: Path) -> bytes:
     if path.suffix == ".gz":
         try:
             with gzip.open(path) as file:
-                head = file.read(4096)[:540]  # more than nibabel looks at, so that what is damaged is told here
+                head = file.read(4096)[:540]  # more than nibabel reads, so that damage is reported here
         except GZIP_ERRORS as error:
             raise damaged_gzip(path, error) from None
     return head
 
 
 def stored_header(path: Path, head: bytes, warnings: list[str]) -> nib.Nifti1Header:
-    """The NIfTI header as it is stored, its claims checked against the file's size.
+    """Parse the NIfTI header as it is stored and check it against the size of the file.
 
     Parameters
     ----------
     path : path
         File.
     head : bytes
-        Its :func:`first_bytes`.
+        Result of :func:`first_bytes`.
     warnings : list of str
-        Doubts are added to it.
+        List to which doubts are appended.
 
     Raises
     ------
     ScanError
-        If the header claims what cannot be.
+        If the header is inconsistent.
     """
     if len(head) < 348:
         raise ScanError(f"{path}: {len(head)} bytes are too few for a NIfTI header")
@@ -92,28 +92,28 @@ def stored_header(path: Path, head: bytes, warnings: list[str]) -> nib.Nifti1Hea
     raw = kind(head[:length], endianness=order, check=False)
     axes = int(raw["dim"][0])
     if not 1 <= axes <= 7:
-        raise ScanError(f"{path}: the header's number of axes, dim[0], is {axes}, allowed are 1 to 7")
+        raise ScanError(f"{path}: the number of axes in the header, dim[0], is {axes}; allowed: 1 to 7")
     shape = [int(n) for n in raw["dim"][1 : axes + 1]]
     if min(shape) < 1:
-        raise ScanError(f"{path}: the header's shape is {'x'.join(map(str, shape))}, every axis must be positive")
+        raise ScanError(f"{path}: the shape in the header is {'x'.join(map(str, shape))}; all axes must be positive")
     code = int(raw["datatype"])
     if code in NOT_A_SCALAR:
-        raise ScanError(f"{path}: {NOT_A_SCALAR[code]} voxels (datatype {code})", "convert it to one number a voxel")
+        raise ScanError(f"{path}: {NOT_A_SCALAR[code]} voxels (datatype {code})", "convert it to one number per voxel")
     try:
         size = raw.get_data_dtype().itemsize
     except KeyError:
         raise ScanError(f"{path}: datatype code {code} is unknown") from None
     if size == 0:
-        raise ScanError(f"{path}: datatype code {code} names no voxel type")
+        raise ScanError(f"{path}: datatype code {code} defines no voxel type")
     claim = math.prod(shape) * size + int(max(raw["vox_offset"], 0))
     stored = path.stat().st_size
     if claim > stored * (MAX_DEFLATE_RATIO if path.suffix == ".gz" else 1):
-        raise ScanError(f"{path}: the header claims {in_bytes(claim)} but the file has {in_bytes(stored)}")
+        raise ScanError(f"{path}: the header requires {in_bytes(claim)}, but the file has {in_bytes(stored)}")
     return raw
 
 
 def in_bytes(count: float) -> str:
-    """A number of bytes for a person."""
+    """Format a number of bytes."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""The volumes of an image one after another, in a single pass over its file and the memory of one volume."""
+"""Streaming of the volumes of an image: a single pass over the file with the memory of one volume."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ PIECE = 1 << 20
 
 
 def read_volumes(image: nib.spatialimages.SpatialImage, path: Path) -> Iterator[NDArray]:
-    """Scaled volumes in the order of the last axis; a 3D image has one.
+    """Yield scaled volumes in the order of the last axis; a 3D image has one volume.
 
-    A file that is read to its end has passed :func:`~voxnas.io.nifti.check_integrity`: it is whole, and
-    its gzip checksum is right. That holds only once the last volume was asked for.
+    Once the iterator is exhausted, the file has passed the checks of :func:`~voxnas.io.nifti.check_integrity`.
 
     Parameters
     ----------
     image : image
         From :func:`~voxnas.io.nifti.open_image`.
     path : path
-        Its file.
+        File of the image.
 
     Yields
     ------
@@ -40,7 +39,7 @@ def read_volumes(image: nib.spatialimages.SpatialImage, path: Path) -> Iterator[
     Raises
     ------
     ScanError
-        If the file is cut short or damaged.
+        If the file is truncated or damaged.
     """
     proxy = image.dataobj
     if not path.name.endswith((".nii", ".nii.gz")) or not isinstance(proxy, ArrayProxy):
@@ -54,17 +53,17 @@ def read_volumes(image: nib.spatialimages.SpatialImage, path: Path) -> Iterator[
         try:
             yield from _stored_volumes(file, path, image, proxy)  # type: ignore[arg-type]
             while file.read(PIECE):
-                pass  # what follows the voxels belongs to the checksum
+                pass  # data after the voxels is part of the checksum
         except GZIP_ERRORS as error:
             if packed:
                 raise damaged_gzip(path, error) from None
-            raise ScanError(f"{path}: cannot be read: {error}") from None
+            raise ScanError(f"{path}: unreadable: {error}") from None
 
 
 def _stored_volumes(
     file: BinaryIO, path: Path, image: nib.spatialimages.SpatialImage, proxy: ArrayProxy
 ) -> Iterator[NDArray]:
-    """Volumes of an open NIfTI file, which stores the first axis fastest and the last one slowest."""
+    """Yield the volumes of an open NIfTI file, which is stored in Fortran order."""
     shape = tuple(int(n) for n in image.shape)
     count = math.prod(shape[3:])
     size = math.prod(shape[:3]) * proxy.dtype.itemsize
@@ -74,6 +73,6 @@ def _stored_volumes(
         stored = file.read(size)
         if len(stored) < size:
             there, claim = passed + number * size + len(stored), proxy.offset + count * size
-            raise ScanError(f"{path}: cut short, {in_bytes(there)} of {in_bytes(claim)} are there")
+            raise ScanError(f"{path}: truncated, contains {in_bytes(there)} of {in_bytes(claim)}")
         volume = np.frombuffer(stored, proxy.dtype).reshape(shape[:3], order="F")
         yield volume if (slope, intercept) == (1, 0) else volume * slope + intercept

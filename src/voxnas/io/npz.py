@@ -1,8 +1,8 @@
-"""Volumes that have no file of their own: rows of one array in an .npz archive.
+"""Volumes in an .npz archive, as rows of one array.
 
-Such a volume has a path of its own all the same, ``FILE.npz#train_17`` (row 17 of the array
-``train_images``), so that everything that reads images reads it by its path. The layout is that of
-MedMNIST (Yang et al. 2023, Scientific Data): arrays ``<split>_images``, (N, X, Y, Z), and ``<split>_<target>``, (N, 1).
+The path ``FILE.npz#train_17`` addresses row 17 of the array ``train_images``, so that all readers of images accept such
+volumes. The layout follows MedMNIST (Yang et al. 2023, Scientific Data): arrays ``<split>_images``, (N, X, Y, Z), and
+``<split>_<target>``, (N, 1).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ VOLUME = re.compile(r"(?P<file>.+\.npz)#(?P<split>\w+)_(?P<row>\d+)", re.DOTALL)
 
 
 def volume_path(file: Path, split: str, row: int) -> Path:
-    """The path of one row of ``<split>_images``."""
+    """Path of one row of ``<split>_images``."""
     return Path(f"{file}#{split}_{row}")
 
 
 def is_volume(path: Path) -> bool:
-    """Whether a path is that of a volume in an archive."""
+    """Whether a path addresses a volume in an archive."""
     return VOLUME.fullmatch(str(path)) is not None
 
 
 def array_names(file: Path) -> list[str]:
-    """Names of the arrays in an archive, without reading them; none where it is damaged."""
+    """Names of the arrays in an archive; empty if the archive is damaged. No array is read."""
     try:
         with zipfile.ZipFile(file) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
@@ -43,27 +43,27 @@ def array_names(file: Path) -> list[str]:
 
 
 def read_rows(file: Path, name: str) -> NDArray:
-    """One array of an archive; ScanError if it cannot be read. Not to be changed: it is kept for the next call."""
+    """Read one array of an archive; ScanError if it is unreadable. The array is cached and must not be modified."""
     try:
         return _load(file, name, file.stat().st_mtime_ns)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ScanError(f"{file}: array {name!r} cannot be read: {error}") from None
+        raise ScanError(f"{file}: array {name!r} is unreadable: {error}") from None
 
 
 @functools.lru_cache(maxsize=2)
 def _load(file: Path, name: str, _changed: int) -> NDArray:
-    # A compressed array is read from its start, so one at a time stays in memory for the rows that follow.
+    # A compressed array is only readable from its start; it is cached for the following rows.
     with np.load(file, allow_pickle=False) as archive:
         return archive[name]
 
 
 def read_volume(path: Path) -> NDArray:
-    """The stored voxels of a volume, (X, Y, Z).
+    """Read the stored voxels of a volume, (X, Y, Z).
 
     Raises
     ------
     ScanError
-        If the archive cannot be read, or has no such row.
+        If the archive is unreadable or lacks the row.
     """
     match = VOLUME.fullmatch(str(path))
     if match is None:
@@ -75,9 +75,9 @@ def read_volume(path: Path) -> NDArray:
 
 
 def open_volume(path: Path) -> nib.Nifti1Image:
-    """A volume as an image of voxels of 1 mm along R, A and S, since the archive does not say.
+    """Open a volume as an image with voxels of 1 mm along R, A and S, since the archive has no geometry.
 
-    Whole numbers of 8 bits, 0 to 255, become 0 to 1, as in MedMNIST's own loaders.
+    8-bit integers from 0 to 255 are scaled to [0, 1], as in the loaders of MedMNIST.
     """
     voxels = read_volume(path)
     array = voxels.astype(np.float32)
@@ -85,5 +85,5 @@ def open_volume(path: Path) -> nib.Nifti1Image:
         array /= 255
     image = nib.Nifti1Image(array, np.eye(4))
     if voxels.dtype == np.uint8:
-        image.set_data_dtype(np.uint8)  # of the stored voxels
+        image.set_data_dtype(np.uint8)  # type of the stored voxels
     return image

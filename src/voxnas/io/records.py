@@ -1,11 +1,10 @@
-"""JSON records: canonical text, written under a temporary name and renamed."""
+"""JSON records with sorted keys, written atomically."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,43 +13,29 @@ from pydantic import BaseModel, ValidationError
 
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan, RunPlan, VolumePlan
+from voxnas.io.replace import replacing
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file so that a reader sees the old text or the new one, never a part."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """Write a text file atomically."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: str | Path, data: Any) -> None:
-    """Write plain data, or a pydantic record, as JSON with sorted keys; NaN is a ValueError."""
+    """Write plain data or a pydantic record as JSON with sorted keys; ValueError for NaN."""
     if isinstance(data, BaseModel):
         data = data.model_dump(mode="json")
     write_text(path, json.dumps(data, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file; a missing or damaged one is a UserError that names it."""
+    """Read a JSON file; UserError if it is missing or damaged."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -60,12 +45,12 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_record(path: str | Path, model: type[M]) -> M:
-    """Read a JSON file as a record of the given model; a UserError names the field that does not fit."""
+    """Read a JSON file as a record of the given model; a UserError names the invalid field."""
     return check_record(path, read_json(path), model.model_validate)
 
 
 def read_plan(path: str | Path) -> Plan:
-    """Read a plan.json, of volumes or of runs; a UserError names what does not fit."""
+    """Read a plan.json of volumes or of runs; a UserError names the invalid field."""
     data = read_json(path)
     if isinstance(data, dict) and data.get("timed"):
         return check_record(path, data, RunPlan.model_validate)
@@ -73,7 +58,7 @@ def read_plan(path: str | Path) -> Plan:
 
 
 def check_record(path: str | Path, data: Any, check: Callable[[Any], T]) -> T:
-    """Apply a model's validation to the data of a file; a UserError names the file and the field that does not fit."""
+    """Validate the content of a file; a UserError names the file and the invalid field."""
     try:
         return check(data)
     except ValidationError as error:

@@ -1,6 +1,6 @@
-"""What Slurm says of its jobs, and what it is asked to do with them.
+"""Queries and control of Slurm jobs through the commands of Slurm.
 
-Slurm's own commands are called; nothing here needs accounting, which is asked for what the controller has forgotten.
+Accounting is optional; it is queried for jobs that the controller has forgotten.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 from voxnas.core.errors import UserError
 
-# Of a job that will not run any more. PREEMPTED is one: a job that was put back into the queue is PENDING.
+# Final states of a job. PREEMPTED is final, since a requeued job is PENDING.
 ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"}
 ENDED |= {"REVOKED", "TIMEOUT"}
 ANSWER_SECONDS = 30
-PREFIX = "voxnas_"  # of the jobs' names, as the profiles have it
+PREFIX = "voxnas_"  # of the names of jobs, set by the profiles
 
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """A job in the queue: its id, name, state, comment and working folder."""
+    """A job in the queue."""
 
     id: str
     name: str
@@ -32,23 +32,23 @@ class SlurmJob:
 
     @property
     def of_workflow(self) -> bool:
-        """Whether a Snakemake submitted it: by the name that the profiles give, or the plugin's own comment."""
+        """Whether Snakemake submitted the job: by the name set in the profiles, or the comment of the plugin."""
         return self.name.startswith(PREFIX) or self.comment.startswith("rule_")
 
 
 def own_job() -> tuple[str, int] | None:
-    """The job that this process runs in, and how often it was started again; None outside of Slurm."""
+    """Identifier and restart count of the job of this process; None outside Slurm."""
     number = os.environ.get("SLURM_JOB_ID", "")
     return (number, int(os.environ.get("SLURM_RESTART_COUNT") or 0)) if number else None
 
 
 def is_here() -> bool:
-    """Whether this machine has Slurm's commands."""
+    """Whether the commands of Slurm are installed on this machine."""
     return shutil.which("squeue") is not None
 
 
 def jobs() -> list[SlurmJob]:
-    """Jobs of this user that have not ended.
+    """List the jobs of this user that have not ended.
 
     Raises
     ------
@@ -61,27 +61,27 @@ def jobs() -> list[SlurmJob]:
 
 
 def state_of(job: str) -> str | None:
-    """State of a job, such as RUNNING; empty: forgotten; None where Slurm does not answer, or is not there."""
+    """State of a job, such as RUNNING; empty if Slurm has forgotten it; None if Slurm is missing or does not answer."""
     try:
         states = _ask("squeue", "--noheader", "--states=all", "--jobs", job, "--format", "%T").split()
     except UserError as error:
         if "Invalid job id" not in error.what:
             return None
         states = []
-    if not states:  # the controller forgets a job after some minutes; the accounting, where there is one, does not
+    if not states:  # the controller forgets a job after some minutes, the accounting (if any) does not
         with contextlib.suppress(UserError):
             states = _ask("sacct", "--noheader", "-X", "--parsable2", "--jobs", job, "--format", "State").split()
     return states[0] if states else ""
 
 
 def has_ended(job: str) -> bool | None:
-    """Whether a job is over; None where Slurm does not answer, or is not there."""
+    """Whether a job has ended; None if Slurm is missing or does not answer."""
     state = state_of(job)
     return None if state is None else not state or state in ENDED
 
 
 def cancel(numbers: list[str]) -> None:
-    """End jobs: those that run get SIGTERM, on which a training saves its state.
+    """Cancel jobs; running jobs receive SIGTERM, on which a training saves its state.
 
     Raises
     ------
@@ -93,9 +93,9 @@ def cancel(numbers: list[str]) -> None:
 
 
 def requeue_own_job() -> bool:
-    """Put the job that this process runs in back into the queue, which ends it here; whether Slurm did.
+    """Requeue the job of this process, which ends it here; returns whether Slurm did so.
 
-    Only a job of the workflow's own: that of a person who runs a whole Snakemake in one job is theirs to start again.
+    Only jobs submitted by the workflow are requeued, not a job in which the user runs Snakemake as a whole.
     """
     own = own_job()
     if own is None:
@@ -111,7 +111,9 @@ def requeue_own_job() -> bool:
 
 def _ask(program: str, *arguments: str) -> str:
     if shutil.which(program) is None:
-        raise UserError(f"{program} is not here", "run this where Slurm's commands are")
+        raise UserError(
+            f"{program} is not installed on this machine", "run this command on a machine with the commands of Slurm"
+        )
     try:
         done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=ANSWER_SECONDS)
     except subprocess.TimeoutExpired:

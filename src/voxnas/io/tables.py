@@ -1,4 +1,4 @@
-"""TSV tables with declared types, so that a label ``01`` stays a text."""
+"""TSV tables with declared types, so that a label ``01`` remains a string."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: str | Path, dtypes: Mapping[str, type | str]) -> pd.DataFrame:
-    """Read a TSV; columns without a declared type are texts.
+    """Read a TSV table; columns without a declared type are strings.
 
     Parameters
     ----------
     path : path
         File.
     dtypes : mapping of column name to type
-        Columns that must be there, with their types (``str``, ``float``, ``"Int64"``).
+        Required columns with their types (``str``, ``float``, ``"Int64"``).
 
     Raises
     ------
     UserError
-        If the file is missing, lacks a declared column, or a value does not fit its type.
+        If the file or a declared column is missing, or a value does not match its type.
     """
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, na_values=["n/a"], keep_default_na=False)
@@ -50,5 +50,5 @@ def read_table(path: str | Path, dtypes: Mapping[str, type | str]) -> pd.DataFra
 
 
 def table_rows(table: pd.DataFrame) -> Iterator[Any]:
-    """Iterate over the rows as named tuples; each field has the type of its column, which no annotation states."""
+    """Iterate over the rows as named tuples, untyped for static analysis."""
     yield from table.itertuples()

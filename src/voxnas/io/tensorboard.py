@@ -1,9 +1,9 @@
-"""Event files of TensorBoard: scalars by step, and the hyper-parameters of a run for the tab HParams.
+"""TensorBoard event files: scalars by step, and the hyper-parameters of a run for the tab HParams.
 
-The format is small and has not changed for years, so it is written here: the package tensorboard brings 50 MB, and
-tensorboardX imports torch. A file is a row of records (length, checksum, bytes, checksum), each an ``Event`` in
-the encoding of protocol buffers. Field numbers are those of TensorFlow's event.proto and summary.proto and of
-the plugin's plugin_data.proto and api.proto. A test reads the files with TensorBoard's own reader.
+The small and stable format is written without a library, since the package tensorboard takes 50 MB and tensorboardX
+imports torch. A file is a sequence of records (length, checksum, bytes, checksum), each an ``Event`` in protocol-buffer
+encoding. Field numbers are defined in event.proto and summary.proto of TensorFlow and in plugin_data.proto and
+api.proto of the plugin. A test reads the files with the reader of TensorBoard.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PREFIX = "events.out.tfevents"
-SUCCESS, FAILURE = 1, 2  # of api.proto's Status
+SUCCESS, FAILURE = 1, 2  # values of Status in api.proto
 
 
 class EventFile:
     """A new event file in the folder of a run.
 
-    TensorBoard reads the files of a run one after the other, in the order of their names, and does not return to an
-    earlier one; names begin with the time, so whoever writes last has the last one.
+    TensorBoard reads the files of a run once, in the order of their names. The names begin with the time of creation,
+    so that the newest file comes last.
 
     Parameters
     ----------
     folder : path
-        Of one run; its path below the logs' folder is the run's name.
+        Folder of one run; its path relative to the log folder is the name of the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,12 +37,12 @@ class EventFile:
         self._write(_text(3, "brain.Event:2"))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write some values of one step, by tag; a part before a slash groups them."""
+        """Write values of one step by tag; the prefix of a tag before a slash defines its group."""
         summary = b"".join(_message(1, _text(1, tag) + _float(2, value)) for tag, value in values.items())
         self._write(_integer(2, step) + _message(5, summary))
 
     def restart(self, step: int) -> None:
-        """Say that the run goes on behind an interruption: what was written from this step on counts no more."""
+        """Mark the restart of an interrupted run: earlier values from this step on are discarded."""
         self._write(_integer(2, step) + _message(7, _integer(1, 1)))
 
     def begin(self, hyperparameters: Mapping[str, str | bool | float]) -> None:
@@ -51,15 +51,15 @@ class EventFile:
         self._plugin("_hparams_/session_start_info", _message(3, b"".join(entries) + _double(5, time.time())))
 
     def end(self, status: int) -> None:
-        """Write that the run has ended: :data:`SUCCESS` or :data:`FAILURE`."""
+        """Write the final status of the run, :data:`SUCCESS` or :data:`FAILURE`."""
         self._plugin("_hparams_/session_end_info", _message(4, _integer(1, status) + _double(2, time.time())))
 
     def flush(self) -> None:
-        """Let readers see what is written."""
+        """Flush the buffer, so that readers see all values."""
         self._file.flush()
 
     def close(self) -> None:
-        """Write what is buffered, and close the file."""
+        """Flush the buffer and close the file."""
         self._file.close()
 
     def _plugin(self, tag: str, content: bytes) -> None:
@@ -119,7 +119,7 @@ _CRC = _table()
 
 
 def _checksum(content: bytes) -> bytes:
-    """CRC-32C (Castagnoli), masked as TFRecord wants it."""
+    """CRC-32C (Castagnoli) with the mask of TFRecord."""
     crc = 0xFFFFFFFF
     for byte in content:
         crc = _CRC[(crc ^ byte) & 0xFF] ^ crc >> 8

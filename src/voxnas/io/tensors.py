@@ -1,13 +1,12 @@
-"""A safetensors file that is written tensor by tensor, so that memory does not grow with their number.
+"""Writing of safetensors files tensor by tensor, with memory independent of the number of tensors.
 
-The library's own ``save_file`` wants all tensors at once, and copies them. The format is a length, a JSON header and
-the bytes (https://huggingface.co/docs/safetensors); any reader of it reads these files.
+``save_file`` of the library requires all tensors at once and copies them. The format consists of a length, a JSON
+header and the bytes (https://huggingface.co/docs/safetensors).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
 import tempfile
@@ -17,11 +16,13 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from voxnas.io.replace import replacing
+
 NAMES = {"float32": "F32", "float16": "F16", "uint8": "U8"}
 
 
 class TensorWriter:
-    """Writes tensors to a safetensors file, which appears when the context ends well.
+    """Context that writes tensors to a safetensors file, which appears when the context ends without an error.
 
     Parameters
     ----------
@@ -44,9 +45,9 @@ class TensorWriter:
         self._bytes.close()
 
     def add(self, name: str, array: NDArray) -> None:
-        """Append a tensor of type float32, float16 or uint8; ValueError if the name was used."""
+        """Append a tensor of type float32, float16 or uint8; ValueError if the name is taken."""
         if name in self._header:
-            raise ValueError(f"{self.path}: two tensors {name!r}")
+            raise ValueError(f"{self.path}: duplicate tensor {name!r}")
         begin = self._bytes.tell()
         self._bytes.write(np.ascontiguousarray(array).tobytes())
         offsets = [begin, self._bytes.tell()]
@@ -55,12 +56,7 @@ class TensorWriter:
     def _finish(self) -> None:
         header = json.dumps(self._header, separators=(",", ":")).encode()
         header += b" " * (-len(header) % 8)
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                file.write(struct.pack("<Q", len(header)) + header)
-                self._bytes.seek(0)
-                shutil.copyfileobj(self._bytes, file, 1 << 20)
-            os.replace(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(self.path) as temporary, temporary.open("wb") as file:
+            file.write(struct.pack("<Q", len(header)) + header)
+            self._bytes.seek(0)
+            shutil.copyfileobj(self._bytes, file, 1 << 20)

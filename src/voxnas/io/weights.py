@@ -1,45 +1,39 @@
-"""Weights: tensors with text metadata in one safetensors file, written under a temporary name and renamed."""
+"""Weights: tensors with text metadata in one safetensors file, written atomically."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxnas.core.errors import UserError
+from voxnas.io.replace import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def save_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write named tensors; a reader sees the old file or the new one, never a part.
+    """Write named tensors atomically.
 
     Parameters
     ----------
     path : path
-        File to write; its folder is made.
+        File to write; its folder is created.
     tensors : mapping of str to Tensor
-        Of any shapes; views and shared storage are copied apart.
+        Tensors of any shape; views and tensors with shared storage are copied.
     metadata : mapping of str to str, optional
-        Texts kept in the file's header.
+        Strings stored in the header of the file.
     """
     from safetensors.torch import save_file
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    apart = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    try:
-        save_file(apart, temporary, metadata=dict(metadata or {}))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(copies, temporary, metadata=dict(metadata or {}))
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read what :func:`save_weights` wrote.
+    """Read a file written by :func:`save_weights`.
 
     Returns
     -------
@@ -49,7 +43,7 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises
     ------
     UserError
-        If the file is missing or damaged; names it.
+        If the file is missing or damaged.
     """
     from safetensors import SafetensorError, safe_open
 

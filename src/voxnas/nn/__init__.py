@@ -1,1 +1,1 @@
-"""Networks, built from architecture records."""
+"""Networks built from architecture records."""

@@ -1,6 +1,4 @@
-"""From an architecture record to a network with fresh weights."""
-
-from __future__ import annotations
+"""Construction of a network with fresh weights from an architecture record."""
 
 from torch import nn
 
@@ -15,7 +13,7 @@ def build_network(architecture: Architecture) -> Network:
     Raises
     ------
     ValueError
-        For the linear baseline, which is not a network and is fitted in closed form elsewhere.
+        For the linear baseline, which :mod:`voxnas.training.linear` fits in closed form.
     """
     network = Network(expand(architecture))
     network.apply(initialize)
@@ -23,7 +21,7 @@ def build_network(architecture: Architecture) -> Network:
 
 
 def initialize(module: nn.Module) -> None:
-    """Set the weights of one layer: He et al. (2015) for convolutions, small ones for the linear layer."""
+    """Initialise one layer: He et al. (2015) for convolutions, a narrow normal distribution for linear layers."""
     if isinstance(module, nn.modules.conv._ConvNd):
         nn.init.kaiming_normal_(module.weight, a=0.01)
     elif isinstance(module, nn.Linear):

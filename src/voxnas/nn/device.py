@@ -1,6 +1,4 @@
-"""Where a network computes: one rule for training, inference and measurements."""
-
-from __future__ import annotations
+"""The device of a network: one rule for training, inference and measurements."""
 
 import torch
 from torch import nn
@@ -9,14 +7,14 @@ from voxnas.core.host import processor_name
 
 
 def compute_device(local_rank: int = 0) -> torch.device:
-    """A GPU where there is one, else the CPU.
+    """Return a GPU if one is available, otherwise the CPU.
 
-    The GPU becomes the process's current one, as NCCL and Horovod need.
+    The GPU becomes the current device of the process, as NCCL and Horovod require.
 
     Parameters
     ----------
     local_rank : int
-        Number of the process on its host; the processes take the host's GPUs in turn.
+        Rank of the process on its host; the processes take the GPUs of the host in turn.
     """
     if not torch.cuda.is_available():
         return torch.device("cpu")
@@ -26,16 +24,16 @@ def compute_device(local_rank: int = 0) -> torch.device:
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Device of a network's weights; the CPU for one without."""
+    """Device of a network's weights; the CPU for a network without weights."""
     return next((p.device for p in network.parameters()), torch.device("cpu"))
 
 
 def device_name(device: torch.device) -> str:
-    """Return the name of a device: of the GPU, or of the processor."""
+    """Return the name of the GPU or of the processor that a device refers to."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until a device has computed all that it was given; a CPU always has."""
+    """Wait until a device has finished all submitted computations; on a CPU return at once."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""A linear model as a module: what it weighs of an input, and a linear layer."""
+"""A linear model as a module: the features of an input, and a linear layer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from voxnas.core.architecture import ArchitectureRecord
 
 
 class LinearModel(nn.Module):
-    """A linear layer on averaged voxels, pairs of regions, or volume.
+    """A linear layer on averaged voxels, pairs of regions, or the volume of a structure.
 
     Parameters
     ----------
     architecture : Linear
     grid : sequence of int, (3,)
-        Number of weights of each channel, (D, H, W), as of :func:`~voxnas.arch.families.linear.size.linear_size`.
+        Number of weights of each channel, (D, H, W), from :func:`~voxnas.arch.views.input_size`.
     """
 
     grid: Tensor
@@ -34,22 +34,22 @@ class LinearModel(nn.Module):
 
     @classmethod
     def empty(cls, architecture: ArchitectureRecord, tensors: Mapping[str, Tensor]) -> LinearModel:
-        """A model of the size that the saved tensors have."""
+        """Make a model of an `architecture` in the size of its saved `tensors`."""
         return cls(architecture, tensors["grid"].tolist())
 
     def features(self, x: Tensor) -> Tensor:
-        """What is weighed.
+        """Compute the features of the linear layer.
 
         Parameters
         ----------
         x : Tensor, (B, C, D, H, W)
-            Of clips (B, T, C, D, H, W), of series (B, R, 1, 1, T), of correlations (B, 1, 1, R, R).
+            Clips have the shape (B, T, C, D, H, W), series (B, R, 1, 1, T), correlations (B, 1, 1, R, R).
 
         Returns
         -------
         Tensor, (B, F)
-            Averages over coarse voxels, of clips those of each volume; the last frame of series; the values above
-            the diagonal of a matrix; or the number of voxels that are not 0.
+            Averages over coarse voxels (of each volume of a clip), the last frame of a series, the values above the
+            diagonal of a matrix, or the number of non-zero voxels.
         """
         if self.whole:
             return (x != 0).flatten(2).sum(2).to(x.dtype)
@@ -59,10 +59,10 @@ class LinearModel(nn.Module):
         if self.view == "series":
             x = x[..., -1:]
         elif self.view == "clips":
-            x = x.transpose(1, 2).flatten(2, 3)  # volumes one above the other; no coarse voxel reaches into the next
+            x = x.transpose(1, 2).flatten(2, 3)  # volumes are stacked along D; coarse voxels do not cross their borders
         return F.adaptive_avg_pool3d(x, tuple(self.grid.tolist())).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits or values, (B, K); in float32 always, for it costs nothing."""
+        """Compute the logits or values (B, K) of x in float32, which costs little."""
         with torch.autocast(x.device.type, enabled=False):
             return self.linear(self.features(x.float()))

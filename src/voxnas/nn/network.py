@@ -1,11 +1,8 @@
-"""The module of a graph: each node's module under the node's identity."""
-
-from __future__ import annotations
+"""The module of a graph; each node's module has the node's identity as its name."""
 
 from collections.abc import Callable, Iterable
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
 from voxnas.arch.graph import INPUT, Graph
@@ -14,12 +11,12 @@ from voxnas.nn.ops.base import MODULES, Framewise
 
 
 class Network(nn.Module):
-    """A network as its graph describes it.
+    """The network of a graph.
 
     Parameters
     ----------
     graph : Graph
-        What to build. On a clip every primitive that is not temporal is applied frame by frame.
+        Description of the network. Primitives that are not temporal apply to each frame of a clip.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -33,7 +30,7 @@ class Network(nn.Module):
         self._order = {training: _plan(graph, training) for training in (False, True)}
 
     def _register(self, identity: str, module: nn.Module) -> None:
-        """Enter the module of a node, as ``encoder.1.block.0`` in modules within modules."""
+        """Register the module of a node; an identity such as ``encoder.1.block.0`` gives nested modules."""
         *scopes, name = identity.split(".")
         parent: nn.Module = self
         try:
@@ -42,10 +39,10 @@ class Network(nn.Module):
                     parent.add_module(scope, nn.Module())
                 parent = parent.get_submodule(scope)
             parent.add_module(name, module)
-        except KeyError as error:  # a name such as `train`, which every module has
+        except KeyError as error:  # for example `train`, an attribute of every module
             raise ValueError(f"a network cannot have a node {identity!r}: {error.args[0]}") from None
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Compute the outputs.
 
         Parameters
@@ -55,25 +52,25 @@ class Network(nn.Module):
 
         Returns
         -------
-        Tensor, or a list of such
-            The first output; while training all of them, if there are several.
+        Tensor or list of Tensor
+            The first output, or in training mode all outputs of a graph with several.
         """
         values = {INPUT: x}
         for identity, inputs, done in self._order[self.training]:
             values[identity] = self.get_submodule(identity)(*(values[i] for i in inputs))
-            for i in done:  # so that inference holds no tensor longer than needed
+            for i in done:  # inference keeps no tensor longer than necessary
                 del values[i]
         if self.training and len(self.graph.outputs) > 1:
             return [values[i] for i in self.graph.outputs]
         return values[self.graph.outputs[0]]
 
-    def fit_inputs(self, inputs: Callable[[], Iterable[torch.Tensor]]) -> None:
-        """Let the nodes that read the input fit what they subtract from it.
+    def fit_inputs(self, inputs: Callable[[], Iterable[Tensor]]) -> None:
+        """Fit the statistics that nodes subtract from the input.
 
         Parameters
         ----------
         inputs : callable
-            Gives the inputs of the training scans, each (C, *S); not called where no node asks.
+            Returns the inputs of the training scans, each (C, *S); called only if a node needs them.
         """
         for node in self.graph.nodes[1:]:
             fit = getattr(self.get_submodule(node.id), "fit_inputs", None)
@@ -82,7 +79,7 @@ class Network(nn.Module):
 
 
 def _plan(graph: Graph, training: bool) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """Each needed node with its inputs and with those values that nothing later needs."""
+    """List the needed nodes with their inputs and with the values that no later node needs."""
     nodes = graph.by_id()
     order = [nodes[identity] for identity in graph.needed(training)]
     last = {i: node.id for node in order for i in node.inputs}

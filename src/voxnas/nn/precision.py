@@ -1,6 +1,4 @@
-"""In which precision a network computes: one rule for training, inference and measurements."""
-
-from __future__ import annotations
+"""The numerical precision of a network: one rule for training, inference and measurements."""
 
 from contextlib import AbstractContextManager
 
@@ -10,16 +8,16 @@ NAMES: dict[torch.dtype | None, str] = {None: "float32", torch.bfloat16: "bf16",
 
 
 def resolve_precision(setting: str, device: str | torch.device = "cpu") -> torch.dtype | None:
-    """The type of autocast for a setting.
+    """Return the autocast type of a setting.
 
     Parameters
     ----------
     setting : str
-        ``float32``, ``bf16``, ``fp16``, or ``auto``: what is fastest there in hardware, which is bfloat16 where the
-        processor has it (AVX512-BF16 or AMX on a CPU), else float16 on a GPU, else float32. Gradients in float16
-        want loss scaling.
+        ``float32``, ``bf16``, ``fp16``, or ``auto`` for the fastest type of the hardware: bfloat16 if the device
+        supports it (on a CPU by AVX512-BF16 or AMX), otherwise float16 on a GPU and float32 on a CPU. Gradients in
+        float16 require loss scaling.
     device : str or torch.device
-        Where the network runs.
+        Device of the network.
 
     Returns
     -------
@@ -29,7 +27,7 @@ def resolve_precision(setting: str, device: str | torch.device = "cpu") -> torch
     Raises
     ------
     ValueError
-        For any other setting.
+        For an unknown setting.
     """
     if setting not in ("auto", *NAMES.values()):
         raise ValueError(f"precision {setting!r} is none of auto, {', '.join(NAMES.values())}")

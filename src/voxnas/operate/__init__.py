@@ -1,1 +1,1 @@
-"""A running study: what it does, where its jobs go, how it is resumed."""
+"""Operation of a running study: progress, placement of jobs, resumption, replay."""

@@ -1,39 +1,72 @@
-"""What the logs of a study's jobs tell: which jobs were begun and have not ended, and which ended with an error.
+"""The jobs of a study as their logs show them: unfinished jobs, and the errors of failed ones.
 
-A job's log is named after it, and its output says that it is done. So a log without an output is of a job that runs,
-that was killed, or that failed; then the error is the last thing in the log, which each attempt begins anew.
+The log of a job bears the job's name. A log without the output of its job belongs to a job that runs, was killed or
+failed. The error of a failed job is the last entry of its log, since each attempt overwrites the log.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from voxnas.core.paths import StudyPaths
 from voxnas.operate.reader import Reader
 
-TAIL = 8192  # bytes of a log in which its error is looked for
+TAIL = 8192  # bytes at the end of a log that are searched for an error
 
-# Which stage of the overview a job belongs to, by the first part of its log's path.
-STAGES = {
-    "phantom": "index", "index": "index", "split": "preprocess", "plan": "preprocess", "spatial": "preprocess",
-    "preprocess": "preprocess", "calibrate": "search", "propose": "search", "step": "search", "summarize": "search",
-    "discover": "search",
-    "select": "search", "train": "train", "trainings": "train", "profile": "benchmark", "evaluate": "benchmark",
-    "crossvalidate": "benchmark", "benchmark": "benchmark", "figures": "report",
-    "package": "report", "report": "report",
-}  # fmt: skip
+# Stage and output of a job, by the first part of its log's path and the number of further parts. The last argument of
+# an output is the path's last part. Logs of other jobs are ignored.
+JOBS: dict[tuple[str, int], tuple[str, Callable[..., Path]]] = {
+    ("phantom", 0): ("index", lambda paths: paths.root / "data"),
+    ("index", 0): ("index", lambda paths: paths.scans),
+    ("index", 1): ("index", lambda paths, shard: paths.scans),  # the table of a shard is temporary
+    ("split", 0): ("preprocess", lambda paths: paths.splits),
+    ("plan", 0): ("preprocess", lambda paths: paths.plan),
+    ("spatial", 1): ("preprocess", lambda paths, shard: paths.preprocess / "spatial" / shard),
+    ("preprocess", 1): ("preprocess", lambda paths, shard: _preprocessed(paths, shard)),
+    ("calibrate", 0): ("search", lambda paths: paths.calibration),
+    ("propose", 2): ("search", lambda paths, search, step: paths.step(search, step) / "proposal.json"),
+    ("step", 2): ("search", lambda paths, search, step: paths.step(search, step) / "result.json"),
+    ("discover", 1): ("search", lambda paths, search: paths.step(search, 0) / "result.json"),
+    ("summarize", 1): ("search", lambda paths, search: paths.trials(search)),
+    ("select", 0): ("search", lambda paths: paths.finalists),
+    ("train", 2): ("train", lambda paths, key, seed: paths.network(key) / seed / "result.json"),
+    ("trainings", 0): ("train", lambda paths: paths.root / "networks.tsv"),
+    ("profile", 1): ("benchmark", lambda paths, key: paths.network(key) / "profile.json"),
+    ("evaluate", 1): ("benchmark", lambda paths, key: paths.cases(key)),
+    ("crossvalidate", 1): ("benchmark", lambda paths, key: paths.fold_cases(key)),
+    ("crossvalidate", 0): ("benchmark", lambda paths: paths.cross_validation),
+    ("benchmark", 0): ("benchmark", lambda paths: paths.leaderboard),
+    ("figures", 0): ("report", lambda paths: paths.figures),
+    ("package", 0): ("report", lambda paths: paths.root / "model"),
+    ("report", 0): ("report", lambda paths: paths.root / "report.html"),
+}
+
+
+def _preprocessed(paths: StudyPaths, shard: str) -> Path:
+    """Record of a shard of scans, or folder of a shard of runs."""
+    shards = paths.preprocess / "shards"
+    return shards / shard if (shards / shard).exists() else shards / f"{shard}.json"
 
 
 class Job(NamedTuple):
-    """A job without an output."""
+    """A job without an output.
 
-    what: str
-    """Such as ``preprocess 1``."""
+    Attributes
+    ----------
+    name : str
+        Such as ``preprocess 1``.
+    stage : str
+    log : Path
+    error : str
+        Error at the end of the log; empty without an error.
+    """
+
+    name: str
     stage: str
     log: Path
     error: str
-    """Empty where its log ends with none."""
 
 
 class JobLogs:
@@ -47,18 +80,17 @@ class JobLogs:
 
     def __init__(self, paths: StudyPaths, reader: Reader) -> None:
         self._paths, self._reader = paths, reader
-        self._errors: dict[Path, tuple[tuple[int, int], str]] = {}
 
-    def unfinished(self, timed: bool) -> list[Job]:
-        """Jobs with a log and no output; `timed` says whether the study is one of time series."""
+    def unfinished(self) -> list[Job]:
+        """Return the jobs that have a log and no output."""
         root = self._paths.root / "logs"
         found = []
         for log in self._walk(root):
-            parts = log.relative_to(root).with_suffix("").parts
-            output = output_of(self._paths, parts, timed)
-            if output is not None and not output.exists():
-                self._reader.see(log)
-                found.append(Job(" ".join(parts), STAGES[parts[0]], log, self._error(log)))
+            name, *wildcards = log.relative_to(root).with_suffix("").parts
+            stage, output = JOBS.get((name, len(wildcards)), ("", None))
+            if output is not None and not output(self._paths, *wildcards).exists():
+                error = self._reader.parsed(log, _error_of_file) or ""
+                found.append(Job(" ".join([name, *wildcards]), stage, log, error))
         return found
 
     def _walk(self, folder: Path) -> list[Path]:
@@ -68,81 +100,15 @@ class JobLogs:
             found += [path] if name.endswith(".log") else self._walk(path)
         return found
 
-    def _error(self, log: Path) -> str:
-        try:
-            status = log.stat()
-            sign = (status.st_mtime_ns, status.st_size)
-            known = self._errors.get(log)
-            if known is None or known[0] != sign:
-                with open(log, "rb") as file:
-                    file.seek(max(0, status.st_size - TAIL))
-                    known = self._errors[log] = (sign, error_of(file.read().decode(errors="replace")))
-        except OSError:
-            return ""
-        return known[1]
 
-
-def output_of(paths: StudyPaths, parts: tuple[str, ...], timed: bool) -> Path | None:
-    """What the job of a log leaves behind; None for one that nobody waits for.
-
-    Parameters
-    ----------
-    paths : StudyPaths
-    parts : tuple of str
-        The log's path below ``logs``, without its ending.
-    timed : bool
-        Whether the study is one of time series.
-    """
-    match parts:
-        case ("phantom",):
-            return paths.root / "data"
-        case ("index",) | ("index", _):  # the shards' parts are temporary
-            return paths.scans
-        case ("split",):
-            return paths.splits
-        case ("plan",):
-            return paths.plan
-        case ("spatial", shard):
-            return paths.preprocess / "spatial" / shard
-        case ("preprocess", shard) if shard.isdecimal():
-            return paths.runs(int(shard)) if timed else paths.shard(int(shard)).with_suffix(".json")
-        case ("calibrate",):
-            return paths.calibration
-        case ("propose", search, step) if step.isdecimal():
-            return paths.step(search, int(step)) / "proposal.json"
-        case ("step", search, step) if step.isdecimal():
-            return paths.step(search, int(step)) / "result.json"
-        case ("discover", search):
-            return paths.step(search, 0) / "result.json"
-        case ("summarize", search):
-            return paths.trials(search)
-        case ("select",):
-            return paths.finalists
-        case ("train", key, seed):
-            return paths.network(key) / seed / "result.json"
-        case ("trainings",):
-            return paths.root / "networks.tsv"
-        case ("profile", key):
-            return paths.network(key) / "profile.json"
-        case ("evaluate", key):
-            return paths.cases(key)
-        case ("crossvalidate", key):
-            return paths.fold_cases(key)
-        case ("benchmark",):
-            return paths.leaderboard
-        case ("crossvalidate",):
-            return paths.cross_validation
-        case ("figures",):
-            return paths.figures
-        case ("package",):
-            return paths.root / "model"
-        case ("report",):
-            return paths.root / "report.html"
-    return None
+def _error_of_file(log: Path) -> str:
+    with open(log, "rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL))
+        return error_of(file.read().decode(errors="replace"))
 
 
 def error_of(text: str) -> str:
-    r"""The error with which a job's log ends, as one line; empty where it ends with none.
+    r"""Return the error at the end of a job's log as one line; empty without an error.
 
     Examples
     --------
@@ -154,12 +120,10 @@ def error_of(text: str) -> str:
     ''
     """
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    said = lines[-1].partition(": ")[2] if lines[-1].startswith("voxnas ") else ""
-    # The parent of a training only knows that its worker ended; the worker's traceback says why.
-    if said and not said.startswith("the training process ended"):
-        return said
-    begins = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
-    errors = [line for line in lines[begins[-1] + 1 :] if not line.startswith(" ")] if begins else []
-    return errors[0] if errors else said
+    message = lines[-1].partition(": ")[2] if lines and lines[-1].startswith("voxnas ") else ""
+    # The parent of a training knows only that its worker ended; the cause is in the worker's traceback.
+    if message and not message.startswith("the training process ended"):
+        return message
+    tracebacks = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    errors = [line for line in lines[tracebacks[-1] + 1 :] if not line.startswith(" ")] if tracebacks else []
+    return errors[0] if errors else message

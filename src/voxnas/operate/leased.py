@@ -1,4 +1,4 @@
-"""The trainings of a study that run now, told from their leases in the store."""
+"""The trainings of a study that run now, found by their leases in the store."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from voxnas.training.jobs import network_job, proposal_job
 from voxnas.training.lease import STALE_SECONDS, living_processes
 from voxnas.training.store import Entry
 
-# A training by the name of its search and the number of its step, or by the key of its network and its seed.
+# Identifies a training: the name of its search and the number of its step, or the key of its network and its seed.
 Place = tuple[str, int]
 
 
 class LeasedTrainings:
-    """The trainings of which somebody holds a lease.
+    """The trainings with a lease.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class LeasedTrainings:
         Parameters
         ----------
         networks : dict of str to Network
-            The networks that left the searches, by key.
+            Finalists and baselines by key.
         finals_left : set of Place
-            Trainings at full budget without a result.
+            Final trainings without a result.
 
         Returns
         -------
@@ -50,28 +50,24 @@ class LeasedTrainings:
             Places of the living trainings.
         """
         read = self._reader
-        leased = []
-        for name in read.names(self._paths.store):
-            entry = Entry(self._paths.store / name)
-            lease = read.plain(entry.lease.path)
-            if lease:
-                leased.append((entry, lease))
+        entries = [Entry(self._paths.store / name) for name in read.names(self._paths.store)]
+        leased = [(entry, lease) for entry in entries if (lease := read.plain(entry.lease.path))]
         wanted = self._wanted(networks, finals_left) if leased else {}
         found, held = [], set()
         for entry, lease in leased:
             job, progress = read.plain(entry.job), read.plain(entry.progress)
             places = [place for place, plain in wanted.items() if plain == job]
-            # The parent's beat says that the lease holds, the worker's that the training goes on.
+            # The parent's heartbeat shows that the lease holds, the worker's that the training proceeds.
             beats = [beat for beat in map(read.see, (entry.lease.path, entry.heartbeat)) if beat]
             if not beats:
-                continue  # it ended while we looked
+                continue  # the training has ended since its lease was read
             pids = _pids(lease)
             host = str(lease.get("host", ""))
             alive = time.time() - beats[0] < STALE_SECONDS and (host != socket.gethostname() or _lives(lease))
             held |= set(places) if alive else set()
             found.append(
                 Running(
-                    what=", ".join(_title(place, networks) for place in places) or f"training {entry.name}",
+                    name=", ".join(_title(place, networks) for place in places) or f"training {entry.name}",
                     host=host,
                     pid=pids[-1] if pids else None,
                     samples=int(as_number(progress.get("samples"))),
@@ -82,28 +78,26 @@ class LeasedTrainings:
                     alive=alive,
                 )
             )
-        return sorted(found, key=lambda r: (not r.alive, r.what)), held
+        return sorted(found, key=lambda r: (not r.alive, r.name)), held
 
     def _wanted(self, networks: dict[str, Network], finals_left: set[Place]) -> dict[Place, dict[str, Any]]:
-        """The jobs of all trainings without a result, as a store entry records them."""
-        places: list[Place] = []
-        for search in self._reader.names(self._paths.root / "search"):
-            for step in self._reader.numbers(self._paths.root / "search" / search / "steps"):
-                if not (self._paths.step(search, step) / "result.json").exists():
-                    places.append((search, step))
-        wanted = {}
-        for place in [*places, *finals_left]:
-            job = self._jobs.get(place)
-            if job is None:
-                try:
-                    made = self._job(place, networks)
-                except (UserError, OSError, KeyError, TypeError, ValueError):
-                    continue  # what it is made from is not there, or not readable
-                if made is None:
-                    continue
-                job = self._jobs[place] = made.plain()
-            wanted[place] = job
-        return wanted
+        """Jobs of all trainings without a result, as a store entry records them."""
+        searches = self._paths.root / "search"
+        steps = {
+            (search, step)
+            for search in self._reader.names(searches)
+            for step in self._reader.numbers(searches / search / "steps")
+            if not (self._paths.step(search, step) / "result.json").exists()
+        }
+        places = steps | finals_left
+        for place in places - self._jobs.keys():
+            try:
+                job = self._job(place, networks)
+            except (UserError, OSError, KeyError, TypeError, ValueError):
+                continue  # a record that defines the job is missing or unreadable
+            if job is not None:
+                self._jobs[place] = job.plain()
+        return {place: self._jobs[place] for place in sorted(places & self._jobs.keys())}
 
     def _job(self, place: Place, networks: dict[str, Network]) -> Training | None:
         name, number = place
@@ -119,7 +113,7 @@ def _title(place: Place, networks: dict[str, Network]) -> str:
 
 
 def _pids(lease: dict[str, Any]) -> list[int]:
-    """Processes of a lease: the parent, then the one that trains."""
+    """Process ids of a lease: the parent, then the process that trains."""
     processes = lease.get("processes")
     found = [p.get("pid") for p in processes if isinstance(p, dict)] if isinstance(processes, list) else []
     return [pid for pid in found if isinstance(pid, int)]

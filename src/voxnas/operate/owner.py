@@ -1,16 +1,19 @@
-"""Who runs Snakemake in a working folder, for its lock does not say.
+"""The owner of a working folder: which run of Snakemake works there, since Snakemake's lock does not tell.
 
-The record ``.snakemake/voxnas.json`` is written when a run starts, and read by ``voxnas resume``.
+The record ``.snakemake/voxnas.json`` is written at the start of a run and read by ``voxnas resume``.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import socket
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from voxnas.core.errors import UserError
 from voxnas.core.host import boot_id, process_identity
@@ -24,17 +27,17 @@ class Owner:
     Parameters
     ----------
     study : str
-        What it works on.
+        Name of the study.
     executor : str
-        Where its jobs go: ``local``, ``slurm``, ``cluster-generic``.
+        Executor of the jobs: ``local``, ``slurm``, ``cluster-generic``.
     profile : tuple of str
-        Profiles of its command line, in their order.
+        Profiles of the command line, in their order.
     host, boot : str
-        Machine, and when it was started.
+        Machine, and identifier of its boot.
     process : dict
-        Number of the process, and when it began.
+        Process id and start time.
     slurm_job : str
-        The Slurm job that it runs in itself; empty for none.
+        Slurm job in which Snakemake itself runs; empty outside of Slurm.
     """
 
     study: str
@@ -51,45 +54,31 @@ def _file(folder: Path) -> Path:
 
 
 def profiles_of(arguments: list[str]) -> tuple[str, ...]:
-    """Profiles that a command line of Snakemake names.
+    """Return the profiles in a command line of Snakemake.
 
     Examples
     --------
     >>> profiles_of(["--cores", "2", "--profile", "slurm", "--profile=mine"])
     ('slurm', 'mine')
     """
-    found = []
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
-        if argument == "--profile":
-            found.append(following)
-        elif argument.startswith("--profile="):
-            found.append(argument.partition("=")[2])
-    return tuple(name for name in found if name)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--profile", action="append", nargs="?", default=[])
+    return tuple(filter(None, parser.parse_known_args(arguments)[0].profile))
 
 
 def write_owner(folder: Path, study: str, executor: str) -> None:
     """Record that this process runs a study in a working folder."""
-    # The plugin takes Slurm's variables away when Snakemake runs in a job; they are still in the process's own record.
-    owner = Owner(
-        study, executor, profiles_of(sys.argv[1:]), socket.gethostname(), boot_id(), process_identity(os.getpid()),
-        _initial("SLURM_JOB_ID"),
-    )  # fmt: skip
+    # The Slurm plugin deletes Slurm's variables from os.environ; the initial environment of the process keeps them.
+    slurm_job = psutil.Process().environ().get("SLURM_JOB_ID", "")
+    profiles, identity = profiles_of(sys.argv[1:]), process_identity(os.getpid())
+    owner = Owner(study, executor, profiles, socket.gethostname(), boot_id(), identity, slurm_job)
     write_json(_file(folder), asdict(owner))
 
 
 def read_owner(folder: Path) -> Owner | None:
-    """The last run that was recorded in a working folder; None if none was, or if its record is torn."""
+    """Return the last run recorded in a working folder; None without a record or with a damaged record."""
     try:
         record: dict[str, Any] = read_json(_file(folder))
         return Owner(**{**record, "profile": tuple(record["profile"])})
     except (UserError, OSError, TypeError, KeyError):
         return None
-
-
-def _initial(variable: str) -> str:
-    """A variable as this process was started with (Linux), or as it is now."""
-    try:
-        pairs = Path("/proc/self/environ").read_text(errors="replace").split("\0")
-    except OSError:
-        return os.environ.get(variable, "")
-    return next((p.partition("=")[2] for p in pairs if p.startswith(f"{variable}=")), "")

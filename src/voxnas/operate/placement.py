@@ -1,7 +1,7 @@
-"""Where the steps and the final trainings of a study run, from its files alone.
+"""Placement of the steps and final trainings of a study, from its files alone.
 
-Every function is one of the records and of the measured kinds of nodes, and remembers nothing: a
-restarted Snakemake, and the one that each Slurm job starts, find the same answer.
+Every function depends only on the records and the measured kinds of nodes. Therefore a restarted Snakemake, and the
+Snakemake in each Slurm job, obtain the same result.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
 from voxnas.complexity.placement import Worker, earliest_end, trial_seconds
 from voxnas.core.architecture import Architecture, parse_architecture
+from voxnas.core.calibration import DeviceCalibration
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
@@ -21,18 +22,18 @@ from voxnas.core.trial import Network, Proposal
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.search.propose import study_calibration
 
-LOOK_BACK = 3  # windows: what was proposed before has ended, or makes no difference any more
+LOOK_BACK = 3  # windows; earlier steps no longer affect the placement
 
-Devices = Mapping[str, Mapping[str, Any]]
+Devices = Mapping[str, DeviceCalibration]
 
 
 def read_devices(paths: StudyPaths, kinds: Mapping[str, int]) -> dict[str, Any]:
-    """Measurements of each kind of node (:mod:`voxnas.complexity.device`).
+    """Read the measurements of each kind of node (:mod:`voxnas.complexity.device`).
 
     Raises
     ------
     UserError
-        If one is missing.
+        If a kind has not been measured.
     """
     missing = [kind for kind in kinds if not paths.device(kind).exists()]
     if missing:
@@ -40,36 +41,38 @@ def read_devices(paths: StudyPaths, kinds: Mapping[str, int]) -> dict[str, Any]:
             f"placement names {', '.join(missing)}, but {paths.device(missing[0])} does not exist",
             "measure the nodes first: snakemake ... --until device",
         )
-    return {kind: read_json(paths.device(kind)) for kind in kinds}
+    return {kind: read_record(paths.device(kind), DeviceCalibration) for kind in kinds}
 
 
 def worker_of(paths: StudyPaths, kind: str, seconds: float | None) -> Worker | None:
-    """The worker for which a step in order of arrival proposes; None where nothing limits its time."""
-    return Worker(kind, seconds, read_json(paths.device(kind))) if kind and seconds is not None else None
+    """Return the worker of a step in `order: arrival`; None without a limit on the time."""
+    if not kind or seconds is None:
+        return None
+    return Worker(kind, seconds, read_record(paths.device(kind), DeviceCalibration))
 
 
 def step_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, int], window: int) -> str:
-    """Kind of node for a step in strict order, by what it and the steps before it are predicted to take.
+    """Return the kind of node for a step in `order: strict`, by the predicted times of this and earlier steps.
 
     Parameters
     ----------
     paths : StudyPaths
-        The study; the proposals up to this step are there.
+        The study, with the proposals up to this step.
     search : str
         Name of the search.
     step : int
         Number of the step.
     slots : mapping of kind to int
-        Trainings that the nodes of a kind run at once.
+        Parallel trainings on all nodes of a kind.
     window : int
-        The search's W.
+        Window W of the search.
 
     Raises
     ------
     FileNotFoundError
-        If the step's proposal is not there yet.
+        If the step has not been proposed.
     UserError
-        If a kind was not measured.
+        If a kind of node has not been measured.
     """
     proposal = paths.step(search, step) / "proposal.json"
     if not proposal.exists():
@@ -91,27 +94,28 @@ def _step_seconds(paths: StudyPaths, devices: Devices, plan: Plan, proposal: Pro
 
 
 def predicted(devices: Devices, plan: Plan, architecture: Architecture, samples: int) -> dict[str, float]:
-    """Wall seconds of a training on each kind of node."""
+    """Predict the wall time of a training on each kind of node, in seconds."""
     size = input_size(architecture, plan)
     return {kind: trial_seconds(device, architecture, size, samples) for kind, device in devices.items()}
 
 
 def arrival_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, int], window: int) -> str:
-    """Kind of node for a step in order of arrival, whose network is not known yet: as many steps as each kind can do.
+    """Return the kind of node for a step in `order: arrival`, whose network is unknown before it starts.
 
-    All steps count as a trial of the median network of the first kind's measurements.
+    Steps are shared out by the speed of the kinds; each step is assumed to train the median network of the first kind's
+    measurements.
     """
     devices, plan = read_devices(paths, slots), read_plan(paths.plan)
-    table = next(iter(devices.values()))["table"].values()
-    middle = median_low(row["train_seconds"] for row in table)
-    architecture = parse_architecture(next(row for row in table if row["train_seconds"] == middle)["architecture"])
+    table = next(iter(devices.values())).table.values()
+    middle = median_low(row.train_seconds for row in table)
+    architecture = parse_architecture(next(row for row in table if row.train_seconds == middle).architecture)
     budget = read_json(paths.spec(f"search-{search}"))["search"]["budget"]
     samples = samples_of(budget, study_calibration(paths), architecture, input_size(architecture, plan))
     return earliest_end([predicted(devices, plan, architecture, samples)] * (step + 1), slots, window)[-1]
 
 
 def finalist_kinds(paths: StudyPaths, slots: Mapping[str, int], seeds: int) -> dict[tuple[str, int], str]:
-    """Kind of node of every final training, by key and seed: all are known at once, so the longest is placed first."""
+    """Return the kind of node of every final training by key and seed; the longest training is placed first."""
     devices, plan = read_devices(paths, slots), read_plan(paths.plan)
     networks = [Network.model_validate(entry) for entry in read_json(paths.finalists)["networks"]]
     times = {n.key: predicted(devices, plan, n.architecture, n.samples) for n in networks}

@@ -1,6 +1,6 @@
-"""How far a study is, told from its files alone.
+"""Progress of a study, read from its files alone.
 
-Only reads, so that it may look on from another host while jobs run, and asks neither Slurm nor Snakemake.
+Nothing is written, and neither Slurm nor Snakemake is queried, so that any host may observe a running study.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from voxnas.operate.snapshot import Best, Cost, Failure, Running, Search, Snapsh
 from voxnas.search.chain import Chain
 from voxnas.search.select import BASELINE, ranked
 
-QUIET_SECONDS = 90.0  # a training beats every 10 s; of other jobs the logs tell
+QUIET_SECONDS = 90.0  # a training has a heartbeat every 10 s; other jobs write logs
 
 
 class Watcher:
-    """Looks at one study, again and again.
+    """Observer of one study, which may be asked repeatedly.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Watcher:
         self._leased = LeasedTrainings(self.paths, self._reader)
 
     def look(self) -> Snapshot:
-        """The study now."""
+        """Return the present state of the study."""
         read, paths = self._reader, self.paths
         read.begin()
         settings = read.record(paths.settings, StudySettings)
@@ -52,7 +52,7 @@ class Watcher:
         finals = {(key, seed) for key in networks for seed in range(seeds)}
         running, held = self._leased.find(networks, finals - seeds_done)
         searches, trials_failed, trained = self._searches(settings, held)
-        jobs = self._logs.unfinished(timed=settings is not None and settings.timed)
+        jobs = self._logs.unfinished()
         live = [training for training in running if training.alive]
         stages = [
             *self._data_stages(settings, jobs),
@@ -60,7 +60,7 @@ class Watcher:
             *self._final_stages(settings, networks, finals, finals & seeds_done, held, jobs),
         ]
         quiet = max(0.0, time.time() - read.changed)
-        jobs_failed = [Failure(job.what, job.error, job.log) for job in jobs if job.error]
+        jobs_failed = [Failure(job.name, job.error, job.log) for job in jobs if job.error]
         if all(stage.state == "done" for stage in stages) and not live:
             state = "finished"
         elif live or quiet < QUIET_SECONDS:
@@ -84,27 +84,21 @@ class Watcher:
         )
 
     def _networks(self) -> dict[str, Network]:
-        """The networks that left the searches, by key."""
-        found = self._reader.plain(self.paths.finalists).get("networks", [])
-        networks: dict[str, Network] = {}
-        for plain in found if isinstance(found, list) else []:
-            try:
-                network = Network.model_validate(plain)
-            except ValidationError:
-                self._reader.unreadable.add(self.paths.finalists)
-                continue
-            networks.setdefault(network.key, network)
-        return networks
+        """Finalists and baselines by key; of equal networks the first."""
+        try:
+            networks = map(Network.model_validate, self._reader.plain(self.paths.finalists).get("networks", []))
+            return {network.key: network for network in reversed(list(networks))}
+        except (TypeError, ValidationError):
+            self._reader.unreadable.add(self.paths.finalists)
+            return {}
 
     def _trained_seeds(self) -> set[Place]:
-        """Trainings at full budget that have a result."""
-        found = set()
-        for key in self._reader.names(self.paths.root / "networks"):
-            for name in self._reader.names(self.paths.network(key)):
-                seed = name.removeprefix("seed-")
-                if seed.isdecimal() and (self.paths.seed(key, int(seed)) / "result.json").exists():
-                    found.add((key, int(seed)))
-        return found
+        """Final trainings with a result."""
+        keys = self._reader.names(self.paths.root / "networks")
+        names = [(key, name) for key in keys for name in self._reader.names(self.paths.network(key))]
+        seeds = [(key, name.removeprefix("seed-")) for key, name in names]
+        places = {(key, int(seed)) for key, seed in seeds if seed.isdecimal()}
+        return {(key, seed) for key, seed in places if (self.paths.seed(key, seed) / "result.json").exists()}
 
     def _searches(
         self, settings: StudySettings | None, held: set[Place]
@@ -134,7 +128,7 @@ class Watcher:
                 if proposal is None or proposal.architecture is None or proposal.key != result.key:
                     continue
                 pairs.append((proposal, result))
-                # A step pays for what it adds to the trial's earlier ones.
+                # The cost of a step is that of the samples added to the trial's earlier steps.
                 added = result.samples - samples.get(proposal.resume_from, 0)
                 samples[step] = result.samples
                 seconds = as_number(read.plain(folder / "run.json").get("cpu_seconds"))
@@ -143,8 +137,8 @@ class Watcher:
             trials = ranked(Chain(tuple(p for p, _ in pairs), tuple(r for _, r in pairs)))
             if trials and trials[0][1].score is not None:
                 proposal, result = trials[0]
-                what = f"{name} {proposal.step}"
-                search.best = Best(what, trials[0][1].score, result.parameters, result.macs, proposal.config)
+                step_name, score = f"{name} {proposal.step}", trials[0][1].score
+                search.best = Best(step_name, score, result.parameters, result.macs, proposal.config)
             searches.append(search)
         return searches, failures, trained
 
@@ -166,7 +160,7 @@ class Watcher:
         index = _stage("index", indexed, jobs, f"{note}, {left_out} left out" if left_out else note)
         shards = settings.preprocess.shards if settings else None
         names = read.names(paths.preprocess / "shards")
-        # A shard of runs is a folder; of one of images the record is written last.
+        # A shard of runs is a folder; the record of a shard of images is its last file.
         ready = len({name.removesuffix(".json") for name in names if name.removesuffix(".json").isdecimal()})
         note = _of(ready, shards, "shard") if ready or shards else ""
         if settings is not None and has_spatial_steps(settings):
@@ -214,16 +208,14 @@ class Watcher:
         seeds: int,
         live: list[Running],
     ) -> Cost:
-        """What was spent is in the store, with what interrupted trainings took; what is left see :class:`Rates`."""
-        spent, wall, finished = 0.0, 0.0, 0
-        for name in self._reader.names(self.paths.store):
-            run = self._reader.plain(self.paths.store / name / "run.json")
-            spent += as_number(run.get("cpu_seconds"))
-            wall += as_number(run.get("wall_seconds"))
-            finished += (self.paths.store / name / "outcome.json").exists()
+        """Sum the cost in the store, including interrupted trainings, and estimate the rest by :class:`Rates`."""
+        entries = [self.paths.store / name for name in self._reader.names(self.paths.store)]
+        runs = [self._reader.plain(entry / "run.json") for entry in entries]
+        spent, wall = (sum(as_number(run.get(name)) for run in runs) for name in ("cpu_seconds", "wall_seconds"))
+        finished = sum((entry / "outcome.json").exists() for entry in entries)
         left: list[float | None] = []
         for search in searches:
-            # Of a search whose length no file says, what is proposed is all that is known to come.
+            # For a search of unknown length only the proposed steps are known to remain.
             proposed = search.running + search.queued
             to_come = proposed if search.steps is None else max(0, search.steps - search.done)
             left += [rates.step(search.name, settings.search.budget if settings else None)] * to_come
@@ -238,7 +230,7 @@ class Watcher:
         known = [seconds for seconds in left if seconds is not None]
         total = None
         if known or not left:
-            # What the running ones have done is not to come; it is on record once they end.
+            # Samples already seen by the running trainings do not remain; they are recorded at the end.
             done = sum(rates.samples(training.samples) for training in live)
             total = max(0.0, sum(known) * len(left) / max(1, len(known)) - done)
         at_once = max(1, len(live))
@@ -256,15 +248,15 @@ def _stage(name: str, done: bool, jobs: list[Job], note: str, at_work: bool = Fa
 
 
 def _best_of_all(searches: list[Search]) -> Best | None:
-    """The best of the searched networks; a recipe of a hand-made one only where there are no others."""
+    """Best searched network; without one, the best recipe of a hand-made network."""
     found = [s.best for s in searches if s.best and not s.name.startswith(BASELINE)]
     found = found or [s.best for s in searches if s.best]
     return max(found, key=lambda best: best.score, default=None)
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def _of(done: int, total: int | None, what: str) -> str:
-    return _many(done, what) if total is None else f"{done:,} of {_many(total, what)}"
+def _of(done: int, total: int | None, noun: str) -> str:
+    return _many(done, noun) if total is None else f"{done:,} of {_many(total, noun)}"

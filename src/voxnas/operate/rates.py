@@ -1,4 +1,4 @@
-"""What trainings to come are expected to cost, from those that are finished."""
+"""Expected cost of the remaining trainings, estimated from the finished ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voxnas.core.settings import Budget
 
 
 class Trained(NamedTuple):
-    """A finished training: the search that it belongs to (none at full budget), and what its samples took."""
+    """Cost of a finished training; `search` is empty for a final training."""
 
     search: str
     key: str
@@ -19,11 +19,11 @@ class Trained(NamedTuple):
 
 
 class Rates:
-    """CPU seconds of trainings to come.
+    """CPU seconds of the remaining trainings.
 
-    A step of a search is expected to take the mean of the search's finished steps, else of all steps. A training at
-    full budget takes its samples at the rate of the same network in its search, else at the mean rate. Before
-    anything is finished a budget in CPU seconds is taken at its word, and of one in samples nothing is known.
+    A step of a search is expected to cost the mean of the search's finished steps, else the mean of all steps. A final
+    training is expected to cost its samples at the rate of the same network, else at the mean rate. Before any training
+    has finished, a budget in CPU seconds is the estimate, and a budget in samples gives none.
 
     Parameters
     ----------
@@ -40,33 +40,33 @@ class Rates:
                 self._steps[one.search].append(one.cpu_seconds)
 
     def step(self, search: str, budget: Budget | None) -> float | None:
-        """CPU seconds of one step of a search; None where nothing tells."""
+        """CPU seconds of one step of a search; None if unknown."""
         known = self._steps.get(search) or [seconds for steps in self._steps.values() for seconds in steps]
-        return sum(known) / len(known) if known else _at_its_word(budget)
+        return sum(known) / len(known) if known else _cpu_seconds_of(budget)
 
     def network(self, key: str, samples: int | None, budget: Budget | None) -> float | None:
-        """CPU seconds of one training at full budget; None where nothing tells.
+        """CPU seconds of one final training; None if unknown.
 
         Parameters
         ----------
         key : str
-            Of the network; empty for one that is not chosen yet.
+            Key of the network; empty before the selection.
         samples : int or None
-            What the budget buys, where that is known.
+            Samples of the training, if known.
         budget : Budget or None
             ``training.budget``.
         """
         rate = _rate(self._networks.get(key) or self._all)
         if samples is None and budget is not None and budget.unit == "samples":
             samples = round(budget.amount)
-        return _at_its_word(budget) if rate is None or samples is None else rate * samples
+        return _cpu_seconds_of(budget) if rate is None or samples is None else rate * samples
 
     def samples(self, number: int) -> float:
-        """CPU seconds of some samples at the mean rate; 0 where it is not known."""
+        """CPU seconds of a number of samples at the mean rate; 0 if unknown."""
         return (_rate(self._all) or 0.0) * number
 
 
-def _at_its_word(budget: Budget | None) -> float | None:
+def _cpu_seconds_of(budget: Budget | None) -> float | None:
     return budget.amount if budget is not None and budget.unit == "cpu_seconds" else None
 
 

@@ -1,4 +1,4 @@
-"""Make the proposals of a search again from its files, and compare."""
+"""Replay of a search: its proposals are made again from its files and compared with the recorded ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voxnas.search.propose import in_order_of_arrival, make_proposal
 
 @dataclass(frozen=True)
 class Replay:
-    """How the proposals of one search compare with those made again.
+    """Comparison of the recorded proposals of one search with the replayed ones.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class Replay:
     order : str
         ``strict`` or ``arrival``.
     proposals : int
-        How many were made again.
+        Number of replayed proposals.
     differences : tuple of str
-        What does not agree, one entry a step.
+        One entry for each step whose proposals differ.
     """
 
     search: str
@@ -36,7 +36,7 @@ class Replay:
     differences: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One line."""
+        """Summarise the comparison in one line."""
         agree = self.proposals - len(self.differences)
         line = f"{self.search} ({self.order}): {agree} of {self.proposals} proposals agree"
         more = len(self.differences) - 1
@@ -44,20 +44,22 @@ class Replay:
 
 
 def replay(paths: StudyPaths, search: str) -> Replay:
-    """Replay a search, in strict order from its steps, in order of arrival from what each proposal knew.
+    """Replay a search.
+
+    In strict order each proposal is made again from the steps before it; in order of arrival, from the results that it
+    records.
 
     Raises
     ------
     UserError
-        If there is no such search, or a file that every proposal needs is missing.
+        If the search does not exist, or a file that every proposal needs is missing.
     """
     spec = read_json(paths.spec(f"search-{search}"))
     if in_order_of_arrival(spec):
         return _arrival(paths, search)
     if is_job(spec["method"]):
         return Replay(search, "one job", 0, ())
-    differences = []
-    step = 0
+    differences, step = [], 0
     while (file := paths.step(search, step) / "proposal.json").exists():
         try:
             if make_proposal(paths, search, step) != read_record(file, Proposal):
@@ -90,13 +92,13 @@ def _difference(
     results: dict[int, str],
     proposal: Proposal,
 ) -> str:
-    """What does not agree with a recorded proposal; empty where all does."""
+    """Describe the difference between a recorded proposal and its replay; empty if there is none."""
     known = proposal.known
     if known is None:
-        return "does not say what it was made from"
+        return "does not record the results from which it was made"
     earlier = {p.step: d for p, d in zip(before, digests, strict=False)}
     if known.pending.keys() | known.results.keys() != earlier.keys():
-        return "was made from other proposals than are there"
+        return "was made from other proposals than the recorded ones"
     for step, digest in known.pending.items():
         if earlier[step] != digest:
             return f"was made while another proposal of step {step} was pending"
@@ -105,6 +107,6 @@ def _difference(
             return f"was made from another result of step {step}"
     worker = worker_of(log.paths, known.kind, known.seconds)
     if worker is not None and worker.digest != known.calibration:
-        return f"was made for a kind of node, {known.kind}, that was measured again since"
+        return f"was made for the node kind {known.kind}, which has been measured again since"
     again = log.make(before, {step: found[step] for step in known.results}, proposal.step, worker)
     return "" if again == proposal else "is another proposal now"

@@ -1,8 +1,8 @@
-"""What a SIGKILL of Snakemake leaves behind, and how it is cleared: jobs that run on, and a lock.
+"""Recovery from a SIGKILL of Snakemake, which leaves a lock and running jobs behind.
 
-Snakemake's lock does not say who holds it, so its owner is looked for among the processes: while
-any Snakemake runs in the working folder the lock is valid and nothing is touched. Jobs that
-outlived their Snakemake are asked to end; a training saves its state and is continued from it.
+Snakemake's lock does not name its holder, so the holder is sought among the processes. While any Snakemake runs in the
+working folder, the lock is valid and nothing is changed. Jobs that outlived their Snakemake are terminated; a training
+saves its state and is continued from it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -22,7 +23,7 @@ from voxnas.training.lease import lease_holders
 
 
 def program(argv: list[str]) -> tuple[str, list[str]]:
-    """Name of the program or Python module that a command line runs, and its arguments.
+    """Return the name of the program or Python module in a command line, and its arguments.
 
     Examples
     --------
@@ -42,23 +43,18 @@ def program(argv: list[str]) -> tuple[str, list[str]]:
 
 
 def _others() -> Iterator[tuple[psutil.Process, str, list[str], Path]]:
-    """All living processes but this one and its ancestors: process, program, arguments, working folder."""
-    me = psutil.Process()
-    mine = {me.pid, *(p.pid for p in me.parents())}
+    """Yield all living processes except this one and its ancestors: process, program, arguments, working folder."""
+    this = psutil.Process()
+    own = {this.pid, *(p.pid for p in this.parents())}
     for process in psutil.process_iter():
-        if process.pid in mine:
-            continue
-        try:
-            if process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            name, arguments = program(process.cmdline())
-            yield process, name, arguments, Path(process.cwd())
-        except psutil.Error:
-            continue  # it ended meanwhile, or belongs to someone else
+        with suppress(psutil.Error):  # it has ended, or belongs to another user
+            if process.pid not in own and process.status() != psutil.STATUS_ZOMBIE:
+                name, arguments = program(process.cmdline())
+                yield process, name, arguments, Path(process.cwd())
 
 
 def _is_job(arguments: list[str]) -> bool:
-    """Whether a Snakemake process is one that Snakemake started itself, to run one job."""
+    """Whether a Snakemake process was started by Snakemake itself to run one job."""
     return "--mode" in arguments or any(a.startswith("--mode=") for a in arguments)
 
 
@@ -69,12 +65,12 @@ def _verb(arguments: list[str]) -> str:
 
 
 def check_no_snakemake(folder: Path) -> None:
-    """Make sure that no Snakemake runs in a working folder.
+    """Check that no Snakemake runs in a working folder.
 
     Raises
     ------
     UserError
-        Names the process that does; its jobs and its lock are not ours to end.
+        If one runs; its jobs and its lock must not be touched.
     """
     for process, name, arguments, where in _others():
         if name == "snakemake" and not _is_job(arguments) and where == folder.resolve():
@@ -85,7 +81,7 @@ def check_no_snakemake(folder: Path) -> None:
 
 
 def find_orphans(folder: Path, study: Path, verbs: Collection[str]) -> list[psutil.Process]:
-    """Find jobs that outlived the Snakemake which started them.
+    """Find jobs that outlived their Snakemake.
 
     Parameters
     ----------
@@ -94,19 +90,19 @@ def find_orphans(folder: Path, study: Path, verbs: Collection[str]) -> list[psut
     study : Path
         Folder of the study.
     verbs : collection of str
-        The workflow's verbs; a person's own ``voxnas predict`` is none of them and lives on.
+        Verbs of the workflow. Another verb, such as ``voxnas predict``, was started by a user and is left alone.
 
     Returns
     -------
     orphans : list of Process
-        Holders of a lease in the study's store, ``voxnas`` processes with an argument in the
-        study's folder, and job processes of Snakemake.
+        Holders of a lease in the study's store, ``voxnas`` processes with an argument in the study's folder, and
+        job processes of Snakemake.
 
     Raises
     ------
     UserError
-        If another host trains for this study; its processes cannot be ended from here. In a Slurm job that is over
-        nobody does; those that the workflow submitted are ended before
+        If another host trains for this study, since its processes cannot be ended from here. A Slurm job that is over
+        does not count. Jobs that the workflow submitted are ended before
         (:func:`voxnas.operate.resume_slurm.end_jobs`).
     """
     study = study.resolve()
@@ -114,7 +110,7 @@ def find_orphans(folder: Path, study: Path, verbs: Collection[str]) -> list[psut
     for host, job in holders.hosts.items():
         if not job:
             raise UserError(
-                f"{host} is training for this study", "end its job there; a dead one frees its lease in minutes"
+                f"{host} is training for this study", "end the job there; the lease of a dead job expires in minutes"
             )
         if not slurm.has_ended(job):
             raise UserError(f"job {job} on {host} is training for this study", f"scancel {job}")
@@ -130,28 +126,24 @@ def find_orphans(folder: Path, study: Path, verbs: Collection[str]) -> list[psut
 
 
 def end(processes: list[psutil.Process], grace: float = 90.0) -> None:
-    """Ask processes to end, wait, then kill what is left of them and of their children.
+    """Terminate processes, then kill the survivors among them and their children.
 
     Parameters
     ----------
     processes : list of Process
-        Ended with SIGTERM, on which a training saves its state.
+        Receive SIGTERM, on which a training saves its state.
     grace : float
-        Seconds before SIGKILL; more than a training waits for its own workers.
+        Seconds before SIGKILL; longer than a training waits for its own workers.
     """
     family = list(processes)
     for process in processes:
-        try:
+        with suppress(psutil.NoSuchProcess):
             family += process.children(recursive=True)
             process.terminate()
-        except psutil.NoSuchProcess:
-            continue
     _, alive = psutil.wait_procs(family, timeout=grace)
     for process in alive:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
     psutil.wait_procs(alive, timeout=grace)
 
 
@@ -163,22 +155,22 @@ def is_locked(folder: Path) -> bool:
 def snakemake_command(
     python: str, config: Path | None, study: Path, extra: list[str], profiles: Sequence[str] = ()
 ) -> list[str]:
-    """Build the command that runs a study again.
+    """Build the command that continues a study.
 
     Parameters
     ----------
     python : str
-        Interpreter to run Snakemake with.
+        Interpreter that runs Snakemake.
     config : Path or None
         Study file.
     study : Path
-        Folder of the study. Its ``spec/index.json`` remembers the data folder, which is passed on
-        where `extra` does not name one.
+        Folder of the study. Its ``spec/index.json`` records the data folder, which is passed on unless `extra` names
+        one.
     extra : list of str
         The user's arguments for Snakemake.
     profiles : sequence of str
-        Profiles of the killed run, which are used where the user's arguments name neither a profile nor a number of
-        cores or jobs; without one, ``--cores all``.
+        Profiles of the killed run, used if the user's arguments name neither a profile nor a number of cores or jobs;
+        without a profile, ``--cores all``.
     """
     arguments = list(extra)
     if not any(re.match(r"(-c|-j|--cores|--jobs)(=|\d|$)|--(workflow-)?profile", a) for a in arguments):
@@ -187,12 +179,12 @@ def snakemake_command(
     index = StudyPaths(study).spec("index")
     data_root = read_json(index).get("data_root", "") if index.exists() else ""
     if data_root and not any(a.startswith("data_root=") for a in arguments):
-        # A second --config would replace the user's own, so the folder joins that one.
+        # A second --config would replace the user's own, so the folder is added to it.
         at = next((i for i, a in enumerate(arguments) if a in ("--config", "-C")), None)
         if at is None:
             arguments += ["--config", f"data_root={data_root}"]
         else:
             arguments.insert(at + 1, f"data_root={data_root}")
     study_file = ["--configfile", str(config)] if config else []
-    # A flag follows --configfile, which would otherwise take a target of the user's for a second file.
+    # A flag must follow --configfile, which would otherwise take the user's target for a second file.
     return [python, "-m", "snakemake", *study_file, "--rerun-incomplete", *arguments]

@@ -1,6 +1,6 @@
-"""What a killed Snakemake leaves behind in Slurm's queue, and whether it was killed at all.
+"""Recovery from a killed Snakemake on Slurm: whether it has ended, and its jobs in the queue.
 
-Its jobs run on, and a second run would submit them once more. They are asked to end before that: a
+The jobs of a killed Snakemake run on, and a second run would submit them again. Therefore they are ended first; a
 training saves its state and is continued.
 """
 
@@ -20,20 +20,20 @@ END_SECONDS = 600.0
 
 
 def check_owner_ended(owner: Owner | None, sure: bool) -> None:
-    """Make sure that the run which holds the lock is over, as far as it can be told from this machine.
+    """Check that the run which holds the lock has ended, as far as this machine can tell.
 
     Parameters
     ----------
     owner : Owner or None
-        The last run in the working folder. One of this machine is looked for among the processes
+        The last run in the working folder. A run on this machine is sought among the processes
         (:func:`voxnas.operate.resume.check_no_snakemake`).
     sure : bool
-        The user knows that it is over.
+        Whether the user has confirmed that the run has ended.
 
     Raises
     ------
     UserError
-        If it runs, or may run, elsewhere.
+        If the run continues, or may continue, on another machine.
     """
     if owner is None or sure or owner.host == socket.gethostname():
         return
@@ -48,24 +48,24 @@ def check_owner_ended(owner: Owner | None, sure: bool) -> None:
 
 
 def find_jobs(folder: Path, owner: Owner | None) -> list[slurm.SlurmJob]:
-    """Find jobs in the queue that a Snakemake submitted from a working folder.
+    """Find the jobs in Slurm's queue that Snakemake submitted from a working folder.
 
     Parameters
     ----------
     folder : Path
         Snakemake's working folder.
     owner : Owner or None
-        The last run there.
+        The last run in the folder.
 
     Raises
     ------
     UserError
-        If the run used a cluster and Slurm does not answer; without that nobody knows what runs.
+        If the run used a cluster and Slurm does not answer, so that its jobs are unknown.
     """
     try:
         queue = slurm.jobs()
     except UserError:
-        # Its jobs may run on, unless it ran none elsewhere, or on a cluster that is not Slurm's.
+        # The jobs of the run may continue, unless all ran on this machine or on a cluster without Slurm.
         if owner is not None and owner.executor != "local" and (slurm.is_here() or owner.executor == "slurm"):
             raise
         return []
@@ -78,28 +78,28 @@ def find_jobs(folder: Path, owner: Owner | None) -> list[slurm.SlurmJob]:
 
 
 def _submitting(folder: Path) -> bool:
-    """Whether an sbatch that outlived its Snakemake still talks to Slurm, as it does while the controller is away."""
+    """Whether an sbatch that outlived its Snakemake still waits for Slurm's controller."""
     found = psutil.process_iter(["name", "cwd"])
     return any(p.info["name"] == "sbatch" and p.info["cwd"] == str(folder.resolve()) for p in found)
 
 
 def end_jobs(folder: Path, owner: Owner | None, patience: float = END_SECONDS) -> None:
-    """End all jobs of :func:`find_jobs`, and those that are being submitted, and wait until they have left the queue.
+    """End all jobs of :func:`find_jobs` and those being submitted, and wait until they have left the queue.
 
     Raises
     ------
     UserError
-        If they do not leave it within `patience` (s).
+        If a job is still in the queue after `patience` seconds.
     """
     deadline, asked = time.monotonic() + patience, set()
     while True:
-        submitting = _submitting(folder)  # asked first: once it is over its job is in the queue
+        submitting = _submitting(folder)  # checked first: a completed submission has its job in the queue
         jobs = find_jobs(folder, owner)
         if not jobs and not submitting:
             return
         slurm.cancel([job.id for job in jobs if job.id not in asked])
         asked |= {job.id for job in jobs}
         if time.monotonic() > deadline:
-            what = f"jobs {', '.join(sorted(asked))} do" if jobs else "a submission (sbatch) does"
-            raise UserError(f"{what} not end", "ask Slurm why: scontrol ping, scontrol show job")
+            subject = f"jobs {', '.join(sorted(asked))} do" if jobs else "a submission (sbatch) does"
+            raise UserError(f"{subject} not end", "ask Slurm why: scontrol ping, scontrol show job")
         time.sleep(0.5)

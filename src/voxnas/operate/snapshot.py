@@ -1,4 +1,4 @@
-"""A study at one moment: the records that :mod:`voxnas.operate.progress` fills and the terminal shows."""
+"""State of a study at one moment: records made by :mod:`voxnas.operate.progress` and shown by the terminal."""
 
 from __future__ import annotations
 
@@ -9,26 +9,39 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True)
 class Running:
-    """A training that somebody holds a lease of."""
+    """A training with a lease.
 
-    what: str
-    """Such as ``bayesian 3`` or ``nnunet, seed 1``."""
+    Attributes
+    ----------
+    name : str
+        Such as ``bayesian 3`` or ``nnunet, seed 1``.
+    host : str
+    pid : int or None
+    samples, goal : int
+        Samples seen, and samples to reach.
+    score : float or None
+        Score of the latest validation.
+    rate : float or None
+        Samples per second since the start of this launch.
+    silent : float
+        Seconds since the last heartbeat.
+    alive : bool
+        Whether the lease holds; a stale lease belongs to a training that was killed.
+    """
+
+    name: str
     host: str
     pid: int | None
     samples: int
     goal: int
     score: float | None
-    """Of the last validation."""
     rate: float | None
-    """Samples a second since this launch began."""
     silent: float
-    """Seconds since the last sign of life."""
     alive: bool
-    """Whether the lease holds; a stale one is of a training that was killed."""
 
     @property
     def seconds_left(self) -> float | None:
-        """Until its samples are reached, at its rate so far."""
+        """Remaining time at the present rate, in seconds."""
         return (self.goal - self.samples) / self.rate if self.rate else None
 
 
@@ -45,7 +58,7 @@ class Best:
 
 @dataclass
 class Search:
-    """Where one search is; `steps` is None where no file says how many there will be."""
+    """Progress of one search; `steps` is None if no file states their number."""
 
     name: str
     steps: int | None
@@ -57,16 +70,16 @@ class Search:
 
 
 class Failure(NamedTuple):
-    """What failed, why, and where its log is, if that says more."""
+    """A failed trial or job with the reason, and its log if the log tells more."""
 
-    what: str
+    name: str
     reason: str
     log: Path | None
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One line of the overview: ``done``, ``running``, ``failed`` or ``waiting``, and what there is to say."""
+    """One line of the overview: its state is ``done``, ``running``, ``failed`` or ``waiting``."""
 
     name: str
     state: str
@@ -75,29 +88,54 @@ class Stage:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the trainings took, and what those to come are expected to take, in CPU seconds."""
+    """Cost of the finished trainings and expected cost of the remaining ones, in CPU seconds.
+
+    Attributes
+    ----------
+    spent : float
+    finished : int
+        Completed trainings in the store.
+    left : float or None
+        None while it cannot be estimated.
+    to_come : int
+        Trainings without a result, including the running ones.
+    at_once : int
+        Trainings that run in parallel now.
+    wall : float or None
+        Wall time of `left` with `at_once` parallel trainings, in seconds.
+    """
 
     spent: float
     finished: int
-    """Trainings in the store that were trained to their end."""
     left: float | None
-    """None where nothing tells it yet."""
     to_come: int
-    """Trainings without a result, the running ones among them."""
     at_once: int
     wall: float | None
-    """Seconds that `left` takes with as many trainings at once as run now."""
 
 
 @dataclass
 class Snapshot:
-    """A study at one moment. A failed trial is a result that a search learns from; a failed job ends the run."""
+    """State of a study. A failed trial is a result from which the search learns; a failed job ends the run.
+
+    Attributes
+    ----------
+    name : str
+    state : str
+        ``finished``, ``running``, ``failed`` or ``quiet``.
+    quiet : float
+        Seconds since the last change of a file.
+    stages : list of Stage
+    searches : list of Search
+    running : list of Running
+    best : Best or None
+    trials_failed, jobs_failed : list of Failure
+    cost : Cost
+    unreadable : list of Path
+    """
 
     name: str
     state: str
-    """``finished``, ``running``, ``failed`` or ``quiet``."""
     quiet: float
-    """Seconds since something changed."""
     stages: list[Stage]
     searches: list[Search]
     running: list[Running]

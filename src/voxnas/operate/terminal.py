@@ -1,4 +1,4 @@
-"""A study's progress as a terminal shows it."""
+"""Display of a study's progress in a terminal."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from rich.text import Text
 from voxnas.operate.progress import Watcher
 from voxnas.operate.snapshot import Best, Cost, Failure, Running, Search, Snapshot
 
-SHOWN = 8  # lines of a list that may be long
+SHOWN = 8  # entries of a long list
 MARKS = {"done": ("✓", "green"), "running": ("●", "cyan"), "failed": ("✗", "bold red"), "waiting": ("·", "dim")}
 STATES = {"finished": "green", "running": "cyan", "failed": "bold red", "quiet": "yellow"}
 
 
 def show_once(watcher: Watcher, console: Console) -> None:
-    """Print one picture."""
+    """Print the present state once."""
     picture = draw(watcher.look())
     if console.is_terminal:
         console.print(picture)
         return
     with console.capture() as text:
         console.print(picture)
-    for line in text.get().splitlines():  # without the blanks that fill a terminal's lines
+    for line in text.get().splitlines():  # without the padding of a terminal's lines
         print(line.rstrip())
 
 
 def show_live(watcher: Watcher, console: Console, seconds: float) -> None:
-    """Show the study in place, looked at anew every so many seconds, until it is finished or Ctrl-C is pressed."""
+    """Update the display in place every `seconds` until the study is finished or Ctrl-C is pressed."""
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         try:
             while True:
@@ -47,14 +47,13 @@ def show_live(watcher: Watcher, console: Console, seconds: float) -> None:
 
 
 def draw(snapshot: Snapshot, seconds: float | None = None) -> RenderableType:
-    """The whole picture.
+    """Draw the state of a study.
 
     Parameters
     ----------
     snapshot : Snapshot
-        What to show.
     seconds : float, optional
-        How often it is looked at anew; none for a single picture.
+        Interval between updates; None for a single picture.
     """
     parts: list[RenderableType] = [_head(snapshot, seconds), Text(), _stages(snapshot)]
     if snapshot.running:
@@ -72,19 +71,17 @@ def draw(snapshot: Snapshot, seconds: float | None = None) -> RenderableType:
 
 
 def _head(snapshot: Snapshot, seconds: float | None) -> RenderableType:
-    said = snapshot.state
-    if snapshot.state == "quiet":
-        said = f"nothing runs; last change {duration(snapshot.quiet)} ago"
-    elif snapshot.state == "failed":
-        said = f"stopped {duration(snapshot.quiet)} ago"
-    left = Text.assemble((snapshot.name, "bold"), "  ", (said, STATES[snapshot.state]))
+    ago = f"{duration(snapshot.quiet)} ago"
+    states = {"quiet": f"nothing runs; last change {ago}", "failed": f"stopped {ago}"}
+    state = states.get(snapshot.state, snapshot.state)
+    left = Text.assemble((snapshot.name, "bold"), "  ", (state, STATES[snapshot.state]))
     right = time.strftime("%H:%M:%S") + (f", every {seconds:g} s" if seconds else "")
     table = Table.grid(expand=True)
     table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column(justify="right", style="dim", no_wrap=True)
     table.add_row(left, right)
     if snapshot.state in ("quiet", "failed"):
-        hint = f"to go on, once no Snakemake runs: voxnas resume {snapshot.name}"
+        hint = f"to continue once no Snakemake runs: voxnas resume {snapshot.name}"
         return Group(table, Text(hint, style="dim"))
     return table
 
@@ -95,33 +92,32 @@ def _title(text: str, style: str = "bold") -> RenderableType:
 
 def _stages(snapshot: Snapshot) -> RenderableType:
     rows = []
-    wide = max([len("preprocess"), *(2 + len(search.name) for search in snapshot.searches)])
+    width = max([len("preprocess"), *(2 + len(search.name) for search in snapshot.searches)])
     for stage in snapshot.stages:
         mark, style = MARKS[stage.state]
         if stage.state == "running" and snapshot.state != "running":
             style = "yellow"
-        name = Text(stage.name.ljust(wide), style="dim" if stage.state == "waiting" else "")
+        name = Text(stage.name.ljust(width), style="dim" if stage.state == "waiting" else "")
         rows.append(Text.assemble(" ", (mark, style), " ", name, "  ", (stage.note, "" if stage.note else "dim")))
         if stage.name == "search":
-            rows += [_search(search, wide, snapshot.searches) for search in snapshot.searches]
+            rows += [_search(search, width, snapshot.searches) for search in snapshot.searches]
     for row in rows:
         row.no_wrap, row.overflow = True, "ellipsis"
     return Group(*rows)
 
 
-def _search(search: Search, wide: int, searches: list[Search]) -> Text:
-    counts = [_done(s) for s in searches]
-    count = _done(search).ljust(max(map(len, counts)))
-    text = Text.assemble("     ", (search.name.ljust(wide - 2), "dim"), "  ", (count, "dim"))
+def _search(search: Search, width: int, searches: list[Search]) -> Text:
+    done = _done(search).ljust(max(len(_done(other)) for other in searches))
+    text = Text.assemble("     ", (search.name.ljust(width - 2), "dim"), "  ", (done, "dim"))
     if search.best:
         text.append(f"  best {search.best.score:7.4f}")
-    for number, what, style in (
+    for number, state, style in (
         (search.running, "running", "cyan"),
         (search.queued, "queued", ""),
         (search.failed, "failed", "yellow"),
     ):
         if number:
-            text.append(f"  {number} {what}", style=style)
+            text.append(f"  {number} {state}", style=style)
     return text
 
 
@@ -135,7 +131,7 @@ def _running(trainings: list[Running]) -> RenderableType:
         left = training.seconds_left if training.alive else None
         rows.append(
             (
-                training.what,
+                training.name,
                 f"{training.host}:{training.pid}",
                 f"{training.samples:,}/{training.goal:,}" if training.samples else "begins",
                 "" if training.score is None else f"{training.score:.4f}",
@@ -146,7 +142,7 @@ def _running(trainings: list[Running]) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
     columns: list[Literal["left", "right"]] = ["left", "left", "right", "right", "right", "left"]
     for number, justify in enumerate(columns):
-        # Names give way where there is no room, numbers do not.
+        # On a narrow terminal names are truncated, numbers are not.
         width = None if number < 2 else max(len(row[number]) for row in rows)
         table.add_column(justify=justify, no_wrap=True, overflow="ellipsis", min_width=width)
     table.add_row(*rows[0], style="dim")
@@ -179,10 +175,10 @@ def _failures(failures: list[Failure]) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for failure in failures[-SHOWN:]:
-        reason = Text(" ".join(failure.reason.split()) or "no reason is recorded")
+        reason = Text(" ".join(failure.reason.split()) or "no recorded reason")
         if failure.log is not None:
             reason.append(f"  {failure.log}", style="dim")
-        table.add_row(failure.what, reason)
+        table.add_row(failure.name, reason)
     return _indented(table, _more(len(failures), SHOWN))
 
 
@@ -199,10 +195,10 @@ def _cost(snapshot: Snapshot) -> RenderableType:
 def _left(cost: Cost, state: str) -> str:
     if not cost.to_come:
         return "left   no training"
-    what = f"{cost.to_come} training" + ("s" if cost.to_come > 1 else "")
+    trainings = f"{cost.to_come} training" + ("s" if cost.to_come > 1 else "")
     if cost.left is None:
-        return f"left   {what}; how long they take is not known before one has finished"
-    text = f"left   about {seconds_of(cost.left)} for {what}"
+        return f"left   {trainings}; no estimate before the first training has finished"
+    text = f"left   about {seconds_of(cost.left)} for {trainings}"
     if cost.wall is not None and state == "running":
         text += f": {duration(cost.wall)}, {'one at a time' if cost.at_once == 1 else f'{cost.at_once} at once'}"
     return text
@@ -222,12 +218,12 @@ def _indented(*parts: RenderableType | None) -> RenderableType:
 
 
 def duration(seconds: float) -> str:
-    """A time in two units at most.
+    """Format a duration in at most two units.
 
     Examples
     --------
     >>> [duration(s) for s in (3.4, 75, 3700, 200_000)]
-    ['3 s', '1 min 15 s', '1 h 2 min', '2 d 8 h']
+    ['3 s', '1 min 15 s', '1 h 1 min', '2 d 7 h']
     """
     rest = round(seconds)
     for size, unit, smaller, low in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
@@ -239,7 +235,7 @@ def duration(seconds: float) -> str:
 
 
 def seconds_of(seconds: float) -> str:
-    """A cost in CPU seconds, as CPU hours too where it is long.
+    """Format a cost in CPU seconds; a long one also in CPU hours.
 
     Examples
     --------
@@ -251,7 +247,7 @@ def seconds_of(seconds: float) -> str:
 
 
 def count(number: int) -> str:
-    """A count with three digits.
+    """Format a count with three significant digits.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Figures and the page."""
+"""Figures, tables and the HTML report."""

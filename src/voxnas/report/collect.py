@@ -1,4 +1,4 @@
-"""One table of all studies, from their leaderboards."""
+"""The joined leaderboards of all studies."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from voxnas.io.tables import read_table
 
 
 def collect_leaderboards(results: str | Path) -> pd.DataFrame:
-    """Put the leaderboards of all studies below each other.
+    """Concatenate the leaderboards of all studies.
 
     Parameters
     ----------
     results : path
-        Folder of the studies' folders; each with a ``leaderboard.tsv`` takes part, in the order
-        of their names.
+        Folder with the folders of the studies; studies with a ``leaderboard.tsv`` are included, sorted by name.
 
     Returns
     -------
     table : DataFrame of str
-        Column ``study``, then all columns of the leaderboards in the order of their first
-        appearance. Every number is the text that stands in the file; a column that a study
-        lacks is missing there.
+        Column ``study``, then all columns of the leaderboards in the order of their first appearance. Numbers are the
+        strings of the files; values of columns that a study lacks are missing.
 
     Raises
     ------
@@ -34,12 +32,13 @@ def collect_leaderboards(results: str | Path) -> pd.DataFrame:
     tables = []
     for file in sorted(Path(results).glob("*/leaderboard.tsv")):
         table = read_table(file, {})
-        # A table with this column was itself collected: taking it would count its studies twice.
+        # A table with this column is itself a collection, whose studies would be counted twice.
         if "study" not in table:
             table.insert(0, "study", file.parent.name)
             tables.append(table)
     if not tables:
         raise UserError(
-            f"no study in {results} has a leaderboard.tsv", "run a study to its end first, or give --results"
+            f"no study in {results} has a leaderboard.tsv",
+            "complete a study first, or give another folder by --results",
         )
     return pd.concat(tables, ignore_index=True)

@@ -1,4 +1,4 @@
-"""A drawing of the winning network, made from its record."""
+"""Drawing of the winning network from its record."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from voxnas.report.cell_drawing import cell_height, draw_cell
 from voxnas.report.style import INK, new_figure
 
 ENCODER, DECODER, HEAD = "#d6e6f4", "#dcefe3", "#f6e3d3"
-HEIGHT, GAP = 0.62, 1.0  # of a box, and between the lines of boxes
+HEIGHT, GAP = 0.62, 1.0  # height of a box, and distance between rows of boxes
 
 
 def winner(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
-    """Stages as boxes (as wide as they have channels), with sizes, strides, kernels and skip connections."""
+    """Draw the stages of the winner as boxes (width: channels), with sizes, strides, kernels and skip connections."""
     network = winning_network(paths)
     plan = read_plan(paths.plan)
     return draw_network(
@@ -40,16 +40,16 @@ def draw_network(architecture: Architecture, patch: list[int], title: str) -> tu
     ----------
     architecture : Architecture
     patch : list of int
-        Input size (D, H, W) in voxels, of a clip (T, D, H, W).
+        Input size (D, H, W) in voxels, or (T, D, H, W) for clips.
     title : str
-        Shown above.
+        Title of the figure.
 
     Returns
     -------
     figure : Figure
     table : DataFrame
-        One row a drawn box: part, stage, channels, blocks, kernel, stride, size. The cells of a network that has
-        some are drawn below.
+        One row per box: part, stage, channels, blocks, kernel, stride, size. Cells of the network are drawn below the
+        boxes.
     """
     description = family_of(architecture).describe(architecture, patch)
     table, cells = pd.DataFrame(description.stages), description.cells
@@ -68,7 +68,7 @@ def draw_network(architecture: Architecture, patch: list[int], title: str) -> tu
 
 
 def _box(axes: Axes, x: float, row: Any, colour: str) -> float:
-    """Draw the box of a stage about x; returns half its width."""
+    """Draw the box of a stage centred at x and return half of its width."""
     half = 0.62 + 0.13 * log2(max(2, row.channels))
     y = -row.stage * GAP
     axes.add_patch(
@@ -93,7 +93,7 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], sty
 
 
 def _down(axes: Axes, x: float, row: Any) -> None:
-    """Arrow into a stage from the one above, with its stride."""
+    """Draw the arrow from the stage above, with the stride."""
     y = -row.stage * GAP
     _arrow(axes, (x, y + GAP - HEIGHT / 2), (x, y + HEIGHT / 2))
     if row.stride and row.stride != "1x1x1":
@@ -101,7 +101,7 @@ def _down(axes: Axes, x: float, row: Any) -> None:
 
 
 def _unet(axes: Axes, table: pd.DataFrame) -> None:
-    """Encoder down the left, bottleneck in the middle, decoder up the right."""
+    """Draw the encoder on the left, the bottleneck in the middle and the decoder on the right."""
     last = table.stage.max()
 
     def place(stage: int) -> float:
@@ -136,7 +136,7 @@ def _unet(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _column(axes: Axes, table: pd.DataFrame) -> None:
-    """One stage below the other, then pooling and the output."""
+    """Draw the stages in one column, followed by pooling and output."""
     for row in table_rows(table):
         half = _box(axes, 0, row, HEAD if row.part == "head" else ENCODER)
         y = -row.stage * GAP

@@ -1,18 +1,15 @@
-"""Figures of a comparison of networks: score against every cost, and at equal samples and equal time."""
+"""Figures of a comparison of networks: score against each cost, and scores at equal samples and equal time."""
 
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from voxnas.benchmark.efficiency import efficiency
 from voxnas.benchmark.metrics import ranking_measure, validation_measure
+from voxnas.benchmark.results import benchmark_spec
 from voxnas.core.paths import StudyPaths
-from voxnas.core.spec import BenchmarkSpec
-from voxnas.io.records import read_record
 from voxnas.report.front import COSTS, cost_panel
-from voxnas.report.style import Drawn, identity, new_figure
+from voxnas.report.style import Drawn, identity, legend_below, new_figure
 
 FURTHER_COSTS = {
     "peak_memory_mib": "peak memory of a prediction (MiB)",
@@ -23,8 +20,8 @@ FURTHER_COSTS = {
 
 
 def score_against_cost(paths: StudyPaths) -> Drawn:
-    """Test score of each network against its costs, those that no machine counter gives left out."""
-    measure = ranking_measure(read_record(paths.spec("benchmark"), BenchmarkSpec))
+    """Draw the test score of each network against its costs; costs without a measurement are omitted."""
+    measure = ranking_measure(benchmark_spec(paths))
     table, _ = efficiency(paths)
     costs = {name: title for name, title in (COSTS | FURTHER_COSTS).items() if table[name].notna().any()}
     rows = -(-len(costs) // 3)
@@ -36,13 +33,13 @@ def score_against_cost(paths: StudyPaths) -> Drawn:
         axes.set_axis_off()
     for row in panels:
         row[0].set_ylabel(f"test {measure.title}")
-    _legend(figure, panels[0][0])
+    legend_below(figure, panels[0][0])
     return figure, table
 
 
 def equal_cost(paths: StudyPaths) -> Drawn:
-    """Validation score over samples and over CPU time, with the two places at which all networks are compared."""
-    measure = validation_measure(read_record(paths.spec("benchmark"), BenchmarkSpec).task)
+    """Draw the validation score over samples and over CPU time, with the positions of the comparison."""
+    measure = validation_measure(benchmark_spec(paths).task)
     table, curves = efficiency(paths)
     figure = new_figure(8.6, 4.9)
     panels = figure.subplots(1, 2, sharey=True)
@@ -59,16 +56,11 @@ def equal_cost(paths: StudyPaths) -> Drawn:
         axes.set_xlabel(titles[axis])
     panels[0].set_xscale("log")
     panels[0].set_ylabel(f"validation {measure.title}")
-    _legend(figure, panels[0])
+    legend_below(figure, panels[0])
     return figure, curves
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, max(1, len(labels))))
-
-
 def read_efficiency(paths: StudyPaths) -> pd.DataFrame:
-    """The table of the figure as it was drawn."""
+    """Read the table of the figure."""
     table = pd.read_csv(paths.figures / "efficiency.tsv", sep="\t", na_values=["n/a"])
     return table.astype({column: float for column in table.columns if column != "name"})

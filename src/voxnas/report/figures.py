@@ -1,4 +1,4 @@
-"""The figures of a study that show numbers: search, front, training and comparisons."""
+"""Figures of a study: search, training curves and comparisons; other modules draw the remaining figures."""
 
 from __future__ import annotations
 
@@ -14,19 +14,17 @@ from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
-from voxnas.core.spec import BenchmarkSpec
-from voxnas.io.records import read_record
 from voxnas.io.tables import table_rows
 from voxnas.report.drawing import winner
 from voxnas.report.efficiency import equal_cost, score_against_cost
 from voxnas.report.front import front, singles
 from voxnas.report.quality import quality_figures
 from voxnas.report.scans import scans
-from voxnas.report.style import GRID, INK, STYLE, Drawn, identity, new_figure, save_figure
+from voxnas.report.style import GRID, INK, STYLE, Drawn, identity, legend_below, new_figure, save_figure
 
 
 def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
-    """Draw all figures of a study into a folder; returns their names."""
+    """Draw all figures of a study to a folder and return their names."""
     searched = {"best_so_far": best_so_far, "front": front}
     compared = {"efficiency": score_against_cost, "equal_cost": equal_cost}
     figures: dict[str, Callable[[StudyPaths], Drawn]] = {
@@ -43,8 +41,8 @@ def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
 
 
 def best_so_far(paths: StudyPaths) -> Drawn:
-    """Score of the best trial of each search over what it has cost, with every step as a point."""
-    measure = validation_measure(read_record(paths.spec("benchmark"), BenchmarkSpec).task)
+    """Draw the score of the best trial of each search over the cost of the search, with each step as a point."""
+    measure = validation_measure(results.benchmark_spec(paths).task)
     tables = []
     for search in results.searches(paths):
         table = results.search_history(paths, search)
@@ -76,8 +74,8 @@ def best_so_far(paths: StudyPaths) -> Drawn:
 
 
 def learning_curves(paths: StudyPaths) -> Drawn:
-    """Training loss and validation score over samples: thin lines for seeds, a thick one for their mean."""
-    measure = validation_measure(read_record(paths.spec("benchmark"), BenchmarkSpec).task)
+    """Draw training loss and validation score over samples: thin lines for seeds, thick lines for means."""
+    measure = validation_measure(results.benchmark_spec(paths).task)
     board = read_leaderboard(paths)
     keys = dict(zip(board.name, board.key, strict=True))
     tables = []
@@ -104,15 +102,13 @@ def learning_curves(paths: StudyPaths) -> Drawn:
                 axes.plot(mean.index, mean.to_numpy(), color=colour, marker="." if len(mean) < 3 else None, label=name)
         axes.set_xlabel("samples seen")
         axes.set_ylabel(title)
-    handles, labels = panels[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)))
+    legend_below(figure, panels[0], columns=5)
     return figure, curves
 
 
 def forest(paths: StudyPaths) -> Drawn:
-    """The winner minus each other network, or each network minus the reference, on the same scans with intervals."""
-    spec = read_record(paths.spec("benchmark"), BenchmarkSpec)
+    """Draw paired differences with intervals: winner minus each network, or each network minus the reference."""
+    spec = results.benchmark_spec(paths)
     measure, confidence = ranking_measure(spec), spec.confidence
     table = read_comparisons(paths)
     if (table.comparison == "reference").any():
@@ -135,5 +131,5 @@ def forest(paths: StudyPaths) -> Drawn:
     axes.grid(axis="y", color=GRID, alpha=0.5)
     if "winner" in set(table.comparison):
         axes.set_title(f"{table['first'].iloc[0]} minus ...")
-    axes.set_xlabel(f"difference in test {measure.title}, {confidence:.0%} interval (right of 0: the first is better)")
+    axes.set_xlabel(f"difference in test {measure.title}, {confidence:.0%} interval (positive: the first is better)")
     return figure, table

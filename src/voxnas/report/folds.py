@@ -1,4 +1,4 @@
-"""The cross-validated scores of a study, in a table and in words."""
+"""Cross-validated scores of a study as a table and as a sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TEXTS = ("name", "winner", "key", "reference")
 
 
 def read_folds(paths: StudyPaths) -> pd.DataFrame | None:
-    """The table as written; None for a study that asked for none."""
+    """Read the table of cross-validated scores; None if the study has none."""
     if not paths.cross_validation.is_file():
         return None
     table = read_table(paths.cross_validation, dict.fromkeys(TEXTS, str))
@@ -23,14 +23,14 @@ def read_folds(paths: StudyPaths) -> pd.DataFrame | None:
 
 
 def folds_table(table: pd.DataFrame, measure: Measure, confidence: float) -> Table:
-    """The networks over all folds, best first, and how they stand to the best linear model."""
+    """Table of the networks over all folds, best first, with their differences to the reference."""
     d = measure.digits
     columns = [
         Column("#"),
-        Column("network", "★ is the winner of the validation", numeric=False),
+        Column("network", "★: the winner by validation", numeric=False),
         Column(f"{measure.title} over the folds", f"over all cases, with its {confidence:.0%} interval"),
-        Column(f"minus {_reference(table)}", "positive: the row's network is better; with its interval"),
-        Column("not better", "share of the bootstrap samples in which the network is not better"),
+        Column(f"minus {_reference(table)}", "positive: the network of the row is better; with its interval"),
+        Column("not better", "fraction of the bootstrap samples in which the network is not better"),
     ]
     rows = []
     for row in table_rows(table):
@@ -49,19 +49,19 @@ def folds_table(table: pd.DataFrame, measure: Measure, confidence: float) -> Tab
 
 
 def _reference(table: pd.DataFrame) -> str:
-    """The network against which the others stand; a table of one network has none."""
+    """Name of the reference network; a placeholder if the table has none."""
     named = table.reference.dropna()
     return named.iloc[0] if len(named) else "reference"
 
 
 def folds_sentence(table: pd.DataFrame, measure: Measure) -> str:
-    """How the winner of the validation stands to the best linear model over all cases."""
+    """Describe the score of the winner and its difference to the reference over all cases."""
     winner, d = table[table.winner].iloc[0], measure.digits
     cases = f"Over the folds, {winner.cases:.0f} cases of {winner.units:.0f} units, {winner['name']} reaches"
     reached = f"{cases} {measure.article} {measure.title} of {number(winner.score, d)}"
     if pd.isna(winner.difference):
         return f"{reached}."
-    words = {"better": "better than", "worse": "worse than", "not told apart": "not to be told apart from"}
+    words = {"better": "better than", "worse": "worse than", "indistinguishable": "indistinguishable from"}
     between = f"interval {signed(winner.difference_low, d)} to {signed(winner.difference_high, d)}"
     return (
         f"{reached}: {words[verdict(winner.difference_low, winner.difference_high)]} {winner.reference} "

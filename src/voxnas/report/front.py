@@ -1,4 +1,4 @@
-"""Test score against cost: each network with its interval, and a line through those that nothing dominates."""
+"""Test score against cost: networks with intervals, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from voxnas.benchmark.leaderboard import read_leaderboard
 from voxnas.benchmark.metrics import ranking_measure
+from voxnas.benchmark.results import benchmark_spec
 from voxnas.core.paths import StudyPaths
-from voxnas.core.spec import BenchmarkSpec
-from voxnas.io.records import read_record
 from voxnas.io.tables import table_rows
-from voxnas.report.style import Drawn, identity, new_figure
+from voxnas.report.style import Drawn, identity, legend_below, new_figure
 from voxnas.report.tables import quantity
 
 COSTS = {"parameters": "parameters", "macs": "MACs of one patch", "latency_ms": "latency of one patch (ms)"}
 
 
 def pareto(cost: np.ndarray, score: np.ndarray, sign: int) -> np.ndarray:
-    """Which points no other point beats in both cost (smaller) and score.
+    """Mask of the Pareto-optimal points: no other point is at least as good in cost and score and better in one.
 
     Parameters
     ----------
     cost, score : ndarray, (N,)
     sign : int
-        1 where a larger score is better, else -1.
+        1 if a larger score is better, else -1.
 
     Returns
     -------
@@ -38,37 +37,36 @@ def pareto(cost: np.ndarray, score: np.ndarray, sign: int) -> np.ndarray:
 
 
 def front(paths: StudyPaths) -> Drawn:
-    """Test score against parameters, MACs and latency; the line joins the networks that nothing dominates."""
-    measure = ranking_measure(read_record(paths.spec("benchmark"), BenchmarkSpec))
+    """Draw test score against parameters, MACs and latency, with the Pareto front as a line."""
+    measure = ranking_measure(benchmark_spec(paths))
     board = read_leaderboard(paths)
     figure = new_figure(8.6, 4.2)
     panels = figure.subplots(1, len(COSTS), sharey=True)
     for axes, (cost, title) in zip(panels, COSTS.items(), strict=True):
         board[f"front_{cost}"] = cost_panel(axes, board, cost, title, measure.sign)
     panels[0].set_ylabel(f"test {measure.title}")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    legend_below(figure, panels[0])
     columns = ["name", "winner", "test_score", "low", "high", *COSTS, *(f"front_{c}" for c in COSTS)]
     return figure, board[columns]
 
 
 def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int) -> np.ndarray:
-    """Draw test score with its interval against one cost, and a line through the networks that nothing dominates.
+    """Draw the test score with its interval against one cost, and the Pareto front as a line.
 
     Parameters
     ----------
     axes : Axes
     board : DataFrame
-        name, winner, test_score, low, high and the cost; a network without the cost is left out.
+        name, winner, test_score, low, high and the cost; networks without the cost are omitted.
     cost, title : str
-        Column, and what it is called.
+        Column of the cost, and its label.
     sign : int
-        1 where a larger score is better, else -1.
+        1 if a larger score is better, else -1.
 
     Returns
     -------
     ndarray of bool, (N,)
-        Which rows nothing dominates.
+        Mask of the rows on the Pareto front.
     """
     best = pareto(board[cost].to_numpy(), board.test_score.to_numpy(), sign) & board[cost].notna().to_numpy()
     shown = {name: i for i, name in enumerate(singles(board))}
@@ -96,7 +94,7 @@ def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int
 
 
 def _ticks(values: pd.Series) -> tuple[float, ...]:
-    """Multiples of the powers of ten at which a logarithmic axis has labels: more where it is short."""
+    """Multiples of powers of ten with labels on a logarithmic axis: the shorter the axis, the more."""
     decades = np.log10(values.max() / values.min())
     if decades > 1.5:
         return (1,) if decades > 2.5 else (1, 3)
@@ -104,6 +102,6 @@ def _ticks(values: pd.Series) -> tuple[float, ...]:
 
 
 def singles(board: pd.DataFrame) -> list[str]:
-    """Names of the networks without their ensembles, the winner first, then in order of rank."""
+    """Names of the networks without ensembles, the winner first, then by rank."""
     singles = board[~board.name.str.endswith(" (ensemble)")]
     return singles.sort_values("winner", ascending=False, kind="stable").name.tolist()

@@ -1,4 +1,4 @@
-"""report.html: one self-contained page that shows what was searched, found and proven."""
+"""report.html: a self-contained page with the search, the results and the provenance of a study."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard, win
 from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
-from voxnas.core.spec import BenchmarkSpec, IndexSpec, ReportSpec
+from voxnas.core.spec import IndexSpec, ReportSpec
 from voxnas.core.splits import Splits
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_plan, read_record
@@ -30,7 +30,7 @@ from voxnas.report.sentence import hand_made, headline, is_hand_made
 
 
 def render_report(paths: StudyPaths) -> str:
-    """Render the page of a study whose benchmark and figures are done."""
+    """Render the page of a study with completed benchmark and figures."""
     source = files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"quantity": tables.quantity, "duration": tables.duration, "number": tables.number}
@@ -38,8 +38,8 @@ def render_report(paths: StudyPaths) -> str:
 
 
 def context(paths: StudyPaths) -> dict[str, Any]:
-    """Everything that the template shows."""
-    spec, benchmark = read_record(paths.spec("report"), ReportSpec), read_record(paths.spec("benchmark"), BenchmarkSpec)
+    """Variables of the template."""
+    spec, benchmark = read_record(paths.spec("report"), ReportSpec), results.benchmark_spec(paths)
     measure, confidence = ranking_measure(benchmark), benchmark.confidence
     board, comparisons = read_leaderboard(paths), read_comparisons(paths)
     plan, dataset, splits = read_plan(paths.plan), read_json(paths.dataset), read_record(paths.splits, Splits)
@@ -80,14 +80,17 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "seed": benchmark.seed,
         "device": tables.flatten(read_json(paths.network(network.key) / "profile.json").get("device", {})),
         "run": tables.flatten(_run(paths, network.key)),
-        "specs": {p.stem: json.dumps(read_json(p), indent=1, sort_keys=True) for p in sorted(_specs(paths))},
+        "specs": {
+            p.stem: json.dumps(read_json(p), indent=1, sort_keys=True)
+            for p in sorted((paths.root / "spec").glob("*.json"))
+        },
         "command": _command(paths, spec.study),
         "version": __version__,
     }
 
 
 def _folds(paths: StudyPaths, measure: Measure, confidence: float) -> dict[str, Any] | None:
-    """The cross-validated scores of a study that has some."""
+    """Table and sentence of the cross-validated scores; None if the study has none."""
     table = folds.read_folds(paths)
     if table is None:
         return None
@@ -98,7 +101,7 @@ def _folds(paths: StudyPaths, measure: Measure, confidence: float) -> dict[str, 
 
 
 def _facts(plan: Plan, dataset: dict[str, Any], splits: Splits) -> list[tuple[str, str]]:
-    """What the data are and how they were prepared."""
+    """Facts about the data and their preprocessing."""
     asked = {
         "segmentation": ("labels", ", ".join(plan.labels.values())),
         "classification": ("classes", ", ".join(plan.classes)),
@@ -119,16 +122,16 @@ def _facts(plan: Plan, dataset: dict[str, Any], splits: Splits) -> list[tuple[st
         interval = plan.repetition_time
         return [
             *facts,
-            ("what has a target", f"each {plan.unit}"),
+            ("unit of prediction", plan.unit),
             ("views", ", ".join(plan.views)),
-            ("clip", f"{clip.frames} volumes" + (f", 1 of {clip.step}" if clip.step > 1 else "")),
+            ("clip", f"{clip.frames} volumes" + (f", step {clip.step}" if clip.step > 1 else "")),
             ("median run", f"{plan.fingerprint.median_frames} volumes"),
             ("repetition time", f"{interval:g} s" if interval else tables.DASH),
             ("voxel after preprocessing", f"{_times(plan.spacing)} mm"),
             ("volume (depth x height x width)", _times(plan.patch)),
             ("confounds", ", ".join(bold.confounds) or "none"),
             ("filter", f"{bold.high_pass or 0:g} to {bold.low_pass or 'the highest'} Hz"),
-            ("each voxel over its run", bold.standardize),
+            ("standardisation per voxel and run", bold.standardize),
         ]
     return [
         *facts,
@@ -137,7 +140,7 @@ def _facts(plan: Plan, dataset: dict[str, Any], splits: Splits) -> list[tuple[st
         ("voxel after preprocessing", f"{_times(plan.spacing)} mm"),
         ("patch (depth x height x width)", _times(plan.patch)),
         ("normalisation", plan.normalize),
-        ("crop to the non-zero box", "yes" if plan.crop else "no"),
+        ("crop to the non-zero voxels", "yes" if plan.crop else "no"),
     ]
 
 
@@ -148,18 +151,18 @@ def _times(numbers: Sequence[float]) -> str:
 def _runs(
     paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, winner: Network
 ) -> dict[str, Any]:
-    """What only a study of time series shows."""
+    """Variables of a study of time series."""
     quality = time_series.read_quality(paths)
     return {
         "views": time_series.views_table(paths, board, comparisons, measure),
-        "time": time_series.does_time_pay(winner, board, comparisons, measure),
+        "time": time_series.describe_benefit_of_time(winner, board, comparisons, measure),
         "quality": time_series.quality_table(quality),
         "excluded": int(quality.excluded.notna().sum()),
     }
 
 
 def inline_svg(text: str, name: str) -> Markup:
-    """An SVG file as a part of a page: no XML header, ids that are unique in the page, a scalable size."""
+    """Convert an SVG file to an inline element: without XML header, with unique ids and scalable size."""
     text = text[text.index("<svg") :]
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
@@ -169,7 +172,7 @@ def inline_svg(text: str, name: str) -> Markup:
 
 
 def _cards(board: pd.DataFrame, measure: Measure) -> list[tuple[str, str, str]]:
-    """The few numbers at the top: value, what it is, and beside what it stands."""
+    """Key figures at the top of the page: value, description and name of the network."""
     winner = board[board.winner].iloc[0]
     d = measure.digits
     cards = [(tables.number(winner.test_score, d), f"test {measure.title}", winner["name"])]
@@ -189,7 +192,7 @@ def _cards(board: pd.DataFrame, measure: Measure) -> list[tuple[str, str, str]]:
 
 
 def _searches(paths: StudyPaths, measure: Measure) -> tables.Table:
-    """What each search tried and cost."""
+    """Table of the searches with their trials and costs."""
     rows = []
     for name in results.searches(paths):
         history = results.search_history(paths, name)
@@ -217,7 +220,7 @@ def _searches(paths: StudyPaths, measure: Measure) -> tables.Table:
 
 
 def _notes(paths: StudyPaths) -> tables.Table:
-    """Remarks that strategies left on their steps."""
+    """Table of the notes of the strategies."""
     histories = [results.search_history(paths, name).assign(search=name) for name in results.searches(paths)]
     noted = [history[history.note != ""] for history in histories]
     titles = {"search": "search", "step": "step", "note": "note"}
@@ -225,13 +228,13 @@ def _notes(paths: StudyPaths) -> tables.Table:
 
 
 def _trials(history: pd.DataFrame) -> str:
-    """How many trials a search began, and how often it promoted one."""
+    """Number of trials of a search, and number of promotions."""
     promoted = int((history.rung > 0).sum())
     return f"{history.trial.nunique()}" + (f" ({promoted} promotions)" if promoted else "")
 
 
 def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:
-    """Search space, settings, limits and options of each method; equal spaces are shown once."""
+    """Search space, settings, limits and options of each method; equal spaces appear once."""
     shown: dict[str, dict[str, Any]] = {}
     for name in results.searches(paths):
         if is_hand_made(name):
@@ -256,7 +259,7 @@ def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:
 
 
 def _parameters(space: dict[str, Any]) -> tables.Table:
-    """Parameters of a search space with what they may be; before them what else its file says, such as its cells."""
+    """Table of the parameters of a search space with their values, preceded by further keys of its file."""
     rows = []
     for name, value in space.items():
         if name not in ("family", "parameters"):
@@ -264,7 +267,7 @@ def _parameters(space: dict[str, Any]) -> tables.Table:
             texts = [f"{key} {', '.join(map(str, v)) if isinstance(v, list) else v}".strip() for key, v in parts]
             rows.append({"name": name, "allowed": "; ".join(texts), "when": "always"})
     for name, written in space.get("parameters", {}).items():
-        entry = written if isinstance(written, dict) else {"choices": [written]}  # one value is written bare
+        entry = written if isinstance(written, dict) else {"choices": [written]}  # a constant
         if "choices" in entry:
             allowed = ", ".join(json.dumps(c) if isinstance(c, list) else str(c) for c in entry["choices"])
         else:
@@ -277,7 +280,7 @@ def _parameters(space: dict[str, Any]) -> tables.Table:
 
 
 def _condition(needed: dict[str, Any]) -> str:
-    """The other parameters on which one depends, with the values that make it active."""
+    """Format a condition: the required values of other parameters."""
     return " and ".join(
         f"{other} is {' or '.join(map(str, value)) if isinstance(value, list) else value}"
         for other, value in needed.items()
@@ -285,25 +288,25 @@ def _condition(needed: dict[str, Any]) -> str:
 
 
 def _warnings(paths: StudyPaths) -> list[tuple[str, int]]:
-    """Warnings of the index with the number of scans that have each."""
+    """Warnings of the index with their numbers of scans."""
     scans = read_table(paths.scans, {"warnings": str})
     found = scans.warnings.dropna().str.split(";").explode().str.strip()
     return [(str(text), int(count)) for text, count in found.value_counts().items()]
 
 
 def _ledger(paths: StudyPaths) -> tables.Table:
-    """Every read of the test split."""
+    """Table of the reads of the test split."""
     names = {n.key: n.name for n in results.networks(paths)}
     lines = paths.ledger.read_text(encoding="utf-8").splitlines() if paths.ledger.is_file() else []
     rows = [json.loads(line) for line in lines if line.strip()]
     table = pd.DataFrame(rows, columns=["time", "reader", "key", "count", "scans_digest"])
-    table["name"] = [names.get(key, "(no finalist any more)") for key in table.key]
+    table["name"] = [names.get(key, "(former finalist)") for key in table.key]
     titles = {"time": "time", "reader": "reader", "key": "key", "name": "network", "count": "scans"}
     return tables.plain_table(table, {**titles, "scans_digest": "digest of the scans"})
 
 
 def _costs(paths: StudyPaths, board: pd.DataFrame) -> list[tuple[str, str]]:
-    """What the whole study cost."""
+    """Cost of the searches and of the final trainings."""
     histories = [results.search_history(paths, name) for name in results.searches(paths)]
     searched = pd.concat(histories) if histories else pd.DataFrame({"cpu_seconds": [], "samples": []})
     trained = board.drop_duplicates("key")
@@ -318,18 +321,14 @@ def _costs(paths: StudyPaths, board: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _run(paths: StudyPaths, key: str) -> dict[str, Any]:
-    """How seed 0 of the winner was trained: time, processes, versions."""
+    """Run record of seed 0 of the winner: time, processes, versions."""
     path = paths.seed(key, 0) / "run.json"
     record = read_json(path) if path.is_file() else {}
     return {name: value for name, value in record.items() if name not in ("host", "reused")}
 
 
-def _specs(paths: StudyPaths) -> list[Any]:
-    return list((paths.root / "spec").glob("*.json"))
-
-
 def _command(paths: StudyPaths, study: str) -> str:
-    """The command that makes this study again."""
+    """Command that repeats the study."""
     root = read_record(paths.spec("index"), IndexSpec).data_root
     data = f" --config data_root={root}" if root else ""
     return f"snakemake --configfile config/studies/{study}.yaml{data} --cores 2"

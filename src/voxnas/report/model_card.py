@@ -1,4 +1,4 @@
-"""The model card of a study's winner (Mitchell et al. 2019, Model Cards for Model Reporting)."""
+"""Model card of the winner of a study (Mitchell et al. 2019, Model Cards for Model Reporting)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from jinja2 import Environment, StrictUndefined
 
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import ranking_measure
+from voxnas.benchmark.results import benchmark_spec
 from voxnas.core.paths import StudyPaths
-from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.splits import Splits
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.report import tables
@@ -23,12 +23,12 @@ def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
     Parameters
     ----------
     paths : StudyPaths
-        A study whose benchmark is done.
+        A benchmarked study.
     model : dict
-        The content of the model folder's ``model.json``.
+        Content of ``model.json`` in the model folder.
     """
     plan, board, comparisons = read_plan(paths.plan), read_leaderboard(paths), read_comparisons(paths)
-    spec = read_record(paths.spec("benchmark"), BenchmarkSpec)
+    spec = benchmark_spec(paths)
     measure, confidence = ranking_measure(spec), spec.confidence
     dataset, splits = read_json(paths.dataset), read_record(paths.splits, Splits)
     names = (model["name"], f"{model['name']} (ensemble)")

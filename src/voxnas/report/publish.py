@@ -1,4 +1,4 @@
-"""The small tables and figures of a finished study, with their provenance, as they are published."""
+"""Publication of the tables and figures of a finished study, with their provenance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voxnas.io.records import read_json, read_record, write_json
 
 
 def publish_study(study: str | Path, output: str | Path) -> None:
-    """Copy a study's tables and figures to a folder of their own.
+    """Copy the tables and figures of a study to a separate folder.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ def publish_study(study: str | Path, output: str | Path) -> None:
         Folder ``results/<study>`` of a finished study.
     output : path
         Folder to write: leaderboard.tsv, comparisons.tsv, cross_validation.tsv, trials-<search>.tsv, figures/ and
-        provenance.json (command, machine, versions, CPU time). What lay there before is replaced.
+        provenance.json (command, machines, versions, CPU time). Existing content is replaced.
     """
     paths, output = StudyPaths(study), Path(output)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     for table in (paths.leaderboard, paths.comparisons, paths.cross_validation):
-        if table.exists():  # a study need not cross-validate
+        if table.exists():  # cross-validation is optional
             shutil.copy(table, output)
     for search in results.searches(paths):
         shutil.copy(paths.trials(search), output / f"trials-{search}.tsv")
@@ -37,7 +37,7 @@ def publish_study(study: str | Path, output: str | Path) -> None:
 
 
 def provenance(paths: StudyPaths) -> dict[str, Any]:
-    """Where a study's numbers come from: the command, the machines, the versions and the CPU time spent."""
+    """Provenance of a study: command, machines, versions and CPU time."""
     runs = [read_json(p) for p in sorted(paths.store.glob("*/run.json"))]
     study, splits = paths.root.name, read_record(paths.splits, Splits)
     root = read_record(paths.spec("index"), IndexSpec).data_root

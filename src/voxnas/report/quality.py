@@ -1,8 +1,7 @@
-"""Figures of the quality of runs: carpet plots with their traces, mosaics of the mean volume, all runs at a glance."""
+"""Figures of the quality of runs: carpet plots with traces, mosaics of the mean volume, and an overview of all runs."""
 
 from __future__ import annotations
 
-from itertools import count, takewhile
 from pathlib import Path
 
 import matplotlib
@@ -16,13 +15,13 @@ from safetensors import safe_open
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import QualitySettings
 from voxnas.io.records import read_plan
-from voxnas.io.tables import read_table
-from voxnas.report.style import COLOURS, STYLE, Drawn, new_figure, save_figure
+from voxnas.report.style import COLOURS, STYLE, Drawn, new_figure, save_figure, spread_rows
+from voxnas.report.time_series import read_quality
 
-DRAWN = 3  # runs with a carpet plot
+DRAWN = 3  # number of runs with a carpet plot
 WIDTH, RUN_HEIGHT, TITLE_HEIGHT = 8.6, 3.6, 0.36  # inches
-GREY = 2.5  # standard deviations of a voxel from black to white
-ORDER = ("mean_fd_mm", "mean_dvars", "seconds")  # what runs are sorted by: the first that is known
+GREY = 2.5  # range of the grey scale, in standard deviations of a voxel
+ORDER = ("mean_fd_mm", "mean_dvars", "seconds")  # sorting key of the runs: the first available measure
 MEASURES = {
     "mean_fd_mm": "mean FD (mm)",
     "mean_dvars": "mean DVARS (%)",
@@ -37,7 +36,7 @@ OUTLINE = "#e8112d"
 
 
 def quality_figures(paths: StudyPaths, output: Path) -> list[str]:
-    """Draw the quality of the runs of a study of time series, each figure with its table.
+    """Draw the quality of the runs of a study of time series, with a table for each figure.
 
     Parameters
     ----------
@@ -49,71 +48,58 @@ def quality_figures(paths: StudyPaths, output: Path) -> list[str]:
     Returns
     -------
     list of str
-        Names of the figures: ``quality`` and ``quality_runs``; none for a study of single volumes.
+        Names of the figures: ``quality`` and ``quality_runs``; empty for a study of volumes.
     """
     plan = read_plan(paths.plan)
     if not plan.timed:
         return []
-    table, files = _read(paths)
+    table = read_quality(paths)
     with matplotlib.rc_context(STYLE):
-        save_figure(output, "quality", *carpets(table, files, DRAWN))
+        save_figure(output, "quality", *carpets(table, DRAWN))
         save_figure(output, "quality_runs", *all_runs(table, plan.bold.quality))
     return ["quality", "quality_runs"]
 
 
-def _read(paths: StudyPaths) -> tuple[pd.DataFrame, dict[str, Path]]:
-    """The tables of all shards, and the file that has the drawings of each run."""
-    tables: list[pd.DataFrame] = []
-    files: dict[str, Path] = {}
-    for folder in takewhile(lambda f: (f / "quality.tsv").exists(), (paths.runs(n) for n in count())):
-        part = read_table(folder / "quality.tsv", {"scan": str, **dict.fromkeys(MEASURES, float), "excluded": str})
-        tables.append(part)
-        files |= {scan: folder / "quality.safetensors" for scan in part["scan"] if scan not in files}
-    table = pd.concat(tables, ignore_index=True).drop_duplicates("scan").sort_values("scan", ignore_index=True)
-    return table, files
-
-
 def chosen_runs(table: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Runs spread evenly from the one that moved most to the one that moved least, so that none is picked by hand.
+    """Choose runs at equal distances in the order of motion, so that the choice is not arbitrary.
 
     Parameters
     ----------
     table : DataFrame
-        Rows of quality.tsv.
+        Quality of the runs (:func:`voxnas.report.time_series.read_quality`).
     number : int
-        How many; fewer where there are fewer.
+        Maximum number of runs.
     """
     by = next((name for name in ORDER if table[name].notna().any()), "scan")
     ordered = table.dropna(subset=by).sort_values([by, "scan"], ascending=[False, True], ignore_index=True)
-    places = np.linspace(0, len(ordered) - 1, min(number, len(ordered)))
-    return ordered.iloc[sorted(set(places.round().astype(int)))]
+    return spread_rows(ordered, number)
 
 
-def carpets(table: pd.DataFrame, files: dict[str, Path], number: int) -> Drawn:
-    """Of some runs: displacement and DVARS, the carpet below them, and slices with the outline of the brain mask.
+def carpets(table: pd.DataFrame, number: int) -> Drawn:
+    """Draw displacement, DVARS, carpet plot and slices with the outline of the brain mask for a selection of runs.
 
-    Carpet plots are Power's (2017, doi:10.1016/j.neuroimage.2016.08.009), of voxels evenly spaced through the brain
-    (or of an atlas's regions), before the cleaning.
+    Carpet plots (Power 2017, doi:10.1016/j.neuroimage.2016.08.009) show evenly spaced voxels of the brain, or the
+    regions of an atlas, before the cleaning.
     """
     chosen = chosen_runs(table, number)
     figure = Figure(figsize=(WIDTH, RUN_HEIGHT * len(chosen)))
     for position, (_, row) in enumerate(chosen.iterrows()):
-        _draw_run(figure, 1 - position / len(chosen), row, _drawings(files[row["scan"]], row["scan"]))
+        _draw_run(figure, 1 - position / len(chosen), row, _drawings(row["drawings"], row["scan"]))
     return figure, chosen[["scan", *MEASURES, "excluded"]]
 
 
 def _drawings(file: Path, scan: str) -> dict[str, NDArray]:
-    """What preprocessing kept to be drawn of a run."""
+    """Read the arrays of a run that preprocessing saved for the figures."""
     with safe_open(file, framework="np") as tensors:
         names = [name for name in tensors.keys() if name.rpartition("/")[0] == scan]  # noqa: SIM118 (not a mapping)
         return {name.rpartition("/")[2]: tensors.get_tensor(name) for name in names}
 
 
 def _draw_run(figure: Figure, top: float, row: pd.Series, found: dict[str, NDArray]) -> None:
-    """Draw one run below a height of the figure (0 to 1)."""
+    """Draw one run below the height `top` of the figure (0 to 1)."""
     reason = f" (excluded: {row['excluded']})" if isinstance(row["excluded"], str) else ""
     figure.text(0.01, top - 0.1 / figure.get_figheight(), f"{row['scan']}{reason}"[:110], va="top", weight="bold")
-    # ShapedNode by hand: a layout that is solved for differs in its last digits from one drawing to the next.
+    # Fixed positions, since the last digits of a solved layout differ between repeated drawings.
     below = TITLE_HEIGHT
 
     def panel(height: float, gap: float) -> Axes:
@@ -126,7 +112,9 @@ def _draw_run(figure: Figure, top: float, row: pd.Series, found: dict[str, NDArr
     for colour, name in zip(COLOURS, TRACES, strict=False):
         if name in found:
             axes, values = panel(0.36, 0.1), found[name]
-            axes.plot(np.arange(1, len(values)), values[1:], color=colour, linewidth=1)  # both are changes
+            axes.plot(
+                np.arange(1, len(values)), values[1:], color=colour, linewidth=1
+            )  # changes are undefined for the first volume
             axes.set(xlim=(-0.5, len(values) - 0.5))
             axes.set_ylabel(TRACES[name], fontsize=7.5, rotation=0, ha="right", va="center")
             axes.tick_params(labelbottom=False, labelsize=7)
@@ -137,7 +125,7 @@ def _draw_run(figure: Figure, top: float, row: pd.Series, found: dict[str, NDArr
 
 
 def _draw_carpet(axes: Axes, carpet: NDArray) -> None:
-    """Voxels (rows) over time, each without its mean and trend, in its own standard deviations."""
+    """Draw voxels (rows) over time, detrended and divided by their standard deviations."""
     values = carpet.astype(np.float64)
     times = np.arange(values.shape[1]) - (values.shape[1] - 1) / 2
     values -= values.mean(axis=1, keepdims=True)
@@ -153,7 +141,7 @@ def _draw_carpet(axes: Axes, carpet: NDArray) -> None:
 
 
 def _draw_mosaic(axes: Axes, mean: NDArray, brain: NDArray) -> None:
-    """Axial slices (n, Y, X) in a row."""
+    """Draw axial slices (n, Y, X) in a row."""
     strip, inside = (np.concatenate(list(slices), axis=1) for slices in (mean, brain))
     low, high = np.percentile(strip, (1, 99.5))
     axes.imshow(strip, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="lower")
@@ -163,7 +151,7 @@ def _draw_mosaic(axes: Axes, mean: NDArray, brain: NDArray) -> None:
 
 
 def all_runs(table: pd.DataFrame, limits: QualitySettings) -> Drawn:
-    """Every run as a dot for each measure; excluded ones as crosses, limits as lines."""
+    """Draw each measure of all runs as dots; excluded runs as crosses, limits as lines."""
     known = [name for name in MEASURES if table[name].notna().any()]
     figure = new_figure(8.6, 2.9)
     left_out = table["excluded"].notna()

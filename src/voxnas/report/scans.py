@@ -1,4 +1,4 @@
-"""Predictions on test scans as a person judges them: contours over the image, a scatter, or ROC curves."""
+"""Figures of the predictions on test scans: label maps, scatter plot or ROC curves."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from voxnas.benchmark.leaderboard import winning_network
 from voxnas.benchmark.results import ENSEMBLE
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import FiguresSpec
+from voxnas.data.preprocess import nonzero_box
 from voxnas.io.nifti import load_array, load_label
 from voxnas.io.records import read_plan, read_record
 from voxnas.io.tables import read_table, table_rows
-from voxnas.report.style import COLOURS, new_figure
+from voxnas.report.style import COLOURS, new_figure, spread_rows
 
 LABEL_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00")
 COLUMNS = 3
-MARGIN = 8  # voxels about the labels
-FINE = 8  # an outline is drawn on voxels divided so
+MARGIN = 8  # voxels around the labels
+FINE = 8  # subdivision of voxels for the outline
 OPACITY = 0.55
 OUTLINE = "#e8112d"
 
 
 def scans(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
-    """The winner's predictions: label maps, ROC curves or a scatter, by the task."""
+    """Draw the predictions of the winner: label maps, ROC curves or a scatter plot, depending on the task."""
     spec = read_record(paths.spec("figures"), FiguresSpec)
-    table = results.cases(paths, winning_network(paths).key, spec.task)
+    table = results.cases(paths.cases(winning_network(paths).key), spec.task)
     if spec.task == "classification":
         return _roc(table)
     if spec.task == "regression":
@@ -45,22 +46,20 @@ def scans(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
 
 
 def chosen_scans(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Scans spread evenly over the scores, from the worst to the best, so that none is picked by hand.
+    """Choose scans at equal distances from the worst to the best score, so that the choice is not arbitrary.
 
     Parameters
     ----------
     table : DataFrame
         Cases of one seed, with the column ``dice``.
     count : int
-        How many; fewer where there are fewer. A single one is the median.
+        Maximum number of scans; a single scan is the median.
     """
-    ordered = table.sort_values(["dice", "scan"], ignore_index=True)
-    places = np.linspace(0, len(ordered) - 1, count) if count > 1 else np.array([(len(ordered) - 1) / 2])
-    return ordered.iloc[sorted(set(places.round().astype(int)))]
+    return spread_rows(table.sort_values(["dice", "scan"], ignore_index=True), count)
 
 
 def _label_maps(paths: StudyPaths, cases: pd.DataFrame, count: int) -> tuple[Figure, pd.DataFrame]:
-    """Each scan in the axial slice with the most label: the truth above, the prediction below."""
+    """Draw each scan in the axial slice with the largest labelled area: the truth above, the prediction below."""
     drawn = chosen_scans(cases, count)
     index = read_table(paths.scans, {"scan": str, "image": str, "label": str}).set_index("scan")
     labels = read_plan(paths.plan).labels
@@ -91,20 +90,21 @@ def _colour(position: int) -> str:
 
 
 def _canonical(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """An array (X, Y, Z) turned to R, A, S, and its voxel sizes in mm."""
+    """Reorient an array (X, Y, Z) to R, A, S; return it with its voxel sizes in mm."""
     image = nib.as_closest_canonical(nib.Nifti1Image(array, affine))
     return np.asanyarray(image.dataobj), image.header.get_zooms()[:3]
 
 
 def _draw_slice(panels: tuple[Axes, Axes], image: str, label: str, prediction: Path, values: list[int]) -> int:
-    """Draw one scan twice, with the truth and with the prediction; returns the number of the axial slice."""
+    """Draw one scan with the truth and with the prediction; return the number of the axial slice."""
     voxels, affine = load_array(image)
     voxels = voxels if voxels.ndim == 3 else voxels[..., 0]
     volume, spacing = _canonical(voxels, affine)
     truth, _ = _canonical(load_label(label).astype(np.int16), affine)
     predicted, _ = _canonical(load_label(prediction).astype(np.int16), affine)
     z = int((truth > 0).sum((0, 1)).argmax())
-    across, along = _window(np.any((truth > 0) | (predicted > 0), axis=2), truth.shape)
+    box = nonzero_box(((truth > 0) | (predicted > 0))[None])
+    across, along = (slice(max(0, start - MARGIN), stop + MARGIN) for start, stop in box[:2])
     shown, truth, predicted = (a[across, along, z].T for a in (volume, truth, predicted))
     low, high = np.percentile(shown, (1, 99.5))
     extent, aspect = (0, shown.shape[1], 0, shown.shape[0]), spacing[1] / spacing[0]
@@ -116,7 +116,7 @@ def _draw_slice(panels: tuple[Axes, Axes], image: str, label: str, prediction: P
             overlay[labels == value] = to_rgba(_colour(position), OPACITY)
         axes.imshow(overlay, interpolation="nearest", **place)
     for value in values:
-        # Enlarged, so that the outline follows the borders of the voxels.
+        # Voxels are subdivided, so that the outline follows their borders.
         mask = np.pad(np.kron(truth == value, np.ones((FINE, FINE))), 1)
         if mask.any():
             x, y = ((np.arange(n) - 0.5) / FINE for n in mask.shape[::-1])
@@ -124,18 +124,8 @@ def _draw_slice(panels: tuple[Axes, Axes], image: str, label: str, prediction: P
     return z
 
 
-def _window(mask: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The box of a mask in the plane with a margin."""
-    box = []
-    for axis in range(2):
-        along = np.flatnonzero(mask.any(1 - axis))
-        first, last = (int(along[0]), int(along[-1])) if along.size else (0, shape[axis] - 1)
-        box.append(slice(max(0, first - MARGIN), min(shape[axis], last + MARGIN + 1)))
-    return box[0], box[1]
-
-
 def _roc(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """ROC curve of each class: thin for each seed, thick for the ensemble."""
+    """Draw the ROC curves of each class: thin for seeds, thick for the ensemble."""
     from sklearn.metrics import roc_curve
 
     names = [c.removeprefix("probability_") for c in table.columns if c.startswith("probability_")]
@@ -159,7 +149,7 @@ def _roc(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def _scatter(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """Predicted against true value: dots for each seed, circles for the ensemble."""
+    """Draw predicted against true values: dots for seeds, circles for the ensemble."""
     figure = new_figure(8.6, 4.2)
     axes = figure.subplots()
     ensemble = table.seed == ENSEMBLE

@@ -1,4 +1,4 @@
-"""The result of a study in plain words, honest where it is not a win."""
+"""The result of a study as sentences, including unfavourable comparisons."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from voxnas.report.tables import number, quantity, signed, verdict
 def headline(
     board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, confidence: float, unit: str = "scan"
 ) -> str:
-    """What the winner reaches, and how it stands to each hand-made network and to random search.
+    """Describe the score of the winner and its comparison with hand-made networks and random search.
 
-    First of all that it does not beat the best linear model, where it does not.
+    If the winner does not beat the best linear model, the text begins with this statement.
 
     Parameters
     ----------
     board, comparisons : DataFrame
-        As the benchmark wrote them.
+        Tables of the benchmark.
     measure : Measure
-        Of the task.
+        Ranking measure.
     confidence : float
-        Of the intervals.
+        Nominal coverage of the intervals.
     unit : str
-        What is scored: a scan, or a volume, run or participant of time series.
+        Unit of prediction: a scan, or a volume, run or participant of time series.
     """
     winner = board[board.winner].iloc[0]
     d = measure.digits
@@ -41,7 +41,7 @@ def headline(
     )
     parts = [against_linear(board, comparisons, measure), reached]
     if is_hand_made(winner.source):
-        parts += ["It is the best by validation of the networks of this study, which has no search."]
+        parts += ["It has the best validation score of this study, which has no search."]
         parts += [against_baselines(board, comparisons)]
     else:
         parts += [against_baselines(board, comparisons), against_random(board, comparisons, measure)]
@@ -49,7 +49,7 @@ def headline(
 
 
 def against_linear(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> str:
-    """That the winner does not beat the linear model of the best test score; empty where it does, or there is none."""
+    """State that the winner does not beat the linear model with the best test score; else an empty string."""
     winner, linear = board[board.winner].iloc[0], hand_made(board[board.source == LINEAR])
     if linear.empty:
         return ""
@@ -62,7 +62,7 @@ def against_linear(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Meas
     if said == "better":
         return ""
     d = measure.digits
-    words = {"worse": "is worse than it", "not told apart": "cannot be told apart from it"}
+    words = {"worse": "is worse than it", "indistinguishable": "is indistinguishable from it"}
     return (
         f"The {what} {winner['name']} does not beat the linear baseline {best['name']}: with {measure.article} "
         f"{measure.title} of {number(winner.test_score, d)} against {number(best.test_score, d)} it {words[said]} "
@@ -71,20 +71,20 @@ def against_linear(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Meas
 
 
 def is_hand_made(source: str) -> bool:
-    """Whether a row of the leaderboard comes from a baseline."""
+    """Whether the source of a network is a baseline."""
     return source.startswith("baseline") or source == LINEAR
 
 
 def hand_made(board: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the baselines, without their ensembles, the best first."""
+    """Rows of the baselines without ensembles, the best first."""
     return board[board.source.map(is_hand_made).astype(bool) & ~board.name.str.endswith(" (ensemble)")]
 
 
 def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
-    """The winner against each (other) hand-made network, without ensembles."""
+    """Compare the winner with the (other) hand-made networks, without ensembles."""
     single = hand_made(board[~board.winner])
     if single.empty:
-        return "The study has no hand-made network to compare with."
+        return "The study contains no hand-made network for comparison."
     rows = comparisons[(comparisons.comparison == "winner") & comparisons.second.isin(single.name)]
     said: dict[str, list[str]] = {}
     for row in table_rows(rows):
@@ -94,24 +94,24 @@ def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         return f"It beats every {kind} network ({join(said['better'])})."
     words = {
         "better": "It beats {}.",
-        "not told apart": "This test cannot tell it from {}.",
+        "indistinguishable": "This test cannot distinguish it from {}.",
         "worse": "It is worse than {}.",
     }
     return " ".join(words[kind].format(join(said[kind])) for kind in words if kind in said)
 
 
 def against_random(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> str:
-    """The best network of the other method against that of random search."""
+    """Compare the best network of the other search method with the best network of random search."""
     rows = comparisons[comparisons.comparison == "methods"]
     source = dict(zip(board.name, board.source, strict=True))
     rows = rows[[source.get(name) == "random" for name in rows.second]]
     if rows.empty:
-        return "The study has no second search to compare with."
+        return "The study contains no random search for comparison."
     row = rows.iloc[0]
     words = {
         "better": "The {0} search found a better network than random search at equal budget",
         "worse": "Random search found a better network than the {0} search at equal budget",
-        "not told apart": "The networks of the {0} search and of random search at equal budget cannot be told apart",
+        "indistinguishable": "The {0} search and random search at equal budget found indistinguishable networks",
     }
     d = measure.digits
     text = words[verdict(row.low, row.high)].format(source[row["first"]])
@@ -119,5 +119,5 @@ def against_random(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Meas
 
 
 def join(names: Sequence[str]) -> str:
-    """Names as a list in words."""
+    """Join names to an enumeration."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

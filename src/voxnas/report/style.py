@@ -1,4 +1,4 @@
-"""How all figures look, and how they are saved: SVG beside the table that it draws."""
+"""Common style of the figures, and saving of a figure as SVG with its table."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from voxnas.io.records import write_text
 from voxnas.io.tables import write_table
 
-# Okabe and Ito (2008): told apart with any kind of colour vision; markers differ as well.
+# Okabe and Ito (2008): distinguishable with colour vision deficiency; markers differ as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INK, GRID = "#1f2933", "#dfe3e8"
 
 Drawn = tuple[Figure, pd.DataFrame]
-"""A figure, and the table that it draws."""
+"""A figure and its table."""
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -53,15 +55,28 @@ def identity(position: int) -> tuple[str, str]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of the given size in inches, laid out so that nothing overlaps."""
+    """Create a figure of the given size in inches, with constrained layout."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
+    """Draw the legend of the given axes below the figure, if it has entries."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, len(labels)))
+
+
+def spread_rows(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return at most `count` rows at equal distances, including the first and the last; a single row is the median."""
+    places = np.linspace(0, len(table) - 1, count) if count > 1 else np.array([(len(table) - 1) / 2])
+    return table.iloc[sorted(set(places.round().astype(int)))]
 
 
 def save_figure(folder: Path, name: str, figure: Figure, table: pd.DataFrame) -> None:
     """Write ``<name>.svg`` and ``<name>.tsv``; equal figures give equal bytes."""
     path = folder / f"{name}.svg"
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The salt keeps the ids inside one page apart and equal between runs.
+    # The salt makes ids unique in a page and reproducible.
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None, "Creator": None})
     lines = [line.rstrip() for line in path.read_text(encoding="utf-8").splitlines()]

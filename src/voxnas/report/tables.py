@@ -1,4 +1,4 @@
-"""Tables and numbers as a person reads them."""
+"""Formatted tables and numbers of the report."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pandas as pd
 from voxnas.benchmark.metrics import Measure
 from voxnas.io.tables import table_rows
 
-DASH, MINUS, SPACE = "\u2013", "\u2212", "\u00a0"  # the space does not break a line
+DASH, MINUS, SPACE = "\u2013", "\u2212", "\u00a0"  # the space is non-breaking
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a shown table: its heading, explanation, and whether it holds numbers."""
+    """A column of a table: heading, explanation, and whether it is numeric."""
 
     title: str
     help: str = ""
@@ -25,7 +25,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A shown table: cells are (text, key to sort by); `marked` are rows to stress."""
+    """A table: cells are (text, sorting key); `marked` rows are highlighted."""
 
     columns: list[Column]
     rows: list[list[tuple[str, Any]]]
@@ -33,17 +33,17 @@ class Table:
 
 
 def number(value: float | None, digits: int) -> str:
-    """Fixed digits; a dash where there is no value."""
+    """Format a value with fixed digits; a dash if it is missing."""
     return DASH if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def signed(value: float, digits: int) -> str:
-    """Fixed digits with a sign (a true minus)."""
+    """Format a value with fixed digits and a sign (a typographic minus)."""
     return DASH if not math.isfinite(value) else f"{value:+.{digits}f}".replace("-", MINUS)
 
 
 def quantity(value: float | None) -> str:
-    """A count in thousands, millions or billions, with three significant digits."""
+    """Format a count with three significant digits and a metric prefix."""
     if value is None or not math.isfinite(value):
         return DASH
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -53,7 +53,7 @@ def quantity(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds, minutes or hours."""
+    """Format a duration in seconds, minutes or hours."""
     if seconds is None or not math.isfinite(seconds):
         return DASH
     if seconds < 90:
@@ -62,18 +62,18 @@ def duration(seconds: float | None) -> str:
 
 
 def leaderboard_table(board: pd.DataFrame, measure: Measure, labels: dict[str, str], confidence: float) -> Table:
-    """The scores of the leaderboard.
+    """Table of the scores of the leaderboard.
 
     Parameters
     ----------
     board : DataFrame
-        As :func:`voxnas.benchmark.leaderboard.read_leaderboard`.
+        Result of :func:`voxnas.benchmark.leaderboard.read_leaderboard`.
     measure : Measure
-        Of the task.
+        Ranking measure.
     labels : dict
         Names of the labels by value, without the background (empty for other tasks).
     confidence : float
-        Of the intervals.
+        Nominal coverage of the intervals.
     """
     d = measure.digits
     extra = {
@@ -88,7 +88,7 @@ def leaderboard_table(board: pd.DataFrame, measure: Measure, labels: dict[str, s
     shown = {c: v for c, v in extra.items() if c in board}
     columns = [
         Column("#"),
-        Column("network", "★ is the winner, chosen by validation", numeric=False),
+        Column("network", "★: the winner, chosen by validation", numeric=False),
         Column(f"test {measure.title}", f"mean over test scans and seeds, with its {confidence:.0%} interval"),
         *(Column(title) for title, _ in shown.values()),
         Column("validation", "mean ± standard deviation over seeds"),
@@ -112,7 +112,7 @@ def leaderboard_table(board: pd.DataFrame, measure: Measure, labels: dict[str, s
 
 
 def costs_table(board: pd.DataFrame) -> Table:
-    """What each row of the leaderboard costs to run, to train and to find."""
+    """Table of the costs of prediction, training and search of each network."""
     columns = [
         Column("network", numeric=False),
         Column("parameters"),
@@ -140,7 +140,7 @@ def costs_table(board: pd.DataFrame) -> Table:
 
 
 def efficiency_table(table: pd.DataFrame, measure: Measure) -> Table:
-    """Cost and scores of the networks of a comparison (see :func:`voxnas.benchmark.efficiency.efficiency`)."""
+    """Table of the costs and scores of a comparison (see :func:`voxnas.benchmark.efficiency.efficiency`)."""
     d, first = measure.digits, table["name"].iloc[0]
     columns = [
         Column("network", numeric=False),
@@ -150,8 +150,8 @@ def efficiency_table(table: pd.DataFrame, measure: Measure) -> Table:
         Column("prediction MiB", "peak memory of predicting one patch"),
         Column("training MiB", "peak memory of a training step"),
         Column("training ms", "CPU time of training on one sample, as calibrated: forward, backward and optimizer"),
-        Column("whole ms", "CPU time of one sample of the whole training, with its data, validations and start"),
-        Column("energy J", "of predicting one patch; empty where the machine has no counter"),
+        Column("whole ms", "CPU time of the whole training per sample, with data, validations and start"),
+        Column("energy J", "of predicting one patch; empty if the machine has no counter"),
         Column(f"test {measure.title}", "each network trained for the same CPU time"),
         Column(f"minus {first}", "with its interval, on the same test scans"),
         Column("at equal samples", f"validation score at {table.equal_samples.iloc[0]:.0f} samples, over seeds"),
@@ -181,22 +181,22 @@ def efficiency_table(table: pd.DataFrame, measure: Measure) -> Table:
 
 
 def cost(cpu_seconds: float, samples: float) -> str:
-    """Calibrated CPU time where there is one, else samples; a dash where nothing was trained."""
+    """Format a cost as calibrated CPU time if available, else as samples; a dash without a training."""
     if not samples:
         return DASH
     return f"{duration(cpu_seconds)} CPU" if math.isfinite(cpu_seconds) else f"{quantity(samples)} samples"
 
 
 def comparisons_table(comparisons: pd.DataFrame, measure: Measure, confidence: float) -> Table:
-    """Paired differences with what they mean in words."""
+    """Table of the paired differences with verdicts."""
     d = measure.digits
     columns = [
         Column("first", numeric=False),
         Column("second", numeric=False),
         Column("difference", f"in {measure.title}; positive: the first is better"),
         Column(f"{confidence:.0%} interval"),
-        Column("not better", "share of the bootstrap samples in which the first is not better"),
-        Column("in words", numeric=False),
+        Column("not better", "fraction of the bootstrap samples in which the first is not better"),
+        Column("verdict", numeric=False),
     ]
     rows = [
         [
@@ -213,21 +213,21 @@ def comparisons_table(comparisons: pd.DataFrame, measure: Measure, confidence: f
 
 
 def verdict(low: float, high: float) -> str:
-    """What an interval of a difference says about the first of the two."""
+    """Verdict on the first of two networks from the interval of their difference."""
     if low > 0:
         return "better"
-    return "worse" if high < 0 else "not told apart"
+    return "worse" if high < 0 else "indistinguishable"
 
 
 def plain_table(table: pd.DataFrame, titles: dict[str, str]) -> Table:
-    """A table of texts: the given columns under the given headings."""
+    """Table of strings: the given columns with the given headings."""
     columns = [Column(title, numeric=False) for title in titles.values()]
     texts = table[list(titles)].astype(object).where(table[list(titles)].notna(), DASH).astype(str)
     return Table(columns, [[(text, text) for text in row] for row in texts.values.tolist()])
 
 
 def flatten(record: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested plain data as one level, keys joined by dots."""
+    """Flatten nested data, with keys joined by dots."""
     flat: dict[str, str] = {}
     for key, value in record.items():
         if isinstance(value, dict):

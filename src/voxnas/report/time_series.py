@@ -1,4 +1,4 @@
-"""What a study of time series is asked beside its scores: how good its runs are, and what four dimensions gain."""
+"""Tables and sentences of a study of time series: quality of the runs, and benefit of four dimensions."""
 
 from __future__ import annotations
 
@@ -37,32 +37,29 @@ QUALITY = {
     "kept": Column("kept", "volumes that scrubbing left"),
     "seconds": Column("s kept"),
 }
-DIGITS = {"tsnr": 0, "brain_ml": 0, "frames": 0, "kept": 0, "seconds": 0}  # of the others 2
-
-
-def is_timed(paths: StudyPaths) -> bool:
-    """Whether the scans of a study are runs."""
-    return read_plan(paths.plan).timed
+DIGITS = {"tsnr": 0, "brain_ml": 0, "frames": 0, "kept": 0, "seconds": 0}  # default: 2
 
 
 def read_quality(paths: StudyPaths) -> pd.DataFrame:
-    """The quality of all runs, as preprocessing measured it.
+    """Read the quality of all runs, as measured by preprocessing.
 
     Returns
     -------
     DataFrame
-        scan; numbers of :mod:`voxnas.data.fmri.quality`; excluded (why, or missing).
+        scan; measures of :mod:`voxnas.data.fmri.quality`; excluded (reason, or missing); drawings (file with the arrays
+        for figures).
     """
     files = takewhile(lambda file: file.exists(), (paths.runs(n) / "quality.tsv" for n in count()))
-    tables = [read_table(file, {"scan": str, "excluded": str}) for file in files]
+    columns = {"scan": str, "excluded": str}
+    tables = [read_table(file, columns).assign(drawings=file.with_suffix(".safetensors")) for file in files]
     if not tables:
-        return pd.DataFrame(columns=["scan", *QUALITY, "excluded"])
+        return pd.DataFrame(columns=["scan", *QUALITY, "excluded", "drawings"])
     table = pd.concat(tables, ignore_index=True).drop_duplicates("scan").sort_values("scan", ignore_index=True)
     return table.astype(dict.fromkeys(QUALITY, float))
 
 
 def quality_table(runs: pd.DataFrame) -> Table:
-    """One row a run, with the measures that any run has; runs that were excluded are marked."""
+    """Table of the quality of runs, with all available measures; excluded runs are marked."""
     known = [name for name in QUALITY if runs[name].notna().any()]
     columns = [Column("run", numeric=False), *(QUALITY[name] for name in known), Column("excluded", numeric=False)]
     rows = [
@@ -77,9 +74,9 @@ def quality_table(runs: pd.DataFrame) -> Table:
 
 
 def views_table(paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> Table:
-    """The best linear model and the best network of each view, and the winner without its time.
+    """Table of the best linear model and the best network of each view, and of the winner without operators along time.
 
-    The best are those of the best validation score; the test only says how good they are.
+    The best models are chosen by validation.
     """
     found = {n.name: n for n in results.networks(paths)}
     plan = read_plan(paths.plan)
@@ -95,17 +92,17 @@ def views_table(paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFram
                 best = of_kind.iloc[int((sign * of_kind.validation_score).argmax())]
                 rows.append((title, "linear model" if linear else "network", best))
     if (twin := twin_of_winner(board)) is not None:
-        rows.append(("clips, each volume by itself", "the winner without its time", twin))
+        rows.append(("clips, each volume separately", "winner without operators along time", twin))
     columns = [
-        Column("what is read", numeric=False),
-        Column("by", numeric=False),
+        Column("input", numeric=False),
+        Column("model", numeric=False),
         Column("best by validation", numeric=False),
         Column(f"test {measure.title}"),
         Column("validation"),
         Column("parameters"),
         Column("MACs"),
-        Column("the winner is", "better by so much, on the same test cases, with its interval"),
-        Column("in words", "what the interval says about the winner", numeric=False),
+        Column("winner minus this model", "on the same test cases, with its interval"),
+        Column("verdict", "on the winner, from the interval", numeric=False),
     ]
     return Table(columns, [_row(*row, comparisons, measure) for row in rows])
 
@@ -132,29 +129,29 @@ def _row(title: str, kind: str, best: pd.Series, comparisons: pd.DataFrame, meas
 
 
 def twin_of_winner(board: pd.DataFrame) -> pd.Series | None:
-    """The row of the winner without its time, where there is one."""
+    """Row of the copy of the winner without operators along time; None without such a copy."""
     twin = board[board.name == f"{board.name[board.winner].iloc[0]}-{PER_FRAME}"]
     return twin.iloc[0] if len(twin) else None
 
 
-def does_time_pay(winner: Network, board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> str:
-    """In words; empty where the winner does not read clips."""
+def describe_benefit_of_time(winner: Network, board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> str:
+    """Describe whether operators along time improve the winner; empty if the winner does not read clips."""
     if not reads_clips(winner.architecture):
         return ""
     if (twin := twin_of_winner(board)) is None:
         if family_of(winner.architecture).uses_time(winner.architecture):
-            return "The winner has no twin of single volumes, so that this study does not say whether time pays."
-        found = "the search found no use for time" if is_searched(winner) else "its maker found no use for time"
-        return f"The winner sees its volumes one by one and averages them: {found}."
+            return "The study has no copy of the winner without operators along time, and cannot assess their benefit."
+        chosen = "the search chose no" if is_searched(winner) else "its design has no"
+        return f"The winner processes volumes separately and averages their predictions: {chosen} operators along time."
     row = comparisons[(comparisons.comparison == "winner") & (comparisons.second == twin["name"])].iloc[0]
     words = {
-        "better": "Time pays: the winner is better than",
-        "worse": "Time does not pay: the winner is worse than",
-        "not told apart": "Time is not shown to pay: this test cannot tell the winner from",
+        "better": "Operators along time improve the score: the winner is better than",
+        "worse": "Operators along time reduce the score: the winner is worse than",
+        "indistinguishable": "A benefit of operators along time is not shown: the winner is indistinguishable from",
     }
     d = measure.digits
     between = f"interval {signed(row.low, d)} to {signed(row.high, d)}"
     return (
-        f"{words[verdict(row.low, row.high)]} the same network without operators along time, made wider to equal "
-        f"multiply-adds and trained alike (difference {signed(row.difference, d)}, {between})."
+        f"{words[verdict(row.low, row.high)]} the same network without them, widened to equal "
+        f"MACs and trained in the same way (difference {signed(row.difference, d)}, {between})."
     )

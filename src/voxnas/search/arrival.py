@@ -1,20 +1,20 @@
-"""`order: arrival`: a step is proposed when it starts, from every result that is there, and writes down from which.
+"""`order: arrival`: a step is proposed at its start, from all results available then, which the proposal records.
 
-A search remembers its steps in a log, ``search/<search>/arrivals/<identity>/``: ``proposals/<n>.json`` is the n-th
-proposal that was made, ``results/<step>.json`` what a step found. ``steps/<k>/proposal.json`` and ``result.json`` are
-copies. ``curves/<digest of the result>.tsv`` is the curve of the training behind a result, for strategies that read
-it. Three things follow from the one rule that an entry of the log is only ever added, as a whole, by a hard link
-that fails where the name is taken:
+A search keeps its steps in a log, ``search/<search>/arrivals/<identity>/``: ``proposals/<n>.json`` is the n-th
+proposal, ``results/<step>.json`` the result of a step. ``steps/<k>/proposal.json`` and ``result.json`` are copies.
+``curves/<digest of the result>.tsv`` is the curve of the training of a result, for strategies that read it. Entries
+are only added to the log, each as a whole, by a hard link that fails if the name is taken. This has three
+consequences:
 
-- **No two steps collide.** Proposal n is made from the proposals 0 .. n-1, all of them. Of two jobs that have made
-  proposal n at the same time one gets the name; the other reads that proposal and proposes anew. So no network
-  is tried and no trial continued twice.
-- **Nothing blocks.** There is no lock that a killed job could leave. A job that was killed before its link left
-  nothing; one that was killed later finds its proposal when it is run again, whatever has arrived since.
-- **Any proposal can be made again** from what it says that it knew (``voxnas replay``).
+- **Steps do not collide.** Proposal n is made from all proposals 0 .. n-1. If two jobs make proposal n at the same
+  time, one obtains the name; the other reads this proposal and proposes again. Therefore no network is tried twice and
+  no trial is continued twice.
+- **Nothing blocks.** A killed job leaves no lock. A job killed before its link leaves nothing; a job killed later finds
+  its proposal when it is run again, whatever results have arrived since.
+- **Every proposal can be reproduced** from the recorded results (``voxnas replay``).
 
-The identity is that of everything on which the search and its trainings rest, so another spec or other data begin a
-new log, and going back finds the old one.
+The identity is a digest of all inputs of the search and its trainings. Another spec or other data begin a new log, and
+the previous settings find the previous log.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Arrivals:
     Parameters
     ----------
     paths : StudyPaths
-        The study; its specs, plan, splits and index have to be there.
+        The study, with its specs, plan, splits and index.
     search : str
         Name of the search.
 
@@ -61,30 +61,31 @@ class Arrivals:
         self.spec = read_json(paths.spec(f"search-{search}"))
         self.plan = read_plan(paths.plan)
         self.calibration = study_calibration(paths)
-        identity = digest([self.spec, read_json(paths.spec("train")), data_digest(paths), self.calibration], DIGITS)
+        times = self.calibration.plain() if self.calibration else None
+        identity = digest([self.spec, read_json(paths.spec("train")), data_digest(paths), times], DIGITS)
         self.folder = paths.arrivals(search) / identity
         self._proposals: list[Proposal] = []
 
     def proposals(self) -> list[Proposal]:
-        """All proposals so far, in the order in which they were made."""
+        """Return all proposals in the order in which they were made."""
         while (file := self._proposal_file(len(self._proposals))).exists():
             self._proposals.append(read_record(file, Proposal))
         return list(self._proposals)
 
     def result(self, step: int) -> Result | None:
-        """What a step found; None while it is pending."""
+        """Return the result of a step; None while it is pending."""
         file = self._result_file(step)
         return read_record(file, Result) if file.exists() else None
 
     def propose(self, step: int, worker: Worker | None = None) -> Proposal:
-        """The proposal of a step: the recorded one, or one from everything that is known now, which is recorded.
+        """Return the recorded proposal of a step, or make one from all present results and record it.
 
         Parameters
         ----------
         step : int
             Number of the step.
         worker : Worker or None
-            Kind of node that is free; None: any.
+            Free node; None: any.
         """
         while True:
             proposals = self.proposals()
@@ -118,11 +119,11 @@ class Arrivals:
             calibration=worker.digest if worker else "",
         )
         proposal = propose(self.spec, self.plan, self.calibration, chain, self.search, step, worker)
-        # A promotion is a copy of the step that it continues, which knew something else.
+        # A promotion is a copy of the proposal that it continues, with another record of results.
         return proposal.model_copy(update={"known": known})
 
     def finish(self, step: int, result: Result) -> Result:
-        """Record the result and the curve of a step; a result that is recorded already stands and is returned."""
+        """Record the result and the curve of a step; return the result recorded first."""
         curve = self.paths.step(self.search, step) / "curve.tsv"
         if curve.exists():
             _add(self._curve_file(result), curve.read_text(encoding="utf-8"))
@@ -143,12 +144,12 @@ class Arrivals:
 
 
 def record_digest(record: Record) -> str:
-    """Digest of a record's content."""
+    """Return the digest of a record's content."""
     return digest(record.plain(), DIGITS)
 
 
 def _add(file: Path, content: Record | str) -> bool:
-    """Add a file as a whole, unless its name is taken; atomic, on NFS too."""
+    """Add a file atomically, also on NFS, unless its name is taken; return whether it was added."""
     temporary = file.with_name(f".{file.name}.{socket.gethostname()}.{os.getpid()}")
     if isinstance(content, str):
         write_text(temporary, content)
@@ -163,13 +164,13 @@ def _add(file: Path, content: Record | str) -> bool:
             f"{file}: {error.strerror}", "order: arrival needs hard links; move results/ or use search.order: strict"
         ) from None
     finally:
-        # Over NFS the answer to a link may be lost, and its repetition fails; the count of links tells.
+        # On NFS the reply to a link may be lost and its repetition fails; then the link count shows the success.
         added = temporary.stat().st_nlink == 2
         temporary.unlink()
     return added
 
 
 def _wait_for(file: Path) -> None:
-    """Wait until a file that another host has made is to be seen here; listing the folder renews what NFS remembers."""
+    """Wait until a file of another host is visible; listing the folder refreshes the cache of NFS."""
     while file.name not in os.listdir(file.parent):
         time.sleep(POLL_SECONDS)

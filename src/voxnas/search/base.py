@@ -1,15 +1,15 @@
-"""The protocol of strategies: from what is known at one step of a search to what the step does.
+"""Protocol of strategies, which decide the next step of a search from its present state.
 
-There are three kinds, all registered in :data:`voxnas.core.strategies.STRATEGIES` (other packages: by an
-entry point ``voxnas.proposers``). Their fields are their options.
+Strategies of three kinds are registered in :data:`voxnas.core.strategies.STRATEGIES`; other packages register theirs
+by an entry point ``voxnas.proposers``. The fields of a strategy are its options.
 
 - A :class:`Strategy` proposes one step: a new network, or an earlier step to continue.
 - A :class:`Promotion` wraps a strategy: it decides which trials continue, and asks the strategy for new ones.
 - A :class:`Job` is a whole search in one job, such as a gradient search.
 
-The first two are pure functions of a :class:`SearchState`. They keep no state, read no clock and no
-file, and do not know how many steps there will be, so that a search can be rebuilt from its
-records at any step and extended at its end.
+The first two are pure functions of a :class:`SearchState`. They keep no state, read neither a clock nor a file, and do
+not depend on the total number of steps. Hence a search can be rebuilt from its records at any step and extended at its
+end.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ Curve: TypeAlias = tuple[Mapping[str, float], ...]
 
 @dataclass(frozen=True)
 class Observation:
-    """One step of a search as a strategy sees it.
+    """One step of a search, in the form given to a strategy.
 
     Attributes
     ----------
     step : int
     trial : str
-        The trial of which the step is a part.
+        Trial to which the step belongs.
     candidate : Candidate
         Network and recipe of the trial.
     origin : str
-        The origin of the step's suggestion; ``start`` is the given first trial.
+        Origin of the step's suggestion; ``start`` denotes the given first trial.
     rung : int
-        How often the trial had been continued.
+        Number of earlier continuations of the trial.
     resume_from : int or None
-        The step that this one continues.
+        Step that this step continues.
     state : str
-        ``DONE``, ``STOPPED`` or ``FAILED``; ``PENDING`` where there is no result that may be used yet.
+        ``DONE``, ``STOPPED`` or ``FAILED``; ``PENDING`` without a usable result.
     scores : mapping of str to float
-        Validation scores: ``score``, larger is better, and further ones by their names. Empty without a valid result.
+        Validation scores by name; ``score`` is the objective, larger is better. Empty without a valid result.
     costs : mapping of str to float
-        ``parameters``, ``macs``, ``samples`` and, where a calibration predicts them, ``cpu_seconds``; the last two
-        from the trial's start.
+        ``parameters``, ``macs``, ``samples`` and, with a calibration, ``cpu_seconds``; the last two are counted from
+        the start of the trial.
     samples : int
-        Samples that the trial has seen; of a pending step those that it is to reach.
+        Samples seen by the trial; for a pending step, samples to reach.
     """
 
     step: int
@@ -72,33 +72,33 @@ class Observation:
 
     @property
     def score(self) -> float | None:
-        """The validation score, larger is better; None without a valid result."""
+        """Validation score, larger is better; None without a valid result."""
         return self.scores.get("score")
 
     @cached_property
     def curve(self) -> Curve:
-        """The validations of the step's training in order (rows of ``curve.tsv``), read when first asked for."""
+        """Validations of the step's training in order (rows of ``curve.tsv``), read on first access."""
         return self.read_curve()
 
 
 @dataclass(frozen=True)
 class SearchState:
-    """Everything that a strategy may use.
+    """Information available to a strategy.
 
     Attributes
     ----------
     feasible : FeasibleSpace
-        The networks that may be proposed.
+        Networks that may be proposed.
     history, pending : tuple of Observation
-        Finished steps of all trials, and those without a result that may be used yet; each sorted by step.
+        Finished steps of all trials, and steps without a usable result; each sorted by step.
     step : int
-        Number of the step that is proposed.
+        Number of the proposed step.
     seed : int
-        Seed of this search; a strategy derives one from it for each thing it draws.
+        Seed of the search, from which a strategy derives the seed of each random draw.
     budget : callable
-        Samples that the study's budget of one trial buys for a candidate.
+        Function of a candidate that returns the samples of one trial within the study's budget.
     worker : Worker or None
-        The node that is free (``order: arrival``); None: any.
+        Free node (``order: arrival``); None: any.
     """
 
     feasible: FeasibleSpace
@@ -120,24 +120,24 @@ class SearchState:
 
     @cached_property
     def continued(self) -> frozenset[int | None]:
-        """Steps that later ones continue."""
+        """Steps that have a continuation."""
         return frozenset(o.resume_from for o in (*self.history, *self.pending))
 
     @property
     def turn(self) -> int:
-        """How many trials the strategy has begun itself: without the given first one, and without continuations."""
+        """Number of trials begun by the strategy itself, without the given first trial and without continuations."""
         return sum(o.rung == 0 and o.origin != "start" for o in (*self.history, *self.pending))
 
     def fits(self, architecture: Architecture, samples: int) -> bool:
-        """Whether the free worker can train a network on so many samples in its time."""
+        """Whether the free worker can train a network on a number of samples within its time."""
         return self.worker is None or self.worker.fits(
             architecture, input_size(architecture, self.feasible.plan), samples
         )
 
     def is_free(self, candidate: Candidate) -> bool:
-        """Whether a candidate was not proposed before, keeps the limits, and fits the worker for the trial's budget.
+        """Whether a candidate is new, satisfies the limits, and fits the worker with the budget of a trial.
 
-        A hand-made network, of which only the recipe is searched, need not fit.
+        A hand-made network, whose recipe alone is searched, need not fit the worker.
         """
         if candidate.key in self.taken or not self.feasible.admits(candidate):
             return False
@@ -146,20 +146,20 @@ class SearchState:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What a step is to do: begin a trial of a candidate, or continue an earlier step.
+    """Decision on a step: begin a trial of a candidate, or continue an earlier step.
 
     Attributes
     ----------
     candidate : Candidate or None
-        Of a new trial.
+        Candidate of a new trial.
     continue_step : int or None
-        Number of a finished step that no other step continues.
+        Number of a finished step without a continuation.
     samples : int or None
-        Samples that the trial is to have seen at the end of the step; None: the budget of one trial.
+        Samples seen by the trial at the end of the step; None: the budget of one trial.
     origin : str
-        How it was found, in a word: a column of the trials' table.
+        Method by which the suggestion was found, in one word; a column of the table of trials.
     note : str
-        A remark for the report.
+        Remark for the report.
     resumable : bool
         Whether a later step may continue this one, so that its training state is kept.
     """
@@ -173,9 +173,9 @@ class Suggestion:
 
     def __post_init__(self) -> None:
         if (self.candidate is None) == (self.continue_step is None):
-            raise ValueError("a suggestion is of a new candidate or of a step to continue")
+            raise ValueError("a suggestion has either a new candidate or a step to continue")
         if self.candidate is None and self.samples is None:
-            raise ValueError("a suggestion to continue a step must say up to how many samples")
+            raise ValueError("a suggestion to continue a step must state the samples to reach")
 
 
 Proposer: TypeAlias = Callable[[SearchState], Suggestion | None]
@@ -188,36 +188,36 @@ class Strategy(StrategyOptions, ABC):
 
     @abstractmethod
     def __call__(self, state: SearchState) -> Suggestion | None:
-        """What the step does; None: there is nothing to do (the step is idle)."""
+        """Decide on the step; None if nothing remains to be done (the step is idle)."""
 
 
 class Promotion(StrategyOptions, ABC):
-    """Decides which trials continue."""
+    """Decides which trials are continued."""
 
     kind: ClassVar = "promotion"
 
     @abstractmethod
     def __call__(self, state: SearchState, propose_new: Proposer) -> Suggestion | None:
-        """What the step does; `propose_new` is the wrapped strategy, to which the state is passed on."""
+        """Decide on the step; `propose_new` is the wrapped strategy, which receives the same state."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A network that a :class:`Job` has found, with what is known of it.
+    """A network found by a :class:`Job`.
 
     Attributes
     ----------
     candidate : Candidate
     score : float
-        Validation score, larger is better, by which the job's networks are ranked.
+        Validation score for the ranking of the job's networks, larger is better.
     metrics : mapping of str to float
         Further scores by name.
     samples : int
-        Samples that the job spent on it; over all findings they add up to what the search cost.
+        Samples spent on the network; the sum over all findings is the cost of the search.
     cpu_seconds : float or None
-        The same in predicted CPU seconds, where the study has a calibration.
+        The same cost in predicted CPU seconds; None without a calibration.
     note : str
-        A remark for the report.
+        Remark for the report.
     """
 
     candidate: Candidate
@@ -235,12 +235,12 @@ class Job(StrategyOptions, ABC):
 
     @abstractmethod
     def __call__(self, state: SearchState, paths: StudyPaths) -> Iterable[Finding]:
-        """Search, and return the networks that were found, at least one.
+        """Search, and return at least one network.
 
         Parameters
         ----------
         state : SearchState
-            Of step 0, without a history.
+            State at step 0, without a history.
         paths : StudyPaths
-            The study, for its arrays and splits.
+            Study with the arrays and splits.
         """

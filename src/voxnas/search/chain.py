@@ -1,7 +1,8 @@
-"""The records of a search: its proposals and results, and how a strategy sees them."""
+"""Records of a search: its proposals and results, and their conversion to observations for a strategy."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,36 +16,31 @@ from voxnas.search.base import Curve, Observation
 from voxnas.search.feasible import Candidate
 
 
-def no_curve(step: int) -> Curve:
-    """The curve of a step where none is known."""
-    return ()
-
-
 @dataclass(frozen=True)
 class Chain:
-    """What is known of a search: the finished steps in order, then the pending ones in order.
+    """Records of a search: the finished steps in order, then the pending steps in order.
 
-    In strict order that is simply the order of the steps.
+    In `order: strict` this is the order of the steps.
 
     Attributes
     ----------
     proposals : tuple of Proposal
     results : tuple of Result
-        Of the first proposals.
+        Results of the first proposals.
     curve : callable
-        Reads the rows of a finished step's ``curve.tsv``.
+        Function of a finished step that reads the rows of its ``curve.tsv``.
     """
 
     proposals: tuple[Proposal, ...]
     results: tuple[Result, ...]
-    curve: Callable[[int], Curve] = no_curve
+    curve: Callable[[int], Curve] = lambda step: ()
 
     def finished(self) -> list[tuple[Proposal, Result]]:
-        """The finished steps in order, without the idle ones."""
+        """Return the finished steps in order, without idle steps."""
         return [(p, r) for p, r in zip(self.proposals, self.results, strict=False) if not p.idle]
 
     def observations(self) -> tuple[Observation, ...]:
-        """The finished steps in order as a strategy sees them."""
+        """Return the observations of the finished steps in order."""
         return tuple(
             replace(
                 _observation(proposal),
@@ -58,7 +54,7 @@ class Chain:
         )
 
     def pending(self) -> tuple[Observation, ...]:
-        """The steps that are proposed and whose results are not used yet, without the idle ones."""
+        """Return the observations of the proposed steps without a usable result, without idle steps."""
         return tuple(_observation(p) for p in self.proposals[len(self.results) :] if not p.idle)
 
 
@@ -72,7 +68,15 @@ def _observation(p: Proposal) -> Observation:
 
 
 def read_chain(paths: StudyPaths, search: str, proposals: int, results: int) -> Chain:
-    """Read the first proposals and results of a search; curves are read where a strategy asks for them.
+    """Read the first proposals and results of a search; curves are read on access.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+    search : str
+        Name of the search.
+    proposals, results : int
+        Numbers of records to read.
 
     Raises
     ------
@@ -84,15 +88,15 @@ def read_chain(paths: StudyPaths, search: str, proposals: int, results: int) -> 
     for proposal, result in zip(proposed, finished, strict=False):
         if not proposal.idle and result.key != proposal.key:
             raise UserError(
-                f"{paths.step(search, proposal.step) / 'result.json'} is of network {result.key or 'n/a'}, "
-                f"its proposal is of {proposal.key}",
+                f"{paths.step(search, proposal.step) / 'result.json'} belongs to network {result.key or 'n/a'}, "
+                f"its proposal to {proposal.key}",
                 "delete the result and run the study again",
             )
     return Chain(proposed, finished, lambda step: read_curve(paths.step(search, step) / "curve.tsv"))
 
 
 def read_curve(path: Path) -> Curve:
-    """The rows of a ``curve.tsv``: the values of a validation by their columns, without those that it lacks.
+    """Read the rows of a ``curve.tsv``: for each validation its values by column, without missing values.
 
     Raises
     ------
@@ -106,8 +110,5 @@ def read_curve(path: Path) -> Curve:
 
 
 def finished_steps(paths: StudyPaths, search: str) -> int:
-    """How many steps of a search, from the first without a gap, have a result."""
-    step = 0
-    while (paths.step(search, step) / "result.json").exists():
-        step += 1
-    return step
+    """Count the steps of a search with a result, from the first step to the first gap."""
+    return next(step for step in itertools.count() if not (paths.step(search, step) / "result.json").exists())

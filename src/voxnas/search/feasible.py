@@ -1,4 +1,4 @@
-"""What a search may propose: configurations of a space as networks, held to the hard limits."""
+"""Feasible candidates of a search: configurations of its space that satisfy the hard limits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.complexity.calibration import predict_latency_ms, predict_training_mib
 from voxnas.core.architecture import Architecture, Recipe, network_key
+from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
 
@@ -20,7 +21,7 @@ PREDICTED = {"latency_ms": predict_latency_ms, "memory_mib": predict_training_mi
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network with its recipe, and the configuration that stands for it (empty: it has none in the space)."""
+    """A network with its recipe, and its configuration (empty if it is not a point of the space)."""
 
     config: Config
     architecture: Architecture
@@ -38,16 +39,15 @@ class FeasibleSpace:
     Parameters
     ----------
     space : SearchSpace
-        Search space; where an architecture is given, the space of its recipes.
+        Search space; for a given architecture, the space of its recipes.
     plan : Plan
-        The study's plan; gives the patch whose cost is limited.
+        Plan of the study; the limits apply to the cost of one patch.
     limits : dict
         ``parameters``, ``macs``, ``latency_ms`` and ``memory_mib``, each a number or None.
-    calibration : dict or None
-        The device's calibration; needed to limit the latency or the memory.
+    calibration : Calibration or None
+        Calibration of the device; required by limits on the latency or the memory.
     architecture : architecture or None
-        Where given, every candidate is this architecture, and the limits do not apply (a
-        hand-made network is what it is).
+        Fixed architecture of all candidates, to which the limits do not apply (a hand-made network); None: searched.
 
     Raises
     ------
@@ -60,7 +60,7 @@ class FeasibleSpace:
         space: SearchSpace,
         plan: Plan,
         limits: dict[str, Any],
-        calibration: dict[str, Any] | None = None,
+        calibration: Calibration | None = None,
         architecture: Architecture | None = None,
     ) -> None:
         for name in PREDICTED:
@@ -76,38 +76,33 @@ class FeasibleSpace:
         self.limits = limits
         self.calibration = calibration
         self.architecture = architecture
-        # Many candidates differ in their recipe alone, and counting takes longer than decoding.
+        # Many candidates differ in their recipe alone, and the cost takes longer to compute than a decoding.
         self.cost = functools.cache(lambda network: analyze(network, input_size(network, plan)))
 
     def candidate(self, config: Config) -> Candidate:
-        """The network of a configuration."""
+        """Return the candidate of a configuration."""
         if self.architecture is not None:
             return Candidate(config, self.architecture, self.space.decode_recipe(config, self.plan))
         return Candidate(config, *self.space.decode(config, self.plan))
 
     def admits(self, candidate: Candidate) -> bool:
-        """Whether a candidate keeps all limits."""
+        """Whether a candidate satisfies all limits."""
         if self.architecture is not None:
             return True
-        cost = self.cost(candidate.architecture)
-        for name in ("parameters", "macs"):
-            limit = self.limits.get(name)
-            if limit is not None and getattr(cost, name) > limit:
-                return False
-        for name, predict in PREDICTED.items():
-            limit = self.limits.get(name)
-            if limit is None:
-                continue
-            assert self.calibration is not None  # else the space would not have been made
-            if predict(self.calibration, candidate.architecture, input_size(candidate.architecture, self.plan)) > limit:
-                return False
-        return True
+        limits = [(name, self.limits[name]) for name in ("parameters", "macs", *PREDICTED) if name in self.limits]
+        return all(self._amount(name, candidate.architecture) <= limit for name, limit in limits if limit is not None)
+
+    def _amount(self, name: str, architecture: Architecture) -> float:
+        if name not in PREDICTED:
+            return float(getattr(self.cost(architecture), name))
+        assert self.calibration is not None  # checked by the constructor
+        return PREDICTED[name](self.calibration, architecture, input_size(architecture, self.plan))
 
     def features(self, candidate: Candidate) -> list[float]:
-        """Features of a candidate for a surrogate: its choices, and what they cost.
+        """Return the features of a candidate for a surrogate: its encoded configuration, parameters and MACs.
 
-        Parameters and MACs follow from many choices together, and the score follows them more
-        closely than any single choice. A factor of three weighs as much as another choice.
+        Parameters and MACs depend on many choices jointly, and correlate with the score more than any single choice. A
+        factor of three in cost has the weight of one choice.
         """
         cost = self.cost(candidate.architecture)
         return [*self.space.encode(candidate.config), math.log(cost.parameters, 3), math.log(cost.macs, 3)]

@@ -1,4 +1,4 @@
-"""A search that is a single job: the networks it finds are written as the steps of a chain that is done."""
+"""A search that is a single job: its networks are written as the steps of a finished chain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxnas.search.propose import search_state, study_calibration
 
 
 def run_job(paths: StudyPaths, search: str) -> int:
-    """Run a search of the kind ``job`` and write proposals and results.
+    """Run a search of the kind ``job`` and write its proposals and results.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def run_job(paths: StudyPaths, search: str) -> int:
     Returns
     -------
     int
-        How many networks it found.
+        Number of networks found.
 
     Raises
     ------
@@ -36,8 +36,10 @@ def run_job(paths: StudyPaths, search: str) -> int:
     state, _ = search_state(spec, plan, study_calibration(paths), Chain((), ()), search, 0)
     job = STRATEGIES[spec["method"]](**spec["search"]["options"][spec["method"]])
     assert isinstance(job, Job)
-    found = 0
-    for step, finding in enumerate(job(state, paths)):
+    findings = list(job(state, paths))
+    if not findings:
+        raise UserError(f"search {search!r} has found no network", "change search.options, or loosen search.limits")
+    for step, finding in enumerate(findings):
         candidate, cost = finding.candidate, state.feasible.cost(finding.candidate.architecture)
         proposal = Proposal(
             search=search,
@@ -62,7 +64,4 @@ def run_job(paths: StudyPaths, search: str) -> int:
         )
         write_json(paths.step(search, step) / "proposal.json", proposal)
         write_json(paths.step(search, step) / "result.json", result)
-        found = step + 1
-    if not found:
-        raise UserError(f"search {search!r} has found no network", "change search.options, or loosen search.limits")
-    return found
+    return len(findings)

@@ -1,7 +1,7 @@
-"""The step chain: proposal k from the proposals 0 .. k-1 and the results 0 .. k-W, and nothing else.
+"""The step chain: proposal k depends on the proposals 0 .. k-1 and the results 0 .. k-W only.
 
-Results that are newer than k-W are not looked at, even if they exist; so the same files give the
-same bytes, whatever arrived when. The records are the whole state of a search.
+Results newer than k-W are not read, even if they exist. Therefore the same files give the same bytes, independently of
+the times of arrival. The records are the complete state of a search.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
 from voxnas.complexity.placement import Worker
 from voxnas.core.architecture import Architecture, Recipe
+from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
 from voxnas.core.seeds import derive_seed
 from voxnas.core.strategies import STRATEGIES
 from voxnas.core.trial import Proposal
-from voxnas.io.records import read_json, read_plan
+from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.search.base import Promotion, Proposer, SearchState, Strategy, Suggestion
 from voxnas.search.chain import Chain, read_chain
 from voxnas.search.feasible import Candidate, FeasibleSpace
@@ -30,8 +31,7 @@ from voxnas.search.feasible import Candidate, FeasibleSpace
 def make_proposal(paths: StudyPaths, search: str, step: int) -> Proposal:
     """Propose one step of a search from the study's files.
 
-    Reads ``spec/search-<search>.json``, the plan, the calibration where there is one, and the
-    chain's records.
+    Reads ``spec/search-<search>.json``, the plan, the calibration if it exists, and the records of the chain.
 
     Parameters
     ----------
@@ -58,19 +58,19 @@ def make_proposal(paths: StudyPaths, search: str, step: int) -> Proposal:
 
 
 def in_order_of_arrival(spec: dict[str, Any]) -> bool:
-    """Whether a search's spec has `order: arrival`."""
+    """Whether the spec of a search has `order: arrival`."""
     return spec["search"].get("order") == "arrival"
 
 
-def study_calibration(paths: StudyPaths) -> dict[str, Any] | None:
-    """The calibration on which budgets and limits rest, where the study has one."""
-    return read_json(paths.calibration) if paths.calibration.exists() else None
+def study_calibration(paths: StudyPaths) -> Calibration | None:
+    """Read the calibration for budgets and limits; None if the study has none."""
+    return read_record(paths.calibration, Calibration) if paths.calibration.exists() else None
 
 
 def propose(
     spec: dict[str, Any],
     plan: Plan,
-    calibration: dict[str, Any] | None,
+    calibration: Calibration | None,
     chain: Chain,
     search: str,
     step: int,
@@ -84,8 +84,8 @@ def propose(
         Spec of the search.
     plan : Plan
         Plan of the study.
-    calibration : dict or None
-        Calibration of the study, where a limit or a budget needs one.
+    calibration : Calibration or None
+        Calibration of the study, if a limit or a budget requires one.
     chain : Chain
         The finished and the pending steps.
     search : str
@@ -93,13 +93,13 @@ def propose(
     step : int
         Number of the step.
     worker : Worker, optional
-        In order of arrival: only trials that it can train in its time are begun or continued, but for the first trial
-        and hand-made networks.
+        Free node in `order: arrival`. Apart from the first trial and hand-made networks, only trials that fit its time
+        are begun or continued.
 
     Raises
     ------
     ValueError
-        If the strategy continues a step that is not finished, or that another step continues.
+        If the strategy continues a step that is not finished or already has a continuation.
     """
     state, given = search_state(spec, plan, calibration, chain, search, step, worker)
     suggestion = _strategy(spec, given)(state)
@@ -126,7 +126,7 @@ def propose(
 
 
 def _strategy(spec: dict[str, Any], given: Candidate | None) -> Proposer:
-    """The method of a search, behind the given first trial and within the promotion, where there are."""
+    """Combine the method of a search with the given first trial and the promotion, if any."""
     options, promotion = spec["search"]["options"], spec["search"].get("promotion")
     method = STRATEGIES[spec["method"]](**options.get(spec["method"], {}))
     assert isinstance(method, Strategy)
@@ -145,7 +145,7 @@ def _given_first(given: Candidate, otherwise: Proposer, state: SearchState) -> S
 def search_state(
     spec: dict[str, Any],
     plan: Plan,
-    calibration: dict[str, Any] | None,
+    calibration: Calibration | None,
     chain: Chain,
     search: str,
     step: int,
@@ -170,7 +170,7 @@ def search_state(
 
 
 def _feasible_space(
-    spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None
+    spec: dict[str, Any], plan: Plan, calibration: Calibration | None
 ) -> tuple[FeasibleSpace, Candidate | None]:
     settings = spec["search"]
     limits, source = settings["limits"], f"search.space = {settings['space']!r}"
@@ -184,12 +184,12 @@ def _feasible_space(
 
 
 def _start(feasible: FeasibleSpace) -> Candidate | None:
-    """The hand-made plan as a point of the space; None where even that is beyond a limit."""
+    """Return the hand-made plan as a point of the space; None if it exceeds a limit."""
     candidate = feasible.candidate(feasible.space.start(feasible.plan, feasible.limits))
     return candidate if feasible.admits(candidate) else None
 
 
 def baseline_candidate(feasible: FeasibleSpace, architecture: Architecture, recipe: Recipe) -> Candidate:
-    """A baseline as published; without a configuration where its recipe is not a point of the space."""
+    """Return a baseline as published, without a configuration if its recipe is not a point of the space."""
     candidate = feasible.candidate(feasible.space.nearest(recipe))
     return candidate if candidate.recipe == recipe else Candidate({}, architecture, recipe)

@@ -1,7 +1,6 @@
-"""From searches to finalists: the one place where the search folds' scores decide.
+"""Selection of finalists by the scores on the search folds, which are used for no other decision.
 
-Networks leave it by identity (their key), never by rank, so that a new trial that does not reach
-the finals retrains nothing.
+Finalists are addressed by their key and not by rank, so that a new trial outside the finals retrains nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
 from voxnas.core.architecture import Architecture, network_key
+from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
 from voxnas.core.trial import LINEAR, PER_FRAME, Network, Proposal, Result
@@ -23,21 +23,21 @@ BASELINE = "baseline-"
 
 
 def preference(proposal: Proposal, result: Result) -> tuple[int, float, int, str] | None:
-    """Sort key of a finished step, best first, or None where it failed.
+    """Return the sort key of a finished step, best first; None for a failed step.
 
-    Trials that were trained longer go before all others, whatever the scores: they were the best of
-    their rung, and scores of different rungs are not comparable. Then the score; ties: fewer MACs, then key.
+    Trials on higher rungs precede all others independently of their scores: they were the best of the rung below, and
+    scores of different rungs are not comparable. Within a rung the order is by score, then by fewer MACs, then by key.
     """
     score = result.valid_score
     return None if score is None else (-proposal.rung, -score, result.macs, proposal.key)
 
 
 def ranked(chain: Chain) -> list[tuple[Proposal, Result]]:
-    """Scored trials of a search with distinct networks, best first (see :func:`preference`).
+    """Rank the scored trials of a search with distinct networks, best first (see :func:`preference`).
 
-    A trial counts by its latest result alone: one that fails on a higher rung is out.
+    Only the latest result of a trial counts: a trial that fails on a higher rung is excluded.
     """
-    # In order of arrival a step may continue one of a higher number, so the rungs say which is the later.
+    # In `order: arrival` a step may continue a step of a higher number, so results are ordered by rung.
     by_rung = sorted(chain.finished(), key=lambda pair: pair[0].rung)
     latest = {proposal.trial: (proposal, result) for proposal, result in by_rung}
     scored = [(key, *pair) for pair in latest.values() if (key := preference(*pair)) is not None]
@@ -50,32 +50,33 @@ def ranked(chain: Chain) -> list[tuple[Proposal, Result]]:
 def select_finalists(
     spec: dict[str, Any],
     plan: Plan,
-    calibration: dict[str, Any] | None,
+    calibration: Calibration | None,
     chains: dict[str, Chain],
     direct: Sequence[str] = (),
 ) -> tuple[list[Network], list[str]]:
-    """The best networks of each search.
+    """Select the best networks of each search.
 
     Parameters
     ----------
     spec : dict
-        Spec of the stage ``select``: ``finalists`` (of each method), the full ``budget`` and the ``limits``.
-    plan, calibration : dict
+        Spec of the stage ``select``: ``finalists`` (per method), the full ``budget`` and the ``limits``.
+    plan : Plan
+    calibration : Calibration or None
         The study's plan, and its calibration or None.
     chains : dict of search name to Chain
-        All records of each search. Of a search named ``baseline-<name>`` only the best recipe
-        goes on, under the name ``<name>``.
+        All records of each search. A search named ``baseline-<name>`` contributes its best recipe only, under the name
+        ``<name>``.
     direct : sequence of str
-        Baselines that enter with their own recipe, without a search.
+        Baselines with their own recipe, without a search.
 
     Returns
     -------
     networks : list of Network
-        In the order of the searches, best first. Two searches may enter the same network. A searched network that
-        uses time is followed by its twin of single frames (:meth:`voxnas.arch.families.Family.without_time`), since
-        which of the networks wins is not known before all are trained.
+        In the order of the searches, best first. Two searches may select the same network. A searched network with
+        temporal operations is followed by its twin for single frames
+        (:meth:`voxnas.arch.families.Family.without_time`), since the best network is unknown before all are trained.
     left_out : list of str
-        One line for each baseline without a successful trial, and each twin that there is not.
+        One line for each baseline without a successful trial, and for each twin that cannot be built.
 
     Raises
     ------
@@ -117,8 +118,8 @@ def select_finalists(
     return networks + [_baseline_network(name, spec, plan, calibration) for name in direct], left_out
 
 
-def _twin(network: Network, spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None) -> list[Network]:
-    """The network of single frames that costs as much, trained by the same recipe; none where time is not used."""
+def _twin(network: Network, spec: dict[str, Any], plan: Plan, calibration: Calibration | None) -> list[Network]:
+    """Return the twin for single frames, of equal cost and recipe; empty for a network without temporal operations."""
     family, size = family_of(network.architecture), input_size(network.architecture, plan)
     alone = family.without_time(network.architecture, size)
     if alone is None:
@@ -136,8 +137,8 @@ def _twin(network: Network, spec: dict[str, Any], plan: Plan, calibration: dict[
     ]
 
 
-def _baseline_network(name: str, spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None) -> Network:
-    """A baseline with its own recipe. The linear one is fitted once to all scans, so its budget is a formality."""
+def _baseline_network(name: str, spec: dict[str, Any], plan: Plan, calibration: Calibration | None) -> Network:
+    """Return a baseline with its own recipe; a linear one is fitted to all scans and has a nominal budget of 1."""
     architecture, recipe = BASELINES[name](plan, spec["limits"])
     linear = family_of(architecture).fitted
     return Network(
@@ -150,6 +151,6 @@ def _baseline_network(name: str, spec: dict[str, Any], plan: Plan, calibration: 
     )
 
 
-def _samples(spec: dict[str, Any], plan: Plan, calibration: dict[str, Any] | None, architecture: Architecture) -> int:
-    """What the budget of a final training buys."""
+def _samples(spec: dict[str, Any], plan: Plan, calibration: Calibration | None, architecture: Architecture) -> int:
+    """Return the samples within the budget of a final training."""
     return samples_of(spec["budget"], calibration, architecture, input_size(architecture, plan))

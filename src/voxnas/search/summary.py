@@ -1,4 +1,4 @@
-"""The table of a search's steps: what each found, what it cost, and the best trial so far."""
+"""Table of the steps of a search: result and cost of each step, and the best trial so far."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ COLUMNS = (
 
 
 def trials_table(chain: Chain) -> pd.DataFrame:
-    """One row a step, in the order in which the steps were proposed (in strict order: sorted by step).
+    """Tabulate the steps of a search, one row per step, in the order of the proposals.
 
-    Columns are :data:`COLUMNS`, then every parameter of the search space that any trial has (n/a
-    where it is not active), ``note`` where a strategy left any, then ``reason``. ``samples`` are those of the trial
-    from its start; ``added_samples`` and ``cpu_seconds`` are the cost of the step alone, so that their sums are the
-    cost of the search. ``best_so_far`` is the score of the trial that would be selected after the step: the best
-    by latest result among those that were trained longest, so it may fall when a first trial is promoted.
+    Columns are :data:`COLUMNS`; every parameter of the search space that is active in any trial (n/a if inactive);
+    ``note``, if a strategy left any; and ``reason``. ``samples`` counts from the start of the trial; ``added_samples``
+    and ``cpu_seconds`` are the cost of the step alone, so that their sums are the cost of the search. ``best_so_far``
+    is the score of the trial that would be selected after the step: the best latest result among the trials with most
+    training. It may decrease when a first trial is promoted.
     """
     parameters = sorted({name for p in chain.proposals for name in p.config})
     rows = []
@@ -32,7 +32,7 @@ def trials_table(chain: Chain) -> pd.DataFrame:
         if not idle:
             latest[proposal.trial] = (proposal, result)
         samples, seconds = paid.get(proposal.trial, (0, 0.0))
-        # A training that was killed says nothing of what it had seen.
+        # The result of a killed training does not state its samples.
         paid[proposal.trial] = (max(samples, result.samples), max(seconds, result.cpu_seconds or 0.0))
         scored = [(key, r.score) for p, r in latest.values() if (key := preference(p, r)) is not None]
         row = {
@@ -54,7 +54,7 @@ def trials_table(chain: Chain) -> pd.DataFrame:
         }
         rows.append(row | {name: proposal.config.get(name) for name in parameters})
     noted = ["note"] if any(p.note for p in chain.proposals) else []
-    # As objects first, so that one missing value does not turn 12 into 12.0.
+    # First as objects, since a missing value would convert 12 to 12.0.
     table = pd.DataFrame(rows, columns=[*COLUMNS, *parameters, *noted, "reason"], dtype=object)
     kinds = dict.fromkeys(("step", "rung", "parameters", "macs", "samples", "added_samples"), "Int64")
     return table.astype(kinds | dict.fromkeys(("score", "cpu_seconds", "best_so_far"), "float64"))

@@ -1,6 +1,6 @@
-"""Surrogate model and acquisition of the Bayesian strategy, from scikit-optimize.
+"""Surrogate model and acquisition function of the Bayesian strategy, from scikit-optimize.
 
-scikit-optimize takes a second or more to import, so it is imported where a model is fitted.
+The import of scikit-optimize takes more than a second and is deferred until a model is fitted.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-XI = 0.3  # the least improvement worth a trial, in standard deviations of the scores seen: about a seed's noise
+XI = 0.3  # minimum improvement in standard deviations of the scores: about the variation between seeds
 
 
 def robust_losses(scores: list[float | None]) -> Floats:
-    """Scores as standardised losses that a smooth model can follow.
+    """Convert scores to standardised losses without outliers.
 
-    Scores below Tukey's lower fence (first quartile less 1.5 interquartile ranges) are lifted
-    to it: one diverged trial would otherwise hide all differences among good ones. A failed
-    trial gets the worst loss seen, so that its region is avoided but not a cliff.
+    Scores below Tukey's lower fence (first quartile minus 1.5 interquartile ranges) are clipped to it, since one
+    diverged trial would otherwise mask all differences among good trials. A failed trial is assigned the worst
+    observed loss, so that its region is avoided without a discontinuity.
 
     Parameters
     ----------
     scores : list of float or None
-        Larger is better; None: failed. At least one is a number.
+        Larger is better; None for a failed trial. At least one is a number.
 
     Returns
     -------
@@ -51,13 +51,13 @@ def rank_by_improvement(
     candidates: Floats,
     seed: int,
 ) -> NDArray[np.intp]:
-    """Order candidates by expected improvement (Jones et al. 1998), the most promising first.
+    """Order candidates by expected improvement (Jones et al. 1998), the largest first.
 
-    Pending points enter with the mean loss of their rung, the lowest (the constant liar of Ginsbourger et
-    al. 2010), which lowers the uncertainty around them and so keeps the search from proposing there again.
+    Pending points are assigned the mean loss of their rung, the lowest (constant liar, Ginsbourger et al. 2010). This
+    reduces the uncertainty around them and keeps the search from proposing there again.
 
-    The rung of fidelity is one more feature, in which a rung weighs as much as a choice or as a factor of
-    three in cost. Losses are learnt from all rungs; improvement is asked for on the highest.
+    The rung of fidelity is an additional feature. One rung has the same weight as one choice, or as a factor of three
+    in cost. The model is fitted to the losses of all rungs; the improvement is computed for the highest rung.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ def rank_by_improvement(
     x : ndarray, (N, F)
         Features of the finished steps.
     rungs : ndarray of int, (N,)
-        Rung of each, from 0, which has one at least.
+        Rung of each finished step, from 0. At least one step has rung 0.
     losses : ndarray, (N,)
-        As from :func:`robust_losses`.
+        Losses from :func:`robust_losses`.
     pending : ndarray, (P, F) or (0,)
         Features of the pending trials.
     candidates : ndarray, (M, F)
@@ -79,31 +79,31 @@ def rank_by_improvement(
     Returns
     -------
     order : ndarray of int, (M,)
-        Indices into `candidates`. Equal improvements are ordered by predicted loss, then by index.
+        Indices into `candidates`. Ties are resolved by the predicted loss, then by the index.
     """
     from sklearn.exceptions import ConvergenceWarning
     from skopt.acquisition import gaussian_ei
     from threadpoolctl import threadpool_limits
 
-    # One thread: sums in another order would change the last digits, and with them the proposal.
+    # With one thread the order of summation is fixed, and with it the proposal.
     with threadpool_limits(1), warnings.catch_warnings():
-        # A length or a noise at its bound is an answer: the scores say no more.
+        # A length scale or a noise level at its bound is a valid fit.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = _model(kind, seed)
         lies = _on(0, pending.reshape(-1, x.shape[1]))
         lie = losses[rungs == 0].mean()
         model.fit(np.concatenate([_on(rungs, x), lies]), np.concatenate([losses, np.full(len(lies), lie)]))
         top = rungs.max()
-        # The losses are noisy, so the incumbent is the best prediction, not the luckiest result.
+        # The losses are noisy, so the incumbent is the best prediction and not the best observation.
         incumbent = float(np.min(model.predict(_on(top, x))))
-        asked = _on(top, candidates)
-        improvement = gaussian_ei(asked, model, y_opt=incumbent, xi=XI)
-        predicted = model.predict(asked)
+        points = _on(top, candidates)
+        improvement = gaussian_ei(points, model, y_opt=incumbent, xi=XI)
+        predicted = model.predict(points)
     return np.lexsort((predicted, -improvement))
 
 
 def _on(rungs: NDArray[np.int_] | int, x: Floats) -> Floats:
-    """Features with the rung as the last."""
+    """Append the rung to the features."""
     return np.column_stack([x, np.broadcast_to(rungs, len(x))])
 
 
@@ -113,8 +113,8 @@ def _model(kind: Literal["gp", "forest"], seed: int) -> Any:
 
     if kind == "forest":
         return RandomForestRegressor(n_estimators=100, min_samples_leaf=2, min_variance=1e-4, random_state=seed)
-    # One length scale: with tens of features and tens of trials, one a feature only fits noise. It
-    # is at least 1, the distance of two choices, so that one trial always tells of its neighbours.
+    # A single length scale: with tens of features and tens of trials, one per feature would fit noise. It is at least
+    # 1, the distance between two choices, so that every trial informs about its neighbours.
     kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(length_scale=2.0, length_scale_bounds=(1.0, 30.0), nu=2.5)
     return GaussianProcessRegressor(
         kernel=kernel, noise="gaussian", normalize_y=True, n_restarts_optimizer=1, random_state=seed

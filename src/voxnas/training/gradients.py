@@ -1,6 +1,4 @@
-"""The gradients of a process's share of a batch, computed in parts that fit into its memory."""
-
-from __future__ import annotations
+"""The gradients of a process's share of a batch, in parts that fit into memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,28 +11,28 @@ from voxnas.nn.precision import autocast
 from voxnas.training.distributed.base import Backend
 
 BatchLoss = Callable[[Tensor, Tensor | Sequence[Tensor], Tensor], Tensor]
-"""From inputs (B, ...), outputs (B, K, ...) and targets (B, ...) to the mean loss ()."""
+"""The mean loss () as a function of inputs (B, ...), outputs (B, K, ...) and targets (B, ...)."""
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """Forward and backward of a share.
+    """Forward and backward passes of a share.
 
     Parameters
     ----------
     model : nn.Module
         From the backend's ``prepare``.
     backend : Backend
-        Adds up the gradients of all processes, once for each share.
+        Sums the gradients of all processes, once for each share.
     scaler : GradScaler
-        Scales the loss; a disabled one leaves it.
+        Scales the loss; a disabled scaler leaves it unchanged.
     loss : callable
         The loss of a step (:class:`voxnas.training.steps.base.Step`).
     precision : str
         As in the training settings.
     micro_batch : int
-        Most samples of a part; 0: the share is one part. Every sample has its own loss and no norm looks at
-        other samples, so the parts' gradients add up to those of the share.
+        Largest number of samples of a part; 0 for one part. Each sample has a loss of its own and norms treat samples
+        separately, so the gradients of the parts sum to the gradient of the share.
     """
 
     model: nn.Module
@@ -45,19 +43,19 @@ class Gradients:
     micro_batch: int = 0
 
     def __call__(self, images: Tensor, targets: Tensor, weight: float) -> Tensor:
-        """Add the gradients of the samples' mean loss times the weight.
+        """Accumulate the gradients of the weighted mean loss of the samples.
 
         Parameters
         ----------
         images : Tensor, (B, C, ...)
         targets : Tensor, (B, ...)
         weight : float
-            The share as a part of the global batch; 0 for a process that only takes part in the exchange.
+            Share of this process in the global batch; 0 for a process that only takes part in the exchange.
 
         Returns
         -------
         Tensor, ()
-            That loss.
+            The weighted mean loss.
         """
         total = torch.zeros((), device=self.backend.device)
         parts = self._parts(images, targets)
@@ -71,23 +69,23 @@ class Gradients:
     def of(
         self, parameters: Sequence[nn.Parameter], network: nn.Module, images: Tensor, targets: Tensor, weight: float
     ) -> Iterator[Tensor]:
-        """Gradients with respect to a few parameters alone, summed over all processes.
+        """Gradients with respect to given parameters alone, summed over all processes.
 
         Parameters
         ----------
         parameters : sequence of Parameter
-            Not among those that the backend exchanges.
+            Parameters that the backend does not exchange.
         network : nn.Module
             The network itself, which the backend's model may wrap.
         images : Tensor, (B, C, ...)
         targets : Tensor, (B, ...)
         weight : float
-            Share of this process's part in the global batch.
+            Share of this process in the global batch.
 
         Returns
         -------
         iterator of Tensor
-            One of the shape of each parameter.
+            One gradient for each parameter, of its shape.
         """
         total = torch.zeros(sum(p.numel() for p in parameters), device=self.backend.device)
         for part in self._parts(images, targets):

@@ -1,6 +1,4 @@
-"""Apply a trained network to one preprocessed scan."""
-
-from __future__ import annotations
+"""Application of a trained network to preprocessed scans."""
 
 from collections.abc import Callable, Sequence
 from itertools import chain, combinations
@@ -21,19 +19,19 @@ from voxnas.training.linear import LinearModel
 from voxnas.training.sampling.patches import centred_start, crop_or_pad
 
 OVERLAP = 0.5
-WHOLE_VOLUME = 2.0  # a volume of at most so many patches is predicted at once
+WHOLE_VOLUME = 2.0  # largest volume, in patches, that is predicted at once
 
 
 def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Module:
-    """The network with the weights at `weights_path`, ready for prediction on a GPU where there is one.
+    """Load the network of an `architecture` with the weights at `weights_path`, on a GPU if one is available.
 
-    For regression the attribute ``target_scale`` holds the mean and the deviation of the training
-    scans' values, with which :func:`predict_vectors` gives values in the target's own units.
+    For regression the attribute ``target_scale`` holds the mean and the standard deviation of the training scans'
+    values, by which :func:`predict_vectors` returns values in the units of the target.
 
     Raises
     ------
     UserError
-        If the file is missing or damaged, or holds weights of another network.
+        If the file is missing or damaged, or contains the weights of another network.
     """
     tensors, metadata = load_weights(weights_path)
     network = (
@@ -42,17 +40,17 @@ def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Mod
     try:
         network.load_state_dict(tensors)
     except RuntimeError:
-        raise UserError(f"{weights_path} holds the weights of another network", "train this one") from None
+        raise UserError(f"{weights_path} holds the weights of another network", "train this network") from None
     scale = (float(metadata.get("target_mean", 0.0)), float(metadata.get("target_sd", 1.0)))
     network.target_scale = scale  # type: ignore[assignment]
     return network.to(compute_device()).eval()
 
 
 def padded_size(shape: Sequence[int], patch: Sequence[int]) -> list[int]:
-    """Smallest size that holds a volume and a patch, and that a network for this patch divides.
+    """Smallest size that contains a volume of a `shape` and a `patch` and is divisible by the network's total stride.
 
-    A patch is divisible by the network's total stride, a power of two; so is every multiple of the
-    largest power of two in the patch.
+    A patch is divisible by the total stride, a power of two. So is every multiple of the largest power of two that
+    divides the patch.
     """
     units = [p & -p for p in patch]
     return [max(p, -(-n // u) * u) for n, p, u in zip(shape, patch, units, strict=True)]
@@ -64,19 +62,19 @@ def predict_probabilities(
 ) -> Tensor:
     """Class probabilities of each voxel.
 
-    A volume of up to two patches is padded and predicted as a whole; a larger one by a sliding
-    window of one patch with half overlap and Gaussian weights (MONAI).
+    A volume of up to two patches is padded and predicted as a whole, a larger volume by a sliding window of one patch
+    with half overlap and Gaussian weights (MONAI).
 
     Parameters
     ----------
     network : nn.Module
-        In evaluation mode, on the device that is to predict.
+        In evaluation mode, on the device of the prediction.
     image : Tensor, (C, D, H, W)
         Preprocessed scan.
     patch : 3 ints
-        Patch (D, H, W) that the network was trained with.
+        Patch (D, H, W) of the network's training.
     mirror : sequence of int
-        Axes of (D, H, W): the mean over the image and its copies flipped along any of them.
+        Axes of (D, H, W); the result is the mean over all combinations of flips along these axes.
     precision : str
         As in the training settings.
 
@@ -117,14 +115,14 @@ def _slide(forward: Callable[[Tensor], Tensor], x: Tensor, patch: Sequence[int])
 def predict_vectors(
     network: nn.Module, inputs: Sequence[Tensor], patch: Sequence[int], precision: str = "auto"
 ) -> Tensor:
-    """Logits of the classes, or the values in the target's units (standardised while the network trains).
+    """Logits of the classes, or values in the units of the target (standardised during the training).
 
     Parameters
     ----------
     network : nn.Module
-        In evaluation mode, on the device that is to predict.
+        In evaluation mode, on the device of the prediction.
     inputs : sequence of Tensor, (C, D, H, W) or (T, C, D, H, W)
-        Cropped or padded about their middle to the patch.
+        Cropped or padded to the patch around their centre.
     patch : 3 ints
         (D, H, W).
     precision : str

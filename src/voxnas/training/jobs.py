@@ -1,6 +1,4 @@
-"""From a proposal or a network to its training, and from an outcome to its result. Imports no torch."""
-
-from __future__ import annotations
+"""The training of a proposal or a network, and the result of its outcome. Imports no torch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +6,7 @@ from typing import Any
 from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
+from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
@@ -22,24 +21,24 @@ SEARCH_FOLD = 0
 
 
 def proposal_job(paths: StudyPaths, proposal: Proposal, earlier: Mapping[int, Proposal] = {}) -> Fit:
-    """Training of a proposal: on the search's fold, with the one seed of all trials of the study.
+    """Compose the training of a proposal, on the search's fold and with the common seed of all trials of the study.
 
-    Common random numbers: trials that start from the same seed, see the same patches and are validated on the
-    same fold differ by less chance than trials with seeds of their own.
+    Common random numbers: trials with the same seed, patches and validation fold differ by less noise than trials with
+    separate seeds.
 
     Parameters
     ----------
     paths : StudyPaths
         The study.
     proposal : Proposal
-        What to train.
+        The proposal to train.
     earlier : mapping of int to Proposal
-        Steps that it may continue; one that is not among them is read from its folder.
+        Steps that the proposal may continue; other steps are read from their folders.
 
     Raises
     ------
     UserError
-        If the proposal has nothing to train, or a step that it continues is missing.
+        If the proposal has no architecture, or a step that it continues is missing.
     """
     if proposal.architecture is None or proposal.recipe is None:
         raise UserError(f"step {proposal.step} of {proposal.search} has nothing to train")
@@ -60,9 +59,9 @@ def proposal_job(paths: StudyPaths, proposal: Proposal, earlier: Mapping[int, Pr
 
 
 def network_job(paths: StudyPaths, network: Network, seed: int) -> Fit | FineTune:
-    """Training number `seed` of a network: it validates on fold ``seed % folds``.
+    """Compose training number `seed` of a network, which validates on fold ``seed % folds``.
 
-    A derived network starts from, or learns from, the trainings of the same number, which have the same fold.
+    A derived network starts from or learns from the trainings of the same number, which have the same fold.
     """
     folds = len(read_record(paths.splits, Splits).folds)
     fields: dict[str, Any] = {
@@ -91,7 +90,7 @@ def _stored(paths: StudyPaths, key: str, seed: int) -> str:
 
 
 def compose_result(paths: StudyPaths, key: str, job: Training, outcome: dict[str, Any], store: str) -> Result:
-    """The result of a training, with the network's cost.
+    """Compose the result of a training, with the network's cost.
 
     Parameters
     ----------
@@ -100,9 +99,9 @@ def compose_result(paths: StudyPaths, key: str, job: Training, outcome: dict[str
         Identity of the network.
     job : Training
     outcome : dict
-        State, and those that are known of reason, score, metrics and samples.
+        State, and if known the reason, score, metrics and samples.
     store : str
-        Digest of the training in the store; empty if it is not there.
+        Digest of the training in the store; empty for a training without an entry.
     """
     plan = read_plan(paths.plan)
     size = input_size(job.architecture, plan)
@@ -111,17 +110,11 @@ def compose_result(paths: StudyPaths, key: str, job: Training, outcome: dict[str
     if paths.calibration.exists() and not family_of(job.architecture).fitted:
         from voxnas.complexity.calibration import predict_sample_seconds
 
-        rate = predict_sample_seconds(read_json(paths.calibration), job.architecture, size)
+        rate = predict_sample_seconds(read_record(paths.calibration, Calibration), job.architecture, size)
         seconds = rate * outcome.get("samples", 0)
     fields = {name: outcome[name] for name in ("state", "reason", "score", "metrics", "samples") if name in outcome}
-    return Result(
-        **fields,
-        key=key,
-        parameters=cost.parameters,
-        macs=cost.macs,
-        cpu_seconds=seconds,
-        store=store,
-    )
+    costs = {"parameters": cost.parameters, "macs": cost.macs, "cpu_seconds": seconds}
+    return Result(**fields, **costs, key=key, store=store)
 
 
 def _root_seed(paths: StudyPaths) -> int:

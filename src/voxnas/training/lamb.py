@@ -1,10 +1,8 @@
-"""LAMB: Adam whose step in each layer is in proportion to the norm of its weights (You et al. 2019).
+"""LAMB: Adam with steps proportional to the norm of the weights of each layer (You et al. 2019).
 
 The paper is *Large Batch Optimization for Deep Learning: Training BERT in 76 minutes* (arXiv:1904.00962), algorithm 2,
 with phi the identity.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from voxnas.training.layerwise import Layerwise
+from voxnas.training.layerwise import Layerwise, layer_rate
 
 
 class LAMB(Layerwise):
-    """Adam's direction, with a learning rate of its own for each layer.
+    """Adam's direction with a separate learning rate for each layer.
 
     With weights `w`, decay `b` and Adam's bias-corrected moments `m` and `v`, the direction is
     ``r = m / (sqrt(v) + eps) + b w`` and a step ``w = w - lr (|w| / |r|) r``. Vectors (biases, scales of norms), and a
@@ -27,7 +25,7 @@ class LAMB(Layerwise):
     params : iterable
         Parameters or groups of them.
     lr : float
-        Learning rate: by which share of their norm the weights of a layer move.
+        Learning rate: the share of their norm by which the weights of a layer move.
     betas : (float, float)
         Decay of the moments.
     eps : float
@@ -56,8 +54,5 @@ class LAMB(Layerwise):
         mean = state["exp_avg"].lerp_(gradient, 1 - first) / (1 - first**steps)
         square = state["exp_avg_sq"].mul_(second).addcmul_(gradient, gradient, value=1 - second) / (1 - second**steps)
         direction = mean / (square.sqrt() + group["eps"]) + group["weight_decay"] * parameter
-        trust = torch.ones((), device=parameter.device)
-        if parameter.ndim > 1:
-            weights, length = parameter.norm(), direction.norm()
-            trust = torch.where((weights > 0) & (length > 0), weights / length, trust)
+        trust = layer_rate(parameter, direction, lambda w, r: w / r)
         parameter.sub_(direction * (group["lr"] * trust))

@@ -1,9 +1,7 @@
-"""LARS: each layer's step is in proportion to the norm of its weights (You, Gitman and Ginsburg 2017).
+"""LARS: the step of each layer is proportional to the norm of its weights (You, Gitman and Ginsburg 2017).
 
 The paper is *Large Batch Training of Convolutional Networks* (arXiv:1708.03888), algorithm 1.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from voxnas.training.layerwise import Layerwise
+from voxnas.training.layerwise import Layerwise, layer_rate
 
 
 class LARS(Layerwise):
-    """Momentum SGD with a learning rate of its own for each layer.
+    """Momentum SGD with a separate learning rate for each layer.
 
     With weights `w`, gradient `g`, decay `b` and momentum `m` a step is ``v = m v + lr l (g + b w)``, ``w = w - v``,
     where the layer's rate is ``l = trust |w| / (|g| + b |w|)``. Vectors (biases, scales of norms) have ``l = 1``,
-    as in the large-batch trainings that followed; so has a layer whose weights or gradient are 0.
+    as in later large-batch trainings, and so do layers whose weights or gradient are 0.
 
     Parameters
     ----------
@@ -30,8 +28,8 @@ class LARS(Layerwise):
     momentum, weight_decay : float
         As in the formula.
     trust : float
-        The paper's eta, 0.001 there. With 1 the learning rate says by which share of their norm the weights
-        move at first, which is the size of rates that other optimizers have.
+        The paper's eta, 0.001 there. With 1 the learning rate is the share of their norm by which the weights
+        initially move, a magnitude as in other optimizers.
     """
 
     def __init__(
@@ -48,11 +46,7 @@ class LARS(Layerwise):
         decay, state = group["weight_decay"], self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        rate = torch.ones((), device=parameter.device)
-        if parameter.ndim > 1:
-            weights, slope = parameter.norm(), gradient.norm()
-            ratio = group["trust"] * weights / (slope + decay * weights)
-            rate = torch.where((weights > 0) & (slope > 0), ratio, rate)
+        rate = layer_rate(parameter, gradient, lambda w, g: group["trust"] * w / (g + decay * w))
         velocity = state["momentum"].mul_(group["momentum"])
         velocity.add_((gradient + decay * parameter) * (group["lr"] * rate))
         parameter.sub_(velocity)

@@ -1,6 +1,4 @@
-"""The lease of a training: who may train, so that nothing is trained twice at once. Imports no torch."""
-
-from __future__ import annotations
+"""The lease of a training, which prevents two processes from computing it at once. Imports no torch."""
 
 import fcntl
 import os
@@ -38,17 +36,17 @@ class Lease:
 
     @contextmanager
     def hold(self, give_up: Callable[[], bool], log: Callable[[str], None]) -> Iterator[bool]:
-        """Hold the lease, after waiting for it.
+        """Wait for the lease and hold it.
 
-        A lease whose processes are all dead is taken over; a lease of another host when it has not
-        beaten for two minutes, or for half a minute and its Slurm job is over. A live one is waited for.
+        A lease is taken over if all its processes are dead. A lease of another host is taken over if it has sent no
+        heartbeat for two minutes, or for half a minute after the end of its Slurm job.
 
         Parameters
         ----------
         give_up : callable
-            Asked while waiting; True ends the wait.
+            Called while waiting; True ends the wait.
         log : callable
-            Told once who is waited for.
+            Receives one message that names the holder.
 
         Yields
         ------
@@ -89,31 +87,31 @@ class Lease:
         return read_json(self._starved) if self._starved.exists() else []
 
     def starve(self, job: str) -> None:
-        """Record such a job."""
+        """Record a Slurm `job` that ran out of memory."""
         write_json(self._starved, sorted({*self.starved(), job}))
 
     def extend(self, child: int | None = None) -> None:
-        """Write the lease: this process, and the child that trains, which may outlive it."""
+        """Write the lease of this process and of the `child` that trains, which may outlive it."""
         processes = [process_identity(pid) for pid in (os.getpid(), child) if pid is not None]
         job, restarts = slurm.own_job() or ("", 0)
         where = {"host": socket.gethostname(), "boot": boot_id(), "slurm_job": job, "slurm_restarts": restarts}
         write_json(self.path, {**where, "processes": processes})
 
     def beat(self) -> None:
-        """Tell other hosts that the lease is alive."""
+        """Send a heartbeat to other hosts."""
         os.utime(self.path)
 
 
 @dataclass(frozen=True)
 class Holders:
-    """Who holds leases in a store.
+    """Holders of the leases in a store.
 
     Parameters
     ----------
     processes : list of int
-        Ids of living processes of this host.
+        Identifiers of living processes of this host.
     hosts : dict
-        Other hosts whose lease beats, each with its Slurm job (empty for none).
+        Other hosts with a living lease, each with its Slurm job (empty for none).
     """
 
     processes: list[int]
@@ -121,7 +119,7 @@ class Holders:
 
 
 def lease_holders(store: Path) -> Holders:
-    """Find who holds a living lease in a store."""
+    """Find the holders of living leases in a `store`."""
     processes, hosts = set(), {}
     for path in sorted(store.glob("*/lease.json")):
         record = _read(path)
@@ -135,14 +133,14 @@ def lease_holders(store: Path) -> Holders:
 
 
 def living_processes(record: Mapping[str, Any]) -> list[int]:
-    """Ids of the living processes of a lease of this host; none after the machine was started anew."""
+    """Identifiers of the living processes in the `record` of a lease of this host; empty after a reboot."""
     if record["boot"] != boot_id():
         return []
     return [process["pid"] for process in record["processes"] if process_identity(process["pid"]) == process]
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """The record of a lease; None if its holder has given it back meanwhile."""
+    """Read the record of a lease; None if its holder has released it."""
     return read_json(path) if path.exists() else None
 
 
@@ -155,12 +153,12 @@ def _alive(path: Path, record: dict[str, Any]) -> bool:
         return False
     if silent < 3 * BEAT_SECONDS or silent > STALE_SECONDS:
         return silent < STALE_SECONDS
-    # Three beats are missing. Where Slurm knows that the job is over, or has started it again, nobody waits longer.
+    # Three heartbeats are missing. A job that has ended or restarted according to Slurm is not waited for.
     job = record.get("slurm_job", "")
     return not (job and (_started_again(job, record["slurm_restarts"]) or slurm.has_ended(job)))
 
 
 def _started_again(job: str, restarts: int) -> bool:
-    """Whether this process is in a later start of a job."""
+    """Whether this process belongs to a later start of a job."""
     own = slurm.own_job()
     return own is not None and own[0] == job and own[1] > restarts

@@ -1,24 +1,25 @@
-"""Linear baselines: ridge regression, logistic regression and support vectors on what :class:`LinearModel` weighs.
+"""Linear baselines: ridge regression, logistic regression and support vectors on the features of :class:`LinearModel`.
 
-Fitted by scikit-learn, with the standardisation of the features and the strength of the regularisation inside the
-training folds: the inner folds keep apart what the study's splits keep apart (participants, sites, runs). Kept and
-applied as a linear layer of torch, so that prediction needs no scikit-learn and no pickle.
+Scikit-learn fits them. Standardisation and the choice of the regularisation strength use the training folds alone; the
+inner folds separate the same units as the study's splits (participants, sites, runs). The fitted model is a linear
+layer of torch, so that prediction needs neither scikit-learn nor pickle.
 
-All three penalise the squared length of the weights, so that a rotation of the features changes nothing. Where there
-are more features than samples (19,900 pairs of 200 regions, some hundred participants) they are fitted in the space
-that the samples span, which has as many dimensions as there are samples (Hastie & Tibshirani 2004, Biostatistics).
+All three penalise the squared norm of the weights, so a rotation of the features changes nothing. With more features
+than samples (19,900 pairs of 200 regions, some hundred participants) they are fitted in the space that the samples
+span, whose dimension is at most the number of samples (Hastie & Tibshirani 2004, Biostatistics).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 
 from voxnas.arch.families.linear import Linear
-from voxnas.arch.families.linear.size import linear_size
+from voxnas.arch.views import input_size
 from voxnas.core.architecture import ArchitectureRecord
 from voxnas.core.errors import UserError
 from voxnas.data.dataset import StudyData
@@ -28,9 +29,18 @@ from voxnas.training.targets import Targets
 
 STRENGTHS = {"ridge": np.logspace(-1, 6, 15), "logistic": np.logspace(-6, 2, 9), "svm": np.logspace(-3, 2, 6)}
 INNER_FOLDS = 5
-RANK = 1e-10  # of the largest eigenvalue: directions below hold rounding errors alone
+RANK = 1e-10  # threshold relative to the largest eigenvalue, below which directions contain only rounding errors
 TEMPERATURES = (1e-2, 1e3)
-NEVER = 1e3  # how far the score of a class that was not seen lies below those of the others
+NEVER = 1e3  # difference between the lowest score and the score of a class without training samples
+
+# Module and name of the estimator, its parameter of regularisation (alpha is the reciprocal of C), and its options.
+MODELS: dict[tuple[str, bool], tuple[str, str, str, dict[str, Any]]] = {
+    ("ridge", True): ("linear_model", "RidgeClassifier", "alpha", {}),
+    ("ridge", False): ("linear_model", "Ridge", "alpha", {}),
+    ("logistic", True): ("linear_model", "LogisticRegression", "C", {"max_iter": 2000}),
+    ("svm", True): ("svm", "LinearSVC", "C", {"dual": False}),
+    ("svm", False): ("svm", "LinearSVR", "C", {"dual": False, "loss": "squared_epsilon_insensitive"}),
+}
 
 Folds = list[tuple[np.ndarray, np.ndarray]]
 
@@ -43,23 +53,23 @@ def fit_linear(
     Parameters
     ----------
     architecture : Linear
-        Says what is weighed, and by which model.
+        Determines the features and the model.
     data : StudyData
-        Of the architecture's view.
+        Data of the architecture's view.
     scans : sequence of str
         The training scans; the inner cross-validation stays within them.
     targets : Targets
         Classification, or regression (the model predicts standardised values).
     seed : int
-        Of the inner folds.
+        Seed of the inner folds.
 
     Raises
     ------
     UserError
-        If all training samples are of one class.
+        If all training samples have one class.
     """
     architecture = cast(Linear, architecture)
-    model = LinearModel(architecture, linear_size(architecture, data.plan))
+    model = LinearModel(architecture, input_size(architecture, data.plan))
     patch = data.plan.patch
     samples = data.samples(scans)
     features = np.empty((len(samples), model.linear.in_features), np.float32)
@@ -87,22 +97,22 @@ def fit_linear(
 
 
 def inner_folds(truth: np.ndarray, units: Sequence[str], classes: int, seed: int) -> Folds:
-    """Folds of the training samples that keep units whole, for classes with equal shares of each as far as possible.
+    """Divide the training samples into folds that keep units whole, stratified by class as far as possible.
 
     Parameters
     ----------
     truth : ndarray, (N,)
-        Numbers of the classes, or values.
+        Indices of the classes, or values.
     units : sequence of str, (N,)
-        What must not be split.
+        Units that must not be split.
     classes : int
-        How many; 0 for values.
+        Number of classes; 0 for values.
     seed : int
 
     Returns
     -------
     list of (training, left out)
-        Positions; no fold at all where a class has a single unit, which leaves nothing to choose by.
+        Indices of samples; empty if a class has a single unit, which permits no choice of the strength.
     """
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
@@ -119,35 +129,35 @@ def inner_folds(truth: np.ndarray, units: Sequence[str], classes: int, seed: int
 def fit_weights(
     features: np.ndarray, truth: np.ndarray, name: str, classes: int, folds: Folds
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and biases of a model whose strength of regularisation the folds choose.
+    """Fit the weights and biases of a model with the regularisation strength of least error on the folds.
 
-    By the squared error of the values that are left out, or by the log loss of the classes. Scores of ridge and support
-    vectors are no probabilities: they are multiplied by the temperature of least log loss on what is left out (Guo
-    et al. 2017, ICML), which changes no order.
+    The error is the squared error of left-out values, or the log loss of left-out classes. Scores of ridge regression
+    and support vectors are not probabilities. They are multiplied by the temperature of least log loss on the left-out
+    samples (Guo et al. 2017, ICML), which preserves their order.
 
     Parameters
     ----------
     features : ndarray, (N, F)
     truth : ndarray, (N,)
-        Numbers of the classes, or values.
+        Indices of the classes, or values.
     name : str
         ``ridge``, ``logistic`` or ``svm``.
     classes : int
-        How many; 0 for values.
+        Number of classes; 0 for values.
     folds : list of (training, left out)
-        Without any the strength is 1.
+        Without folds the strength is 1.
 
     Returns
     -------
     weight : ndarray, (K, F)
-        Of logits, or of the value (K = 1).
+        Weights of the logits, or of the value (K = 1).
     bias : ndarray, (K,)
     """
     strengths = STRENGTHS[name]
     scores = np.full((len(strengths), len(truth), max(classes, 1)), np.nan)
     for training, left_out in folds:
         part = _Space.of(features[training])
-        if classes:  # nothing can be learnt of a class that this fold leaves out as a whole
+        if classes:  # classes without training samples in this fold are not scored
             left_out = left_out[np.isin(truth[left_out], truth[training])]
         away = part.project(features[left_out])
         for row, strength in enumerate(strengths):
@@ -165,7 +175,7 @@ def fit_weights(
 
 
 class _Space(NamedTuple):
-    """Standardised features, where there are more of them than samples in the space that the samples span."""
+    """Standardised features, or their coordinates in the space of the samples if features outnumber samples."""
 
     samples: np.ndarray  # (N, R)
     mean: np.ndarray  # (F,)
@@ -182,19 +192,19 @@ class _Space(NamedTuple):
             return cls(standard.astype(np.float64), scaler.mean_, scaler.scale_, None)
         values, vectors = np.linalg.eigh((standard @ standard.T).astype(np.float64))
         kept = values > RANK * max(values[-1], np.finfo(float).tiny)
-        if not kept.any():  # one sample, or all alike: a direction in which nothing differs
+        if not kept.any():  # a single sample or identical samples span no direction
             return cls(np.zeros((len(features), 1)), scaler.mean_, scaler.scale_, np.zeros((features.shape[1], 1)))
         lengths = np.sqrt(values[kept])
         axes = standard.T @ (vectors[:, kept] / lengths).astype(standard.dtype)
         return cls(vectors[:, kept] * lengths, scaler.mean_, scaler.scale_, axes)
 
     def project(self, features: np.ndarray) -> np.ndarray:
-        """Further samples in the same space, (M, F) to (M, R)."""
+        """Transform further samples to the same space, (M, F) to (M, R)."""
         standard = ((features - self.mean) / self.scale).astype(features.dtype)
         return (standard if self.axes is None else standard @ self.axes).astype(np.float64)
 
     def back(self, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of the features from those of the space."""
+        """Transform weights of the space to weights of the features."""
         weight = (weight if self.axes is None else weight @ self.axes.T) / self.scale
         return weight, bias - weight @ self.mean
 
@@ -202,15 +212,17 @@ class _Space(NamedTuple):
 def _solve(
     name: str, classes: int, strength: float, samples: np.ndarray, truth: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (K, R) and biases (K,) of scikit-learn's model; a class without samples has the score of none."""
-    # The solver of support vectors converges, and its strengths mean the same for few features and for many, where
-    # samples are as long as 1 on average.
+    """Fit the weights (K, R) and biases (K,) of scikit-learn's model; a class without samples has the lowest score."""
+    # Samples of a mean norm of 1 let the solver of support vectors converge, and make its strengths independent of the
+    # number of features.
     length = float(np.sqrt((samples**2).sum(1).mean())) or 1.0 if name == "svm" else 1.0
-    fitted = MODELS[name, bool(classes)](strength).fit(samples / length, truth)
+    module, kind, parameter, options = MODELS[name, bool(classes)]
+    estimator = getattr(import_module(f"sklearn.{module}"), kind)(**{parameter: strength}, **options)
+    fitted = estimator.fit(samples / length, truth)
     weight, bias = np.atleast_2d(fitted.coef_) / length, np.atleast_1d(fitted.intercept_)
     if not classes:
         return weight, bias
-    if len(weight) == 1:  # two classes have one score, that of the second
+    if len(weight) == 1:  # two classes have one score, for the second class
         weight, bias = np.vstack([0 * weight, weight]), np.concatenate([[0.0], bias])
     known = fitted.classes_.astype(int)
     all_weights, all_biases = np.zeros((classes, samples.shape[1])), np.full(classes, bias.min() - NEVER)
@@ -218,30 +230,8 @@ def _solve(
     return all_weights, all_biases
 
 
-def _model(kind: str, **options: Any) -> Callable[[float], Any]:
-    """A constructor by the strength; ridge names it by its reciprocal."""
-
-    def make(strength: float) -> Any:
-        from sklearn import linear_model, svm
-
-        where = svm if kind.startswith("LinearSV") else linear_model
-        name = "alpha" if kind.startswith("Ridge") else "C"
-        return getattr(where, kind)(**{name: strength}, **options)
-
-    return make
-
-
-MODELS = {
-    ("ridge", True): _model("RidgeClassifier"),
-    ("ridge", False): _model("Ridge"),
-    ("logistic", True): _model("LogisticRegression", max_iter=2000),
-    ("svm", True): _model("LinearSVC", dual=False),
-    ("svm", False): _model("LinearSVR", dual=False, loss="squared_epsilon_insensitive"),
-}
-
-
 def _judge(scores: np.ndarray, truth: np.ndarray, classes: int, calibrate: bool) -> tuple[float, float]:
-    """Loss of scores (N, K) that were left out, and the temperature at which they have it; NaN is not judged."""
+    """Loss of the scores (N, K) of left-out samples, and their temperature of least loss; NaN scores are ignored."""
     known = np.isfinite(scores).all(1)
     scores, truth = scores[known], truth[known]
     if not classes:

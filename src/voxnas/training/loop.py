@@ -1,6 +1,4 @@
-"""The training loop: one for every network, task and backend."""
-
-from __future__ import annotations
+"""The training loop of all networks, tasks and backends."""
 
 import math
 import time
@@ -36,22 +34,22 @@ LOG_SECONDS = 10.0
 
 @dataclass
 class Outcome:
-    """How a training ended.
+    """Outcome of a training.
 
     Parameters
     ----------
     state : str
-        ``DONE``, ``FAILED``, or ``INTERRUPTED`` if it is to go on later.
+        ``DONE``, ``STOPPED``, ``FAILED``, or ``INTERRUPTED`` for a training that will be resumed.
     reason : str
-        Why it failed or was interrupted.
+        Reason of an early end.
     score : float or None
-        Validation score at the end, the larger the better; None of a failure.
+        Final validation score, larger is better; None after a failure.
     metrics : dict of str to float
         Further scores of the same validation.
     samples, resumed_from : int
-        Samples seen at the end, and at the beginning.
+        Samples seen at the end and at the beginning.
     curve : list of dict
-        Rows of curve.tsv, one a validation.
+        Rows of curve.tsv, one for each validation.
     """
 
     state: str
@@ -65,22 +63,22 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """The process and the files of a training; none of it changes the result.
+    """The process and the files of a training, which do not change its result.
 
     Parameters
     ----------
     folder : path
-        Folder in the store where the state lies; its name is that of the training.
+        Folder of the state in the store, named by the digest of the training.
     options : RunOptions
         ``checkpoint_seconds``, ``keep_state``, ``micro_batch`` and ``shares`` are used.
     parent : path or None
-        Folder of the training that this one continues.
+        Folder of the training that this training continues.
     should_stop : callable
-        Asked after each step; True saves the state and ends.
+        Called after each step; True saves the state and ends the training.
     log : callable
-        Takes one line for people.
+        Receives one line of text for the user.
     observe : callable
-        Told after each step the progress, the loss of the step's batch and the learning rate.
+        Receives after each step the progress, the loss of the batch and the learning rate.
     """
 
     folder: Path
@@ -102,30 +100,30 @@ def fit(
     context: TrainingContext,
     mask: Mask | None = None,
 ) -> Outcome:
-    """Train a network up to its samples, from the start or from where it was left.
+    """Train a network to a number of samples, from the start or from a saved state.
 
-    The batches depend on the job's seed and the samples seen alone, the learning rate on the latter; so an
-    interrupted training goes on bit by bit as if it had not been. A job with restarts trains to each of
-    them in turn as its earlier steps did, each time with a schedule from the learning rate down to zero (warm
-    restarts, Loshchilov and Hutter 2017, with the state of the optimizer kept): after `n` samples the rate
-    depends on ``n / goal``, where goal is the next of ``restarts`` and ``samples``. So it goes on from the
-    state of an earlier step where there is one, and ends at the same bits where there is none.
+    The batches depend only on the job's seed and the samples seen, and the learning rate only on the samples seen, so a
+    resumed training is bit-identical to an uninterrupted one. A job with restarts trains to each restart in turn, as
+    its earlier steps did, each time with a schedule from the learning rate to zero (warm restarts, Loshchilov and
+    Hutter 2017, but with the state of the optimizer preserved). After `n` samples the rate depends on ``n / goal`` with
+    the next goal among ``restarts`` and ``samples``. The job therefore ends with the same bits, whether it continues
+    from the state of an earlier step or starts anew.
 
     Parameters
     ----------
     network : nn.Module
-        With the weights that it starts from; trained in place, on the backend's device.
+        Has the initial weights; trained in place on the backend's device.
     job : Training
         Its recipe, seed, samples and restarts are used.
     training : dict
         ``batch_size``, ``precision``, ``validations`` and ``patience`` of the train spec, and ``large_batch`` where
         the batch is large.
     step : Step
-        The loss, and the learning beside the optimizer's.
+        The loss, and updates by additional optimizers.
     sampler, validate, backend, context
-        The patches, the validation fold, the process group, and the process.
+        The samples, the validation fold, the process group, and the process.
     mask : Mask or None
-        Weights that stay 0.
+        Mask of the weights that are fixed to 0.
     """
     batch_size, validations = training["batch_size"], training["validations"]
     goals, patience = [*job.restarts, job.samples], training["patience"]
@@ -143,7 +141,7 @@ def fit(
         scaler.load_state_dict(progress.scaler)
     begun = progress.samples
     if not begun and job.restarts:
-        context.log("no state of the earlier step is in the store; training it again from the start")
+        context.log("the store has no state of the earlier step; training it again from the start")
     over = _is_over(progress, goals, patience)
     started = saved = logged = time.monotonic()
     network.train()
@@ -157,21 +155,21 @@ def fit(
         mine = backend.share(samples)
         if balance is not None:
             balance.begin()
-        # A process without a share still takes part in the exchange of gradients, with weight 0.
+        # A process without a share takes part in the exchange of gradients with the weight 0.
         images, targets = batches.batch(mine or samples[:1], backend.share(after) or after[:1])
         rate = job.recipe.learning_rate * learning_rate_factor(job.recipe.schedule, seen / total, warm_up)
         set_learning_rate(optimizer, rate)
         torch.manual_seed(derive_seed(job.seed, "step", seen, backend.rank))  # for dropout
         step.begin(network, compute, samples)
         loss = compute(images, targets, len(mine) / len(samples))
-        # On its way beside the gradients: a sum of its own after them would cost the wait for another exchange.
+        # This sum overlaps with the exchange of gradients; a sum after it would cost the latency of another exchange.
         news = backend.begin_sum(torch.stack([loss.double(), loss.new_tensor(context.should_stop()).double()]))
         backend.step(optimizer, CLIP_NORM, scaler)
         if mask is not None:
             mask.apply()
         batch_loss, stops = news().tolist()
         if balance is not None and balance.end(len(images)):
-            context.log("samples a second of each process: " + ", ".join(f"{speed:.3g}" for speed in backend.speeds))
+            context.log("samples per second of each process: " + ", ".join(f"{speed:.3g}" for speed in backend.speeds))
         progress.samples += len(samples)
         if reason := divergence("loss", batch_loss, progress.samples):
             return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
@@ -207,7 +205,7 @@ def fit(
 
 
 def _is_over(progress: Progress, goals: list[int], patience: int) -> bool:
-    """Whether the last goal is reached, or a plateau on the way to it; at an earlier goal the next rung begins."""
+    """Whether the last goal or a plateau before it is reached; an earlier goal or plateau begins the next rung."""
     ended = progress.samples >= goals[progress.rung] or 0 < patience <= progress.stale
     if ended and progress.rung + 1 < len(goals):
         progress.rung, progress.best, progress.stale = progress.rung + 1, None, 0
@@ -216,7 +214,7 @@ def _is_over(progress: Progress, goals: list[int], patience: int) -> bool:
 
 
 def _restore(network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer], context: TrainingContext) -> Progress:
-    """State of this training, or of the one that it continues, or of none; a refused one is named."""
+    """Load the state of this training or of its parent; without a usable state start with zero progress."""
     for folder in filter(None, (context.folder, context.parent)):
         try:
             progress = load_state(folder, folder.name, network, optimizers)
@@ -230,7 +228,7 @@ def _restore(network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer]
 
 
 def _enter(progress: Progress, score: float, metrics: dict[str, float], rate: float) -> None:
-    """Write a validation into the progress."""
+    """Record a validation in the progress."""
     row = {"samples": progress.samples, "train_loss": progress.loss_sum / progress.loss_count, "learning_rate": rate}
     progress.curve.append({**row, "val_score": score, **{f"val_{k}": v for k, v in metrics.items()}})
     progress.loss_sum, progress.loss_count = 0.0, 0
@@ -239,7 +237,7 @@ def _enter(progress: Progress, score: float, metrics: dict[str, float], rate: fl
 
 
 def _line(progress: Progress, total: int, epoch: int, rate: float, started: float, begun: int) -> str:
-    """Progress as a person reads it."""
+    """Format the progress for the user."""
     left = (time.monotonic() - started) / (progress.samples - begun) * (total - progress.samples)
     row = progress.curve[-1] if progress.curve else {}
     loss = progress.loss_sum / progress.loss_count if progress.loss_count else row["train_loss"]

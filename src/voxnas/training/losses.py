@@ -1,10 +1,8 @@
-"""Losses: a float32 mean over the samples of a batch of one number each.
+"""Losses of each sample of a batch in float32, and their mean.
 
-Every sample has its own loss, so that the processes of a distributed training can weight unequal
-shares of a batch exactly.
+Each sample has a loss of its own, so that the processes of a distributed training can weight unequal shares of a batch
+exactly.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,10 +17,10 @@ SampleLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 def soft_dice(logits: Tensor, label: Tensor) -> Tensor:
-    """Soft Dice loss of each sample, the mean over all classes but the background.
+    """Soft Dice loss of each sample, averaged over all classes except the background.
 
     As in nnU-Net (Isensee et al. 2021), but per sample: ``1 - (2 sum(p y) + s) / (sum(p) + sum(y) + s)``
-    with ``s = 1e-5``, which is finite where a class is absent.
+    with ``s = 1e-5``, which is finite for absent classes.
 
     Parameters
     ----------
@@ -34,7 +32,7 @@ def soft_dice(logits: Tensor, label: Tensor) -> Tensor:
     Tensor, (B,)
     """
     probabilities = logits.softmax(1)[:, 1:].flatten(2)
-    # By comparison: several times faster than one_hot, which counts in int64.
+    # The comparison is several times faster than one_hot, which computes in int64.
     classes = torch.arange(1, logits.shape[1], device=label.device)
     truth = (label.flatten(1)[:, None] == classes[:, None]).to(probabilities.dtype)
     overlap = (probabilities * truth).sum(2)
@@ -43,9 +41,10 @@ def soft_dice(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, label: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy (B,) of logits (B, K, ...) and label (B, ...), the mean over the voxels of each sample.
+    """Cross-entropy (B,) of logits (B, K, ...) and label (B, ...), averaged over the voxels of each sample.
 
-    With label smoothing (Szegedy et al. 2016) the true class counts ``1 - smoothing``, and all classes share the rest.
+    With label `smoothing` (Szegedy et al. 2016) the true class has the weight ``1 - smoothing``, and all classes share
+    the rest equally.
     """
     entropy = F.cross_entropy(logits, label, reduction="none", label_smoothing=smoothing)
     return entropy.flatten(1).mean(1) if entropy.ndim > 1 else entropy
@@ -58,7 +57,7 @@ def focal(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def dice_ce(logits: Tensor, label: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Soft Dice plus cross-entropy (B,), with label smoothing, of logits (B, K, D, H, W) and label (B, D, H, W)."""
+    """Soft Dice plus cross-entropy (B,) with label `smoothing`, of logits (B, K, D, H, W) and label (B, D, H, W)."""
     return soft_dice(logits, label) + cross_entropy(logits, label, smoothing)
 
 
@@ -72,25 +71,24 @@ def squared_error(values: Tensor, target: Tensor) -> Tensor:
     return (values[:, 0] - target) ** 2
 
 
-LOSSES: dict[str, SampleLoss] = {
+LOSSES: dict[str, Callable[..., Tensor]] = {
     "dice_ce": dice_ce,
     "dice_focal": dice_focal,
     "ce": cross_entropy,
     "mse": squared_error,
 }
-# With a cross-entropy, whose labels can be smoothed.
-SMOOTHED: dict[str, Callable[..., Tensor]] = {"dice_ce": dice_ce, "ce": cross_entropy}
+SMOOTHED = ("dice_ce", "ce")  # losses with a cross-entropy, whose labels can be smoothed
 
 
 def loss_function(name: str, smoothing: float = 0.0) -> SampleLoss:
-    """Return the loss of a name in :data:`LOSSES`, with label smoothing where it has a cross-entropy."""
-    return partial(SMOOTHED[name], smoothing=smoothing) if smoothing and name in SMOOTHED else LOSSES[name]
+    """Return the loss with a `name` in :data:`LOSSES`, with label `smoothing` if it has a cross-entropy."""
+    return partial(LOSSES[name], smoothing=smoothing) if smoothing and name in SMOOTHED else LOSSES[name]
 
 
 def supervised(loss: SampleLoss, outputs: Tensor | Sequence[Tensor], target: Tensor) -> Tensor:
-    """Mean loss of a batch, with deep supervision where the network gives several outputs.
+    """Mean loss of a batch, with deep supervision for several outputs.
 
-    Output i, at half the resolution of output i - 1, weighs 2 ** -i, the weights sum to 1, and its
+    Output i has half the resolution of output i - 1 and a weight proportional to 2 ** -i; the weights sum to 1. Its
     target is the nearest voxel of the label (Isensee et al. 2021).
 
     Parameters

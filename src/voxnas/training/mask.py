@@ -1,6 +1,4 @@
-"""Masks: which weights of a network are 0 and stay so."""
-
-from __future__ import annotations
+"""Masks of the weights of a network that are fixed to 0."""
 
 from collections.abc import Mapping
 
@@ -18,14 +16,14 @@ class Mask:
 
     Parameters
     ----------
-    tensors : mapping of str to Tensor, uint8
-        Keyed by names of the network's parameters, each of the parameter's shape.
+    tensors : mapping of str to Tensor, uint8, (shape of the parameter)
+        Masks by the names of the network's parameters.
     network : nn.Module
 
     Raises
     ------
     UserError
-        If a tensor is of no parameter of the network, of another shape or type, or has other values than 0 and 1.
+        If a tensor matches no parameter of the network, or has another shape, type or value than a mask.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], network: nn.Module) -> None:
@@ -45,7 +43,7 @@ class Mask:
 
 
 def write_mask(paths: StudyPaths, tensors: Mapping[str, Tensor]) -> str:
-    """Write a mask into the study and return its digest, by which trainings name it."""
+    """Write a mask (`tensors` in the shapes of the parameters) into the study; return its digest, used by trainings."""
     draft = paths.mask("draft")
     save_weights(draft, tensors)
     digest = file_digest(draft)
@@ -54,7 +52,7 @@ def write_mask(paths: StudyPaths, tensors: Mapping[str, Tensor]) -> str:
 
 
 def read_mask(paths: StudyPaths, digest: str, network: nn.Module) -> Mask:
-    """Read the mask of a digest for a network; a UserError if it is missing, damaged or of another network."""
+    """Read the mask with a `digest` for a network; a missing, damaged or unfit mask raises UserError."""
     path = paths.mask(digest)
     tensors, _ = load_weights(path)
     if file_digest(path) != digest:

@@ -1,12 +1,9 @@
-"""Cheap validation scores of a training; larger is better for all but ``mae``.
+"""Cheap validation scores that steer a search; larger is better except for ``mae``.
 
-The published evaluation is :mod:`voxnas.benchmark`; these steer a search.
+:mod:`voxnas.benchmark` computes the published evaluation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,6 +11,7 @@ from torch import Tensor, nn
 
 from voxnas.data.dataset import StudyData
 from voxnas.data.samples import by_case
+from voxnas.training.distributed.base import Backend
 from voxnas.training.inference import predict_probabilities, predict_vectors
 from voxnas.training.scores import validation_scores
 from voxnas.training.targets import Targets
@@ -21,24 +19,14 @@ from voxnas.training.targets import Targets
 VALIDATION_BATCH = 16  # windows of runs that are predicted at once
 
 
-class Summing(Protocol):
-    """The part of a backend that validation needs."""
-
-    def share(self, samples: Sequence[int]) -> Sequence[int]:
-        """Those that this process computes."""
-
-    def sum(self, values: Tensor) -> Tensor:
-        """Sum of the values (any shape) over all processes."""
-
-
 def dice_per_label(prediction: Tensor, label: Tensor, classes: int) -> list[float]:
-    """Dice of each class but the background; NaN where neither volume has the class.
+    """Dice of each class except the background; NaN for a class in neither volume.
 
     Parameters
     ----------
     prediction, label : Tensor, (D, H, W), integer
     classes : int
-        Including the background.
+        Number of classes including the background.
     """
     both = torch.bincount((prediction.long() * classes + label.long()).flatten(), minlength=classes * classes)
     table = both.view(classes, classes).double()
@@ -53,7 +41,7 @@ def mean_log_probabilities(logits: np.ndarray, groups: Sequence[Sequence[int]]) 
     ----------
     logits : ndarray, (N, K)
     groups : sequence of sequence of int
-        Positions of the samples of each case.
+        Indices of the samples of each case.
 
     Returns
     -------
@@ -65,9 +53,9 @@ def mean_log_probabilities(logits: np.ndarray, groups: Sequence[Sequence[int]]) 
 
 
 class Validation:
-    """Scores a network on the scans of a fold, shared out among the processes.
+    """Validation of a network on the scans of a fold, divided among the processes.
 
-    Runs are predicted by their samples, whose predictions are averaged over each case.
+    The predictions of the samples of a run are averaged over each case.
 
     Parameters
     ----------
@@ -86,16 +74,16 @@ class Validation:
         self.samples = [] if targets.task == "segmentation" else data.samples(scans)
         self.batch = VALIDATION_BATCH if data.timed else 1
 
-    def __call__(self, network: nn.Module, backend: Summing) -> tuple[float, dict[str, float]]:
+    def __call__(self, network: nn.Module, backend: Backend) -> tuple[float, dict[str, float]]:
         """Score the network.
 
         Returns
         -------
         score : float
-            Mean Dice over the labels, AUC (balanced accuracy where the fold has one class), or -MAE.
+            Mean Dice over the labels, AUC (balanced accuracy for a fold with one class), or -MAE.
         metrics : dict of str to float
-            ``dice_<label>`` each, ``auc`` and ``balanced_accuracy``, or ``mae`` in the target's units;
-            without those that cannot be computed.
+            ``dice_<label>`` of each label, ``auc`` and ``balanced_accuracy``, or ``mae`` in the units of the target;
+            undefined metrics are omitted.
         """
         training = network.training
         network.eval()
@@ -104,8 +92,8 @@ class Validation:
         network.train(training)
         return self._summary(backend.sum(rows).numpy())
 
-    def _maps(self, network: nn.Module, backend: Summing) -> Tensor:
-        """Dice of each scan and label; the rows of other processes are 0."""
+    def _maps(self, network: nn.Module, backend: Backend) -> Tensor:
+        """Dice of each scan and label, 0 in the rows of other processes."""
         rows = torch.zeros(len(self.scans), len(self.targets.labels) - 1, dtype=torch.float64)
         for i in backend.share(range(len(self.scans))):
             probabilities = predict_probabilities(
@@ -115,8 +103,8 @@ class Validation:
             rows[i] = torch.tensor(found, dtype=torch.float64)
         return rows
 
-    def _vectors(self, network: nn.Module, backend: Summing) -> Tensor:
-        """Logits or value of each sample; the rows of other processes are 0."""
+    def _vectors(self, network: nn.Module, backend: Backend) -> Tensor:
+        """Logits or value of each sample, 0 in the rows of other processes."""
         rows = torch.zeros(len(self.samples), max(len(self.targets.classes), 1), dtype=torch.float64)
         for first in backend.share(range(0, len(self.samples), self.batch)):
             inputs = [self.data.input(sample) for sample in self.samples[first : first + self.batch]]
@@ -125,13 +113,10 @@ class Validation:
 
     def _summary(self, rows: np.ndarray) -> tuple[float, dict[str, float]]:
         if self.targets.task == "segmentation":
-            seen = ~np.isnan(rows)
-            means = np.where(seen, rows, 0).sum(0)[seen.any(0)] / seen.sum(0)[seen.any(0)]
-            names = [
-                f"dice_{value}"
-                for value, any_seen in zip(self.targets.labels[1:], seen.any(0), strict=True)
-                if any_seen
-            ]
+            defined = ~np.isnan(rows)
+            present = defined.any(0)
+            means = np.where(defined, rows, 0).sum(0)[present] / defined.sum(0)[present]
+            names = [f"dice_{value}" for value in np.array(self.targets.labels[1:])[present]]
             return float(means.mean()) if len(means) else 0.0, dict(zip(names, means.tolist(), strict=True))
         cases = list(by_case(self.samples).values())
         truth = np.array([float(self.targets.encode(self.samples[case[0]].target)) for case in cases])

@@ -1,11 +1,8 @@
-"""Muon: momentum whose matrices are made orthogonal before each step (Jordan et al. 2024).
+"""Muon: momentum whose matrices are orthogonalised before each step (Jordan et al. 2024).
 
-``torch.optim.Muon`` takes matrices alone, and a network also has vectors and ends; this optimizer
-has both kinds of groups, so that it saves, loads and is distributed as one. What it
-brings on a study is measured by ``benchmarks/recipes.py``.
+``torch.optim.Muon`` accepts only matrices, whereas a network also has vectors and ends. This optimizer has groups of
+both kinds, so that it is saved, loaded and distributed as one. ``benchmarks/recipes.py`` measures its effect.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +12,12 @@ from torch import Tensor
 
 MOMENTUM = 0.95
 ITERATIONS = 5
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's quintic: singular values go to about 1, not exactly
-RMS = 0.2  # of an update's entries, as AdamW's have (Liu et al. 2025, Muon is scalable, section 2.2)
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's quintic: singular values converge to about 1
+RMS = 0.2  # root mean square of an update, as with AdamW (Liu et al. 2025, Muon is scalable, section 2.2)
 
 
 def orthogonalize(matrix: Tensor) -> Tensor:
-    """The nearest matrix with all singular values near 1, by Newton-Schulz iterations.
+    """Approximate the nearest orthogonal `matrix` by Newton-Schulz iterations.
 
     Parameters
     ----------
@@ -29,7 +26,7 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     Returns
     -------
     Tensor, (M, N)
-        Of the same type.
+        With singular values near 1, of the same type.
     """
     a, b, c = COEFFICIENTS
     x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
@@ -41,15 +38,15 @@ def orthogonalize(matrix: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.AdamW):
-    """Groups with ``orthogonal: True`` have Muon's step, the others AdamW's.
+    """Optimizer with Muon's step for groups with ``orthogonal: True``, and AdamW's step for the others.
 
-    A convolution's weight counts as the matrix of its output channels by all the rest. Weight decay is
-    decoupled in both, and the learning rate means the same size of step in both.
+    The weight of a convolution is a matrix of its output channels by all other axes. In both kinds of groups weight
+    decay is decoupled, and the learning rate means the same size of step.
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update all parameters that have a gradient."""
+        """Update all parameters with a gradient; return the value of the `closure`, if any."""
         everything = self.param_groups
         for group in everything:
             if group.get("orthogonal"):
@@ -66,7 +63,7 @@ class Muon(torch.optim.AdamW):
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         if "momentum" not in state:
-            state["step"] = torch.zeros(())  # AdamW's loading asks every state for it
+            state["step"] = torch.zeros(())  # required by AdamW when it loads a state
             state["momentum"] = torch.zeros_like(parameter)
         state["step"] += 1
         momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)

@@ -1,6 +1,6 @@
 """The progress of a running training, and its curves for TensorBoard. Imports no torch.
 
-Nothing of it is read back by a training, and none of it belongs to a result.
+No training reads these files, and they do not belong to its result.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from voxnas.training.state import Progress
 
 TELL_SECONDS = 5.0
-POINTS = 200  # of a curve of the training loss
+POINTS = 200  # points of a curve of the training loss
+TRAINING_TAGS = {"train_loss": "training/loss", "learning_rate": "training/learning_rate"}
 
 
 class Observer:
-    """Told after each step of a training; writes ``progress.json`` every few seconds, and event files if wanted.
+    """Observer of the steps of a training, which writes ``progress.json`` every few seconds and optional event files.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class Observer:
     job : Training
         The training.
     events : path or None
-        Folder of the run's event files.
+        Folder of the run's event files; None for no event files.
     """
 
     def __init__(self, entry: Entry, job: Training, events: Path | None) -> None:
@@ -48,7 +49,7 @@ class Observer:
         self._losses: list[float] = []
 
     def __call__(self, progress: Progress, loss: float, rate: float) -> None:
-        """Take note of one step: the loss of its batch, and its learning rate."""
+        """Record one step: the progress, the `loss` of its batch, and its learning `rate`."""
         now = time.monotonic()
         if self._began is None:
             self._began = (progress.samples, now)
@@ -87,68 +88,62 @@ class Observer:
         write_json(self._entry.progress, record)
 
     def close(self) -> None:
-        """The training ended or was interrupted."""
+        """Close the event files at the end of the training or at its interruption."""
         if self._events is not None:
             self._events.close()
 
 
 def validation(row: dict[str, float]) -> dict[str, float]:
-    """Tags of a row of ``curve.tsv`` that a validation wrote."""
+    """Validation scores of a `row` of ``curve.tsv``, by their TensorBoard tags."""
     return {f"validation/{name.removeprefix('val_')}": v for name, v in row.items() if name.startswith("val_")}
 
 
 def with_display_name(paths: StudyPaths, network: Network) -> Network:
-    """A network with the name and source that the selection gave it; its own record is known by its key alone."""
+    """Return a network with the name and source from the selection; its own record depends on its key alone."""
     if not paths.finalists.exists():
         return network
     found = next((n for n in read_json(paths.finalists)["networks"] if n["key"] == network.key), None)
     return network if found is None else Network.model_validate(found)
 
 
-def events_folder(paths: StudyPaths, what: Proposal | Network, seed: int) -> Path:
-    """Folder of the event files of one training: of what is trained, and by which seed. TensorBoard shows its name."""
-    if isinstance(what, Proposal):
-        return paths.root / "tensorboard" / what.search / str(what.step)
-    return paths.root / "tensorboard" / what.name / f"seed-{seed}"
+def events_folder(paths: StudyPaths, trained: Proposal | Network, seed: int) -> Path:
+    """Folder of the event files of training number `seed` of the `trained` proposal or network."""
+    if isinstance(trained, Proposal):
+        return paths.root / "tensorboard" / trained.search / str(trained.step)
+    return paths.root / "tensorboard" / trained.name / f"seed-{seed}"
 
 
-def end_events(folder: Path, what: Proposal | Network, result: Result, entry: Entry | None, reused: bool) -> None:
-    """Write what a training was of and how it ended; its curve too if it was reused from the store."""
+def end_events(folder: Path, trained: Proposal | Network, result: Result, entry: Entry | None, reused: bool) -> None:
+    """Write hyperparameters and result of the `trained` proposal or network to `folder`, and its curve if `reused`."""
     if reused and list(folder.glob(f"{PREFIX}.*")):
         return
     file = EventFile(folder)
-    file.begin(hyperparameters(what))
+    file.begin(hyperparameters(trained))
     if reused and entry is not None:
         names, *rows = (line.split("\t") for line in entry.curve.read_text().splitlines())
         for values in rows:
             row = {name: float(value) for name, value in zip(names, values, strict=True) if value != "n/a"}
-            file.scalars(int(row["samples"]), _curve(row))
-    final = {"parameters": float(result.parameters), "multiply_adds": float(result.macs)}
-    if result.valid_score is not None:
-        final["score"] = result.valid_score
-    if result.cpu_seconds is not None:
-        final["cpu_seconds"] = result.cpu_seconds
-    file.scalars(result.samples, {f"final/{name}": value for name, value in final.items()})
+            training = {tag: row[name] for name, tag in TRAINING_TAGS.items() if name in row}
+            file.scalars(int(row["samples"]), training | validation(row))
+    final = {
+        "final/parameters": float(result.parameters),
+        "final/multiply_adds": float(result.macs),
+        "final/score": result.valid_score,
+        "final/cpu_seconds": result.cpu_seconds,
+    }
+    file.scalars(result.samples, {tag: value for tag, value in final.items() if value is not None})
     file.end(FAILURE if result.state == "FAILED" else SUCCESS)
     file.close()
 
 
-def _curve(row: dict[str, float]) -> dict[str, float]:
-    training = {f"training/{new}": row[old] for old, new in _TRAINING.items() if old in row}
-    return training | validation(row)
-
-
-_TRAINING = {"train_loss": "loss", "learning_rate": "learning_rate"}
-
-
-def hyperparameters(what: Proposal | Network) -> dict[str, str | bool | float]:
-    """Values for the tab HParams of what is trained: the point of the search space, or else the recipe."""
-    if isinstance(what, Proposal):
-        origin: dict[str, object] = {"search": what.search, "rung": what.rung}
-        chosen = what.config
+def hyperparameters(trained: Proposal | Network) -> dict[str, str | bool | float]:
+    """Values of the `trained` proposal or network for the tab HParams: point of the search space, or recipe."""
+    if isinstance(trained, Proposal):
+        origin: dict[str, object] = {"search": trained.search, "rung": trained.rung}
+        chosen = trained.config
     else:
-        origin, chosen = {"search": what.source, "network": what.name}, {}
-    if not chosen and what.recipe is not None:
-        chosen = what.recipe.plain()
-    values = {**origin, **chosen, "samples": what.samples}
+        origin, chosen = {"search": trained.source, "network": trained.name}, {}
+    if not chosen and trained.recipe is not None:
+        chosen = trained.recipe.plain()
+    values = {**origin, **chosen, "samples": trained.samples}
     return {name: value if isinstance(value, (str, bool, int, float)) else str(value) for name, value in values.items()}

@@ -1,8 +1,5 @@
-"""Optimizers, as a recipe names them."""
+"""Construction of the optimizer of a recipe."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -20,56 +17,51 @@ CLIP_NORM = 12.0
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe, layerwise: bool = False) -> torch.optim.Optimizer:
-    """The recipe's optimizer over all parameters that learn.
+    """Build the recipe's optimizer of all parameters that learn.
 
-    With `layerwise`, for large batches, SGD becomes LARS and AdamW LAMB, so that a recipe's learning rate is
-    the share of its norm by which a layer moves in a step; Muon's steps are of that kind already.
+    With `layerwise`, for large batches, LARS replaces SGD and LAMB replaces AdamW, so that the learning rate is the
+    share of its norm by which a layer moves in a step. Muon's steps have this property without it.
 
-    Biases and the scales of norms (vectors) do not decay: decay is meant for the directions that
-    a norm leaves free, and it pulls small networks with few channels off their fit.
+    Biases and the scales of norms (vectors) do not decay: weight decay is meant for the directions that a norm leaves
+    free, and it degrades the fit of small networks.
+
+    Parameters
+    ----------
+    network : nn.Module
+    recipe : Recipe
+    layerwise : bool
     """
     learning = [p for p in network.parameters() if p.requires_grad]
-    if recipe.optimizer == "muon":
-        return _muon(network, learning, recipe)
-    groups = [
-        {"params": [p for p in learning if p.ndim > 1], "weight_decay": recipe.weight_decay},
+    matrices = [p for p in learning if p.ndim > 1]
+    inner = _inner_matrices(network, matrices) if recipe.optimizer == "muon" else set()
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in matrices if p in inner], "weight_decay": recipe.weight_decay, "orthogonal": True},
+        {"params": [p for p in matrices if p not in inner], "weight_decay": recipe.weight_decay},
         {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [g for g in groups if g["params"]]
-    if layerwise and recipe.optimizer == "sgd":
-        return LARS(groups, lr=recipe.learning_rate, trust=1.0)
-    if layerwise:
-        return LAMB(groups, lr=recipe.learning_rate)
+    rate = recipe.learning_rate
+    if recipe.optimizer == "muon":
+        return Muon(groups, lr=rate)
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=MOMENTUM, nesterov=True)
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        if layerwise:
+            return LARS(groups, lr=rate, trust=1.0)
+        return torch.optim.SGD(groups, lr=rate, momentum=MOMENTUM, nesterov=True)
+    return LAMB(groups, lr=rate) if layerwise else torch.optim.AdamW(groups, lr=rate)
 
 
-def _muon(network: nn.Module, learning: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    """Muon for the convolutions between the ends of a network that mix channels, AdamW for the rest.
+def _inner_matrices(network: nn.Module, matrices: list[nn.Parameter]) -> set[nn.Parameter]:
+    """Weights of the convolutions that mix channels between the ends of a network, to which Muon applies.
 
-    As Jordan et al. (2024) advise, the first weight and the heads, which map from and to other
-    spaces, have AdamW; so have depthwise convolutions, whose rows have nothing to do with each other.
+    Following Jordan et al. (2024), AdamW updates the first weight and the heads, which map from and to other spaces,
+    and depthwise convolutions, whose rows are independent.
     """
-    ends = {id(p) for p in _heads(network)} | {id(next(p for p in learning if p.ndim > 1))}
-    inner = [p for p in learning if p.ndim > 1 and p.shape[1] > 1 and id(p) not in ends]
-    chosen = {id(p) for p in inner}
-    outer = [p for p in learning if p.ndim > 1 and id(p) not in chosen]
-    groups: list[dict[str, Any]] = [
-        {"params": inner, "weight_decay": recipe.weight_decay, "orthogonal": True},
-        {"params": outer, "weight_decay": recipe.weight_decay},
-        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return Muon([g for g in groups if g["params"]], lr=recipe.learning_rate)
-
-
-def _heads(network: nn.Module) -> Iterator[nn.Parameter]:
-    if isinstance(network, Network):
-        for identity in network.graph.outputs:
-            yield from network.get_submodule(identity).parameters()
+    heads = [network.get_submodule(output) for output in network.graph.outputs] if isinstance(network, Network) else []
+    ends = {matrices[0], *(p for head in heads for p in head.parameters())}
+    return {p for p in matrices if p.shape[1] > 1} - ends
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Set the learning rate of every group of parameters to a value."""
+    """Set the learning rate of all groups of parameters of an `optimizer` to a `value`."""
     for group in optimizer.param_groups:
         group["lr"] = value

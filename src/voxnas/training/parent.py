@@ -1,6 +1,4 @@
-"""The parent of a training: store, lease, worker processes, and their end. Imports no torch."""
-
-from __future__ import annotations
+"""The parent process of a training: store, lease, worker processes, and their end. Imports no torch."""
 
 import ctypes
 import math
@@ -40,11 +38,11 @@ class Trained:
     Parameters
     ----------
     outcome : dict
-        State, and those that are known of reason, score, metrics and samples.
+        State, and if known the reason, score, metrics and samples.
     entry : Entry or None
-        In the store; None if the training failed before it had anything to store.
+        Entry in the store; None for a training that failed.
     reused : bool
-        Whether it was in the store already.
+        Whether the store had the training already.
     """
 
     outcome: dict[str, Any]
@@ -55,14 +53,22 @@ class Trained:
 def train(paths: StudyPaths, job: Training, options: RunOptions, log: Callable[[str], None]) -> Trained:
     """Train, or find the training in the store.
 
-    A worker that is killed is started again and goes on from its last state. A Slurm job that is
-    interrupted by its deadline or SIGUSR1 is put back into the queue.
+    A killed worker is started again and continues from its last state. A Slurm job that is interrupted by its deadline
+    or SIGUSR1 is requeued.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+    job : Training
+    options : RunOptions
+    log : callable
+        Receives messages for the user.
 
     Raises
     ------
     NoResult
-        ``Interrupted`` at the deadline, or on SIGTERM, SIGINT or SIGUSR1; else if the worker ended by an error, or was
-        killed and another job may have the memory for it (:mod:`voxnas.training.failures`).
+        ``Interrupted`` at the deadline, or on SIGTERM, SIGINT or SIGUSR1; otherwise if the worker ended by an error, or
+        if it was killed and another job may have enough memory (:mod:`voxnas.training.failures`).
     UserError
         If a worker cannot run with the settings.
     """
@@ -100,7 +106,7 @@ def _train(
     threads: int,
     log: Callable[[str], None],
 ) -> Trained:
-    """Train under the lease, unless another process has done so meanwhile."""
+    """Train under the lease, unless another process has finished the training meanwhile."""
     outcome = entry.finished()
     if outcome is not None:
         if not entry.run.exists():
@@ -116,7 +122,7 @@ def _train(
         try:
             return Trained(_run_workers(paths, entry, options, received, threads), entry)
         except failures.Killed:
-            log(f"a training process was killed ({kill} of {failures.KILLS} times); going on from the last state")
+            log(f"a training process was killed ({kill} of {failures.KILLS} times); continuing from the last state")
     own = slurm.own_job()
     if own is not None:
         entry.lease.starve(own[0])
@@ -134,7 +140,7 @@ def _run_workers(
     environment = {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONUNBUFFERED": "1"}
     begun = time.monotonic()
     entry.heartbeat.touch()
-    # A session of its own, so that all of a launcher's processes can be ended as one group.
+    # A separate session allows ending all processes of a launcher as one group.
     process = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_end_with_parent)
     entry.lease.extend(process.pid)
     status = _wait(process, entry, options, received)
@@ -147,7 +153,7 @@ def _run_workers(
 
 
 def _wait(process: subprocess.Popen[bytes], entry: Entry, options: RunOptions, received: list[int]) -> int:
-    """Wait for the workers, pass a signal on through the stop file, and end a group that hangs."""
+    """Wait for the workers, forward a signal by the stop file, and end a stalled group."""
     beaten, told = time.monotonic(), math.inf
     while True:
         try:
@@ -157,7 +163,7 @@ def _wait(process: subprocess.Popen[bytes], entry: Entry, options: RunOptions, r
         if received and told == math.inf:
             entry.stop.touch()
             told = now
-        # Horovod's own check for a stall does not fire over gloo.
+        # Horovod's own check for stalls does not work with gloo.
         stalled = options.processes > 1 and time.time() - entry.heartbeat.stat().st_mtime > STALL_SECONDS
         if stalled or now - told > GRACE_SECONDS:
             os.killpg(process.pid, signal.SIGKILL)
@@ -168,14 +174,14 @@ def _wait(process: subprocess.Popen[bytes], entry: Entry, options: RunOptions, r
 
 
 def _end_with_parent() -> None:
-    """In the child: get SIGTERM when the parent dies, also by SIGKILL (Linux), so that no orphan trains on."""
+    """In the child: request SIGTERM at the death of the parent, also by SIGKILL (Linux), to leave no orphan."""
     if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def _write_run(entry: Entry, options: RunOptions, wall: float, facts: dict[str, Any]) -> None:
-    """Write the facts that may differ between equal trainings; times add up over interruptions."""
+    """Write the facts that may differ between equal trainings; times accumulate over interruptions."""
     old = read_json(entry.run) if entry.run.exists() else {}
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     write_json(

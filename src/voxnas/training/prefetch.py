@@ -1,6 +1,4 @@
-"""The next batch is read and augmented while the device computes on this one."""
-
-from __future__ import annotations
+"""Reading and augmentation of the next batch during the computation of the current batch."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,16 +11,16 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Prefetcher:
-    """Hands out batches of a sampler, one ahead in a thread where that helps.
+    """Source of the batches of a sampler, which may read one batch ahead in a thread.
 
-    A batch is a pure function of its numbers, so a batch that nobody comes for costs time and changes nothing.
+    A batch is a pure function of its samples, so an unused batch costs time and changes nothing.
 
     Parameters
     ----------
     sampler : Sampler
         Used by one thread at a time.
     ahead : bool
-        Whether to read ahead: on a GPU, for a processor that trains has no time to spare.
+        Whether to read ahead. It helps with a GPU, because a CPU that trains has no idle time.
     """
 
     def __init__(self, sampler: Sampler, ahead: bool) -> None:
@@ -31,7 +29,7 @@ class Prefetcher:
         self._next: tuple[tuple[int, ...], Future[Batch]] | None = None
 
     def batch(self, samples: Sequence[int], following: Sequence[int] = ()) -> Batch:
-        """The batch of these samples; that of the following ones is begun."""
+        """Return the batch of `samples`, and begin the batch of the `following` samples."""
         waiting, self._next = self._next, None
         found = waiting[1].result() if waiting else None
         if waiting is None or waiting[0] != tuple(samples):

@@ -1,6 +1,4 @@
-"""How a training runs. None of it belongs to the identity of the training. Imports no torch."""
-
-from __future__ import annotations
+"""Options of the execution of a training, which are not part of its identity. Imports no torch."""
 
 from pathlib import Path
 from typing import Literal, get_args
@@ -17,21 +15,23 @@ LAUNCHERS: tuple[Launcher, ...] = get_args(Launcher)
 class RunOptions(Record):
     """The run options of a training; its processes read them from ``launch.json`` in the store entry."""
 
-    launcher: Launcher = Field("single", description="how processes are started")
-    processes: int = Field(1, description="number of processes, on all nodes together")
-    nodes: int = Field(1, description="nodes of this Slurm allocation to spread them over")
+    launcher: Launcher = Field("single", description="launcher of the processes")
+    processes: int = Field(1, description="total number of processes on all nodes")
+    nodes: int = Field(1, description="number of nodes of the Slurm allocation to use")
     micro_batch: int = Field(
-        0, description="most samples that a process computes at once; 0: all of its share of a batch"
+        0, description="maximum number of samples per forward pass of a process; 0: its whole share of the batch"
     )
     shares: Literal["equal", "measured"] = Field(
-        "equal", description="of a batch: equal, or in proportion to measured speed"
+        "equal", description="shares of a batch: equal, or proportional to the measured speed of the processes"
     )
     fusion_mb: float | None = Field(
-        None, description="MiB of gradients that travel together; by default as the backend has it"
+        None, description="size of the gradient fusion buffer in MiB; default: that of the backend"
     )
-    cycle_ms: float = Field(Exchange.cycle_ms, description="Horovod's cycle time")
-    deadline: float | None = Field(None, description="Unix time at which to save and leave with status 75")
-    checkpoint_seconds: float = Field(60.0, description="time between two saved states")
+    cycle_ms: float = Field(Exchange.cycle_ms, description="cycle time of Horovod in ms")
+    deadline: float | None = Field(
+        None, description="Unix time at which the training saves its state and ends with status 75"
+    )
+    checkpoint_seconds: float = Field(60.0, description="interval between saved states in seconds")
     keep_state: bool = Field(False, description="keep the final state for a training that continues this one")
-    tensorboard: Path | None = Field(None, description="folder for TensorBoard's event files")
-    kind: str = Field("any", description="kind of node that was chosen, for the record")
+    tensorboard: Path | None = Field(None, description="folder for TensorBoard event files")
+    kind: str = Field("any", description="kind of node, for run.json")

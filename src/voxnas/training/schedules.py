@@ -1,12 +1,10 @@
-"""Schedules of learning rate and batch: pure functions of the share of the training that is done."""
-
-from __future__ import annotations
+"""Schedules of learning rate and batch: pure functions of the completed share of a training."""
 
 import math
 from collections.abc import Sequence
 
 WARM_UP = 0.1
-START = 1 / 25  # of the rate, from which it rises
+START = 1 / 25  # initial share of the rate
 
 
 def _poly(t: float) -> float:
@@ -20,7 +18,7 @@ def _cosine(t: float) -> float:
 
 
 def _onecycle(t: float) -> float:
-    """Up to 1 within the first tenth, then half a cosine down to 0 (Smith 2018)."""
+    """A rise to 1 within the first tenth, then half a cosine to 0 (Smith 2018)."""
     if t < WARM_UP:
         return START + (1 - START) * t / WARM_UP
     return _cosine((t - WARM_UP) / (1 - WARM_UP))
@@ -37,10 +35,9 @@ def learning_rate_factor(schedule: str, progress: float, warm_up: float = 0.0) -
     schedule : str
         A key of :data:`SCHEDULES`.
     progress : float
-        Samples seen over samples to see, in [0, 1].
+        Completed share of the samples, in [0, 1].
     warm_up : float
-        Share of the training in which the schedule is multiplied by a line up to 1 (Goyal et al. 2017, gradual
-        warm-up), for large batches.
+        Share of the training with a linear warm-up factor (Goyal et al. 2017, gradual warm-up), for large batches.
     """
     t = min(max(progress, 0.0), 1.0)
     rise = START + (1 - START) * t / warm_up if t < warm_up else 1.0
@@ -48,26 +45,24 @@ def learning_rate_factor(schedule: str, progress: float, warm_up: float = 0.0) -
 
 
 def batch_at(progress: float, batch_size: int, growth: Sequence[tuple[float, float]] = ()) -> int:
-    """Batch-size control (Mikami et al. 2018, section 2.1): the batch grows in the course of the training.
+    """Batch-size control (Mikami et al. 2018, section 2.1): the batch grows during the training.
 
-    A large batch early makes a training unstable; later, where the noise of small ones hinders, it does not.
+    Large batches make the early training unstable. Later they are stable, and the noise of small batches is a
+    disadvantage.
 
     Parameters
     ----------
     progress : float
-        Samples seen over samples to see.
+        Completed share of the samples.
     batch_size : int
-        Global batch at the beginning.
+        Initial global batch.
     growth : sequence of (float, float)
-        From this share of the training on, the batch is so many times that of the beginning; ascending.
+        Ascending pairs of a share of the training and the factor of the batch from that share on.
 
     Returns
     -------
     int
         Samples of the next step.
     """
-    factor = 1.0
-    for share, wanted in growth:
-        if progress >= share:
-            factor = wanted
+    factor = next((factor for share, factor in reversed(growth) if progress >= share), 1.0)
     return max(1, round(batch_size * factor))

@@ -1,26 +1,24 @@
-"""Scores of predicted classes, for validation and test alike, without torch."""
-
-from __future__ import annotations
+"""Scores of predicted classes for validation and test. Imports no torch."""
 
 import numpy as np
 
 
 def count_pairs(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Weighted counts of the pairs of a positive and a negative case, from which the AUC follows (Mann & Whitney 1947).
+    """Weighted counts of the pairs of a positive and a negative case, which give the AUC (Mann & Whitney 1947).
 
-    The negative scores are sorted once, so that the cost is N log N. A score that is NaN is neither higher nor tied.
+    The negative scores are sorted once, so the cost is N log N. A NaN score is neither higher nor tied.
 
     Parameters
     ----------
     scores : ndarray, (N,)
     positive : ndarray, (N,), bool
     weights : ndarray, (B, N)
-        How often each case counts, for each of B samples.
+        Count of each case in each of B resamples.
 
     Returns
     -------
     higher, tied, pairs : ndarray, (B,)
-        Pairs whose positive case has the higher score, whose scores are equal, and all pairs.
+        Number of pairs whose positive case has the higher score, of pairs with equal scores, and of all pairs.
     """
     yes, no = weights[:, positive], weights[:, ~positive]
     known = ~np.isnan(scores)
@@ -34,7 +32,7 @@ def count_pairs(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -
 
 
 def auc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the ROC curve by ranks, ties counting half; NaN with one class.
+    """Area under the ROC curve by ranks, with a weight of one half for ties; NaN for a single class.
 
     Parameters
     ----------
@@ -46,7 +44,7 @@ def auc(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def balanced_accuracy(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Mean over the classes that occur of the share of their cases that is predicted rightly.
+    """Mean recall over the classes of `truth`.
 
     Parameters
     ----------
@@ -56,13 +54,13 @@ def balanced_accuracy(predicted: np.ndarray, truth: np.ndarray) -> float:
 
 
 def validation_scores(logits: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """AUC (of the second class of two, else the mean of one against the rest) and balanced accuracy.
+    """AUC (of the second of two classes, otherwise the mean of one class against the rest) and balanced accuracy.
 
     Parameters
     ----------
     logits : ndarray, (N, K)
     truth : ndarray, (N,)
-        Numbers of the classes.
+        Indices of the classes.
     """
     classes = logits.shape[1]
     if classes == 2:

@@ -1,6 +1,4 @@
-"""The weights with which a training starts, and the networks that teach it: finished trainings in the store."""
-
-from __future__ import annotations
+"""The initial weights and the teachers of a training, from finished trainings in the store."""
 
 from collections.abc import Mapping
 
@@ -16,42 +14,39 @@ from voxnas.training.store import Entry
 
 
 def _finished(paths: StudyPaths, source: str, job: Training) -> tuple[Entry, Training]:
-    """A training of the store that another one builds on.
+    """Find a finished training in the store from which another training derives.
 
     Raises
     ------
     UserError
-        If it is not finished, has no weights, or validates on another fold: then it has seen scans on which the
-        other one is validated.
+        If the source is not finished, has no weights, or validates on another fold, because it then has learnt from
+        validation scans of the other training.
     """
     entry = Entry(paths.store / source)
     if not entry.finished() or not entry.weights.exists():
-        raise UserError(f"{entry.folder} is no finished training", "train it first")
+        raise UserError(f"{entry.folder} is not a finished training", "train it first")
     found = entry.training()
     if found.fold != job.fold:
         raise UserError(
-            f"training {source} has learnt from scans of fold {job.fold}, on which this one is validated",
-            f"start from one of fold {job.fold}",
+            f"training {source} has learnt from scans of fold {job.fold}, which validates this training",
+            f"start from a training of fold {job.fold}",
         )
     return entry, found
 
 
 def load_teachers(paths: StudyPaths, job: Training, teacher: Teacher, device: torch.device) -> list[nn.Module]:
-    """The networks that teach a training, in evaluation mode on a device; values they predict standardised."""
-    found = []
-    for source in teacher.sources:
-        entry, training = _finished(paths, source, job)
-        found.append(load_trained(training.architecture, entry.weights).to(device))
-    return found
+    """Load the networks of a teacher in evaluation mode on a `device`; their predicted values are standardised."""
+    sources = [_finished(paths, source, job) for source in teacher.sources]
+    return [load_trained(training.architecture, entry.weights).to(device) for entry, training in sources]
 
 
 def load_start(network: nn.Module, paths: StudyPaths, job: Training, start: Weights) -> None:
-    """Give a network the weights of a finished training.
+    """Load the weights of a finished training into a network.
 
     Raises
     ------
     UserError
-        If the training is unfit (another fold, not finished), or its weights do not fit the network.
+        If the training is unfinished or has another fold, or if its weights do not fit the network.
     """
     entry, _ = _finished(paths, start.source, job)
     tensors, _ = load_weights(entry.weights)
@@ -62,27 +57,28 @@ def load_start(network: nn.Module, paths: StudyPaths, job: Training, start: Weig
             tensors[name] = narrow(tensor, channels_of(name, start.channels), transposed)
         network.load_state_dict(tensors)
     except (IndexError, RuntimeError) as error:
-        raise UserError(f"{entry.weights} does not fit the network: {error}", "mend start.channels") from None
+        raise UserError(f"{entry.weights} does not fit the network: {error}", "correct start.channels") from None
 
 
 def channels_of(name: str, channels: Mapping[str, Channels]) -> Channels:
-    """Channels of the layer of the tensor of a name, or of the innermost module around it that has any."""
+    """Look up the `channels` of the layer of the tensor `name`, or of its innermost enclosing module with an entry."""
     while name and name not in channels:
         name = name.rpartition(".")[0]
     return channels.get(name, Channels())
 
 
 def narrow(tensor: Tensor, channels: Channels, transposed: bool = False) -> Tensor:
-    """The part of a layer's tensor that a narrower layer keeps.
+    """Select the part of a layer's tensor that a narrower layer keeps.
 
     Parameters
     ----------
-    tensor : Tensor
-        A weight (outputs, inputs, ...), of a transposed convolution (inputs, outputs, ...); a vector (outputs,); or a
-        number, which stays. A weight with one input channel, such as a depthwise one, keeps it.
+    tensor : Tensor, (outputs, inputs, ...), (outputs,) or ()
+        A weight, which is (inputs, outputs, ...) for a transposed convolution; a vector; or a scalar, which is
+        unchanged. A weight with one input channel, such as a depthwise one, keeps it.
     channels : Channels
+        Channels to keep.
     transposed : bool
-        Of the layer.
+        Whether the layer is a transposed convolution.
 
     Returns
     -------

@@ -1,10 +1,8 @@
-"""The state of a running training on disk, so that it can go on exactly where it was.
+"""The state of a running training on disk, from which the training can resume exactly.
 
-A state is one safetensors file and a record beside it with the file's digest; the record is
-renamed into place last and names its file, so that it always describes a complete state.
+A state consists of a safetensors file and a record with the name and the digest of the file. The record is renamed into
+place last, so that it always describes a complete state.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,26 +16,27 @@ from voxnas.io.records import file_digest, read_json, write_json
 from voxnas.io.weights import load_weights, save_weights
 
 RECORD = "state.json"
+TENSORS = "state-*.safetensors"
 
 
 @dataclass
 class Progress:
-    """How far a training is, apart from its tensors.
+    """Progress of a training, without its tensors.
 
     Parameters
     ----------
     samples : int
         Samples seen.
     loss_sum : float
-        Sum of the losses of the samples since the last validation, which are `loss_count`.
+        Sum of the losses of the `loss_count` samples since the last validation.
     best : float or None
-        Best validation score since the last restart; `stale` validations followed without a better one.
+        Best validation score since the last restart; `stale` validations without improvement followed.
     curve : list of dict
-        Rows of curve.tsv, one a validation.
+        Rows of curve.tsv, one for each validation.
     rung : int
-        Restarts of the schedule that lie behind.
+        Number of completed restarts of the schedule.
     scaler : dict
-        State of the loss scaling; empty without one.
+        State of the loss scaling; empty without loss scaling.
     """
 
     samples: int = 0
@@ -51,13 +50,13 @@ class Progress:
 
 
 class StateRefused(Exception):
-    """A state that must not be continued: damaged, or of another training."""
+    """Raised for a state that must not be resumed, because it is damaged or belongs to another training."""
 
 
 def save_state(
     folder: Path, owner: str, network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer], progress: Progress
 ) -> None:
-    """Write the state of the training that the store calls `owner`; replaces the last one."""
+    """Write the state of the training with the store digest `owner` into `folder`, in place of the previous state."""
     tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
     for kind, optimizer in optimizers.items():
         for index, values in optimizer.state_dict()["state"].items():
@@ -68,25 +67,24 @@ def save_state(
     save_weights(file, tensors)
     record = {"owner": owner, "file": file.name, "sha256": file_digest(file), "progress": asdict(progress)}
     write_json(folder / RECORD, record)
-    for old in folder.glob("state-*.safetensors"):
-        if old != file:
-            old.unlink(missing_ok=True)
+    for old in set(folder.glob(TENSORS)) - {file}:
+        old.unlink(missing_ok=True)
 
 
 def load_state(
     folder: Path, owner: str, network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer]
 ) -> Progress | None:
-    """Put the state that `owner` has saved into the network and the optimizers.
+    """Load the state of `owner` from `folder` into the network and the `optimizers`.
 
     Returns
     -------
     Progress or None
-        None if there is no state.
+        None without a saved state.
 
     Raises
     ------
     StateRefused
-        If the state is damaged or belongs to another training. Nothing is loaded then.
+        If the state is damaged or belongs to another training; nothing is loaded.
     """
     if not (folder / RECORD).exists():
         return None
@@ -111,7 +109,7 @@ def load_state(
 
 
 def delete_state(folder: Path) -> None:
-    """Remove the state, the record first."""
+    """Remove the state in `folder`, the record first."""
     (folder / RECORD).unlink(missing_ok=True)
-    for file in folder.glob("state-*.safetensors"):
+    for file in folder.glob(TENSORS):
         file.unlink(missing_ok=True)

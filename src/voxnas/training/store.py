@@ -1,12 +1,9 @@
-"""The store: finished trainings, by the digest of everything that determines them.
+"""The store of trainings, by the digest of everything that determines them.
 
-An entry ``store/<digest>/`` holds the training's record, its lease, its run options, the resumable state, and
-in the end ``outcome.json`` (written last), ``curve.tsv``, ``weights.safetensors`` and ``run.json``.
-So a result that is lost costs no training. Imports no torch: a stored result is returned in the time that Python
-takes to start.
+An entry ``store/<digest>/`` contains the training's record, its lease, its run options and the resumable state, and
+after the training ``curve.tsv``, ``weights.safetensors``, ``run.json`` and ``outcome.json`` (written last). A lost
+result therefore costs no training. Imports no torch, so that a stored result is returned as soon as Python has started.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
@@ -18,13 +15,13 @@ from voxnas.training.lease import Lease
 
 
 def store_digest(job: Training, spec: dict[str, Any], data: str) -> str:
-    """Name of a training in the store.
+    """Digest by which the store identifies a training.
 
     Parameters
     ----------
     job : Training
     spec : dict
-        The train spec. The study's root seed is left out: the training has its own.
+        The train spec. The root seed of the study is excluded, because the training has a seed of its own.
     data : str
         Digest of the data (:func:`voxnas.data.digest.data_digest`).
     """
@@ -57,11 +54,11 @@ class Entry:
         self.progress = folder / "progress.json"
 
     def training(self) -> Training:
-        """The record of the training."""
+        """Read the record of the training."""
         return check_record(self.job, read_json(self.job), TRAINING.validate_python)
 
     def finished(self) -> dict[str, Any] | None:
-        """The outcome of a finished training; None if there is none, or if its weights are damaged."""
+        """Read the outcome of a finished training; None for an unfinished training or damaged weights."""
         if not self.outcome.exists():
             return None
         outcome = read_json(self.outcome)
@@ -71,10 +68,10 @@ class Entry:
         return outcome
 
     def finish(self, outcome: dict[str, Any]) -> None:
-        """Record the outcome, which makes the training a finished one."""
+        """Record the `outcome`, which completes the training."""
         weights = file_digest(self.weights) if self.weights.exists() else ""
         write_json(self.outcome, {**outcome, "weights_sha256": weights})
 
     def settled(self) -> bool:
-        """Whether the parent of a finished training lived to write its record and to give its lease back."""
+        """Whether the parent of a finished training has written its run record and released its lease."""
         return self.run.exists() and not self.lease.path.exists()

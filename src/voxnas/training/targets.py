@@ -1,4 +1,4 @@
-"""From a scan's target, a text in a table, to the tensor that a loss takes."""
+"""Coding of the target of a scan, a text in a table, as the tensor of a loss."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Targets:
     labels : tuple of int
         Values in the label maps, ascending, in the order of the network's outputs (segmentation).
     mean, sd : float
-        Of the training scans' values (regression); networks predict ``(value - mean) / sd``.
+        Mean and standard deviation of the training values (regression); networks predict ``(value - mean) / sd``.
     """
 
     task: str
@@ -37,7 +37,7 @@ class Targets:
 
     @classmethod
     def of(cls, data: StudyData, scans: Sequence[str]) -> Targets:
-        """The coding that the given training scans determine."""
+        """Determine the coding from the training `scans`."""
         plan, task = data.plan, data.plan.task
         if task == "classification":
             return cls(task, plan.classes)
@@ -49,20 +49,20 @@ class Targets:
         return cls(task, labels=tuple(plan.label_values))
 
     def metadata(self) -> dict[str, str]:
-        """What prediction needs of the coding, kept with the weights."""
+        """Parameters of the coding for prediction, saved with the weights."""
         return {"target_mean": repr(self.mean), "target_sd": repr(self.sd)} if self.task == "regression" else {}
 
     def encode(self, target: str | None) -> Tensor:
-        """A class as its number, int64 (); a value standardised, float32 ().
+        """Encode a `target`: the index of a class, int64 (), or a standardised value, float32 ().
 
         Raises
         ------
         UserError
-            If the target is no known class, or no number.
+            If the target is neither a known class nor a number.
         """
         if self.task == "classification":
             if target not in self.classes:
-                raise UserError(f"target {target!r} is no known class", f"known: {', '.join(self.classes)}")
+                raise UserError(f"target {target!r} is not a known class", f"known: {', '.join(self.classes)}")
             return torch.tensor(self.classes.index(target))
         return torch.tensor((_number(target, "a scan") - self.mean) / self.sd, dtype=torch.float32)
 
@@ -73,5 +73,5 @@ def _number(target: str | None, scan: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UserError(f"target {target!r} of {scan} is no number", "regression needs a numeric column")
+        raise UserError(f"target {target!r} of {scan} is not a number", "regression needs a numeric column")
     return value

@@ -1,10 +1,8 @@
-"""The process that trains: ``python -m voxnas.training.worker``, started by :mod:`voxnas.training.parent`.
+"""The worker process of a training, ``python -m voxnas.training.worker``, which :mod:`voxnas.training.parent` starts.
 
-Under a launcher there are several; process 0 writes the files. Its end is recorded in files, since
-launchers do not pass exit statuses on: ``outcome.json`` (finished) or ``ended.json`` (interrupted, error).
+Under a launcher several processes run, and process 0 writes the files. Launchers do not forward exit statuses, so the
+end is recorded in ``outcome.json`` (finished) or ``ended.json`` (interrupted, error).
 """
-
-from __future__ import annotations
 
 import argparse
 import math
@@ -54,14 +52,14 @@ CURVE = ("samples", "train_loss", "learning_rate", "val_score")  # the first col
 
 
 def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: Backend) -> Outcome:
-    """Train as an entry's record says.
+    """Run the training of an entry.
 
     Parameters
     ----------
     paths : StudyPaths
         The study.
     entry : Entry
-        With its job.json.
+        Entry with its job.json.
     options : RunOptions
     backend : Backend
         The group of processes.
@@ -114,28 +112,28 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
             "device": device_name(device),
             "precision": precision_name(training["precision"], device),
         }
-        if backend.speeds:  # of each process, where they were measured
+        if backend.speeds:
             facts["samples_per_second"] = [round(speed, 3) for speed in backend.speeds]
         if backend.hosts:
             facts["hosts"] = list(backend.hosts)
         _record(entry, network, targets, outcome, facts, options.keep_state)
         if earlier is not None and outcome.state != "INTERRUPTED":
-            delete_state(earlier)  # only this very training would ever continue it, and it is in the store now
+            delete_state(earlier)  # only this training, which the store now has, continues the earlier state
     return outcome
 
 
 def training_scans(data: StudyData, job: Training) -> tuple[list[str], list[str]]:
-    """The scans on which the weights learn, and those on which the alphas of a supernet do."""
+    """List the training scans of the weights, and the training scans of the alphas of a supernet."""
     folds = job.alpha_folds if isinstance(job, Supernet) else ()
     alpha_scans = [scan for fold in folds for scan in data.validation_scans(fold)]
     scans = [scan for scan in data.train_scans(job.fold) if scan not in alpha_scans]
     if not scans:
-        raise UserError(f"alpha_folds = {list(folds)} leave the weights no scan", "raise splits.folds, or name fewer")
+        raise UserError(f"alpha_folds = {list(folds)} leave the weights no scan", "raise splits.folds or name fewer")
     return scans, alpha_scans
 
 
 def _stop_signs(entry: Entry, options: RunOptions) -> Callable[[], bool]:
-    """Whether to save and leave: on a signal, at the deadline, or as the parent asks. Each question is a heartbeat."""
+    """Return a function that requests an end on a signal, at the deadline or by the parent, and sends a heartbeat."""
     signalled: list[int] = []
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, lambda received, _: signalled.append(received))
@@ -173,8 +171,8 @@ def _record(
 
 
 def curve_text(curve: list[dict[str, float]]) -> str:
-    """The curve as TSV; numbers are written so that they read back the same."""
-    # Not in the order of the rows: those that come from a saved state are sorted by name.
+    """Format a `curve` as TSV, with the shortest numbers that are exact."""
+    # Rows from a saved state are sorted by name, so the order of their columns is fixed here.
     found = {name for row in curve for name in row}
     columns = [name for name in CURVE if name in found] + sorted(found.difference(CURVE))
     lines = [columns, *([repr(row[c]) if c in row else "n/a" for c in columns] for row in curve)]
@@ -186,7 +184,7 @@ def _log(line: str) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train as one process of the launcher; `argv` is its command line."""
+    """Train as one process of the launcher with the command line `argv`."""
     parser = argparse.ArgumentParser(prog="voxnas.training.worker")
     parser.add_argument("--study", type=StudyPaths, required=True)
     parser.add_argument("--entry", type=Path, required=True)
@@ -204,10 +202,10 @@ def main(argv: list[str] | None = None) -> int:
         end = describe_error(error)
         if "text" in end:
             print(end["text"], file=sys.stderr, flush=True)
-        # The process that fails first says why; the others only see that it is gone.
+        # The process that fails first knows the reason; the others only detect its absence.
         if end["how"] != "lost" or not entry.ended.exists():
             write_json(entry.ended, end)
-        # Other processes may wait for this one in a collective: leave without a farewell.
+        # Exit at once, because other processes may wait for this process in a collective operation.
         sys.stdout.flush()
         os._exit(1)
 

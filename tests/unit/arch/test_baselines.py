@@ -3,9 +3,9 @@ from plans import changed, volume_plan
 
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.arch.baselines.handmade import WIDTHS
-from voxnas.arch.families.linear.size import linear_size
 from voxnas.arch.reference import NETWORKS
 from voxnas.arch.stages import usable_stages
+from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import parse_architecture
 from voxnas.core.errors import UserError
@@ -85,7 +85,7 @@ def test_usable_stages_keep_the_patch_divisible_and_large_enough():
 
 def test_linear_size_turns_the_axes_and_rounds():
     plan = changed(CLASSES, spacing=(2, 4, 8))
-    assert linear_size(BASELINES["linear"](plan, {})[0], plan) == (40, 28, 10)
+    assert input_size(BASELINES["linear"](plan, {})[0], plan) == (40, 28, 10)
 
 
 @pytest.mark.parametrize("plan", [HIPPOCAMPUS, ANISOTROPIC, CLASSES], ids=["isotropic", "anisotropic", "classes"])

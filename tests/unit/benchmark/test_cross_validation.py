@@ -52,7 +52,7 @@ def test_networks_are_ranked_and_held_against_the_best_hand_made_one(fake_study)
 def test_networks_that_were_asked_different_cases_are_not_compared(fake_segmentation):
     write_folds(fake_segmentation, "segmentation", {GOOD: 0.1, FAIR: 0.2, POOR: 0.4})
     last = results.networks(fake_segmentation)[-1]
-    table = results.fold_cases(fake_segmentation, last.key, "segmentation")
+    table = results.cases(fake_segmentation.fold_cases(last.key), "segmentation")
     write_table(fake_segmentation.fold_cases(last.key), table.iloc[1:])
     with pytest.raises(UserError, match="different cases"):
         cross_validation(fake_segmentation)

@@ -25,7 +25,7 @@ def test_a_row_holds_the_means_and_costs_of_its_network(fake_segmentation):
     leaderboard, _ = benchmark(fake_segmentation)
     rows = leaderboard.set_index("name")
     network = next(n for n in results.networks(fake_segmentation) if n.name == "random-1")
-    table = results.cases(fake_segmentation, network.key, "segmentation")
+    table = results.cases(fake_segmentation.cases(network.key), "segmentation")
     row, ensemble = rows.loc["random-1"], rows.loc["random-1 (ensemble)"]
     assert row.test_score == pytest.approx(table.dice[table.seed != "ensemble"].mean())
     assert row.nsd_2 == pytest.approx(table.nsd_2[table.seed != "ensemble"].mean())
@@ -37,7 +37,7 @@ def test_a_row_holds_the_means_and_costs_of_its_network(fake_segmentation):
 
 def test_a_better_test_score_does_not_make_the_winner(fake_segmentation):
     small = next(n for n in results.networks(fake_segmentation) if n.name == "random-1")
-    table = results.cases(fake_segmentation, small.key, "segmentation")
+    table = results.cases(fake_segmentation.cases(small.key), "segmentation")
     table[["dice", "dice_1", "dice_2"]] = 1.0
     write_table(fake_segmentation.cases(small.key), table)
     leaderboard, comparisons = benchmark(fake_segmentation)
@@ -69,7 +69,7 @@ def test_tables_are_equal_when_made_twice_and_survive_a_file(fake_study, tmp_pat
 
 def test_networks_scored_on_different_scans_are_refused(fake_segmentation):
     network = results.networks(fake_segmentation)[1]
-    table = results.cases(fake_segmentation, network.key, "segmentation")
+    table = results.cases(fake_segmentation.cases(network.key), "segmentation")
     write_table(fake_segmentation.cases(network.key), table[table.scan != "sub-01"])
     with pytest.raises(UserError, match=network.key):
         benchmark(fake_segmentation)

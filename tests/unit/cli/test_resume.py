@@ -37,14 +37,14 @@ def test_locked_study_goes_on_with_its_data(folder):
     command = [sys.executable, "-m", "voxnas", "resume", "brains", "--", "--cores", "1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "removing the lock that Snakemake left" in done.stdout
+    assert "removing the lock of the killed run" in done.stdout
     assert Path("done.txt").read_text() == "/data/brains\n"
     assert not resume.is_locked(folder)
 
 
 def test_unknown_study_is_one_line(folder, capsys):
     assert main(["resume", "brain"]) == 2
-    assert "known here: brains, phantom" in capsys.readouterr().err
+    assert "known: brains, phantom" in capsys.readouterr().err
 
 
 def test_refuses_beside_a_running_snakemake(folder, capsys):

@@ -36,7 +36,7 @@ def test_a_sound_data_set(cohort, capsys):
     assert lines[0] == f"{cohort.name} (BIDS), segmentation: 0 background, 1 label 1"
     assert lines[2].split() == ["scan", "shape", "spacing", "mm", "axes", "type", "labels"]
     assert lines[3].split() == ["sub-01", "8x9x7", "1x1x2.5", "RAS", "int16", "0,1"]
-    assert lines[-1] == "2 usable, 0 of them with warnings, 0 excluded"
+    assert lines[-1] == "2 usable (0 with warnings), 0 excluded"
 
 
 def test_what_is_excluded_and_what_is_doubtful(cohort, capsys):
@@ -46,7 +46,7 @@ def test_what_is_excluded_and_what_is_doubtful(cohort, capsys):
     assert status == 1
     assert "  ! all voxels are 3\n" in out
     assert "Excluded:\n  sub-02/anat/sub-02_T1w.nii.gz: empty file (0 bytes)\n" in out
-    assert out.endswith("1 usable, 1 of them with warnings, 1 excluded\n")
+    assert out.endswith("1 usable (1 with warnings), 1 excluded\n")
 
 
 def test_nothing_usable_is_listed_too(cohort, capsys):
@@ -74,7 +74,7 @@ def test_a_target_chooses_the_task(cohort, capsys):
 def test_label_maps_of_another_suffix_are_pointed_at(cohort, capsys):
     for path in cohort.glob("derivatives/d/*/anat/*"):
         path.rename(path.with_name(path.name.replace("dseg", "T1w_seg-manual")))
-    assert "images alone (for their label maps: --label-suffix seg-manual)" in run(capsys, cohort)[1]
+    assert "images only (for label maps: --label-suffix seg-manual)" in run(capsys, cohort)[1]
     assert "segmentation: 0 background" in run(capsys, cohort, "--label-suffix", "seg-manual")[1]
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from plans import volume_plan
+from plans import calibration, measured_network, volume_plan
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.complexity.calibration import (
-    identity,
     predict_latency_ms,
     predict_sample_seconds,
     predict_train_seconds,
@@ -21,7 +20,10 @@ from voxnas.complexity.calibration import (
 from voxnas.complexity.features import FEATURES
 from voxnas.complexity.features import features as features_by_primitive
 from voxnas.complexity.memory_model import training_mib
+from voxnas.core.calibration import MemoryCorrection
 from voxnas.core.errors import UserError
+from voxnas.core.settings import StudySettings
+from voxnas.core.spec import stage_spec
 
 PATCH = [16, 16, 16]
 
@@ -44,28 +46,23 @@ def cnn(width, **changes):
     return CNN(**{**record, **changes})
 
 
-def calibration(**coefficients):
+def calibrated(factors=None, **coefficients):
     zero = dict.fromkeys(FEATURES, 0.0)
-    return {
-        "batch_size": 2,
-        "table": {identity(cnn(8)): {"patch": PATCH, "train_seconds": 0.25, "latency_ms": 3.0}},
-        "model": {
-            "train_seconds": {"coefficients": {**zero, **coefficients}, "factors": {"plain": 1.0}},
-            "latency_ms": {"coefficients": {**zero, "voxels": 10.0}, "factors": {}},
-        },
-        "reading": {"": 0.0},
-    }
+    times = {"coefficients": {**zero, **coefficients}, "factors": {"plain": 1.0, **(factors or {})}}
+    latency = {"coefficients": {**zero, "voxels": 10.0}, "factors": {}}
+    table = measured_network(cnn(8), PATCH, 0.25)
+    return calibration(table=table, model={"train_seconds": times, "latency_ms": latency})
 
 
 def test_a_measured_network_has_its_measured_time():
-    record = calibration(dense=1.0)
+    record = calibrated(dense=1.0)
     assert predict_train_seconds(record, cnn(8), PATCH) == 0.25
     assert predict_latency_ms(record, cnn(8), PATCH) == 3.0
     assert predict_train_seconds(record, cnn(8), [32, 32, 32]) != 0.25
 
 
 def test_other_networks_have_the_sum_of_their_layers():
-    record = calibration(parameters=2.0, layers=1e6)
+    record = calibrated(parameters=2.0, layers=1e6)
     facts = features(cnn(16), PATCH, training=True)
     assert facts["parameters"] == pytest.approx((27 * 16 + 27 * 16 * 32 + 2 * 16 + 2 * 32 + 32 * 2 + 2) / 1e6)
     assert predict_train_seconds(record, cnn(16), PATCH) == pytest.approx(
@@ -86,12 +83,12 @@ def test_features_count_full_vectors_and_tell_kinds_of_convolutions():
 
 
 def test_memory_is_the_models_times_the_devices_factor():
-    record = calibration() | {"memory": {"factor": 1.5, "bf16": True, "cuda": False}}
+    record = calibration(memory={"factor": 1.5, "bf16": True, "cuda": False, "table": ()})
     assert predict_training_mib(record, cnn(8), PATCH) == pytest.approx(1.5 * training_mib(cnn(8), PATCH, 2, True))
 
 
 def test_a_budget_in_seconds_buys_whole_batches():
-    record = calibration()
+    record = calibrated()
     assert samples_of({"amount": 77, "unit": "samples"}, None, cnn(8), PATCH) == 77
     assert samples_of({"amount": 10.4, "unit": "cpu_seconds"}, record, cnn(8), PATCH) == 40
     assert samples_of({"amount": 0.01, "unit": "cpu_seconds"}, record, cnn(8), PATCH) == 2
@@ -100,19 +97,19 @@ def test_a_budget_in_seconds_buys_whole_batches():
 
 
 def test_a_budget_pays_for_the_reading_of_samples():
-    record = calibration() | {"reading": {"": 0.25, "series": 0.75}}
+    seen = cnn(8).model_copy(update={"view": "series"})
+    table = measured_network(cnn(8), PATCH, 0.25) | measured_network(seen, PATCH, 0.25)
+    record = calibration(table=table, reading={"": 0.25, "series": 0.75})
     budget = {"amount": 10.4, "unit": "cpu_seconds"}
     assert samples_of(budget, record, cnn(8), PATCH) == 20
-    seen = cnn(8).model_copy(update={"view": "series"})
-    record["table"][identity(seen)] = record["table"][identity(cnn(8))]
     assert predict_sample_seconds(record, seen, PATCH) == 1.0
     assert samples_of(budget, record, seen, PATCH) == 10
 
 
 def test_a_primitives_factor_multiplies_its_nodes_alone():
-    record = calibration(dense=1.0, pointwise=2.0)
+    record = calibrated(dense=1.0, pointwise=2.0)
     without = predict_train_seconds(record, cnn(16, head_width=4), PATCH)
-    record["model"]["train_seconds"]["factors"]["linear_head"] = 3.0
+    record = calibrated({"linear_head": 3.0}, dense=1.0, pointwise=2.0)
     rows = features_by_primitive(cnn(16, head_width=4), PATCH, True)
     assert predict_train_seconds(record, cnn(16, head_width=4), PATCH) == pytest.approx(
         without + 2 * 2.0 * rows["linear_head"]["pointwise"]
@@ -158,19 +155,21 @@ def test_measuring_gives_a_record_that_predicts():
     space = yaml.safe_load((Path(__file__).parents[3] / "config" / "search_spaces" / "cnn.yaml").read_text())
     space["parameters"] |= {"kernel": 3, "base_width": {"choices": [4, 6, 8]}}
     plan = volume_plan("regression", PATCH, [(1, 1, 1), (2, 2, 2), (2, 2, 2)], spacing=(8, 8, 8))
-    spec = {"batch_size": 1, "precision": "float32", "threads": 1, "seed": 0, "swaps": ["block-shift", "block-ghost"]}
+    settings = StudySettings(
+        task="regression",
+        training={"batch_size": 1, "precision": "float32"},
+        baselines={"names": ["block-shift", "block-ghost"]},
+    )
+    spec = stage_spec(settings, "calibrate")
     record = measure_calibration(space, plan, spec, {"parameters": 50_000}, seconds=1.0)
-    assert len(record["table"]) >= 4 and record["nodes"] > 0
-    assert record["memory"] == {"cuda": False, "bf16": False, "factor": 1.0, "table": []}
-    assert {"block-shift", "block-ghost", "resnet", "sfcn"} <= {row["name"] for row in record["table"].values()}
-    for row in record["table"].values():
-        assert (
-            row["train_seconds"] > 0
-            and row["latency_ms"] > 0
-            and (row["parameters"] <= 50_000 or row["name"].startswith("block-"))
-        )
+    assert len(record.table) >= 4 and record.nodes > 0
+    assert record.memory == MemoryCorrection(cuda=False, bf16=False, factor=1.0, table=())
+    assert {"block-shift", "block-ghost", "resnet", "sfcn"} <= {row.name for row in record.table.values()}
+    for row in record.table.values():
+        assert row.train_seconds > 0 and row.latency_ms > 0
+        assert row.parameters <= 50_000 or row.name.startswith("block-")
     assert predict_train_seconds(record, cnn(32), PATCH) > 0
-    assert record["bf16"]["train_speedup"] > 0 and record["device"]["precision"] == "float32"
+    assert record.bf16.train_speedup > 0 and record.device["precision"] == "float32"
 
 
 def test_predicting_imports_no_torch():

@@ -3,10 +3,10 @@
 import random
 
 import pytest
+from plans import calibration, measured_network
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.linear import Linear
-from voxnas.complexity.calibration import identity
 from voxnas.complexity.placement import Worker, earliest_end, trial_seconds
 
 PATCH = [16, 16, 16]
@@ -22,8 +22,7 @@ NETWORK = CNN(
 
 def device(start=2.0, wall=1.0):
     """Measurements in which the network takes 0.25 s a sample."""
-    table = {identity(NETWORK): {"patch": PATCH, "train_seconds": 0.25}}
-    return {"table": table, "start_seconds": start, "wall_factor": wall, "reading": {}}
+    return calibration(table=measured_network(NETWORK, PATCH, 0.25), start_seconds=start, wall_factor=wall)
 
 
 def test_time_of_a_trial_by_hand():

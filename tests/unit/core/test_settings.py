@@ -13,8 +13,8 @@ MISTAKES = [
     ({"search": {"steps": "many"}}, ["search.steps = 'many'", "valid integer"]),
     ({"search": {"methods": ["bo"]}}, ["search.methods", "'bo'", "bayesian, random"]),
     ({"search": {"methods": ["baysian"]}}, ["did you mean 'bayesian'"]),
-    ({"search": {"methods": ["asha"]}}, ["search.methods: 'asha' proposes no networks"]),
-    ({"search": {"promotion": "random"}}, ["search.promotion: 'random' trains no trial longer", "asha"]),
+    ({"search": {"methods": ["asha"]}}, ["search.methods: 'asha' is a promotion strategy"]),
+    ({"search": {"promotion": "random"}}, ["search.promotion: 'random' is not a promotion strategy", "asha"]),
     ({"search": {"options": {"ahsa": {}}}}, ["search.options", "'ahsa'", "did you mean 'asha'"]),
     ({"search": {"options": {"asha": {"rugns": 3}}}}, ["'search.options.asha.rugns'", "'search.options.asha.rungs'"]),
     ({"search": {"options": {"asha": {"rungs": 1}}}}, ["search.options.asha.rungs = 1", "equal to 2"]),
@@ -26,7 +26,7 @@ MISTAKES = [
     ({"task": "classification", "data_root": "x"}, ["data.target", "participants.tsv"]),
     (
         {"placement": {"cpu": {}, "gpu": {"resources": {"gres": "gpu:1"}}}},
-        ["placement.cpu.resources has no gres", "gres: none"],
+        ["placement.cpu.resources lacks gres", "gres: none"],
     ),
     ({"placement": {"cpu": {"slots": 0}}}, ["placement.cpu.slots = 0"]),
 ]
@@ -61,5 +61,5 @@ def test_calibration_is_needed_for_times_only() -> None:
 
 def test_a_study_needs_something_to_train():
     assert parse_settings({"search": {"methods": []}}).search.methods == ()
-    with pytest.raises(UserError, match="nothing to train"):
+    with pytest.raises(UserError, match="name at least one"):
         parse_settings({"search": {"methods": []}, "baselines": {"names": []}})

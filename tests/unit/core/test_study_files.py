@@ -20,5 +20,5 @@ def test_find_study(folder):
     assert find_study(folder, "brains") == (file, "brains-2")
     assert find_study(folder, str(file)) == (file, "brains-2")
     assert find_study(folder, "phantom") == (None, "phantom")
-    with pytest.raises(UserError, match=r"no study 'brain' .* known here: brains, phantom"):
+    with pytest.raises(UserError, match=r"no study 'brain' .* known: brains, phantom"):
         find_study(folder, "brain")

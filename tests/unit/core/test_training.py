@@ -47,5 +47,5 @@ def test_a_derived_network_has_a_key_of_its_own():
 
 
 def test_alphas_do_not_learn_on_the_fold_that_validates():
-    with pytest.raises(ValidationError, match="fold 0, which validates"):
+    with pytest.raises(ValidationError, match="fold 0, the validation fold"):
         Supernet(**FIELDS, alpha_folds=(0, 1))

@@ -77,7 +77,7 @@ def test_images_are_found_with_session_and_site(tree):
 
 
 def test_an_unknown_suffix_names_those_that_exist(tree):
-    with pytest.raises(UserError, match=r"did you mean 'T1w'\? There are: FLAIR, T1w, bold"):
+    with pytest.raises(UserError, match=r"did you mean 'T1w'\? available: FLAIR, T1w, bold"):
         read_bids(tree, None, DataSettings(suffix="T1"))
 
 
@@ -105,7 +105,7 @@ def test_targets_and_reasons(tree):
 
 
 def test_a_wrong_column_names_the_nearest(tree):
-    with pytest.raises(UserError, match=r"no column 'gruop'.*did you mean 'group'\? There are: age, code, group, site"):
+    with pytest.raises(UserError, match=r"no column 'gruop'.*did you mean 'group'\? available: age, code, group, site"):
         read_bids(tree, "classification", DataSettings(target="gruop"))
     (tree / "participants.tsv").unlink()
     with pytest.raises(UserError, match=r"participants\.tsv does not exist"):
@@ -131,7 +131,7 @@ def test_labels_named_after_their_image_are_matched(tree):
 def test_derivatives_must_be_clear(tree):
     with pytest.raises(UserError, match=r"sge does not exist.*did you mean 'seg'"):
         read_bids(tree, "segmentation", DataSettings(derivatives="sge"))
-    with pytest.raises(UserError, match=r"did you mean 'seg-manual'\? There are: dseg, seg-manual"):
+    with pytest.raises(UserError, match=r"did you mean 'seg-manual'\? available: dseg, seg-manual"):
         read_bids(tree, "segmentation", DataSettings(label_suffix="seg-manuel"))
     other = tree / "derivatives/other/sub-01/anat/sub-01_dseg.nii.gz"
     other.parent.mkdir(parents=True)

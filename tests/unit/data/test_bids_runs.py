@@ -69,7 +69,7 @@ def test_a_filter_that_leaves_nothing_says_what_there_is(tree):
         names(tree, taks="rest")
     with pytest.raises(UserError, match=r"task = 'rset'.*5 images that pass the other filters.*did you mean 'rest'\?"):
         names(tree, task="rset")
-    with pytest.raises(UserError, match=r"run = '3'.*There are: '' \(without it\), 1, 2"):
+    with pytest.raises(UserError, match=r"run = '3'.*available: '' \(without it\), 1, 2"):
         names(tree, task="rest", run="3")
 
 
@@ -157,7 +157,7 @@ TREES = {
     "bids-examples_ds000117": ("bold", 9, "empty file (0 bytes)"),
     "bids-examples_ds003": ("bold", 13, "empty file (0 bytes)"),
     "bids-examples_ds114": ("bold", 20, "empty file (0 bytes)"),
-    "bids-examples_synthetic": ("bold", 30, "the header claims 134 MB but the file has 352 bytes"),
+    "bids-examples_synthetic": ("bold", 30, "the header requires 134 MB, but the file has 352 bytes"),
     "ivadomed_spine": ("T2w", 3, None),
     "pumi-minitest": ("bold", 1, None),
 }

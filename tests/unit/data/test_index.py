@@ -207,7 +207,9 @@ def test_a_link_to_content_that_is_not_here_is_left_out(cohort):
     image = cohort / "sub-02/anat/sub-02_T1w.nii.gz"
     image.unlink()
     image.symlink_to(cohort / ".git/annex/objects/x")
-    assert reasons(index_dataset(cohort, "segmentation", DataSettings()))["sub-02"].startswith("a link to content")
+    assert reasons(index_dataset(cohort, "segmentation", DataSettings()))["sub-02"].startswith(
+        "a link to missing content"
+    )
 
 
 def test_the_folder_inside_the_root_is_used_where_it_exists(tmp_path):
@@ -238,7 +240,7 @@ def test_files_of_no_data_set_are_indexed_one_by_one(tmp_path):
     files = [save(tmp_path / "x.nii.gz"), save(tmp_path / "d/x.nii.gz"), save(tmp_path / "y.nii", np.zeros((9, 9)))]
     index = index_files(files)
     assert index.scans["scan"].tolist() == sorted([str(files[0]), str(files[1])])
-    assert reasons(index) == {"y": "a 2D image (9x9), a volume is needed"}
+    assert reasons(index) == {"y": "a 2D image (9x9), a volume is required"}
 
 
 def test_the_pairs_of_the_manifest(data_root, tmp_path):

@@ -25,7 +25,7 @@ def test_channel_files_are_one_scan_only_for_several_channels(tmp_path):
 def test_a_single_file_is_a_scan(tmp_path):
     _touch(tmp_path, "one.nii.gz", "table.csv")
     assert find_scans(tmp_path / "one.nii.gz", 1)[0] == {"one": [tmp_path / "one.nii.gz"]}
-    with pytest.raises(ScanError, match=r"table\.csv is no image"):
+    with pytest.raises(ScanError, match=r"table\.csv is not an image"):
         find_scans(tmp_path / "table.csv", 1)
 
 

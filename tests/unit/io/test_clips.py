@@ -79,7 +79,7 @@ def test_what_is_no_run_is_named(tmp_path):
 def test_a_file_that_was_cut_short_after_it_was_opened(run):
     with run.path.open("r+b") as file:
         file.truncate(1200)
-    with pytest.raises(UserError, match="cut short"):
+    with pytest.raises(UserError, match="truncated"):
         run.frames(0, 11)
 
 

@@ -59,13 +59,13 @@ def both(*edits):
 
 BROKEN_HEADERS = {
     "dim0": (put("dim", 9, 0), "dim\\[0\\], is 9"),
-    "negative": (put("dim", -5, 1), "every axis must be positive"),
+    "negative": (put("dim", -5, 1), "all axes must be positive"),
     "datatype": (put("datatype", 9999), "datatype code 9999 is unknown"),
-    "no datatype": (put("datatype", 0), "names no voxel type"),
+    "no datatype": (put("datatype", 0), "defines no voxel type"),
     "rgb": (put("datatype", 128), "RGB"),
     "complex": (put("datatype", 32), "complex"),
-    "huge": (put("dim", 32767, slice(1, 4)), "claims 70 TB"),
-    "nan affine": (put("srow_x", np.nan), "sform is not usable"),
+    "huge": (put("dim", 32767, slice(1, 4)), "requires 70 TB"),
+    "nan affine": (put("srow_x", np.nan), "sform is unusable"),
     "magic": (put("magic", b"abc"), "no magic number"),
 }
 
@@ -137,7 +137,7 @@ def test_a_cut_file_is_found(tmp_path):
     plain.write_bytes(plain.read_bytes()[:-30])
     whole = tmp_path / "z.nii.gz"  # a sound gzip of a cut image
     whole.write_bytes(gzip.compress(plain.read_bytes()))
-    for path, words in ((packed, "damaged gzip"), (plain, "claims"), (whole, "cut short")):
+    for path, words in ((packed, "damaged gzip"), (plain, "requires"), (whole, "truncated")):
         with pytest.raises(ScanError, match=words):
             check_integrity(path)
 
@@ -153,7 +153,7 @@ def test_huge_claims_allocate_nothing(tmp_path):
 
 @pytest.mark.parametrize("shape", [(9, 8), (1, 1, 1), (30, 3, 3), (4, 4, 4, 1, 2)])
 def test_what_is_not_a_volume_is_refused(tmp_path, shape):
-    with pytest.raises(ScanError, match=r"too small|a volume is needed|5 axes"):
+    with pytest.raises(ScanError, match=r"too small|a volume is required|5 axes"):
         open_image(make(tmp_path / "x.nii.gz", np.zeros(shape, np.int16)))
 
 

@@ -39,7 +39,7 @@ def test_only_paths_with_a_row_are_volumes(archive):
 def test_what_cannot_be_read_is_named(archive, tmp_path):
     with pytest.raises(ScanError, match="the array has 3 rows"):
         open_image(volume_path(archive, "train", 3))
-    with pytest.raises(ScanError, match="'test_images' cannot be read"):
+    with pytest.raises(ScanError, match="'test_images' is unreadable"):
         open_image(volume_path(archive, "test", 0))
     damaged = tmp_path / "damaged.npz"
     damaged.write_bytes(archive.read_bytes()[:-40])

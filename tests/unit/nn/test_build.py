@@ -1,4 +1,4 @@
-"""Networks have the shapes, the heads and the layers that their records say."""
+"""Networks have the shapes, heads and layers of their records."""
 
 import itertools
 
@@ -12,8 +12,6 @@ from voxnas.arch.families.unet import UNet
 from voxnas.arch.graph import GraphBuilder
 from voxnas.nn.build import build_network
 from voxnas.nn.network import Network
-
-torch.set_num_threads(1)
 
 BLOCKS = ["plain", "residual", "inverted"]
 DOWN = ["stride", "max", "average"]
@@ -54,7 +52,7 @@ def test_unet_returns_logits_of_the_input_size(block, downsample):
     assert network(torch.randn(2, 2, 12, 16, 32)).shape == (2, 3, 12, 16, 32)
 
 
-def test_deep_supervision_gives_a_list_only_while_training():
+def test_deep_supervision_returns_a_list_only_in_training():
     network = build_network(unet(deep_supervision=True))
     x = torch.randn(1, 2, 8, 16, 16)
     sizes = [tuple(y.shape) for y in network.train()(x)]
@@ -73,7 +71,7 @@ def test_every_weight_learns(architecture):
 
 
 @pytest.mark.parametrize(("block", "head_width"), list(itertools.product(BLOCKS, [0, 6])))
-def test_cnn_returns_one_row_a_scan(block, head_width):
+def test_cnn_returns_one_row_per_scan(block, head_width):
     network = build_network(cnn(block=block, head_width=head_width, dropout=0.5, downsample="max"))
     assert network(torch.randn(3, 1, 16, 20, 16)).shape == (3, 2)
 
@@ -86,7 +84,7 @@ def test_a_network_of_inverted_blocks_begins_with_a_plain_one():
     assert [m.groups for m in convolutions[:4]] == [1, 1, 8, 1]
 
 
-def test_a_residual_block_without_weights_is_its_input():
+def test_a_residual_block_with_zero_weights_is_the_identity():
     graph = GraphBuilder(4, norm="instance", activation="relu")
     network = Network(graph.finish(graph.add("residual", graph.input, kernel=3)))
     torch.nn.init.zeros_(network.residual.second[1].weight)
@@ -106,13 +104,6 @@ def test_a_primitive_is_applied_to_each_frame_of_a_clip():
     assert torch.allclose(network(x)[:, 3], network.plain.module(x[:, 3]), atol=1e-6)
 
 
-@pytest.mark.parametrize("norm", ["instance", "group"])
-def test_a_sample_does_not_depend_on_its_batch(norm):
-    network = build_network(unet(norm=norm)).train()
-    x = torch.randn(3, 2, 8, 16, 16)
-    assert torch.allclose(network(x)[1], network(x[1:2])[0], atol=1e-5)
-
-
 def test_equal_seeds_give_equal_weights():
     networks = []
     for _ in range(2):
@@ -125,16 +116,6 @@ def test_initial_signals_keep_their_size():
     torch.manual_seed(0)
     out = build_network(unet(widths=[8, 16, 32, 64])).eval()(torch.randn(1, 2, 16, 32, 32))
     assert 0.1 < out.std() < 10
-
-
-@pytest.mark.parametrize("architecture", [unet(deep_supervision=True), unet(block="inverted"), unet(block="residual")])
-def test_networks_train_under_bf16_autocast(architecture):
-    network = build_network(architecture).train()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        outputs = network(torch.randn(1, 2, 8, 16, 16))
-    outputs = outputs if isinstance(outputs, list) else [outputs]
-    sum(y.float().square().mean() for y in outputs).backward()
-    assert all(torch.isfinite(p.grad).all() and p.grad.dtype == torch.float32 for p in network.parameters())
 
 
 def test_the_linear_baseline_is_not_a_network():
@@ -150,7 +131,7 @@ def test_parameters_are_in_the_order_of_the_nodes(changes):
 
 
 @pytest.mark.parametrize("name", ["train", "graph.a", "a.half"])
-def test_an_identity_that_every_module_has_is_refused(name):
+def test_an_identity_that_is_an_attribute_of_modules_is_refused(name):
     graph = GraphBuilder(1)
     with pytest.raises(ValueError, match=f"cannot have a node '{name}'"):
         Network(graph.finish(graph.add("plain", graph.input, 2, name=name)))

@@ -1,4 +1,4 @@
-"""Networks of cells and of motifs compute what their records say, at any size that their strides divide."""
+"""Networks of cells and of motifs agree with their records at any size that their strides divide."""
 
 from pathlib import Path
 
@@ -14,10 +14,8 @@ from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network
 
-torch.set_num_threads(1)
-
 FOLDER = Path(__file__).parents[3] / "config" / "search_spaces"
-# As of a scan with thick slices, in which one axis is divided later than the others.
+# The plan of scans with thick slices, in which one axis is divided later than the others.
 PLAN = volume_plan(
     patch=(12, 40, 56),
     strides=[(1, 1, 1), (1, 2, 2), (3, 2, 2), (2, 2, 2)],
@@ -59,7 +57,7 @@ def test_shapes_weights_and_counts(name):
     "operation", [op for op in PRIMITIVES if PRIMITIVES[op].window or (op in blocks() and op != "zero")]
 )
 def test_every_operation_fits_into_a_cell(operation):
-    """With a stride, of a reduction cell, and with a larger kernel where it has one."""
+    """Also with the stride of a reduction cell, and with a larger kernel for operations with a kernel."""
     names = [operation, *([f"{operation}_5"] if PRIMITIVES[operation].sized else [])]
     architecture = next(networks("cells-cnn", 1, names))
     found = (*architecture.normal, *architecture.reduction)
@@ -69,7 +67,7 @@ def test_every_operation_fits_into_a_cell(operation):
         assert torch.isfinite(build_network(architecture).eval()(x)).all()
 
 
-def test_deep_supervision_scores_the_lower_stages_while_training():
+def test_deep_supervision_returns_the_lower_stages_in_training():
     architecture = next(networks("cells-unet", 1))
     plain = architecture.plain()
     four = {key: [*plain[key], plain[key][-1]] for key in ("widths", "cells", "strides", "kernels")}

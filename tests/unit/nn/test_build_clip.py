@@ -1,4 +1,4 @@
-"""Networks on clips: the cost that is counted, and what they learn that a network on frames cannot."""
+"""Networks on clips: their cost, and tasks that a network on frames cannot learn."""
 
 from pathlib import Path
 
@@ -16,14 +16,12 @@ from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network
 
-torch.set_num_threads(1)
-
 SPACE = Path(__file__).parents[3] / "config" / "search_spaces" / "clip.yaml"
 PLAN = volume_plan("classification", (16, 16, 16))
 FRAMES = 5
 
 
-def test_cost_is_that_of_the_built_network():
+def test_the_stated_cost_is_the_cost_of_the_network():
     space, rng = SearchSpace.from_dict(yaml.safe_load(SPACE.read_text())), np.random.default_rng(0)
     for _ in range(8):
         architecture, _ = space.decode(space.sample(rng), PLAN)
@@ -37,7 +35,7 @@ def test_cost_is_that_of_the_built_network():
         assert cost.macs * 2 * 2 == flops.get_total_flops()
 
 
-def test_a_network_of_differences_computes_in_tiles_what_it_computes_in_full():
+def test_a_network_of_differences_is_equal_in_tiles_and_in_whole_frames():
     torch.manual_seed(0)
     record = {"in_channels": 1, "out_channels": 2, "widths": [4, 6], "blocks": [2, 1], "kernels": [[3] * 3] * 2}
     strides = [[1, 1, 1], [2, 2, 2]]
@@ -50,10 +48,10 @@ def test_a_network_of_differences_computes_in_tiles_what_it_computes_in_full():
 
 
 def moving_blobs(count, frames=6, side=8):
-    """A blob that moves up or down along the last axis; a frame alone does not tell which."""
+    """A blob that moves up or down along the last axis; a single frame does not show the direction."""
     place = torch.arange(side).float()
     start, sign = torch.rand(count, 3, 1) * side, torch.randint(0, 2, (count,))
-    # Positions go around, so that the set of positions is the same for both directions.
+    # Positions are periodic, so both directions visit the same positions.
     path = (start[:, 2] + torch.where(sign > 0, 1.0, -1.0)[:, None] * torch.arange(frames)) % side
     away = (place - path[:, :, None]).abs()
     away = torch.minimum(away, side - away)
@@ -64,7 +62,7 @@ def moving_blobs(count, frames=6, side=8):
 
 
 def accuracy_after_training(**changes):
-    """On new clips, after 60 steps."""
+    """Accuracy on new clips after 60 steps."""
     torch.manual_seed(0)
     record = {
         "in_channels": 1,
@@ -91,5 +89,5 @@ def test_operators_along_time_learn_a_direction(temporal):
     assert accuracy_after_training(temporal=temporal) > 0.9
 
 
-def test_without_time_a_direction_cannot_be_learnt():
+def test_networks_without_temporal_operators_cannot_learn_a_direction():
     assert accuracy_after_training() < 0.65

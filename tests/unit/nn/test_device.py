@@ -7,7 +7,7 @@ from voxnas.nn.device import compute_device, device_name, device_of
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """Function that pretends so many GPUs; gives the devices that became the current one."""
+    """Return a function that simulates a number of GPUs and returns the list of current devices."""
     current = []
 
     def pretend(count):
@@ -19,7 +19,7 @@ def gpus(monkeypatch):
     return pretend
 
 
-def test_without_a_gpu_it_is_the_processor(gpus):
+def test_without_a_gpu_the_device_is_the_processor(gpus):
     current = gpus(0)
     assert compute_device(3) == torch.device("cpu") and not current
     assert device_name(compute_device()) == processor_name() != ""
@@ -31,6 +31,6 @@ def test_processes_take_the_gpus_in_turn(gpus):
     assert found == [torch.device("cuda", 0), torch.device("cuda", 1), torch.device("cuda", 0)] == current
 
 
-def test_device_of_a_network_is_that_of_its_weights():
+def test_the_device_of_a_network_is_the_device_of_its_weights():
     assert device_of(torch.nn.Linear(1, 1, device="meta")) == torch.device("meta")
     assert device_of(torch.nn.ReLU()) == torch.device("cpu")

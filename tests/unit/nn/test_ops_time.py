@@ -1,4 +1,4 @@
-"""What the temporal operators do to frames, beyond what every primitive keeps (the contract tests)."""
+"""Effects of the temporal operators on frames, beyond the contract tests of all primitives."""
 
 import pytest
 import torch
@@ -7,8 +7,6 @@ from torch import nn
 from voxnas.arch.graph import resolve_options
 from voxnas.arch.primitives.base import PRIMITIVES, Node, Shape
 from voxnas.nn.ops.base import MODULES
-
-torch.set_num_threads(1)
 
 TEMPORAL = [name for name in PRIMITIVES if PRIMITIVES[name].temporal]
 SAME = ["time_conv", "time_attention", "time_shift"]
@@ -29,7 +27,7 @@ def build(op, given, channels=None, options=None, dims=3):
 @pytest.mark.parametrize("op", TEMPORAL)
 @pytest.mark.parametrize("frames", [1, 2, 5])
 @pytest.mark.parametrize("size", [(7,), (5, 3), (3, 5, 2)])
-def test_any_number_of_frames_will_do(op, frames, size):
+def test_any_number_of_frames_is_accepted(op, frames, size):
     node = node_of(op, 4, dims=len(size))
     clip = torch.randn(2, frames, 4, *size)
     stated = PRIMITIVES[op].shape(node, [Shape(4, size, frames)])
@@ -42,7 +40,7 @@ def test_any_number_of_frames_will_do(op, frames, size):
 def reach(module, frames, at):
     """The frames of the input on which the frame `at` of the output depends."""
     clip = torch.randn(1, frames, 4, 3, 3, 3, requires_grad=True)
-    # Statistics of the norm would join all frames.
+    # The statistics of a norm depend on all frames.
     if hasattr(module, "norm"):
         module.norm = nn.Identity()
     output = module(clip)
@@ -58,14 +56,14 @@ def test_a_convolution_reaches_its_kernel_and_a_causal_one_the_past():
     assert reach(build("time_conv", 4, options={"time_stride": 2}), 9, 2) == [3, 4, 5]
 
 
-def test_attention_reaches_all_and_tells_the_order():
+def test_attention_reaches_all_frames_and_depends_on_their_order():
     module, clip = build("time_attention", 4), torch.randn(1, 6, 4, 2, 2, 2)
     assert reach(module, 6, 2) == list(range(6))
     with torch.no_grad():
         assert not torch.allclose(module(clip.flip(1)), module(clip).flip(1), atol=1e-3)
 
 
-def test_a_tcn_reaches_back_as_far_as_it_says():
+def test_the_reach_of_a_tcn():
     assert reach(build("time_tcn", 4), 40, -1) == list(range(40 - 29, 40))
     assert reach(build("time_tcn", 4, options={"levels": 2, "time_kernel": 2}), 12, -1) == list(range(12 - 7, 12))
 
@@ -84,7 +82,7 @@ def test_pooling_over_time(op):
     assert torch.equal(build(op, 3, dims=2)(clip), clip.mean(1) if op == "time_mean" else clip.amax(1))
 
 
-def test_gru_is_the_last_state_of_each_voxel():
+def test_a_gru_returns_the_last_state_of_each_voxel():
     module, clip = build("time_gru", 3, 5), torch.randn(2, 4, 3, 2, 2, 2)
     with torch.no_grad():
         state = module(clip)[1, :, 0, 1, 0]
@@ -93,14 +91,14 @@ def test_gru_is_the_last_state_of_each_voxel():
 
 
 @pytest.mark.parametrize("op", SAME)
-def test_a_temporal_operator_leaves_space_alone(op):
+def test_a_temporal_operator_does_not_mix_voxels(op):
     module, clip = build(op, 4), torch.randn(1, 4, 4, 3, 3, 3)
     turned = clip.transpose(3, 5)
     with torch.no_grad():
         torch.testing.assert_close(module(turned), module(clip).transpose(3, 5))
 
 
-def test_what_cannot_be_is_refused():
+def test_invalid_nodes_are_refused():
     for op, changes, message in (
         ("time_conv", {"options": {"time_kernel": 4}}, "not odd"),
         ("time_shift", {"channels": 5}, "gives 4 channels"),

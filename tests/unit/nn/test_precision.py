@@ -11,7 +11,7 @@ def test_auto_follows_the_processor(monkeypatch):
     assert resolve_precision("auto") is None
 
 
-def test_a_named_precision_is_kept():
+def test_a_named_precision_is_used():
     assert resolve_precision("bf16") is torch.bfloat16
     assert resolve_precision("float32") is None
     with pytest.raises(ValueError, match="half"):
@@ -28,6 +28,6 @@ TYPES = [("float32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.fl
 
 
 @pytest.mark.parametrize(("setting", "dtype"), TYPES)
-def test_autocast_computes_in_it(setting, dtype):
+def test_autocast_uses_the_precision(setting, dtype):
     with autocast(setting):
         assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype is dtype

@@ -2,8 +2,8 @@
 
 import pytest
 from formula_study import PLAN, options
+from plans import calibration, measured_network
 
-from voxnas.complexity.calibration import identity
 from voxnas.complexity.features import FEATURES
 from voxnas.complexity.placement import trial_seconds
 from voxnas.core.errors import UserError
@@ -23,18 +23,10 @@ SLOTS = {"cpu": 2, "gpu": 1}
 def measure(s, kind, start, seconds):
     """A kind of node on which the first step takes `start` + `seconds`, and others by their size."""
     first = read_record(s.file("random", 0, "proposal"), Proposal)
-    record = {
-        "start_seconds": 0.0,
-        "wall_factor": 1.0,
-        "reading": {},
-        "batch_size": 2,
-        "table": {identity(first.architecture): {"architecture": first.architecture.plain(), "patch": []}},
-        "model": {"train_seconds": {"coefficients": dict.fromkeys(FEATURES, 1.0), "factors": {}}},
-    }
-    rate = seconds / trial_seconds(record, first.architecture, PLAN.patch, first.samples)
-    record["model"]["train_seconds"]["coefficients"] = dict.fromkeys(FEATURES, rate)
-    record["table"][identity(first.architecture)]["train_seconds"] = 1.0
-    write_json(s.paths.device(kind), record | {"start_seconds": start})
+    network, kept = first.architecture, {"wall_factor": 1.0, "table": measured_network(first.architecture, (), 1.0)}
+    unit = calibration(dict.fromkeys(FEATURES, 1.0), start_seconds=0.0, **kept)
+    rate = seconds / trial_seconds(unit, network, PLAN.patch, first.samples)
+    write_json(s.paths.device(kind), calibration(dict.fromkeys(FEATURES, rate), start_seconds=start, **kept))
 
 
 @pytest.fixture
@@ -124,7 +116,9 @@ def test_a_proposal_for_a_kind_keeps_its_time_and_is_replayed(arriving):
     assert not replay(s.paths, "random").differences
     measure(s, "cpu", 3.0, 60.0)
     found = replay(s.paths, "random").differences
-    assert len(found) == len(kept) and "step 9 was made for a kind of node, cpu, that was measured again" in found[0]
+    assert (
+        len(found) == len(kept) and "step 9 was made for the node kind cpu, which has been measured again" in found[0]
+    )
 
 
 def test_a_worker_without_the_time_does_not_promote(arriving):

@@ -42,7 +42,7 @@ def test_a_run_in_a_job_is_over_when_slurm_says_so():
 def test_without_slurm_there_are_jobs_only_for_a_run_that_used_it(tmp_path):
     assert find_jobs(tmp_path, None) == []
     assert find_jobs(tmp_path, owner()) == []
-    with pytest.raises(UserError, match="squeue is not here"):
+    with pytest.raises(UserError, match="squeue is not installed"):
         find_jobs(tmp_path, owner(executor="slurm"))
     assert find_jobs(tmp_path, owner(executor="cluster-generic")) == [], "another kind of cluster"
 

@@ -111,9 +111,9 @@ def test_an_arrow_over_several_columns_has_a_place_in_each():
     """No two things of a cell stand in one place."""
     chain = (((0, "plain"),), ((1, "plain"),), ((0, "skip"), (2, "plain")))
     layout = lay_out(chain, 1)
-    long = layout.ways[[edge[:2] for edge in layout.edges].index((0, 3))]
+    long = layout.routes[[edge[:2] for edge in layout.edges].index((0, 3))]
     assert [x for x, _ in long] == [0, 1, 2, 3]
-    places = [*layout.values.values(), *(point for way in layout.ways for point in way[1:-1])]
+    places = [*layout.values.values(), *(point for route in layout.routes for point in route[1:-1])]
     assert len(set(places)) == len(places)
 
 

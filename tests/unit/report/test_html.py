@@ -90,13 +90,13 @@ def test_a_search_in_order_of_arrival_has_no_window(fake_segmentation):
     ):
         write_table(path, table)
     write_json(fake_segmentation.spec("report"), stage_spec(parse_settings({"study": "fake"}), "report"))
-    assert "window of steps at once" in render_report(fake_segmentation)
+    assert "window of concurrent steps" in render_report(fake_segmentation)
     for file in fake_segmentation.spec("report").parent.glob("search-*.json"):
         spec = read_json(file)
         assert spec["search"].pop("window")
         write_json(file, spec | {"search": spec["search"] | {"order": "arrival"}})
     page = render_report(fake_segmentation)
-    assert "of arrival" in page and "window of steps at once" not in page
+    assert "of arrival" in page and "window of concurrent steps" not in page
 
 
 def test_the_sentence_is_honest(fake_segmentation):
@@ -111,7 +111,9 @@ def test_the_sentence_is_honest(fake_segmentation):
         changed[["low", "high"]] = low, high
         return headline(board, changed, measure, 0.95)
 
-    assert "cannot tell it from small" in said(-0.1, 0.1) and "cannot be told apart" in said(-0.1, 0.1)
+    assert "cannot distinguish it from small" in said(-0.1, 0.1) and "found indistinguishable networks" in said(
+        -0.1, 0.1
+    )
     assert "It is worse than small" in said(-0.2, -0.1) and "Random search found a better" in said(-0.2, -0.1)
 
 

@@ -26,7 +26,7 @@ def test_numbers():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "word"), [(0.1, 0.2, "better"), (-0.2, -0.1, "worse"), (-0.1, 0.1, "not told apart")]
+    ("low", "high", "word"), [(0.1, 0.2, "better"), (-0.2, -0.1, "worse"), (-0.1, 0.1, "indistinguishable")]
 )
 def test_verdict(low, high, word):
     assert verdict(low, high) == word

@@ -15,7 +15,14 @@ from voxnas.io.tables import write_table
 from voxnas.report.folds import folds_sentence, folds_table, read_folds
 from voxnas.report.html import render_report
 from voxnas.report.sentence import headline
-from voxnas.report.time_series import QUALITY, does_time_pay, quality_table, read_quality, twin_of_winner, views_table
+from voxnas.report.time_series import (
+    QUALITY,
+    describe_benefit_of_time,
+    quality_table,
+    read_quality,
+    twin_of_winner,
+    views_table,
+)
 
 CLIP = input_view((8, 16, 16), stages=2, frames=6)
 MATRIX = input_view((1, 32, 32), stages=1)
@@ -80,25 +87,25 @@ def test_the_best_of_each_view_and_the_twin_stand_beside_the_winner(timed):
     assert shown == [
         ["clips of volumes (4D)", "network", "bayesian-1"],
         ["correlations of regions", "linear model", "connectivity-ridge"],
-        ["clips, each volume by itself", "the winner without its time", "bayesian-1-per-frame"],
+        ["clips, each volume separately", "winner without operators along time", "bayesian-1-per-frame"],
     ]
-    assert table.rows[0][7][0] == "the winner" and table.rows[1][8][0] in ("better", "not told apart", "worse")
+    assert table.rows[0][7][0] == "the winner" and table.rows[1][8][0] in ("better", "indistinguishable", "worse")
 
 
 def test_whether_time_pays_follows_the_interval(timed):
     board, comparisons = benchmark(timed)
     winner, twin = winner_of(timed), "bayesian-1-per-frame"
     assert twin_of_winner(board)["name"] == twin
-    for low, high, words in ((0.1, 0.2, "Time pays:"), (-0.1, 0.2, "not shown to pay"), (-0.2, -0.1, "does not pay")):
-        assert words in does_time_pay(winner, board, changed(comparisons, twin, low, high), MEASURE)
+    for low, high, words in ((0.1, 0.2, "improve"), (-0.1, 0.2, "is not shown"), (-0.2, -0.1, "reduce")):
+        assert words in describe_benefit_of_time(winner, board, changed(comparisons, twin, low, high), MEASURE)
     without = board[board.name != twin]
-    assert "no twin" in does_time_pay(winner, without, comparisons, MEASURE)
+    assert "cannot assess" in describe_benefit_of_time(winner, without, comparisons, MEASURE)
     still = winner.model_copy(
         update={"architecture": winner.architecture.model_copy(update={"temporal": ("none",) * 2})}
     )
-    assert "found no use for time" in does_time_pay(still, without, comparisons, MEASURE)
+    assert "chose no operators along time" in describe_benefit_of_time(still, without, comparisons, MEASURE)
     linear = winner.model_copy(update={"architecture": Linear(in_channels=1, out_channels=2)})
-    assert does_time_pay(linear, board, comparisons, MEASURE) == ""
+    assert describe_benefit_of_time(linear, board, comparisons, MEASURE) == ""
 
 
 def test_a_winner_that_does_not_beat_the_linear_model_says_so_first(timed):
@@ -109,7 +116,7 @@ def test_a_winner_that_does_not_beat_the_linear_model_says_so_first(timed):
 
     assert said(0.1, 0.2).startswith("On 4 locked test runs bayesian-1 reaches")
     first = "The searched network bayesian-1 does not beat the linear baseline connectivity-ridge: "
-    assert said(-0.1, 0.2).startswith(first) and "cannot be told apart from it" in said(-0.1, 0.2)
+    assert said(-0.1, 0.2).startswith(first) and "is indistinguishable from it" in said(-0.1, 0.2)
     assert said(-0.3, -0.1).startswith(first) and "it is worse than it" in said(-0.3, -0.1)
 
 
@@ -130,11 +137,11 @@ def test_runs_are_listed_with_what_excluded_them(timed):
 def test_the_page_has_it_all(timed):
     page = render_report(timed)
     for text in (
-        "Is 4D worth it?",
+        "Benefit of 4D input",
         "A within-participant study",
         "Quality of the runs",
-        "2 runs were measured before they were cleaned, 1 of them excluded",
-        "6 volumes, 1 of 2",
+        "2 runs were measured before the cleaning; 1 are excluded",
+        "6 volumes, step 2",
         "0.008 to the highest Hz",
         'aria-label="quality"',
     ):
@@ -143,7 +150,7 @@ def test_the_page_has_it_all(timed):
 
 @pytest.mark.parametrize(("low", "high", "words"), [
     (0.1, 0.2, "better than connectivity-ridge"),
-    (-0.1, 0.1, "not to be told apart from connectivity-ridge"),
+    (-0.1, 0.1, "indistinguishable from connectivity-ridge"),
 ])  # fmt: skip
 def test_cross_validated_scores_stand_beside_the_test(tmp_path, low, high, words):
     row = {"rank": 1, "name": "bayesian-1", "winner": True, "key": "k", "folds": 5, "cases": 500, "units": 9,
@@ -163,5 +170,5 @@ def test_cross_validated_scores_stand_beside_the_test(tmp_path, low, high, words
 
 def test_other_studies_show_none_of_it(finished_study):
     page = render_report(finished_study)
-    assert "Is 4D worth it?" not in page and "Quality of the runs" not in page and "within-participant" not in page
-    assert "normalisation" in page and "crop to the non-zero box" in page
+    assert "Benefit of 4D input" not in page and "Quality of the runs" not in page and "within-participant" not in page
+    assert "normalisation" in page and "crop to the non-zero voxels" in page

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from formula_study import options
-from plans import volume_plan
+from plans import calibration, volume_plan
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.cli.main import main
@@ -172,7 +172,7 @@ def test_a_result_of_another_network_is_refused(study):
     s.add_search("random", "random")
     s.run("random", 2)
     shutil.copy(s.file("random", 1, "result"), s.file("random", 0, "result"))
-    with pytest.raises(UserError, match="its proposal is of"):
+    with pytest.raises(UserError, match="its proposal to"):
         make_proposal(s.paths, "random", 2)
 
 
@@ -201,7 +201,7 @@ def test_a_network_that_would_need_too_much_memory_is_not_proposed(study):
     s.add_search("random", "random")
     with pytest.raises(UserError, match=r"memory_mib = 60.0 needs a calibration"):
         make_proposal(s.paths, "random", 0)
-    record = {"batch_size": 2, "memory": {"factor": 1.1, "bf16": True, "cuda": False}}
+    record = calibration(memory={"factor": 1.1, "bf16": True, "cuda": False, "table": ()})
     write_json(s.paths.calibration, record)
     s.run("random", 4)
     plan = read_plan(s.paths.plan)
@@ -282,7 +282,7 @@ def test_a_strategy_cannot_continue_what_is_not_finished(study, monkeypatch):
     s = study(window=2)
     s.add_search("random", "random")
     s.run("random", 3)
-    with pytest.raises(ValueError, match="up to how many samples"):
+    with pytest.raises(ValueError, match="must state the samples to reach"):
         Suggestion(continue_step=1)
     monkeypatch.setattr(Random, "__call__", lambda self, state: Suggestion(continue_step=2, samples=480))
     with pytest.raises(ValueError, match="step 3 cannot continue step 2"):

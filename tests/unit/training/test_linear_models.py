@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from plans import volume_plan
+from plans import input_view, run_plan, volume_plan
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -70,12 +70,12 @@ class Held:
     ids=str,
 )
 def test_what_is_weighed_and_how_much_it_is(fields, shape, count):
-    from voxnas.arch.families.linear.size import linear_size
+    from voxnas.arch.families import family_of
 
     channels = shape[1] if fields.get("view") != "clips" else shape[2]
     architecture = Linear(in_channels=channels, out_channels=3, **fields)
     plan = volume_plan("classification", shape[-3:], spacing=(4, 4, 4), frames=5)
-    model = LinearModel(architecture, linear_size(architecture, plan))
+    model = LinearModel(architecture, family_of(architecture).input_size(architecture, plan))
     x = torch.randn(shape)
     assert model.features(x).shape == (2, count)
     assert model(x).shape == (2, 3)
@@ -180,7 +180,7 @@ def test_correlations_that_carry_the_target_are_found(name, task):
         matrices.append(torch.from_numpy(matrix)[None, None])
         targets.append(["a", "b"][i % 2] if task == "classification" else str(20 + 10 * (i % 2)))
         units.append(f"site-{i // 4}")
-    plan = volume_plan(task, (1, 8, 8))  # two further rows and columns of zeros
+    plan = run_plan({"connectivity": input_view((1, 8, 8))}, task)  # two further rows and columns of zeros
     coding = Targets(task, ("a", "b")) if task == "classification" else Targets(task, mean=25, sd=5)
     held = Held(plan, matrices, targets, units)
     architecture = Linear(

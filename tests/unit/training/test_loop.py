@@ -97,7 +97,7 @@ def test_without_the_earlier_state_a_promoted_training_ends_at_the_same_bits(stu
     alone, outcome = run_fit(study, third, make_context(tmp_path / "d", parent=tmp_path / "none", log=lines.append))
     assert equal(continued, alone)
     assert dataclasses.replace(outcome, resumed_from=11) == whole
-    assert lines[0] == "no state of the earlier step is in the store; training it again from the start"
+    assert lines[0] == "the store has no state of the earlier step; training it again from the start"
     # Half an earlier step, as a process that was killed leaves it, is as good a place to go on from.
     stops = iter([False, True])
     run_fit(study, second, make_context(tmp_path / "e", should_stop=lambda: next(stops)))

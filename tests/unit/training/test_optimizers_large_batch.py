@@ -134,7 +134,7 @@ def test_off_unless_the_batch_is_large():
         "label_smoothing": 0.1,
     }
     settings = {"batch_size": 32, "large_batch": {"threshold": 32, "growth": [[0.5, 2], [0.2, 3]]}}
-    with pytest.raises(UserError, match=r"large_batch.*ascending"):
+    with pytest.raises(UserError, match=r"large_batch.*must ascend"):
         parse_settings({"training": settings})
 
 

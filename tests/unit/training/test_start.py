@@ -105,5 +105,5 @@ def test_nothing_is_built_on_unfinished_trainings_or_on_other_folds(study, new_j
         train_stored(study, new_job(kind=FineTune, start=Weights(source=other.name)))
     with pytest.raises(UserError, match=r"has learnt from scans of fold 0"):
         train_stored(study, new_job(teacher=Teacher(sources=(other.name,))))
-    with pytest.raises(UserError, match="is no finished training"):
+    with pytest.raises(UserError, match="is not a finished training"):
         train_stored(study, new_job(kind=FineTune, start=Weights(source="f" * 16)))

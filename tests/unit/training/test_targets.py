@@ -21,7 +21,7 @@ def test_classes_and_values(new_study):
     assert coded.mean().item() == pytest.approx(0, abs=1e-6)
     assert float(targets.metadata()["target_mean"]) == targets.mean
     for bad in ("old", "nan", None):
-        with pytest.raises(UserError, match="no number"):
+        with pytest.raises(UserError, match="is not a number"):
             targets.encode(bad)
 
 

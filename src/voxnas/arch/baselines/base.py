@@ -1,9 +1,7 @@
-"""What a baseline is, the table of all of them, and what their functions have in common.
+"""Baselines: their type, their registry, and functions that several baselines share.
 
 A baseline is a function of the study's plan and limits, and returns plain records like any source of networks.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,9 +76,9 @@ def baselines_for(task: str, views: Sequence[str] = ("",), unit: str = "scan") -
     ----------
     task : str
     views : sequence of str
-        What a study of time series prepares of each run (``clips.views``); the usual is the scan itself.
+        Views of a run that a study of time series prepares (``clips.views``); by default the scan itself.
     unit : str
-        What has a target in a study of time series (``clips.unit``).
+        Unit with a target in a study of time series (``clips.unit``).
     """
     every = ((name, BASELINES[name]) for name in BASELINES)
     return [

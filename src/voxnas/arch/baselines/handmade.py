@@ -1,13 +1,10 @@
-"""Hand-made networks with their own recipes: what a search has to beat.
+"""Hand-made networks with their own recipes, as references for searched networks.
 
 Their published recipes are shortened to small budgets: where the original decays its learning rate in steps over
 many epochs, the schedule here decays over the budget.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from voxnas.arch.baselines.base import (
@@ -19,28 +16,23 @@ from voxnas.arch.baselines.base import (
     halved_to_fit,
     vector_loss,
 )
-from voxnas.arch.block_comparison import compared_blocks, swapped
 from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.reference import Reference
 from voxnas.arch.families.unet import UNet
 from voxnas.arch.reference import NETWORKS
 from voxnas.arch.reference.nnunet import stage_width
-from voxnas.arch.stages import usable_stages
+from voxnas.arch.stages import stage_fields, usable_stages
 from voxnas.core.architecture import Architecture, Recipe
 from voxnas.core.plan import Plan
-from voxnas.core.spec import BLOCK_PREFIX
 
 
 def _nnunet(plan: Plan, base: int) -> UNet:
     stages = usable_stages(plan)
     return UNet(
-        in_channels=plan.channels,
-        out_channels=plan.outputs,
+        **stage_fields(plan, stages),
         widths=[stage_width(base, stage) for stage in range(stages)],
         blocks=[2] * stages,
         decoder_blocks=[2] * (stages - 1),
-        strides=plan.strides[:stages],
-        kernels=plan.kernels[:stages],
         block="plain",
         norm="instance",
         activation="leaky_relu",
@@ -66,13 +58,13 @@ UNET_RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-2, s
 
 @baseline("nnunet", "segmentation", scaled=False)
 def nnunet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
-    """The nnU-Net plan (Isensee et al. 2021) at its published width, 32 to 320, whatever the limits."""
+    """The nnU-Net plan (Isensee et al. 2021) at its published width, 32 to 320, independent of the limits."""
     return _nnunet(plan, 32), NNUNET_RECIPE
 
 
 @baseline("nnunet-small", "segmentation")
 def nnunet_small(plan: Plan, limits: Mapping[str, Any]) -> Pair:
-    """The nnU-Net plan scaled to the limits by halving its width; 8, 16, 32 .. where there are none."""
+    """The nnU-Net plan scaled to the limits by halving its width; 8, 16, 32 .. without limits."""
     unlimited = not (limits.get("parameters") or limits.get("macs"))
     return halved_to_fit(lambda base: _nnunet(plan, base), 8 if unlimited else 32, plan, limits), NNUNET_RECIPE
 
@@ -87,13 +79,10 @@ def unet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
 
     def build(base: int) -> UNet:
         return UNet(
-            in_channels=plan.channels,
-            out_channels=plan.outputs,
+            **stage_fields(plan, stages),
             widths=[base * 2**i for i in range(stages)],
             blocks=[2] * stages,
             decoder_blocks=[2] * (stages - 1),
-            strides=plan.strides[:stages],
-            kernels=plan.kernels[:stages],
             activation="relu",
             downsample="max",
         )
@@ -125,12 +114,9 @@ def residual_encoder(plan: Plan, base: int) -> dict[str, Any]:
     """
     stages = min(4, usable_stages(plan))
     return {
-        "in_channels": plan.channels,
-        "out_channels": plan.outputs,
+        **stage_fields(plan, stages),
         "widths": [base * 2**i for i in range(stages)],
         "blocks": [1] * stages,
-        "strides": plan.strides[:stages],
-        "kernels": plan.kernels[:stages],
         "block": "residual",
         "activation": "relu",
     }
@@ -154,12 +140,9 @@ def sfcn(plan: Plan, limits: Mapping[str, Any]) -> Pair:
 
     def build(base: int) -> CNN:
         return CNN(
-            in_channels=plan.channels,
-            out_channels=plan.outputs,
+            **stage_fields(plan, stages),
             widths=[min(base * 2**i, 8 * base) for i in range(stages)],
             blocks=[1] * stages,
-            strides=plan.strides[:stages],
-            kernels=plan.kernels[:stages],
             activation="relu",
             downsample="max",
             head_width=2 * base,
@@ -181,7 +164,7 @@ WIDTHS = {
 
 
 def _register_named(name: str, network: str, options: Mapping[str, Any]) -> None:
-    """Make a hand-made network of the registry a baseline, at its published size whatever the limits.
+    """Make a hand-made network of the registry a baseline, at its published size, independent of the limits.
 
     The two nnU-Nets take their strides and kernels from the plan, to the depth that the patch allows.
     """
@@ -205,20 +188,3 @@ for _name in NETWORKS:
     _register_named(_name, _name, {})
 for _name, (_network, _width) in WIDTHS.items():
     _register_named(_name, _network, {"width": _width})
-
-
-def _swap(block: str, plan: Plan, limits: Mapping[str, Any]) -> Pair:
-    """A network with one block in every place, of the same widths whatever the limits."""
-    loss = "dice_ce" if plan.task == "segmentation" else vector_loss(plan.task)
-    return swapped(block, plan, usable_stages(plan), loss)
-
-
-def _swaps() -> dict[str, Baseline]:
-    tasks = ("segmentation", *VECTOR)
-    return {
-        f"{BLOCK_PREFIX}{block}": Baseline(partial(_swap, block), tasks, scaled=False, reference=False)
-        for block in compared_blocks()
-    }
-
-
-BASELINES.add_later(_swaps)

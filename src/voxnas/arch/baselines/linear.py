@@ -1,11 +1,9 @@
 """Linear models as baselines: on coarse voxels, on brain volume, and on the views of a run.
 
-They discard what a deep network could use, and are hard to beat on small samples (Dadi et al. 2019, NeuroImage; Schulz
-et al. 2020, Nature Communications). Each is fitted to convergence, with its regularisation chosen inside the training
-folds, so that there is nothing to train.
+They use less information than a deep network, and are hard to beat on small samples (Dadi et al. 2019, NeuroImage;
+Schulz et al. 2020, Nature Communications). Each is fitted to convergence; its regularisation is selected by
+cross-validation inside the training folds.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
@@ -18,7 +16,7 @@ from voxnas.core.architecture import Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
 
-MOST_VALUES = 30_000  # of a clip that are weighed one by one; of finer ones averages are
+MOST_VALUES = 30_000  # voxels of a clip as single features; larger clips are averaged to fewer voxels
 
 
 def _fitted(plan: Plan, **fields: Any) -> Pair:
@@ -28,7 +26,7 @@ def _fitted(plan: Plan, **fields: Any) -> Pair:
 
 @baseline("linear", *VECTOR, fitted=True)
 def linear(plan: Plan, limits: Mapping[str, Any]) -> Pair:
-    """Ridge or logistic regression on voxels of 8 mm: what no network should lose to.
+    """Ridge or logistic regression on voxels of 8 mm.
 
     Raises
     ------
@@ -44,9 +42,9 @@ def linear(plan: Plan, limits: Mapping[str, Any]) -> Pair:
 
 @baseline("volume", *VECTOR, fitted=True, reference=False)
 def volume(plan: Plan, limits: Mapping[str, Any]) -> Pair:
-    """Ridge or logistic regression on the number of non-zero voxels, which of scans without skull is brain volume.
+    """Ridge or logistic regression on the number of non-zero voxels, the brain volume in skull-stripped scans.
 
-    What differs between groups in the size of the head alone, no network has to find.
+    It shows how much of a group difference the size of the brain explains.
     """
     return _fitted(plan, features="volume")
 
@@ -67,9 +65,9 @@ baseline("maps-ridge", *VECTOR, fitted=True, view="maps")(partial(of_view, "ridg
 def voxel_ridge(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     """Ridge regression on all voxels of a clip, without any search for informative ones.
 
-    The decoder of events (Haxby et al. 2001, Science; Mitchell et al. 2004, Machine Learning), which sees what a
-    network sees: each of the clip's volumes, so that it finds its own delay. Voxels are averaged only where a clip
-    has more than :data:`MOST_VALUES`.
+    The decoder of events (Haxby et al. 2001, Science; Mitchell et al. 2004, Machine Learning). Like a network it reads
+    all volumes of the clip, and so learns the delay of the response. Voxels are averaged only if a clip has more values
+    than :data:`MOST_VALUES`.
     """
     excess = plan.frames * prod(plan.patch) / MOST_VALUES
     voxel_mm = round((excess * prod(plan.spacing)) ** (1 / 3), 1) if excess > 1 else 0.0

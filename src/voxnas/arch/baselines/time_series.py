@@ -1,10 +1,8 @@
-"""Networks as baselines on the views of a run: hand-made ones that a searched 4D network has to beat.
+"""Hand-made networks on the views of a run, as references for searched 4D networks.
 
-None flips its input: the two sides of a brain do not answer alike, and the axes of series and matrices are no axes of
-space, so that those are not distorted either.
+None of these baselines flips its input, for the hemispheres of a brain respond differently. The axes of series and
+matrices are not spatial, so these inputs are not distorted either.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,8 +1,8 @@
 """Families of architectures, one folder each. Importing the package registers them.
 
-A folder holds the record, the graph, the search space and the description of a family, and its ``__init__`` enters them
-as one :class:`~voxnas.arch.families.base.Family`. `staged` and `stacked` are no families but the parts that several
-share: stages of blocks, and skeletons of stacked cells.
+The ``__init__`` of a folder registers a :class:`~voxnas.arch.families.base.Family`, which expands and describes its
+architectures; longer records and search spaces are modules beside it. `staged` and `stacked` are not families but parts
+that several families share: stages of blocks, and skeletons of stacked cells.
 """
 
 import importlib

@@ -1,11 +1,9 @@
-"""A family of architectures: all that the rest of the library has to know of its records.
+"""A family of architectures: the interface of its records to the rest of the library.
 
 Nothing outside a family asks which family an architecture belongs to; it asks the family (:func:`family_of`) for the
 graph, the input, the description .. instead. A third-party package adds a family by the entry point
 ``voxnas.families``: an instance of a :class:`Family`, under the ``family`` of its records.
 """
-
-from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -24,7 +22,7 @@ A = TypeVar("A", bound=ArchitectureRecord)
 class Family(Generic[A]):
     """Base of all families; an instance is registered once and keeps no state.
 
-    A network needs a record and a graph, and has the rest by default.
+    A family of networks defines `record` and :meth:`graph`; the other methods have defaults.
 
     Attributes
     ----------
@@ -41,7 +39,7 @@ class Family(Generic[A]):
     fitted: ClassVar[bool] = False
 
     def graph(self, architecture: A) -> Graph:
-        """Spell out an architecture; :func:`expand` keeps the last ones.
+        """Expand an architecture to its graph; :func:`expand` caches the latest graphs.
 
         Raises
         ------
@@ -82,11 +80,11 @@ class Family(Generic[A]):
         return describe_graph(expand(architecture), size)
 
     def uses_time(self, architecture: A) -> bool:
-        """Whether a network would tell a clip from the same frames in another order."""
+        """Whether the output of a network depends on the order of the frames of a clip."""
         return not self.fitted and expand(architecture).uses_time()
 
     def without_time(self, architecture: A, size: Sequence[int]) -> A | None:
-        """The network that sees each frame by itself at equal multiply-adds; None where there is none.
+        """Return the network that processes each frame alone at equal multiply-adds; None if there is no such network.
 
         Parameters
         ----------

@@ -1,9 +1,7 @@
-"""What is said and drawn of a network: its stages, its choices in words, its cells."""
-
-from __future__ import annotations
+"""Descriptions of networks for tables and drawings: stages, choices in words, cells."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
@@ -26,7 +24,7 @@ class Stage(NamedTuple):
         Row of the drawing, from the top.
     channels, blocks : int
     kernel, stride, size : str
-        Such as ``3x3x3``; empty where there is none.
+        Such as ``3x3x3``; empty if not applicable.
     """
 
     part: str
@@ -70,8 +68,16 @@ def strided_sizes(size: Sequence[int], strides: Sequence[Size]) -> list[str]:
     return [times(size) for size in itertools.accumulate(strides, strided, initial=tuple(size))][1:]
 
 
+def describe_stages(
+    size: Sequence[int], strides: Sequence[Size], widths: Sequence[int], blocks: Sequence[int], kernels: Iterable[str]
+) -> list[Stage]:
+    """Stages of an encoder on an input of `size` (D, H, W), from their strides, widths, blocks and kernels in words."""
+    columns = (widths, blocks, kernels, map(times, strides), strided_sizes(size, strides))
+    return [Stage("encoder", number, *column) for number, column in enumerate(zip(*columns, strict=True))]
+
+
 def describe_graph(graph: Graph, size: Sequence[int]) -> Description:
-    """Any network: one stage for each run of layers of one size, down and, if it does, up again."""
+    """Describe any network on an input of a size, with one stage for each sequence of layers of equal output size."""
     stages: list[Stage] = []
     sizes: list[tuple[int, ...]] = []
     needed = set(graph.needed(training=False))
@@ -97,5 +103,5 @@ def describe_graph(graph: Graph, size: Sequence[int]) -> Description:
 
 
 def channels_of(architecture: ArchitectureRecord) -> str:
-    """The last part of a summary."""
+    """Channels in and out, the last part of a summary."""
     return f"{architecture.in_channels} channel(s) in, {architecture.out_channels} out"

@@ -1,14 +1,12 @@
 """The skeleton of networks in stages: the fields of their records, and the parameters of their search spaces."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import Field
 
 from voxnas.arch.parameters import ValueSet, integers, numbers
-from voxnas.arch.stages import usable_stages
+from voxnas.arch.stages import stage_fields, usable_stages
 from voxnas.core.architecture import ArchitectureRecord
 from voxnas.core.plan import Plan
 from voxnas.core.record import Activation, Norm, Positive, Triple
@@ -51,7 +49,7 @@ def skeleton_fields(values: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     Parameters
     ----------
     values : mapping of str to value
-        Those of :data:`SKELETON`, and ``width.0``: the factor of the width of a stage.
+        Values of the targets of :data:`SKELETON`, and ``width.0`` ..: factors of the widths of single stages.
     plan : Plan
         The study's plan.
     """
@@ -61,11 +59,8 @@ def skeleton_fields(values: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
         for i in range(stages)
     ]
     return {
-        "in_channels": plan.channels,
-        "out_channels": plan.outputs,
+        **stage_fields(plan, stages),
         "widths": [max(2, 2 * round(width / 2)) for width in widths],
-        "strides": plan.strides[:stages],
-        "kernels": plan.kernels[:stages],
         "norm": values["norm"],
         "activation": values["activation"],
     }

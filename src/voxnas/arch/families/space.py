@@ -1,10 +1,8 @@
-"""The search space of a family: what a file may choose, and the architecture that the choices make.
+"""The search space of a family: its parameters, and the architecture of a choice of their values.
 
-Everything else (sampling, mutating, crossing, encoding, counting ..) is the same for all families and is
-done by :class:`voxnas.arch.search_space.SearchSpace`.
+The operations that are common to all families (sample, mutate, cross, encode, count ..) are methods of
+:class:`voxnas.arch.search_space.SearchSpace`.
 """
-
-from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
@@ -35,7 +33,7 @@ class FamilySpace:
     start : mapping of task to str
         The baseline at which a search begins (see :data:`voxnas.arch.baselines.BASELINES`).
     views : tuple of str
-        The views of a run that its networks read; the empty name stands for scans that are volumes.
+        The views of a run that its networks read; the empty name denotes scans that are volumes.
     """
 
     name: ClassVar[str]
@@ -49,7 +47,7 @@ class FamilySpace:
     }
 
     def domains(self, structure: Structure) -> Mapping[str, ValueSet]:
-        """All targets, each with what it may be.
+        """Return all targets with their allowed values.
 
         Parameters
         ----------
@@ -64,7 +62,7 @@ class FamilySpace:
         Raises
         ------
         ValueError
-            If the structure makes no sense; says which key, its value and what is allowed.
+            If the structure is invalid; names the key, its value and the allowed values.
         """
         raise NotImplementedError
 
@@ -74,7 +72,7 @@ class FamilySpace:
         Parameters
         ----------
         structure : mapping
-            One that :meth:`domains` accepts.
+            Structural keys that :meth:`domains` accepts.
 
         Returns
         -------
@@ -116,7 +114,7 @@ class FamilySpace:
         raise NotImplementedError
 
     def values(self, structure: Structure, architecture: ArchitectureRecord) -> Mapping[str, Any]:
-        """The inverse of :meth:`decode`, as far as there is one: the values that come near an architecture.
+        """Return values near those of an `architecture`, the approximate inverse of :meth:`decode`.
 
         Values need not be allowed, for the space takes the nearest; a target without one takes the middle of
         its choices. Architectures of another family (the start of a search) must be answered too.

@@ -1,4 +1,4 @@
-"""All primitives, one idea a file: what each gives and costs. Importing the package registers them."""
+"""The statements of all primitives, one idea a file. Importing the package registers them."""
 
 import importlib
 import pkgutil

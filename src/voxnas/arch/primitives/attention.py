@@ -1,10 +1,8 @@
-"""Self-attention as a block: in windows (Liu et al. 2021, ICCV, section 3), along axes, in neighbourhoods.
+"""Self-attention as a block: in windows, along axes, or in neighbourhoods, on inputs of any size.
 
-Along axes: Ho et al. 2019, arXiv 1912.12180, and Wang et al. 2020, ECCV. In neighbourhoods, in place of a
-convolution: Ramachandran et al. 2019, NeurIPS, section 3. All work on inputs of any size.
+In windows: Liu et al. 2021, ICCV, section 3. Along axes: Ho et al. 2019, arXiv 1912.12180, and Wang et al. 2020, ECCV.
+In neighbourhoods, in place of a convolution: Ramachandran et al. 2019, NeurIPS, section 3.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -12,25 +10,25 @@ from math import prod
 from voxnas.arch.layers import Layer, Size, divisor_up_to, ones
 from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, is_same, primitive, shortcut
 
-HEAD = 8  # channels of a head, where they divide
+HEAD = 8  # channels of a head, if it divides the channels
 
 
 def heads_of(channels: int) -> int:
-    """Heads of an attention: one for each 8 channels or, where that does not divide, fewer."""
+    """Heads of an attention: one for every 8 channels, or fewer so that the heads divide the channels."""
     return divisor_up_to(channels, channels // HEAD)
 
 
 def window_padding(size: Size, window: int, shifted: bool) -> list[tuple[int, int]]:
-    """Voxels to add before and behind along each axis, so that windows of length `window`, `shifted` or not, fit."""
+    """Voxels to pad before and behind each axis of `size` to fit windows of length `window`, `shifted` or not."""
     before = window // 2 if shifted else 0
     return [(before, -(n + before) % window) for n in size]
 
 
 class _KeptAttention(Primitive):
-    """Attention whose weights are held as a whole for backward."""
+    """Attention whose full matrix of weights is kept for backward."""
 
     def kept_heads(self, channels: int) -> int:
-        """All heads."""
+        """Heads of `channels`: all of them."""
         return heads_of(channels)
 
 
@@ -38,10 +36,10 @@ class _KeptAttention(Primitive):
 class WindowAttention(_KeptAttention):
     """The block of the Swin transformer: attention within windows that do not overlap, then a perceptron.
 
-    Windows that reach over the border are padded, and what is padded is not attended to. With `shifted`
-    the windows lie half a window further along each axis; the paper does the same by a cyclic shift and
-    masks, and alternates both kinds. Where shapes differ, a strided pointwise convolution comes first.
-    The norm is the node's (paper: layer norm), and the perceptron's width twice the channels (paper: four times).
+    Windows beyond the border are padded, and the padding is masked. With `shifted` the windows lie half a window
+    further along each axis; the paper shifts cyclically with masks, and alternates both kinds. Where shapes differ, a
+    strided pointwise convolution comes first. The norm is the norm of the node (paper: layer norm), and the perceptron
+    is twice as wide as the channels (paper: four times).
     """
 
     sized = False
@@ -69,10 +67,10 @@ class WindowAttention(_KeptAttention):
 
 @primitive("axial_attention")
 class AxialAttention(_KeptAttention):
-    """Attention along one axis after the other, each added to what came before, then the activation.
+    """Attention along one axis after the other, each with a skip, then the activation.
 
-    Where shapes differ, a strided pointwise convolution comes first. There are no positions, which would
-    tie the block to a size. Each attention is followed by the node's norm.
+    Where shapes differ, a strided pointwise convolution comes first. Position encodings are left out, for they would
+    fix the size of the input. The norm of the node follows each attention.
     """
 
     sized = False
@@ -92,7 +90,7 @@ class AxialAttention(_KeptAttention):
 
 
 def neighbourhood(node: Node) -> Size:
-    """Voxels that each voxel attends to: the kernel; 3 along each axis where that is 1 everywhere."""
+    """Neighbourhood of the attention of a voxel: the kernel, or 3 along each axis if the kernel is 1 everywhere."""
     return tuple(3 for _ in node.kernel) if prod(node.kernel) == 1 else node.kernel
 
 
@@ -100,9 +98,9 @@ def neighbourhood(node: Node) -> Size:
 class LocalAttention(_KeptAttention):
     """Each voxel attends to the voxels under the kernel; the norm, a skip and the activation follow.
 
-    With a stride only every second (..) voxel asks. Outside the volume keys and values are 0, as a
-    convolution has it. Positions enter as a learnt bias for each head and neighbour (paper: as learnt
-    vectors, multiplied with the query).
+    With a stride, queries are computed at every second (..) voxel only. Keys and values are zero-padded, as in a
+    convolution. Positions enter as a learnt bias for each head and neighbour (paper: learnt vectors multiplied with
+    the query).
     """
 
     full_precision = True

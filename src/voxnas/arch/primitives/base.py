@@ -1,12 +1,10 @@
-"""The statement of a primitive, without torch: its shape, its layers, what it keeps for backward, how it is drawn.
+"""The statement of a primitive, without torch: its shape, its layers, its tensors kept for backward, its drawing.
 
-The module that computes it is registered under the same name in :mod:`voxnas.nn.ops`, and the
-contract tests hold the two against each other, for each primitive, dimension, odd size and stride.
-A third-party package adds one by the entry points ``voxnas.primitives`` (a :class:`Primitive`) and
-``voxnas.modules`` (what builds its module), each under the primitive's name.
+The module of a primitive is registered under the same name in :mod:`voxnas.nn.ops`. The contract tests compare
+statement and module for each primitive, dimension, odd size and stride. A third-party package adds a primitive by
+the entry points ``voxnas.primitives`` (a :class:`Primitive`) and ``voxnas.modules`` (the function that builds its
+module), both under the name of the primitive.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ Value = bool | int | float | str
 
 @dataclass(frozen=True)
 class Shape:
-    """Channels and size of a tensor, without the batch.
+    """Channels and size of a tensor, without the batch dimension.
 
     Attributes
     ----------
@@ -31,7 +29,7 @@ class Shape:
     size : tuple of int
         (D, H, W) in three dimensions; all 1 for a vector.
     frames : int
-        Length of the time axis; 1 where there is none.
+        Length of the time axis; 1 without a time axis.
     """
 
     channels: int
@@ -56,12 +54,12 @@ class Node:
     inputs : tuple of str
         Identities of earlier nodes.
     channels : int
-        Of the output.
+        Channels of the output.
     kernel, stride : tuple of int
         One entry for each spatial dimension.
     norm, activation : str
     options : tuple of (name, value)
-        All of the primitive's options, sorted; a mapping in JSON.
+        All options of the primitive, sorted by name; a mapping in JSON.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -77,7 +75,7 @@ class Node:
     options: Annotated[tuple[tuple[str, Value], ...], BeforeValidator(_pairs), PlainSerializer(dict)] = ()
 
     def option(self, name: str) -> Value:
-        """Value of the primitive's option of a name."""
+        """Return the value of the option `name`."""
         return dict(self.options)[name]
 
 
@@ -89,35 +87,35 @@ class Primitive:
     name : str
         Set on registration.
     dims : tuple of int
-        Spatial dimensions for which it is defined.
+        Spatial dimensions in which the primitive is defined.
     arity : int or None
         Number of inputs; None: two or more.
     commutative : bool
         Whether the order of its inputs has no effect.
     block : bool
-        Whether it takes any channels to any channels at any stride, as the blocks of a stage do.
+        Whether any channels in, channels out and stride are allowed, as in the blocks of a stage.
     sized : bool
-        Whether kernels above 3 differ from one of 3.
+        Whether a kernel above 3 differs from a kernel of 3.
     temporal : bool
-        Whether it works on the time axis of a clip, (B, T, C, D, H, W). The others see one frame at a time.
+        Whether the primitive computes over the time axis of a clip, (B, T, C, D, H, W); others take each frame alone.
     ends_time : bool
-        Whether its output has no time axis any more.
+        Whether the primitive removes the time axis.
     options : mapping of name to default
         Further choices.
     stem : str
-        Primitive that takes this one's place as the first block of a network, where few channels come in.
+        Primitive that replaces this one as the first block of a network, whose input has few channels.
     constant : bool
-        Whether its output does not depend on its input.
+        Whether the output is independent of the input.
     window : bool
-        Whether it is an operation of cells without being a block: a pooling whose windows may overlap.
+        Whether the primitive is a pooling with windows that may overlap: an operation of cells, but no block.
     head : bool
-        Whether it computes the network's answer, whose channels are no width of the network in a drawing.
+        Whether the primitive computes the output of the network; drawings do not show its channels as a width.
     activated_sum : bool
-        Whether an activation follows the sum with the skip, and keeps it for backward.
+        Whether an activation follows the sum with the skip and keeps the sum for backward.
     keeps_positions : bool
-        Whether its pooling keeps the position of each maximum for backward, an int64.
+        Whether the pooling keeps the position of each maximum for backward, as int64.
     full_precision : bool
-        Whether its attention is computed in float32 under autocast too.
+        Whether the attention is computed in float32 under autocast too.
     """
 
     name: ClassVar[str] = ""
@@ -139,11 +137,11 @@ class Primitive:
 
     @property
     def title(self) -> str:
-        """Name in figures and sentences."""
+        """Name of the primitive in figures and sentences."""
         return self.name.replace("_", " ")
 
     def uses_order(self, node: Node) -> bool:
-        """Whether the output depends on the order of the frames."""
+        """Whether the output of `node` depends on the order of the frames."""
         return self.temporal
 
     def kept_heads(self, channels: int) -> int:
@@ -151,7 +149,7 @@ class Primitive:
         return 0
 
     def channels(self, given: Sequence[int], asked: int | None) -> int:
-        """Output channels, from those of the inputs and those asked for."""
+        """Return the output channels, from the channels of the inputs (`given`) and the channels `asked` for."""
         return given[0] if asked is None else asked
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
@@ -168,7 +166,7 @@ class Primitive:
         Raises
         ------
         ValueError
-            Says why.
+            If the primitive is not defined for these dimensions, inputs or channels.
         """
         if dims not in self.dims:
             raise ValueError(f"{self.name} is not defined in {dims} dimensions")
@@ -178,13 +176,14 @@ class Primitive:
             raise ValueError(f"{self.name} gives {self.channels(given, None)} channels here, not {node.channels}")
 
     def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
-        """Shape of the output; a frame's for those that are not temporal."""
-        return Shape(node.channels, strided(inputs[0].size, node.stride), inputs[0].frames)
+        """Return the shape of the output of `node` for `inputs`."""
+        frames = 1 if self.ends_time else inputs[0].frames
+        return Shape(node.channels, strided(inputs[0].size, node.stride), frames)
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
-        """All layers, in the order of computation; for one frame for those that are not temporal.
+        """Yield the layers of `node` for `inputs`, in the order of computation; unless temporal, for one frame.
 
-        None by default: the values stay where they are.
+        By default there are none: the values stay where they are.
         """
         return iter(())
 
@@ -204,14 +203,14 @@ def primitive(name: str) -> Callable[[type[Primitive]], type[Primitive]]:
 
 
 def blocks(temporal: bool = False) -> list[str]:
-    """Names of the primitives that can be the blocks of a stage, sorted; on clips also of those that are temporal."""
+    """Names of the primitives that can be the blocks of a stage, sorted; with `temporal` also blocks over time."""
     return [name for name in PRIMITIVES if PRIMITIVES[name].block and (temporal or not PRIMITIVES[name].temporal)]
 
 
 def conv_norm(inputs: int, outputs: int, kernel: Size, size: Size, groups: int = 1, frames: int = 1) -> Iterator[Layer]:
-    """A convolution from `inputs` to `outputs` channels in `groups`, without bias, and the norm behind it.
+    """Yield a convolution without bias from `inputs` to `outputs` channels in `groups`, and the norm behind it.
 
-    `size` is the output's, of one of `frames`.
+    `size` is the size of the output, for each of the `frames`.
     """
     yield Layer("conv", inputs, outputs, kernel, size, groups, frames=frames)
     yield Layer("norm", outputs, outputs, ones(len(size)), size, frames=frames)
@@ -223,7 +222,7 @@ def is_same(node: Node, inputs: Sequence[Shape]) -> bool:
 
 
 def shortcut(node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
-    """Layers of a residual connection: none, or a strided pointwise projection where shapes differ."""
+    """Yield the layers of a residual connection: the sum, after a strided pointwise projection where shapes differ."""
     size = strided(inputs[0].size, node.stride)
     if not is_same(node, inputs):
         yield from conv_norm(inputs[0].channels, node.channels, ones(len(size)), size)

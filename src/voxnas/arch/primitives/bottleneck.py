@@ -1,7 +1,5 @@
 """The bottleneck of ResNet-50 (He et al. 2016, CVPR, section 4.1)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
@@ -15,9 +13,9 @@ def inner_channels(channels: int, expansion: int) -> int:
 
 @primitive("bottleneck")
 class Bottleneck(Primitive):
-    """Pointwise to a quarter of the channels, convolution, pointwise back, and a skip.
+    """Pointwise reduction to a quarter of the channels, convolution, pointwise expansion, and a skip.
 
-    The stride is in the middle, as in every implementation since; the paper has it in the first.
+    The convolution in the middle has the stride, as in common implementations; in the paper the first one has it.
     """
 
     options = {"expansion": 4}  # noqa: RUF012 - read only

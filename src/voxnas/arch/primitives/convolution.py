@@ -1,7 +1,5 @@
 """Convolutions with a norm and an activation: plain, and two with a skip (He et al. 2016, CVPR)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer

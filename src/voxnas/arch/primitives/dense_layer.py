@@ -1,7 +1,5 @@
 """The layer of a DenseNet (Huang et al. 2017, CVPR, section 3)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
@@ -12,21 +10,20 @@ BOTTLENECK = 4  # channels between the two convolutions, in multiples of the gro
 
 @primitive("dense_layer")
 class DenseLayer(Primitive):
-    """Norm, activation and pointwise convolution, the same with a kernel, and the input beside the result.
+    """Norm, activation and pointwise convolution, then the same with a kernel; the input is concatenated.
 
-    The output has the input's channels and as many more as were asked for as growth: `channels` is
-    the sum. This is DenseNet-B of the paper.
+    The output has the channels of the input and `growth` more. This is DenseNet-B of the paper.
     """
 
     block = False
     options = {"growth": 32}  # noqa: RUF012 - read only
 
     def channels(self, given: Sequence[int], asked: int | None) -> int:
-        """The input's channels and, unless asked otherwise, the default growth."""
+        """Return the channels `asked` for, by default the channels of the input (`given`) plus the default growth."""
         return given[0] + int(self.options["growth"]) if asked is None else asked
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Refuse a node whose channels are not the input's and the growth."""
+        """Refuse a node whose channels are not the sum of the channels of the input and the growth."""
         if node.channels != given[0] + int(node.option("growth")):
             raise ValueError(f"dense_layer on {given[0]} channels does not give {node.channels}")
 

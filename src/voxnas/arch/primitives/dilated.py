@@ -1,22 +1,14 @@
-"""A convolution whose taps are apart (Yu and Koltun 2016, ICLR, section 2): a wider field for the same cost.
+"""Dilated convolution (Yu and Koltun 2016, ICLR, section 2): a wider receptive field at the same cost.
 
-Unlike in the paper, whose dilation grows from layer to layer, all blocks have that of the option.
+In the paper the dilation grows from layer to layer; here all blocks have the dilation of the option.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
-
-from voxnas.arch.layers import Layer
-from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primitive
+from voxnas.arch.primitives.base import primitive
+from voxnas.arch.primitives.convolution import Plain
 
 
 @primitive("dilated")
-class Dilated(Primitive):
-    """One convolution with every `dilation`-th voxel under its kernel."""
+class Dilated(Plain):
+    """One convolution whose kernel takes every `dilation`-th voxel."""
 
     options = {"dilation": 2}  # noqa: RUF012 - read only
-
-    def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
-        """A convolution and its norm."""
-        yield from conv_norm(inputs[0].channels, node.channels, node.kernel, self.shape(node, inputs).size)

@@ -1,6 +1,4 @@
-"""The parts that hand-made networks are spelled out with: one layer each, with the choices their papers make."""
-
-from __future__ import annotations
+"""The elementary layers of hand-made networks, each with the options that the published networks need."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,31 +7,38 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
 
 
 def activation_layers(node: Node, channels: int, size: Size) -> Iterator[Layer]:
-    """The slopes of a PReLU (He et al. 2015, ICCV), one for each channel; the other activations learn nothing."""
+    """Yield the slopes of a PReLU (He et al. 2015, ICCV), one per channel; other activations have no parameters.
+
+    Parameters
+    ----------
+    node : Node
+    channels : int
+    size : tuple of int
+        Size of the activated map, (D, H, W) in three dimensions.
+    """
     if node.activation == "prelu":
         yield Layer("parameter", channels, channels, ones(len(size)), size)
 
 
 def check_window(node: Node) -> None:
-    """Refuse a kernel that is neither odd nor the stride: no padding makes its output ceil(size / stride)."""
+    """Refuse a kernel of `node` that is neither odd nor its stride: no padding makes its output ceil(size / stride)."""
     if any(k % 2 == 0 and k != s for k, s in zip(node.kernel, node.stride, strict=True)):
         raise ValueError(f"{node.op} has the kernel {node.kernel}, neither odd nor its stride {node.stride}")
 
 
 @primitive("conv")
 class Conv(Primitive):
-    """One convolution with or without a bias, groups, a norm and an activation.
+    """One convolution; bias, groups, norm and activation are options.
 
-    A norm without `scale` learns a shift only. A bias before a norm has no effect, but some published
-    networks have and count it. A kernel may also be the stride, and so even; the border is then
-    padded at the far end.
+    A norm without `scale` learns a shift only. A bias before a norm has no effect, but some published networks have and
+    count it. An even kernel is allowed if it equals the stride; the border is then padded at the far end.
     """
 
     block = False
     options = {"groups": 1, "bias": False, "norm": True, "scale": True, "activate": True}  # noqa: RUF012 - read only
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Any channels will do that the groups divide."""
+        """Refuse groups that do not divide the channels in and out."""
         groups = int(node.option("groups"))
         if given[0] % groups or node.channels % groups:
             raise ValueError(f"conv from {given[0]} to {node.channels} channels cannot have {groups} groups")
@@ -56,7 +61,7 @@ class Conv(Primitive):
 
 @primitive("normalize")
 class Normalize(Primitive):
-    """A norm and an activation before a convolution (He et al. 2016, ECCV, section 4.1), with nothing convolved."""
+    """The norm and the activation before a pre-activated convolution (He et al. 2016, ECCV, section 4.1)."""
 
     block = False
 
@@ -69,7 +74,7 @@ class Normalize(Primitive):
 
 @primitive("activate")
 class Activate(Primitive):
-    """An activation alone, as behind a sum."""
+    """An activation alone, for example after a sum."""
 
     block = False
 
@@ -81,13 +86,13 @@ class Activate(Primitive):
 
 
 class _Window(Primitive):
-    """Windows that may overlap; the border is padded so that every size has an output, ceil(size / stride)."""
+    """Pooling with windows that may overlap; padding at the border makes the size of the output ceil(size / stride)."""
 
     block = False
     window = True
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Refuse windows that no padding makes fit."""
+        """Refuse windows that are neither odd nor as large as the stride."""
         super().check(node, given, dims)
         check_window(node)
 
@@ -105,7 +110,7 @@ class WindowMax(_Window):
 
 @primitive("window_average")
 class WindowAverage(_Window):
-    """Mean of each window; what was padded is not counted."""
+    """Mean of each window; the padding is not counted."""
 
 
 @primitive("upsample")
@@ -122,7 +127,7 @@ class Upsample(Primitive):
             raise ValueError(f"upsample has the mode {node.option('mode')!r}, which is neither linear nor nearest")
 
     def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
-        """The input's size, multiplied."""
+        """The size of the input, multiplied by the stride."""
         size = tuple(n * s for n, s in zip(inputs[0].size, node.stride, strict=True))
         return Shape(node.channels, size, inputs[0].frames)
 
@@ -133,9 +138,9 @@ class Upsample(Primitive):
 
 @primitive("crop")
 class Crop(Primitive):
-    """Cut the first input at the far end to the size of the second, so that a decoder meets a skip of odd size.
+    """Cut the first input at the far end to the size of the second: in a decoder, to the odd size of a skip.
 
-    Going down rounds up, so that what comes up again is as large as the skip or larger.
+    Down-sampling rounds sizes up, so the up-sampled map is never smaller than the skip.
     """
 
     arity = 2
@@ -156,7 +161,7 @@ class ChannelSlice(Primitive):
     options = {"start": 0}  # noqa: RUF012 - read only
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Refuse a slice that is not inside the input."""
+        """Refuse a slice beyond the channels of the input."""
         if int(node.option("start")) + node.channels > given[0]:
             raise ValueError(f"{node.channels} channels from {node.option('start')} on are more than {given[0]}")
 
@@ -182,16 +187,16 @@ class ChannelShuffle(Primitive):
 
 @primitive("dense")
 class Dense(Primitive):
-    """A hidden linear layer on all values of a fixed grid, as VGG ends (Simonyan & Zisserman 2015, ICLR).
+    """A hidden linear layer on all values of a fixed grid, as in VGG (Simonyan & Zisserman 2015, ICLR).
 
-    The input is averaged to `grid` places along each axis, so that any size will do; a dropout comes first.
+    The input of any size is averaged to `grid` places along each axis; dropout precedes the layer.
     """
 
     block = False
     options = {"grid": 1, "dropout": 0.0}  # noqa: RUF012 - read only
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Any channels will do."""
+        """Allow any channels."""
 
     def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
         """One place."""

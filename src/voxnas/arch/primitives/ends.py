@@ -1,6 +1,4 @@
-"""What stands at the ends of a network: the way up, heads, dropout."""
-
-from __future__ import annotations
+"""Transposed convolutions of a decoder, and the heads of networks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,16 +8,16 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
 
 @primitive("transposed")
 class Transposed(Primitive):
-    """Transposed convolution whose kernel is the stride: every output voxel is reached once."""
+    """Transposed convolution whose kernel is the stride: each output voxel depends on one input voxel."""
 
     block = False
     options = {"bias": True}  # noqa: RUF012 - read only
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Any channels will do."""
+        """Allow any channels."""
 
     def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
-        """The input's size, multiplied."""
+        """The size of the input, multiplied by the stride."""
         size = tuple(n * s for n, s in zip(inputs[0].size, node.stride, strict=True))
         return Shape(node.channels, size, inputs[0].frames)
 
@@ -31,13 +29,13 @@ class Transposed(Primitive):
 
 @primitive("pointwise_head")
 class PointwiseHead(Primitive):
-    """Logits of each voxel: a pointwise convolution with a bias, and nothing behind it."""
+    """Logits of each voxel: a pointwise convolution with a bias, without norm and activation."""
 
     block = False
     head = True
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Any channels will do."""
+        """Allow any channels."""
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """One pointwise convolution."""
@@ -47,14 +45,14 @@ class PointwiseHead(Primitive):
 
 @primitive("linear_head")
 class LinearHead(Primitive):
-    """Dropout and a linear layer with a bias on one vector a sample; gives (B, K)."""
+    """Dropout and a linear layer with a bias on one vector per sample; the output is (B, K)."""
 
     block = False
     head = True
     options = {"dropout": 0.0}  # noqa: RUF012 - read only
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Any channels will do."""
+        """Allow any channels."""
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """One linear layer."""

@@ -1,11 +1,10 @@
 """Squeeze-and-excitation (Hu et al. 2018, CVPR, section 3).
 
-The paper has a reduction of 16, for hundreds of channels; here it is an option, 4 by default, for tens. The
-hidden activation is the node's, a ReLU in the paper: one of few hidden units must not die. Behind a block that ends
-with an instance norm the mean is what the norm has learnt, the same for each sample, unless a skip is added after it.
+The reduction is an option, 4 by default for tens of channels; in the paper it is 16, for hundreds. The hidden
+activation is the activation of the node (paper: ReLU), for a dead unit among few is a large loss. After a block that
+ends with an instance norm, the mean of a channel is the learnt shift of the norm, equal for all samples, unless a skip
+is added after the norm.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
@@ -20,7 +19,7 @@ def squeezed_channels(channels: int, reduction: int) -> int:
 
 @primitive("excite")
 class Excite(Primitive):
-    """Scales each channel by a number in (0, 1) that the means of all channels decide."""
+    """Scale each channel by a factor in (0, 1), computed from the means of all channels."""
 
     block = False
     options = {"reduction": 4}  # noqa: RUF012 - read only

@@ -1,13 +1,11 @@
-"""A convolution in two: within slices, then across them.
+"""A factorised convolution: one within slices, then one across slices.
 
-In three dimensions 1x3x3 and 3x1x1 one after the other, each with norm and activation: P3D-A (Qiu et al. 2017, ICCV,
-section 3.2) and R(2+1)D (Tran et al. 2018, CVPR, section 3.5); the slices are those along the first axis, which is
-time in the papers. In two dimensions 1x3 and 3x1 (Szegedy et al. 2016, CVPR, section 3.2). With `matched` there are
-as many channels between the two as give the parameters of the undivided convolution, as in R(2+1)D; without, as
-many as come out. The stride is divided like the kernel. A kernel with one of the two parts only is left whole.
+In three dimensions 1x3x3 and then 3x1x1, each with norm and activation: P3D-A (Qiu et al. 2017, ICCV, section 3.2) and
+R(2+1)D (Tran et al. 2018, CVPR, section 3.5); slices lie along the first axis, which is time in the papers. In two
+dimensions 1x3 and 3x1 (Szegedy et al. 2016, CVPR, section 3.2). With `matched` the channels between the two
+convolutions are chosen so that both have the parameters of the whole convolution, as in R(2+1)D; otherwise they are
+the output channels. The stride is factorised like the kernel. A kernel with only one of the two factors stays whole.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -17,7 +15,7 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primi
 
 
 def middle_channels(node: Node, in_channels: int) -> int | None:
-    """Channels between the two convolutions from `in_channels`; None where there is one only."""
+    """Channels between the two convolutions of a node on `in_channels`; None if the kernel stays whole."""
     across, within = node.kernel[0], prod(node.kernel[1:])
     if across == 1 or within == 1:
         return None
@@ -28,13 +26,13 @@ def middle_channels(node: Node, in_channels: int) -> int | None:
 
 
 def split(size: Size) -> tuple[Size, Size]:
-    """A kernel or a stride within slices and across them."""
+    """Factorise a kernel or a stride (`size`): its parts within slices and across slices."""
     return (1, *size[1:]), (size[0], *(1,) * (len(size) - 1))
 
 
 @primitive("factorised")
 class Factorised(Primitive):
-    """Two convolutions, the first within slices and the second across them."""
+    """Two convolutions, the first within slices and the second across slices."""
 
     dims = (2, 3)
     options = {"matched": False}  # noqa: RUF012 - read only

@@ -1,7 +1,5 @@
 """The Fire module of SqueezeNet (Iandola et al. 2016, arXiv 1602.07360, section 3.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
@@ -9,19 +7,19 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, is_sa
 
 
 def squeezed_channels(node: Node) -> int:
-    """Channels between squeeze and expansion: a share of the output's.
+    """Channels between squeeze and expansion: a share of the output channels.
 
-    At least two, for the norm behind a pointwise convolution of one channel undoes it.
+    At least two, for the norm undoes a pointwise convolution of one channel.
     """
     return max(2, round(float(node.option("squeeze")) * node.channels))
 
 
 @primitive("fire")
 class Fire(Primitive):
-    """Pointwise squeeze, then a pointwise and a full convolution side by side, each giving a half.
+    """Pointwise squeeze, then a pointwise and a full convolution in parallel, each for half of the output channels.
 
-    The input is added where shapes agree (the paper's simple bypass, section 6) unless `bypass` is off.
-    Unlike in the paper each convolution has a norm, and the module may have a stride, in its second part.
+    The input is added where shapes agree (the simple bypass of the paper, section 6) unless `bypass` is off. Unlike in
+    the paper, each convolution has a norm, and the expansion may have a stride.
     """
 
     options = {"bypass": True, "squeeze": 0.125}  # noqa: RUF012 - read only

@@ -1,11 +1,10 @@
 """The Ghost module (Han et al. 2020, CVPR, section 3.1) in place of a convolution.
 
-One part of the channels is convolved, the others are made of those by a depthwise convolution, which has norm and
-activation too, as in the authors' code. Its kernel is the paper's 3, except along an axis where the node's is 1 while
-it is more along another. No channels are made and then cut off, as in that code where the ratio does not divide them.
+A convolution computes one part of the channels, and a depthwise convolution of this part computes the others, with norm
+and activation as in the authors' code. The depthwise kernel is 3 as in the paper, but 1 along an axis where the kernel
+of the node is 1 and greater along another. If the ratio does not divide the channels, the authors' code computes
+surplus channels and cuts them off; here no surplus is computed.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
@@ -14,13 +13,13 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primi
 
 
 def ghost_channels(node: Node) -> tuple[int, int]:
-    """How many channels are convolved, and how many are made of them."""
+    """Number of channels from the convolution, and number of channels from the depthwise convolution."""
     convolved = -(-node.channels // int(node.option("ratio")))
     return convolved, node.channels - convolved
 
 
 def cheap_kernel(node: Node) -> Size:
-    """Kernel of the depthwise convolution, which alone looks around behind a pointwise convolution."""
+    """Kernel of the depthwise convolution: 3 after a pointwise convolution, otherwise at most 3 along each axis."""
     if max(node.kernel) == 1:
         return (3,) * len(node.kernel)
     return tuple(min(k, 3) for k in node.kernel)
@@ -28,7 +27,7 @@ def cheap_kernel(node: Node) -> Size:
 
 @primitive("ghost")
 class Ghost(Primitive):
-    """A convolution to one `ratio`-th of the channels, and cheap copies of them."""
+    """A convolution to one `ratio`-th of the channels, and a depthwise convolution for the others."""
 
     options = {"ratio": 2}  # noqa: RUF012 - read only
 

@@ -1,6 +1,4 @@
-"""What passes its input on: the identity, and the skip operation of cells (Liu et al. 2019, DARTS, section 3.1)."""
-
-from __future__ import annotations
+"""The identity, and the skip operation of cells (Liu et al. 2019, DARTS, section 3.1)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -25,9 +23,9 @@ class Identity(Primitive):
 class Skip(Primitive):
     """The identity where shapes agree, else the factorised reduction of DARTS.
 
-    Two strided pointwise convolutions give half of the channels each, the second one voxel further along each axis
-    that has a stride, so that they see different voxels; a norm follows. Without a stride one of them is enough.
-    The activation that DARTS has before it is left out: what comes in has been activated.
+    Two strided pointwise convolutions compute half of the channels each; the second one is offset by one voxel along
+    each strided axis, so that they see different voxels. A norm follows. Without a stride one convolution computes all
+    channels. DARTS has an activation before the reduction; here it is left out, for the input is already activated.
     """
 
     sized = False

@@ -1,7 +1,5 @@
 """The inverted bottleneck of MobileNetV2 (Sandler et al. 2018, CVPR, section 3.3)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
@@ -9,10 +7,10 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, is_sa
 
 
 def hidden_channels(in_channels: int, out_channels: int, expansion: int) -> int:
-    """Channels inside a block from `in_channels` to `out_channels`.
+    """Channels inside a block: `expansion` times the smaller of `in_channels` and `out_channels`.
 
-    The expansion is counted from the smaller of the input and output channels, not from the input:
-    in a decoder the input is a concatenation, and expanding it would dominate the memory.
+    The paper multiplies the input channels. In a decoder the input is a concatenation, and its expansion would dominate
+    the memory.
     """
     return expansion * min(in_channels, out_channels)
 

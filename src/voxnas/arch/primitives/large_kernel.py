@@ -1,14 +1,15 @@
 """The block of MedNeXt (Roy et al. 2023, MICCAI, section 2.1), after ConvNeXt (Liu et al. 2022, CVPR, section 2).
 
-A large depthwise convolution, a norm, a pointwise expansion, an activation, a pointwise projection, and a skip. What
-differs: the kernel is the node's made `wider` along each axis where it is more than 1 (3 becomes MedNeXt's 5; with
-`wider` 4 ConvNeXt's 7), so that thin axes stay thin and the kernels of a search stay different; the expansion is
-counted from the smaller of the input and output channels, for a decoder's input is a concatenation here; norm and
-activation are the node's (instance and gelu are the paper's); the projection on a skip between different shapes has
-a norm.
-"""
+A large depthwise convolution, a norm, a pointwise expansion, an activation, a pointwise projection, and a skip.
 
-from __future__ import annotations
+Differences from the paper:
+
+- The option `wider` is added to the kernel of the node along each axis where the kernel exceeds 1 (3 becomes 5 as in
+  MedNeXt; with `wider` 4 it becomes 7 as in ConvNeXt). So thin axes stay thin, and different kernels stay different.
+- The expansion multiplies the smaller of the input and output channels, for the input of a decoder is a concatenation.
+- Norm and activation are those of the node (paper: instance norm and GELU).
+- The projection on a skip between different shapes has a norm.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,18 +25,18 @@ def wide_kernel(node: Node) -> Size:
 
 @primitive("large_kernel")
 class LargeKernel(Primitive):
-    """Large depthwise convolution and an inverted bottleneck of pointwise ones, around which leads a skip."""
+    """A large depthwise convolution and an inverted bottleneck of pointwise convolutions, with a skip around both."""
 
     options = {"expansion": 4, "wider": 2}  # noqa: RUF012 - read only
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Refuse a kernel that would be even."""
+        """Refuse an odd `wider`, which makes the kernel even."""
         super().check(node, given, dims)
         if int(node.option("wider")) % 2:
             raise ValueError(f"large_kernel: wider must be even, not {node.option('wider')}")
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
-        """A depthwise convolution with its norm, two pointwise ones with biases, and the skip."""
+        """A depthwise convolution with its norm, two pointwise convolutions with biases, and the skip."""
         size, given, one = self.shape(node, inputs).size, inputs[0].channels, ones(len(node.stride))
         hidden = hidden_channels(given, node.channels, int(node.option("expansion")))
         yield from conv_norm(given, given, wide_kernel(node), size, given)

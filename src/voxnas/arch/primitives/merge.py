@@ -1,6 +1,4 @@
-"""Where paths meet: sum and concatenation."""
-
-from __future__ import annotations
+"""Merges of several paths: sum and concatenation."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,13 +11,13 @@ class _Merge(Primitive):
     block = False
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Refuse a node whose channels do not follow from its inputs."""
+        """Refuse a node whose channels are not the merged channels of its inputs."""
         super().check(node, given, dims)
         if node.channels != self.channels(given, None):
             raise ValueError(f"{self.name} of {tuple(given)} channels does not give {node.channels}")
 
     def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
-        """Shape of the output; inputs of different sizes are an error."""
+        """Shape of the output; a ValueError if the sizes of the inputs differ."""
         if len({shape.size for shape in inputs}) > 1:
             raise ValueError(f"{self.name} of the sizes {[shape.size for shape in inputs]}")
         return Shape(node.channels, inputs[0].size, max(shape.frames for shape in inputs))
@@ -47,5 +45,5 @@ class Concat(_Merge):
     """Concatenation along the channels."""
 
     def channels(self, given: Sequence[int], asked: int | None) -> int:
-        """The sum of the inputs' channels."""
+        """Return the channels `asked` for, by default the sum of the channels of the inputs (`given`)."""
         return sum(given) if asked is None else asked

@@ -1,6 +1,4 @@
-"""Pooling: windows that do not overlap, the whole volume, and a grid of places."""
-
-from __future__ import annotations
+"""Pooling over windows that do not overlap, over the whole volume, and to a grid."""
 
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -10,12 +8,12 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
 
 
 class _Pool(Primitive):
-    """Windows as large as the stride; what does not fill a window at the border is left out."""
+    """Pooling over windows as large as the stride; incomplete windows at the border are discarded."""
 
     block = False
 
     def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
-        """The input's size, divided."""
+        """The size of the input, divided by the stride."""
         size = tuple(max(1, n // s) for n, s in zip(inputs[0].size, node.stride, strict=True))
         return Shape(node.channels, size, inputs[0].frames)
 
@@ -38,7 +36,7 @@ class AveragePool(_Pool):
 
 @primitive("global_pool")
 class GlobalPool(Primitive):
-    """Mean over the volume: one vector a sample."""
+    """Mean over the volume: one vector per sample."""
 
     block = False
 
@@ -54,21 +52,21 @@ class GlobalPool(Primitive):
 
 @primitive("grid_pool")
 class GridPool(Primitive):
-    """Means over a grid of places, as many along each axis as the kernel says; each place has channels of its own.
+    """Means over a grid with as many places along each axis as the kernel states; each place has its own channels.
 
-    What a global mean forgets, where something is, stays: in brains that lie on one grid, a place is the same place
-    in all of them.
+    Unlike a global mean this keeps the location: in brains registered to one space, a place of the grid is the same
+    anatomical location in all brains.
     """
 
     block = False
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Refuse channels that are not those of the input at every place."""
+        """Refuse channels that are not the channels of the input times the places of the grid."""
         if node.channels != given[0] * prod(node.kernel):
             raise ValueError(f"grid_pool of {given[0]} channels at {node.kernel} places does not give {node.channels}")
 
     def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
-        """One place, of all channels."""
+        """One place with the channels of all places of the grid."""
         return Shape(node.channels, ones(len(inputs[0].size)), inputs[0].frames)
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:

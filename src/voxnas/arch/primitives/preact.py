@@ -1,11 +1,9 @@
 """The residual block with pre-activation (He et al. 2016, ECCV, section 4.1, figure 4e).
 
-Norm and activation stand before each convolution, so that nothing stands on the way of the skip. As in the authors'
-code, a block that changes the shape projects the activated input, without a norm. The paper's further norm and
-activation behind the last block are left out: a block does not know that it is the last.
+Norm and activation precede each convolution, so that the skip stays an identity. As in the authors' code, a block that
+changes the shape projects the activated input, without a norm. The norm and the activation after the last block of the
+paper are left out, for a block does not know whether it is the last.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 

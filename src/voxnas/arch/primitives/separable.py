@@ -1,7 +1,5 @@
 """The depthwise-separable convolution of MobileNet (Howard et al. 2017, section 3.1)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
@@ -10,7 +8,7 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primi
 
 @primitive("separable")
 class Separable(Primitive):
-    """A convolution of each channel alone, then a pointwise one; both with norm and activation."""
+    """A depthwise convolution, then a pointwise convolution, each with norm and activation."""
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """Two convolutions with norms."""

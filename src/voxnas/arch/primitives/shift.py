@@ -1,6 +1,4 @@
-"""Shift: a convolution without multiply-adds and a pointwise one (Wu et al. 2018, CVPR, section 3)."""
-
-from __future__ import annotations
+"""Shift of channels, free of multiply-adds, and a pointwise convolution (Wu et al. 2018, CVPR, section 3)."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
@@ -10,25 +8,25 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, is_sa
 
 
 def offsets(dims: int, diagonals: bool) -> list[Size]:
-    """Offsets in `dims` dimensions: none, then those of one voxel along each axis, or along several (`diagonals`)."""
+    """Offsets in `dims` dimensions: zero, then one voxel along each axis, and with `diagonals` along several axes."""
     near = product((0, -1, 1), repeat=dims)
     return sorted((o for o in near if diagonals or sum(map(abs, o)) <= 1), key=lambda o: sum(map(abs, o)))
 
 
 def channel_groups(channels: int, count: int) -> list[tuple[int, int]]:
-    """First and last of the `channels` (exclusive) in each of `count` groups, as equal as can be; some may be empty."""
+    """First and last channel (exclusive) of `count` groups of `channels`, as equal as possible; some may be empty."""
     edges = [channels * i // count for i in range(count + 1)]
     return list(pairwise(edges))
 
 
 @primitive("shift")
 class Shift(Primitive):
-    """Groups of channels moved by one voxel, each along its own direction, then a pointwise convolution.
+    """Groups of channels shifted by one voxel, each in its own direction, then a pointwise convolution.
 
-    In three dimensions there are 7 directions (the centre and the faces) or, with `diagonals`, 27. The
-    default is 7: 27 take as long, but narrow layers then have directions that no channel sees. Voxels
-    from outside are 0. The input is added where shapes agree, as in the paper, whose module has a further
-    pointwise convolution in front. The node's kernel has no effect but for axes of 1, which are not shifted along.
+    Three dimensions have 7 directions (the centre and the faces) or, with `diagonals`, 27. The default is 7: 27 take as
+    long, but leave directions of narrow layers without a channel. Voxels from outside are 0. The input is added where
+    shapes agree, as in the paper, whose module has a further pointwise convolution in front. Channels are not shifted
+    along axes where the kernel is 1; otherwise the kernel has no effect.
     """
 
     sized = False

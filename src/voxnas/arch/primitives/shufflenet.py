@@ -1,7 +1,5 @@
 """The unit of ShuffleNet (Zhang et al. 2018, CVPR, section 3.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import gcd
 
@@ -10,15 +8,15 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primi
 
 
 def branch_channels(in_channels: int, node: Node) -> tuple[int, int]:
-    """Channels inside the branch, a quarter of the output but at least two, and at its end, given `in_channels`."""
+    """Channels inside the branch (a quarter of the output, at least two) and at its end, for `in_channels`."""
     wider = node.channels > in_channels
     return max(2, node.channels // 4), node.channels - in_channels if wider else node.channels
 
 
 def shared_groups(in_channels: int, out_channels: int, node: Node) -> int:
-    """Groups of a pointwise convolution: at most as asked for, and dividing `in_channels` and `out_channels`.
+    """Groups of a pointwise convolution: at most the option, dividing `in_channels` and `out_channels`.
 
-    Each group sees two channels at least, for the norm behind a pointwise convolution of one channel undoes it.
+    Each group has at least two input channels, for the norm undoes a pointwise convolution of one channel.
     """
     return divisor_up_to(gcd(in_channels, out_channels), min(int(node.option("groups")), in_channels // 2))
 
@@ -27,10 +25,9 @@ def shared_groups(in_channels: int, out_channels: int, node: Node) -> int:
 class ShuffleNet(Primitive):
     """Grouped pointwise convolution, shuffle of the channels, depthwise and grouped pointwise convolution, shortcut.
 
-    The shortcut is the input, averaged over windows of 3 along strided axes. In the paper it is added
-    where stride is 1 and channels agree, and concatenated with the branch at stride 2, where channels grow.
-    Here, for any channels and stride: added where the channels agree; concatenated where they grow; left
-    out where they shrink.
+    The shortcut is the input, averaged over windows of 3 along strided axes. In the paper it is added at stride 1,
+    where the channels agree, and concatenated with the branch at stride 2, where the channels grow. Here, for any
+    channels and stride, it is added if the channels agree, concatenated if they grow, and left out if they shrink.
     """
 
     options = {"groups": 4}  # noqa: RUF012 - read only

@@ -1,7 +1,5 @@
 """The unit of ShuffleNet V2 (Ma et al. 2018, ECCV, section 3)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
@@ -10,10 +8,10 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, is_sa
 
 @primitive("shufflenet2")
 class ShuffleNet2(Primitive):
-    """Two halves of the channels, interleaved at the end; one is untouched where shapes agree.
+    """Two halves of the channels, interleaved at the end; where shapes agree, the first half is the input itself.
 
-    Where the unit has a stride, or changes the channels (in the paper only together with a stride), both
-    branches see the whole input and each gives a half. Of odd channels the second half has one more.
+    If the unit has a stride, or changes the channels (in the paper only together with a stride), both branches read the
+    whole input and each computes a half. The second half of an odd number of channels has one more.
     """
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:

@@ -1,25 +1,19 @@
 """Attention over time: each voxel over its frames (Bertasius et al. 2021, ICML, "divided" attention of section 3)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
-from voxnas.arch.layers import Layer, divisor_up_to, ones
+from voxnas.arch.layers import Layer, ones
 from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
-
-
-def attention_heads(channels: int, heads: int) -> int:
-    """The largest number of heads up to `heads` that divides the channels."""
-    return divisor_up_to(channels, heads)
 
 
 @primitive("time_attention")
 class TimeAttention(Primitive):
     """Norm, multi-head attention of each voxel over its frames, projection, and a skip.
 
-    What differs from the paper: positions in time are sinusoids (Vaswani et al. 2017, section 3.5), so that a clip may
-    have any length, and the norm is the network's, over a clip, where the paper has a layer norm. The paper's
-    attention over space and its perceptron are what the spatial block stands for.
+    The number of heads is the largest divisor of the channels up to the option `heads`. Differences from the paper:
+    positions in time are sinusoids (Vaswani et al. 2017, section 3.5), so that a clip may have any length; the norm is
+    the norm of the network, over a clip (paper: layer norm); the spatial block takes the place of the attention over
+    space and of the perceptron.
     """
 
     block = False

@@ -1,10 +1,8 @@
-"""Temporal difference: a convolution that computes only what changed between frames.
+"""Temporal difference: a convolution that is computed only where frames change.
 
 After Skip-Convolutions (Habibian et al. 2021, CVPR, section 3), DeltaCNN (Parger et al. 2022, CVPR, section 3) and
 the Recurrent Residual Module (Pan et al. 2018, CVPR).
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
@@ -14,20 +12,20 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primi
 
 @primitive("time_difference")
 class TimeDifference(Primitive):
-    """A convolution of each frame in which voxels that hardly changed keep their earlier value.
+    """A convolution of each frame in which voxels with small changes keep their earlier value.
 
-    A voxel is held at its last value until one of its channels differs from that by more than `threshold`; then
-    all of its channels take their new values. The output is the convolution of the held frames: errors do not add
-    up, and a threshold of 0 gives the convolution of the frames themselves. Inference computes the first frame in
-    full and of later ones only the tiles (`tile` voxels of the output along each axis) that see a voxel that
-    changed; the tiles have no effect on the result. Training computes all of it, and the gradient passes the hold
-    unchanged; so does inference on a GPU.
+    A voxel holds its value until one of its channels differs from the held value by more than `threshold`; then all its
+    channels take their new values. The output is the convolution of the held frames, so errors do not accumulate, and a
+    threshold of 0 gives the convolution of the frames themselves. Inference on a CPU computes the first frame in full,
+    and of each later frame the tiles (`tile` voxels of the output along each axis) whose receptive field contains a
+    changed voxel; the size of the tiles has no effect on the result. Training, and inference on a GPU, compute all
+    tiles; the gradient passes the hold unchanged.
 
-    The published methods propagate differences, whose rounding errors add up; here a tile is computed anew. They fold
-    batch norm into the convolution; here the norm takes all frames of a clip together, so that what
-    did not change stays equal behind it and the next such block can skip it too.
+    The published methods propagate differences, whose rounding errors accumulate; here a tile is recomputed. They fold
+    batch norm into the convolution; here the norm is computed over all frames of a clip, so that unchanged voxels stay
+    equal after the norm and the next block of this kind can skip them too.
 
-    Stated multiply-adds are those of the worst case, in which everything changes.
+    The stated multiply-adds are an upper bound, for frames in which every voxel changes.
     """
 
     temporal = True
@@ -35,7 +33,7 @@ class TimeDifference(Primitive):
     options = {"threshold": 0.0, "tile": 8}  # noqa: RUF012 - read only
 
     def uses_order(self, node: Node) -> bool:
-        """Without a threshold it is the convolution of each frame."""
+        """Only with a threshold; without one `node` is a convolution of each frame."""
         return float(node.option("threshold")) > 0
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:

@@ -1,7 +1,5 @@
 """A gated recurrent unit over the frames (Cho et al. 2014, EMNLP, section 2.3)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer
@@ -10,9 +8,10 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
 
 @primitive("time_gru")
 class TimeGRU(Primitive):
-    """One layer of gated recurrent units, of which the last state is kept; for the vectors behind global pooling.
+    """One layer of gated recurrent units over the frames; the last state is the output.
 
-    Before that it runs along the frames of each voxel. The gates are those of PyTorch, with two biases each.
+    It is meant for the vectors behind global pooling; on maps it runs over the frames of each voxel. The gates are
+    those of PyTorch, with two biases each.
     """
 
     block = False
@@ -20,11 +19,7 @@ class TimeGRU(Primitive):
     ends_time = True
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Any channels will do."""
-
-    def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
-        """One state."""
-        return Shape(node.channels, inputs[0].size)
+        """Allow any channels."""
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """One recurrent layer."""

@@ -1,6 +1,4 @@
-"""Pooling over time: the mean or the largest value of each voxel's frames."""
-
-from __future__ import annotations
+"""Pooling over time: the mean or the maximum of each voxel over its frames."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,12 +12,8 @@ class _TimePool(Primitive):
     ends_time = True
 
     def uses_order(self, node: Node) -> bool:
-        """A mean and a maximum do not."""
+        """Means and maxima do not depend on the order of the frames, at no `node`."""
         return False
-
-    def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
-        """One frame."""
-        return Shape(node.channels, inputs[0].size)
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """One pooling layer."""
@@ -33,6 +27,6 @@ class TimeMean(_TimePool):
 
 @primitive("time_max")
 class TimeMax(_TimePool):
-    """Largest value of the frames."""
+    """Maximum over the frames."""
 
     keeps_positions = True

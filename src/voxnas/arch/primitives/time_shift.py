@@ -1,7 +1,5 @@
 """Temporal shift: channels moved to the neighbouring frames (Lin et al. 2019, ICCV, section 3)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
@@ -9,17 +7,17 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
 
 
 def shifted_channels(channels: int, share: float) -> int:
-    """How many channels move each way: a share of them, at least one, and never more than half."""
+    """Number of `channels` that are shifted each way: a `share`, at least one and at most half."""
     return min(max(1, int(channels * share)), channels // 2)
 
 
 @primitive("time_shift")
 class TimeShift(Primitive):
-    """A share of the channels takes the values of the frame before, as many those of the frame after.
+    """A share of the channels takes the values of the previous frame, an equal share those of the next frame.
 
-    It has no parameters and no multiply-adds; the spatial block behind it mixes the frames. Frames
-    beyond the ends are 0. Options: `share` of the channels that moves each way; `causal`, by which
-    only the past is seen (the paper's online model). One channel alone stays where it is.
+    The shift has no parameters and no multiply-adds; the spatial block behind it mixes the frames. Frames beyond the
+    ends are 0. Options: the `share` of the channels that is shifted each way; `causal` for shifts from the past only
+    (the online model of the paper). A single channel is not shifted.
     """
 
     block = False

@@ -1,7 +1,5 @@
 """A temporal convolutional network over the frames (Bai et al. 2018, arXiv:1803.01271, section 3)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
@@ -10,12 +8,12 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
 
 @primitive("time_tcn")
 class TimeTCN(Primitive):
-    """Residual blocks of two causal convolutions, dilated by 1, 2, 4 ..; the last frame's output is kept.
+    """Residual blocks of two causal convolutions, dilated by 1, 2, 4 ..; the output is that of the last frame.
 
-    As published: weight norm, and a projection on a skip whose channels differ. The activation is the network's in
-    place of ReLU, and the dropout is left to the linear layer behind. Options: `time_kernel` frames and `levels`,
-    the number of blocks. The last frame sees 1 + 2 (time_kernel - 1) (2^levels - 1) frames, 29 by default. Meant
-    for the vectors behind global pooling.
+    As published, the convolutions have weight norm, and a skip between different channels has a projection. The
+    activation is the activation of the network (paper: ReLU), and dropout is left to the linear layer behind. Options:
+    `time_kernel` frames, and `levels`, the number of blocks. The receptive field of the last frame is
+    1 + 2 (time_kernel - 1) (2^levels - 1) frames, 29 by default. It is meant for the vectors behind global pooling.
     """
 
     block = False
@@ -24,14 +22,10 @@ class TimeTCN(Primitive):
     options = {"time_kernel": 3, "levels": 3}  # noqa: RUF012 - read only
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Any channels will do."""
-
-    def shape(self, node: Node, inputs: Sequence[Shape]) -> Shape:
-        """One frame."""
-        return Shape(node.channels, inputs[0].size)
+        """Allow any channels."""
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
-        """Two convolutions a level with the lengths of their weights, and the skips."""
+        """Two convolutions a level with the norms of their weights, and the skips."""
         size, frames = inputs[0].size, inputs[0].frames
         one = ones(len(size))
         kernel = (int(node.option("time_kernel")), *one)

@@ -1,6 +1,4 @@
-"""The operation of cells that cuts an edge (Liu et al. 2019, DARTS, section 3.1)."""
-
-from __future__ import annotations
+"""The zero operation of cells, which removes an edge (Liu et al. 2019, DARTS, section 3.1)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,11 +8,11 @@ from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
 
 @primitive("zero")
 class Zero(Primitive):
-    """Zeros, whatever comes in; no gradient goes back."""
+    """Zeros for any input; the gradient is zero too."""
 
     sized = False
     constant = True
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
-        """The zeros, which take memory."""
+        """A move, for the zeros take memory."""
         yield Layer("move", node.channels, node.channels, ones(len(node.stride)), self.shape(node, inputs).size)

@@ -1,7 +1,7 @@
 """Hand-made networks as graphs, one file a family. Importing the package registers them.
 
-All go down by rounding up and cut what comes up to the size of the skip, so that any input size will
-do; at sizes that their total stride divides they are the published networks.
+Down-sampling rounds sizes up, and up-sampled maps are cropped to the size of the skip, so that the networks accept
+inputs of any size. On sizes that the total stride divides they equal the published networks.
 """
 
 from voxnas.arch.reference import (

@@ -1,7 +1,5 @@
 """BrainNetCNN (Kawahara et al. 2017, NeuroImage): cross-shaped filters on a matrix of connections between regions."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare
 from voxnas.arch.reference.registry import VECTOR, Published, network

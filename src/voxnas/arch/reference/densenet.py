@@ -1,7 +1,5 @@
 """DenseNet-121 (Huang et al. 2017, CVPR)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare, classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network

@@ -1,7 +1,5 @@
 """GoogLeNet, Inception v1 (Szegedy et al. 2015, CVPR)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network
@@ -29,7 +27,7 @@ MODULES = (
 def googlenet(in_channels: int, out_channels: int, dims: int, kernel: int = 5) -> Graph:
     """Inception modules of four paths, side by side, with batch norm; the auxiliary classifiers are left out.
 
-    `kernel` is that of the third path: 5 in the paper, 3 in torchvision, whose count it gives.
+    `kernel` is the kernel of the third path: 5 in the paper, 3 in torchvision, to which the published count belongs.
     """
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
 

@@ -1,7 +1,5 @@
 """MobileNet v1 (Howard et al. 2017, arXiv 1704.04861) and v2 (Sandler et al. 2018, CVPR)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import classify, conv, scaled
 from voxnas.arch.reference.registry import VECTOR, Published, network
@@ -39,8 +37,8 @@ def mobilenet_v1(in_channels: int, out_channels: int, dims: int, width: float = 
 def mobilenet_v2(in_channels: int, out_channels: int, dims: int, width: float = 1.0) -> Graph:
     """Inverted bottlenecks; `width` multiplies the channels, rounded to multiples of 8, the last never below 1280.
 
-    They are spelled out: the primitive ``inverted`` counts its expansion from the smaller of the input
-    and output channels, the paper from the input.
+    They are built of elementary layers, for the expansion of the primitive ``inverted`` multiplies the smaller of the
+    input and output channels, in the paper the input channels.
     """
     graph = GraphBuilder(in_channels, dims, "batch", "relu6")
     at = conv(graph, graph.input, scaled(32, width, 8), 3, 2)

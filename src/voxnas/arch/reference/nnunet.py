@@ -1,7 +1,5 @@
 """The two nnU-Net plans: plain (Isensee et al. 2021, Nature Methods) and residual encoder (2024, MICCAI)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import Kernel, conv
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network

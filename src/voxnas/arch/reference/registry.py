@@ -1,6 +1,4 @@
-"""What is said of each hand-made network: where it comes from, what it is for, and how large it is published to be."""
-
-from __future__ import annotations
+"""Registry of the hand-made networks, each with its paper, its tasks and its published parameter counts."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -75,7 +73,7 @@ class ReferenceNetwork:
         Raises
         ------
         ValueError
-            Names an option that there is not, or whose value is of another type.
+            Names an unknown option, or an option whose value has another type.
         """
         chosen: dict[str, Any] = {}
         for name, value in given.items():

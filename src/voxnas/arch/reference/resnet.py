@@ -1,7 +1,5 @@
 """ResNet (He et al. 2016, CVPR; in three dimensions Hara et al. 2018, CVPR, and Chen et al. 2019, MedicalNet)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network

@@ -1,7 +1,5 @@
 """SegResNet (Myronenko 2018, BrainLes), the segmentation network without the autoencoder."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network

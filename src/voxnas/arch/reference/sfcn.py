@@ -1,7 +1,5 @@
 """SFCN (Peng et al. 2021, Medical Image Analysis)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network
@@ -18,7 +16,7 @@ WIDTHS = (32, 64, 128, 256, 256)
 def sfcn(in_channels: int, out_channels: int, dims: int) -> Graph:
     """Five convolutions with max pooling, a pointwise one of 64, global average pooling, dropout, a linear layer.
 
-    What differs: the activation comes before the pooling, not after, which gives the same.
+    Difference from the paper: the activation precedes the max pooling, with equal results.
     """
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
     at = graph.input

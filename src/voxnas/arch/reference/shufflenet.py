@@ -1,7 +1,5 @@
 """ShuffleNet v1 (Zhang et al. 2018, CVPR) and v2 (Ma et al. 2018, ECCV)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import classify, conv
 from voxnas.arch.reference.registry import VECTOR, Published, network
@@ -27,7 +25,7 @@ def shufflenet_v1(in_channels: int, out_channels: int, dims: int, width: float =
     """Grouped pointwise convolutions with a shuffle between them; `width` multiplies the stages' channels.
 
     As in the paper the first pointwise convolution has no groups, and the bottleneck is a quarter of a
-    unit's output. All channels are rounded to what the groups divide.
+    unit's output. All channels are rounded to multiples of the groups.
     """
     if groups not in V1_WIDTHS:
         raise ValueError(f"groups {groups} is none of {sorted(V1_WIDTHS)}")
@@ -44,7 +42,7 @@ def shufflenet_v1(in_channels: int, out_channels: int, dims: int, width: float =
 
 
 def _unit(graph: GraphBuilder, at: str, channels: int, stride: int, groups: int, first: bool) -> str:
-    """One unit of ShuffleNet v1: sum with its input, or at stride 2 beside its input's local mean."""
+    """One unit of ShuffleNet v1: its input is added, or at stride 2 the local mean of its input concatenated."""
     inner, outputs = channels // 4, channels - (graph.channels(at) if stride > 1 else 0)
     path = conv(graph, at, inner, 1, groups=1 if first else groups)
     path = path if first else graph.add("channel_shuffle", path, options={"groups": groups})
@@ -67,7 +65,7 @@ def _unit(graph: GraphBuilder, at: str, channels: int, stride: int, groups: int,
     Published(7_393_996, "torchvision shufflenet_v2_x2_0", options={"width": 2.0}),
 )
 def shufflenet_v2(in_channels: int, out_channels: int, dims: int, width: float = 1.0) -> Graph:
-    """Half of the channels pass, the others are convolved, and both are shuffled; `width` is 0.5, 1, 1.5 or 2."""
+    """Units that convolve half of the channels and shuffle both halves; `width` is 0.5, 1, 1.5 or 2."""
     if width not in V2_WIDTHS:
         raise ValueError(f"width {width} is none of {sorted(V2_WIDTHS)}")
     *widths, last = V2_WIDTHS[width]
@@ -81,7 +79,7 @@ def shufflenet_v2(in_channels: int, out_channels: int, dims: int, width: float =
 
 
 def _unit_v2(graph: GraphBuilder, at: str, half: int, stride: int) -> str:
-    """One unit of ShuffleNet v2: one half of the channels passes, at stride 2 convolved; the other is convolved."""
+    """One unit of ShuffleNet v2: one half of the channels is convolved; the other only at stride 2."""
     if stride == 1:
         passing = graph.add("channel_slice", at, half)
         path = graph.add("channel_slice", at, half, options={"start": half})

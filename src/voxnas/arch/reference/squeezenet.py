@@ -1,7 +1,5 @@
 """SqueezeNet (Iandola et al. 2016, arXiv 1602.07360)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare, classify
 from voxnas.arch.reference.registry import VECTOR, Published, network
@@ -15,9 +13,8 @@ def _squeezenet(
 ) -> Graph:
     """A stem and eight fire modules, with a max pooling before those in `pooled`.
 
-    What differs: the stem is padded; and the logits are linear (the reference has a ReLU on them,
-    which a regression cannot have), so that the last pointwise convolution and the pooling behind
-    it change places.
+    Differences from the paper: the stem is padded; the logits are linear, for a ReLU on them excludes regression, so
+    that the last pointwise convolution and the pooling behind it are interchanged.
     """
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
 

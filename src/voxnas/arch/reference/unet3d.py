@@ -1,7 +1,5 @@
 """3D U-Net (Cicek et al. 2016, MICCAI) as published, and the Attention U-Net (Oktay et al. 2018, MIDL)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare, conv, up
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network
@@ -16,9 +14,9 @@ from voxnas.arch.reference.registry import SEGMENTATION, Published, network
 def unet3d(in_channels: int, out_channels: int, dims: int, width: int = 32, levels: int = 4) -> Graph:
     """3D U-Net of `levels` from `width` channels: two convolutions a level, the second doubles; max pooling.
 
-    The published count has one parameter a channel beside each convolution's weights, and none in
-    the up-convolutions but weights; here it is the shift of the batch norm, which so has no scale.
-    What differs: the convolutions are padded, so that the output has the input's size.
+    The published count has one parameter per channel beside the weights of each convolution, and only weights in the
+    up-convolutions. Here this parameter is the shift of the batch norm, which has no scale. Difference from the paper:
+    the convolutions are padded, so that the output has the size of the input.
     """
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
 
@@ -55,9 +53,9 @@ def unet3d(in_channels: int, out_channels: int, dims: int, width: int = 32, leve
 def attention_unet(in_channels: int, out_channels: int, dims: int, width: int = 32, levels: int = 5) -> Graph:
     """Attention U-Net of `levels` from `width` channels, laid out as in MONAI: a gate on each skip, one convolution.
 
-    What differs from MONAI: the up-convolutions have the kernel 2 in place of 3, what follows the
-    joined skip has a leaky ReLU in place of a PReLU with one slope, and its bias, which the norm
-    would undo, stands behind the norm; the gates have no biases before their norms.
+    Differences from MONAI: the kernel of the up-convolutions is 2, not 3; the convolution after the joined skip has a
+    leaky ReLU, not a PReLU with one slope, and its bias follows the norm, which would undo it; the gates have no biases
+    before their norms.
     """
     graph = GraphBuilder(in_channels, dims, "batch", "relu")
     at, skips = graph.input, []

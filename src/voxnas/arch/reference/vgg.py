@@ -1,7 +1,5 @@
 """VGG (Simonyan & Zisserman 2015, ICLR)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare, classify
 from voxnas.arch.reference.registry import VECTOR, Published, network

@@ -1,7 +1,5 @@
 """V-Net (Milletari et al. 2016, 3DV)."""
 
-from __future__ import annotations
-
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parts import bare, conv, up
 from voxnas.arch.reference.registry import SEGMENTATION, Published, network
@@ -20,9 +18,9 @@ DOWN, UP = (1, 2, 3, 2), (2, 2, 1, 1)
 def vnet(in_channels: int, out_channels: int, dims: int, activation: str = "prelu") -> Graph:
     """V-Net: residual stages of convolutions with the kernel 5, an activation, strided convolutions with the kernel 2.
 
-    Batch norm behind each convolution, and so the counts, are those of MONAI and of the reference
-    ports; the paper has none. Its dropout is left out. The input is repeated to the 16 channels of
-    the first sum, or projected where they are no multiple.
+    Each convolution has batch norm, as in MONAI and the common ports, to which the counts belong; the paper has none.
+    The dropout of the paper is left out. The input is repeated to the 16 channels of the first sum, or projected if 16
+    is no multiple of its channels.
     """
     graph = GraphBuilder(in_channels, dims, "batch", activation)
 

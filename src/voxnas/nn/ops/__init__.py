@@ -1,4 +1,4 @@
-"""The modules of all primitives, one idea a file. Importing the package registers them."""
+"""The modules of all primitives. The import of the package registers them."""
 
 import importlib
 import pkgutil

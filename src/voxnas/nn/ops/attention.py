@@ -1,6 +1,4 @@
-"""Modules of :mod:`voxnas.arch.primitives.attention`, without that on neighbourhoods: windows and axes."""
-
-from __future__ import annotations
+"""Modules of window attention and axial attention (:mod:`voxnas.arch.primitives.attention`)."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -26,7 +24,7 @@ def to_windows(x: Tensor, window: int) -> Tensor:
 
 
 def from_windows(x: Tensor, window: int, size: Size) -> Tensor:
-    """Put the windows of x (B, windows, C, voxels of a window) together to (B, C, *size)."""
+    """Join the windows of x (B, windows, C, voxels of a window) into (B, C, *size)."""
     dims = len(size)
     x = x.unflatten(1, tuple(n // window for n in size)).unflatten(-1, (window,) * dims)
     pairs = chain.from_iterable((1 + axis, 2 + dims + axis) for axis in range(dims))
@@ -36,19 +34,19 @@ def from_windows(x: Tensor, window: int, size: Size) -> Tensor:
     return x
 
 
-def relative_places(window: int, dims: int) -> Tensor:
-    """Number of the offset between each two voxels of a window, (voxels, voxels), among (2 window - 1)^dims."""
-    places = torch.cartesian_prod(*[torch.arange(window)] * dims).reshape(-1, dims)
-    apart = places[:, None] - places[None] + window - 1
+def relative_positions(window: int, dims: int) -> Tensor:
+    """Index of the offset between each pair of voxels of a window, (voxels, voxels), in [0, (2 window - 1)^dims)."""
+    positions = torch.cartesian_prod(*[torch.arange(window)] * dims).reshape(-1, dims)
+    offsets = positions[:, None] - positions[None] + window - 1
     scale = torch.tensor([(2 * window - 1) ** (dims - 1 - axis) for axis in range(dims)])
-    return (apart * scale).sum(-1)
+    return (offsets * scale).sum(-1)
 
 
-def products(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Attention of query, key and value (.., C, tokens) with a bias (.., tokens, tokens), as precise as the query.
+def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Attention of query, key and value (.., C, tokens) with a bias (.., tokens, tokens), in the query's precision.
 
-    Written out, for with few channels and many short sequences it is several times faster on a
-    processor than PyTorch's fused attention, most of all in training with bfloat16.
+    With few channels and many short sequences the explicit products are several times faster on a CPU than PyTorch's
+    fused attention, especially in training with bfloat16.
     """
     scores = (query * query.shape[-2] ** -0.5).transpose(-1, -2) @ key
     if bias is not None:
@@ -58,7 +56,7 @@ def products(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = No
 
 @MODULES.register("window_attention")
 class WindowAttentionBlock(nn.Module):
-    """Attention within windows and a perceptron, each behind a norm and with a skip (Liu et al. 2021)."""
+    """Attention within windows, then a perceptron, each with a preceding norm and a skip (Liu et al. 2021)."""
 
     places: Tensor
 
@@ -66,16 +64,13 @@ class WindowAttentionBlock(nn.Module):
         super().__init__()
         width, dims = node.channels, len(node.stride)
         hidden, conv = int(node.option("widening")) * width, CONV[dims]
-        self.window, self.shifted, self.heads = (
-            int(node.option("window")),
-            bool(node.option("shifted")),
-            heads_of(width),
-        )
+        self.window, self.shifted = int(node.option("window")), bool(node.option("shifted"))
+        self.heads = heads_of(width)
         self.enter = make_shortcut(node, channels[0])
         self.norm = make_norm(node.norm, width, dims)
         self.project = conv(width, 3 * width, 1, bias=False)
         self.position = nn.Parameter(torch.zeros(self.heads, (2 * self.window - 1) ** dims))
-        self.register_buffer("places", relative_places(self.window, dims), persistent=False)
+        self.register_buffer("places", relative_positions(self.window, dims), persistent=False)
         self.merge = conv(width, width, 1)
         self.perceptron = nn.Sequential(
             make_norm(node.norm, width, dims),
@@ -91,23 +86,22 @@ class WindowAttentionBlock(nn.Module):
         return x + self.perceptron(x)
 
     def attend(self, x: Tensor) -> Tensor:
-        """Attend within windows; x (B, 3 C, *S) has queries, keys and values."""
+        """Attend within windows; x (B, 3 C, *S) holds queries, keys and values."""
         size = tuple(x.shape[2:])
-        around = window_padding(size, self.window, self.shifted)
-        flat = tuple(chain.from_iterable(reversed(around)))  # F.pad begins with the last axis
+        padding = window_padding(size, self.window, self.shifted)
+        flat = tuple(chain.from_iterable(reversed(padding)))  # F.pad begins with the last axis
         bias = self.position[:, self.places]  # (heads, voxels, voxels)
         if any(flat):
             real = to_windows(F.pad(x.new_ones(1, 1, *size), flat), self.window) > 0  # (1, windows, 1, voxels)
             bias = bias + torch.where(real, 0.0, -torch.inf).unsqueeze(2)
             x = F.pad(x, flat)
         query, key, value = to_windows(x, self.window).unflatten(2, (3, self.heads, -1)).unbind(2)
-        y = products(query, key, value, bias).flatten(2, 3)
-        y = from_windows(y, self.window, tuple(x.shape[2:]))
-        return box_of(y, [slice(before, before + n) for n, (before, _) in zip(size, around, strict=True)])
+        y = from_windows(attention(query, key, value, bias).flatten(2, 3), self.window, tuple(x.shape[2:]))
+        return box_of(y, [slice(before, before + n) for n, (before, _) in zip(size, padding, strict=True)])
 
 
 class _AlongAxis(nn.Module):
-    """Attention along one axis, and a norm."""
+    """Attention along one axis, then a norm."""
 
     def __init__(self, node: Node, axis: int) -> None:
         super().__init__()
@@ -120,7 +114,7 @@ class _AlongAxis(nn.Module):
         others = lines.shape[2:-1]
         lines = lines.flatten(2, -2) if others else lines.unsqueeze(2)
         parts = lines.movedim(2, 1).unflatten(2, (3, self.heads, -1))
-        y = products(*parts.unbind(2)).flatten(2, 3).movedim(1, 2)
+        y = attention(*parts.unbind(2)).flatten(2, 3).movedim(1, 2)
         y = y.unflatten(2, others) if others else y.squeeze(2)
         return self.merge(y.movedim(-1, self.axis))
 

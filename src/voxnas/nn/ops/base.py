@@ -1,21 +1,19 @@
-"""What the modules of all primitives share: the registry, norms, activations, and a convolution with both."""
-
-from __future__ import annotations
+"""Shared parts of the modules of primitives: registry, norms, activations, convolutions, shortcuts."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
-from voxnas.arch.layers import Size, norm_groups, ones
+from voxnas.arch.layers import Size, divisor_up_to, ones
 from voxnas.core.registry import Registry
 from voxnas.nn.ops.channels_last import ChannelsLastConv3d, is_faster_last
 from voxnas.nn.ops.depthwise import DepthwiseConv3d
 
 Build = Callable[[Node, Sequence[int]], nn.Module]
-"""Builds the module of a node (first parameter) from the number of channels of each of its inputs (second)."""
+"""Builds the module of a node (first parameter) from the number of channels of each input (second parameter)."""
 
 Layers = dict[int, Callable[..., nn.Module]]
 """A layer for each number of spatial dimensions."""
@@ -30,10 +28,20 @@ AVERAGE_POOL: Layers = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 ADAPTIVE_POOL: Layers = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 
 
-class _SingleValue(nn.modules.batchnorm._BatchNorm):
-    """Batch norm that takes its running statistics where there is one value a channel, which torch refuses."""
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": partial(nn.ReLU, inplace=True),
+    "relu6": partial(nn.ReLU6, inplace=True),
+    "leaky_relu": partial(nn.LeakyReLU, 0.01, inplace=True),
+    "elu": partial(nn.ELU, inplace=True),
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+}
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+
+class _SingleValue(nn.modules.batchnorm._BatchNorm):
+    """Batch norm that uses the running statistics for a single value per channel, which torch refuses to normalise."""
+
+    def forward(self, x: Tensor) -> Tensor:
         """Normalize x (B, C, *S)."""
         if self.training and x.numel() == x.shape[1]:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
@@ -58,8 +66,8 @@ BATCH_NORM: Layers = {1: BatchNorm1d, 2: BatchNorm2d, 3: BatchNorm3d}
 def make_norm(kind: str, channels: int, dims: int, affine: bool = True) -> nn.Module:
     """Instance norm (Ulyanov 2016), group norm (Wu 2018) or batch norm.
 
-    The first two look at one sample at a time, so that results do not depend on how a batch is shared
-    among processes; batch norm is for hand-made networks as published.
+    Instance norm and group norm treat each sample alone, so results do not depend on the division of a batch among
+    processes. Batch norm serves the published hand-made networks.
 
     Parameters
     ----------
@@ -70,12 +78,12 @@ def make_norm(kind: str, channels: int, dims: int, affine: bool = True) -> nn.Mo
     dims : int
         Number of spatial dimensions.
     affine : bool
-        Learn a scale and a shift of each channel.
+        Learn a scale and a bias of each channel.
     """
     if kind == "instance":
         return INSTANCE_NORM[dims](channels, affine=affine)
     if kind == "group":
-        return nn.GroupNorm(norm_groups(channels), channels, affine=affine)
+        return nn.GroupNorm(divisor_up_to(channels, 8), channels, affine=affine)  # at most 8 groups
     if kind == "batch":
         return BATCH_NORM[dims](channels, affine=affine)
     raise ValueError(f"norm {kind!r} is none of instance, group, batch")
@@ -83,36 +91,26 @@ def make_norm(kind: str, channels: int, dims: int, affine: bool = True) -> nn.Mo
 
 def make_activation(kind: str) -> nn.Module:
     """Make an activation by kind: ``relu``, ``relu6``, ``leaky_relu`` (slope 0.01), ``elu``, ``silu`` or ``gelu``."""
-    if kind == "relu":
-        return nn.ReLU(inplace=True)
-    if kind == "leaky_relu":
-        return nn.LeakyReLU(0.01, inplace=True)
-    if kind == "relu6":
-        return nn.ReLU6(inplace=True)
-    if kind == "elu":
-        return nn.ELU(inplace=True)
-    if kind == "silu":
-        return nn.SiLU()
-    if kind == "gelu":
-        return nn.GELU()
-    raise ValueError(f"activation {kind!r} is none of relu, relu6, leaky_relu, elu, silu, gelu")
+    if kind not in ACTIVATIONS:
+        raise ValueError(f"activation {kind!r} is none of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[kind]()
 
 
 def make_conv(
     in_channels: int, out_channels: int, kernel: Size, stride: Size, groups: int = 1, dilation: int = 1
 ) -> nn.Module:
-    """A convolution with size-preserving padding and no bias, in the fastest equal formulation that is known here.
+    """A convolution with size-preserving padding and no bias, in the fastest equivalent implementation.
 
     Parameters
     ----------
     in_channels, out_channels : int
         Channels of the input and the output.
     kernel, stride : tuple of int
-        Odd kernel, and stride, in voxels along each axis.
+        Odd kernel and stride in voxels along each axis.
     groups : int
-        Groups of channels that are convolved apart.
+        Groups of channels that are convolved separately.
     dilation : int
-        Distance of the kernel's taps in voxels.
+        Distance between the taps of the kernel in voxels.
     """
     padding = tuple(dilation * (k // 2) for k in kernel)
     if len(kernel) == 3 and len(stride) == 3 and len(padding) == 3:
@@ -125,24 +123,24 @@ def make_conv(
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution with size-preserving padding, norm and, unless None, an activation.
+    """Convolution with size-preserving padding, norm and optional activation.
 
-    The convolution has no bias, which the norm would undo.
+    The convolution has no bias, because the norm would cancel it.
 
     Parameters
     ----------
     in_channels, out_channels : int
         Channels.
     kernel, stride : tuple of int
-        Odd kernel, and stride, one entry for each dimension.
+        Odd kernel and stride, one entry for each dimension.
     norm : str
         For :func:`make_norm`.
     activation : str or None
-        For :func:`make_activation`; None: a linear output.
+        For :func:`make_activation`; None for a linear output.
     groups : int
         Groups of the convolution; `in_channels` makes it depthwise.
     dilation : int
-        Distance of the kernel's taps.
+        Distance between the taps of the kernel.
     """
 
     def __init__(
@@ -164,39 +162,51 @@ class ConvNorm(nn.Sequential):
 def pointwise(
     in_channels: int, out_channels: int, node: Node, activation: bool = True, stride: Size | None = None
 ) -> ConvNorm:
-    """A convolution of kernel 1 with the norm of a node.
+    """A convolution with kernel 1 and the norm of a node.
 
     Parameters
     ----------
     in_channels, out_channels : int
         Channels of the input and the output.
     node : Node
-        Names the norm and the activation.
+        Determines the norm and the activation.
     activation : bool
-        Apply the activation too.
+        Apply the activation.
     stride : tuple of int, optional
-        Stride in voxels along each axis; 1 without it.
+        Stride in voxels along each axis; 1 by default.
     """
     one = ones(len(node.stride))
     return ConvNorm(in_channels, out_channels, one, stride or one, node.norm, node.activation if activation else None)
 
 
+def keeps_shape(node: Node, in_channels: int) -> bool:
+    """Whether a node with `in_channels` input channels has an output of the shape of its input."""
+    return in_channels == node.channels and node.stride == ones(len(node.stride))
+
+
 def make_shortcut(node: Node, in_channels: int) -> nn.Module:
-    """The residual connection around a block with `in_channels`: identity, or a strided projection to other shapes."""
-    if in_channels == node.channels and node.stride == ones(len(node.stride)):
+    """The residual connection of a block with `in_channels`: identity, or a strided projection between shapes."""
+    if keeps_shape(node, in_channels):
         return nn.Identity()
     return pointwise(in_channels, node.channels, node, activation=False, stride=node.stride)
 
 
+class Stateless(nn.Module):
+    """Base of the modules that have neither parameters nor options."""
+
+    def __init__(self, node: Node, channels: Sequence[int]) -> None:
+        super().__init__()
+
+
 class Framewise(nn.Module):
-    """Applies a module to each frame of clips, (B, T, C, *S), as if the frames were a batch."""
+    """Applies a module to each frame of clips, (B, T, C, *S), with the frames as a batch."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
-    def forward(self, *clips: torch.Tensor) -> torch.Tensor:
-        """Fold time into the batch, apply, unfold."""
+    def forward(self, *clips: Tensor) -> Tensor:
+        """Fold time into the batch, apply the module, and unfold time."""
         frames = clips[0].shape[1]
         y = self.module(*(x.flatten(0, 1) for x in clips))
         return y.unflatten(0, (-1, frames))

@@ -1,11 +1,8 @@
 """Module of :mod:`voxnas.arch.primitives.bottleneck`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
 from voxnas.arch.primitives.bottleneck import inner_channels
@@ -14,7 +11,7 @@ from voxnas.nn.ops.base import MODULES, ConvNorm, make_activation, make_shortcut
 
 @MODULES.register("bottleneck")
 class BottleneckBlock(nn.Module):
-    """Pointwise, convolution, pointwise, and a skip (He et al. 2016)."""
+    """Pointwise convolution, convolution, pointwise convolution, and a skip (He et al. 2016)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
@@ -27,6 +24,6 @@ class BottleneckBlock(nn.Module):
         self.skip = make_shortcut(node, channels[0])
         self.activation = make_activation(node.activation)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Apply the block to x (B, C, *S)."""
         return self.activation(self.path(x) + self.skip(x))

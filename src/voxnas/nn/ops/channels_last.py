@@ -1,11 +1,9 @@
-"""A dense 3D convolution that computes with the channels last where that is faster on processors.
+"""A dense 3D convolution in channels-last layout, for widths with which this layout is faster on CPUs.
 
-oneDNN's kernels for contiguous volumes work on blocks of 16 channels. With other widths its backward pass
-takes about twice as long as with the channels last, copies included (``benchmarks/primitives.py`` measures
-it). The copies are made anew in the backward pass, so that training keeps no more memory than before.
+oneDNN's kernels for contiguous volumes work on blocks of 16 channels. With other widths the backward pass of
+contiguous volumes takes about twice as long as the channels-last pass, copies included (measured by
+``benchmarks/primitives.py``). The backward pass repeats the copies, so that training needs no additional memory.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
@@ -20,7 +18,7 @@ BLOCK = 16
 
 
 class ChannelsLastConv3d(nn.Conv3d):
-    """Parameters and results are those of :class:`torch.nn.Conv3d`, without a bias; inputs and outputs are contiguous.
+    """Equivalent of :class:`torch.nn.Conv3d` without a bias; inputs and outputs are contiguous.
 
     Parameters
     ----------
@@ -38,11 +36,15 @@ class ChannelsLastConv3d(nn.Conv3d):
         """Convolve x (B, C, D, H, W)."""
         if x.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(x)
-        weight = self.weight
-        if torch.is_autocast_enabled("cpu"):
-            kind = torch.get_autocast_dtype("cpu")
-            x, weight = x.to(kind), weight.to(kind)
-        return _Convolve.apply(x, weight, self.stride, self.padding, self.dilation)
+        return _Convolve.apply(*to_autocast(x, self.weight), self.stride, self.padding, self.dilation)
+
+
+def to_autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Cast x (B, C, D, H, W) and weight (K, C, d, h, w) to the type of autocast on the CPU, if it is enabled."""
+    if not torch.is_autocast_enabled("cpu"):
+        return x, weight
+    dtype = torch.get_autocast_dtype("cpu")
+    return x.to(dtype), weight.to(dtype)
 
 
 class _Convolve(torch.autograd.Function):
@@ -57,11 +59,11 @@ class _Convolve(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        wanted = (*ctx.needs_input_grad[:2], False)
-        of_x, of_weight, _ = torch.ops.aten.convolution_backward(
-            _last(grad), _last(x), weight, None, *ctx.geometry, False, (0, 0, 0), 1, wanted
+        output_mask = (*ctx.needs_input_grad[:2], False)
+        grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
+            _last(grad), _last(x), weight, None, *ctx.geometry, False, (0, 0, 0), 1, output_mask
         )
-        return None if of_x is None else of_x.contiguous(), of_weight, None, None, None
+        return None if grad_x is None else grad_x.contiguous(), grad_weight, None, None, None
 
 
 def _last(x: Tensor) -> Tensor:
@@ -69,5 +71,5 @@ def _last(x: Tensor) -> Tensor:
 
 
 def is_faster_last(in_channels: int, out_channels: int) -> bool:
-    """Whether a dense 3D convolution from `in_channels` to `out_channels` is faster with the channels last."""
+    """Whether a dense 3D convolution from `in_channels` to `out_channels` is faster in channels-last layout."""
     return in_channels > 1 and bool(in_channels % BLOCK or out_channels % BLOCK)

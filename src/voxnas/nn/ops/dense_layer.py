@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.dense_layer`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -15,7 +13,7 @@ from voxnas.nn.ops.base import CONV, MODULES, make_activation, make_conv, make_n
 
 @MODULES.register("dense_layer")
 class DenseLayer(nn.Module):
-    """The input and what two convolutions make of it, side by side (Huang et al. 2017)."""
+    """The input concatenated with the output of two convolutions (Huang et al. 2017)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()

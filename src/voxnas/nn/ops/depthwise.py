@@ -1,19 +1,17 @@
-"""A depthwise 3D convolution that trains fast on processors.
+"""A depthwise 3D convolution with a fast backward pass on CPUs.
 
-PyTorch computes its forward pass by oneDNN's kernel for depthwise convolutions, which is fast, but has
-none for the backward pass in three dimensions, where it is an order of magnitude slower than it need
-be (``benchmarks/primitives.py`` measures it). Here
+PyTorch computes the forward pass by oneDNN's fast kernel for depthwise convolutions. It has no such kernel for the
+backward pass in three dimensions, which is slower by an order of magnitude (measured by ``benchmarks/primitives.py``).
+This module computes
 
-- the gradient of the input is made by the fast forward kernel, for it is a convolution with the mirrored kernel;
-- the gradient of the weights is made by oneDNN's backward kernel for two dimensions, plane by plane;
-- all of it goes through the volume in pieces that stay in the processor's caches.
+- the gradient of the input by the forward kernel, as a convolution with the mirrored kernel;
+- the gradient of the weights by oneDNN's two-dimensional backward kernel, plane by plane;
+- all passes in pieces that fit into the processor's caches.
 
-Other devices, and exported networks, use PyTorch's own.
+Other devices and exported networks use PyTorch's implementation.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -23,14 +21,15 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from voxnas.arch.layers import Size, Size3
+from voxnas.nn.ops.channels_last import to_autocast
 from voxnas.nn.ops.tiles import box_of
 
-PIECE = 16  # channels of one sample that are worked on at a time; measured
+PIECE = 16  # channels of one sample that are computed at a time; measured
 TILE = 3  # largest kernel of oneDNN's depthwise backward pass
 
 
 class DepthwiseConv3d(nn.Conv3d):
-    """Each channel convolved alone; parameters and results are those of :class:`torch.nn.Conv3d`.
+    """Convolution of each channel alone; equivalent of a depthwise :class:`torch.nn.Conv3d`.
 
     Parameters
     ----------
@@ -46,11 +45,7 @@ class DepthwiseConv3d(nn.Conv3d):
         """Convolve x (B, C, D, H, W)."""
         if x.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(x)
-        weight = self.weight
-        if torch.is_autocast_enabled("cpu"):
-            kind = torch.get_autocast_dtype("cpu")
-            x, weight = x.to(kind), weight.to(kind)
-        return _Depthwise.apply(x, weight, self.stride, self.padding, self.dilation)
+        return _Depthwise.apply(*to_autocast(x, self.weight), self.stride, self.padding, self.dilation)
 
 
 class _Depthwise(torch.autograd.Function):
@@ -65,49 +60,46 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         with torch.autocast("cpu", enabled=False):
-            of_x = _grad_input(grad, x, weight, *ctx.geometry) if ctx.needs_input_grad[0] else None
-            of_weight = _grad_weight(grad, x, weight, *ctx.geometry) if ctx.needs_input_grad[1] else None
-        return of_x, of_weight, None, None, None
+            grad_x = _grad_input(grad, x, weight, *ctx.geometry) if ctx.needs_input_grad[0] else None
+            grad_weight = _grad_weight(grad, x, weight, *ctx.geometry) if ctx.needs_input_grad[1] else None
+        return grad_x, grad_weight, None, None, None
 
 
 def _pieces(x: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Samples one by one, and their channels a few at a time."""
+    """Yield the slices of samples and channels of each piece."""
     for sample in range(x.shape[0]):
         for first in range(0, x.shape[1], PIECE):
             yield slice(sample, sample + 1), slice(first, first + PIECE)
 
 
-def _by_pieces(x: Tensor, weight: Tensor, work: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _convolve(x: Tensor, weight: Tensor, stride: Size, padding: Size, dilation: Size) -> Tensor:
     if x.shape[0] == 1 and x.shape[1] <= PIECE:
-        return work(x, weight)
+        return F.conv3d(x, weight, None, stride, padding, dilation, len(weight))
     output = None
     for sample, channels in _pieces(x):
-        done = work(x[sample, channels], weight[channels])
+        kernel = weight[channels]
+        piece = F.conv3d(x[sample, channels], kernel, None, stride, padding, dilation, len(kernel))
         if output is None:
-            output = done.new_empty((*x.shape[:2], *done.shape[2:]))
-        output[sample, channels] = done
-    assert output is not None  # there is a piece at least
+            output = piece.new_empty((*x.shape[:2], *piece.shape[2:]))
+        output[sample, channels] = piece
+    assert output is not None  # x has at least one piece
     return output
 
 
-def _convolve(x: Tensor, weight: Tensor, stride: Size, padding: Size, dilation: Size) -> Tensor:
-    return _by_pieces(x, weight, lambda a, w: F.conv3d(a, w, None, stride, padding, dilation, len(w)))
-
-
 def _grad_input(grad: Tensor, x: Tensor, weight: Tensor, stride: Size, padding: Size, dilation: Size) -> Tensor:
-    """A convolution of the gradient, spread out by the stride, with the mirrored kernel."""
+    """Convolve the gradient, spread by the stride, with the mirrored kernel."""
     reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
     if any(s > 1 for s in stride):
         size = [n + 2 * p - r for n, p, r in zip(x.shape[2:], padding, reach, strict=True)]
         spread = grad.new_zeros((*grad.shape[:2], *size))
         spread[:, :, :: stride[0], :: stride[1], :: stride[2]] = grad
         grad = spread
-    around = tuple(r - p for r, p in zip(reach, padding, strict=True))
-    return _convolve(grad, weight.flip(2, 3, 4), (1, 1, 1), around, dilation)
+    margin = tuple(r - p for r, p in zip(reach, padding, strict=True))
+    return _convolve(grad, weight.flip(2, 3, 4), (1, 1, 1), margin, dilation)
 
 
 def _grad_weight(grad: Tensor, x: Tensor, weight: Tensor, stride: Size, padding: Size, dilation: Size) -> Tensor:
-    """Sum over pieces of what each slice of the kernel along the first axis has seen."""
+    """Sum the gradients of each slice of the kernel along the first axis over all pieces."""
     total = torch.zeros_like(weight, dtype=torch.float32)
     for sample, channels in _pieces(x):
         # Planes as a batch of images with the channels last: (D, C, H, W).
@@ -130,15 +122,15 @@ def _grad_weight(grad: Tensor, x: Tensor, weight: Tensor, stride: Size, padding:
 
 
 def _grad_plane(seen: Tensor, under: Tensor, like: Tensor, stride: Size, padding: Size, dilation: Size) -> Tensor:
-    """Gradient of the weights, shaped like `like`, of a depthwise convolution of images."""
-    kernel = like.to(under.dtype)  # only its shape and type count
+    """Gradient of the weights, of the shape of `like`, of a depthwise convolution of images."""
+    kernel = like.to(under.dtype)  # only its shape and type matter
     return torch.ops.aten.convolution_backward(
         seen, under, kernel, None, stride, padding, dilation, False, (0, 0), len(kernel), (False, True, False)
     )[1]
 
 
 def _add_in_tiles(total: Tensor, seen: Tensor, under: Tensor, stride: Size, padding: Size, dilation: Size) -> None:
-    """Add the same to `total`, a part of the kernel at a time: oneDNN's bfloat16 kernel ends at a size of 3."""
+    """Add the gradient of :func:`_grad_plane` to `total` by tiles of the kernel, which oneDNN limits in bfloat16."""
     under = F.pad(under, (padding[1], padding[1], padding[0], padding[0]))
     for places in product(*(range(0, k, TILE) for k in total.shape[2:])):
         tile, window = [], []

@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.dilated`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import nn
@@ -12,13 +10,6 @@ from voxnas.nn.ops.base import MODULES, ConvNorm
 
 @MODULES.register("dilated")
 def dilated(node: Node, channels: Sequence[int]) -> nn.Module:
-    """One dilated convolution with norm and activation (Yu and Koltun 2016)."""
-    return ConvNorm(
-        channels[0],
-        node.channels,
-        node.kernel,
-        node.stride,
-        node.norm,
-        node.activation,
-        dilation=int(node.option("dilation")),
-    )
+    """A dilated convolution with norm and activation (Yu and Koltun 2016)."""
+    dilation = int(node.option("dilation"))
+    return ConvNorm(channels[0], node.channels, node.kernel, node.stride, node.norm, node.activation, dilation=dilation)

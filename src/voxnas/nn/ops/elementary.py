@@ -1,14 +1,12 @@
 """Modules of :mod:`voxnas.arch.primitives.elementary`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
 from voxnas.arch.layers import Size
@@ -18,6 +16,7 @@ from voxnas.nn.ops.base import (
     CONV,
     MAX_POOL,
     MODULES,
+    Stateless,
     make_activation,
     make_conv,
     make_norm,
@@ -27,31 +26,33 @@ INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def activation_of(node: Node, channels: int) -> nn.Module:
-    """The activation of a node; a PReLU has one slope for each channel."""
+    """Make the activation of a node; a PReLU has one slope for each of the `channels`."""
     return nn.PReLU(channels) if node.activation == "prelu" else make_activation(node.activation)
 
 
 class ChannelBias(nn.Module):
-    """Adds a learnt number to each of some channels of a tensor with `dims` spatial dimensions."""
+    """Learnt bias of each of the `channels` of a tensor with `dims` spatial dimensions."""
 
     def __init__(self, channels: int, dims: int) -> None:
         super().__init__()
         self.shift = nn.Parameter(torch.zeros(channels, *[1] * dims))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Add to x (B, C, *S)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the bias to x (B, C, *S)."""
         return x + self.shift
 
 
 class Pad(nn.Module):
-    """A margin with which windows give ceil(size / stride): at both ends, under an even kernel at the far one.
+    """Padding with which windows give ceil(size / stride) outputs.
+
+    An odd kernel is padded at both ends of an axis, an even one at the far end.
 
     Parameters
     ----------
     kernel, stride : tuple of int
-        Of the windows; an even kernel is the stride.
+        Of the windows; an even kernel equals the stride.
     value : float
-        Of the margin.
+        Value of the padding.
     """
 
     def __init__(self, kernel: Size, stride: Size, value: float = 0.0) -> None:
@@ -59,7 +60,7 @@ class Pad(nn.Module):
         self.windows = tuple(zip(kernel, stride, strict=True))
         self.value = value
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Pad x (B, C, *S)."""
         ends = [(k // 2, k // 2) if k % 2 else (0, -n % s) for n, (k, s) in zip(x.shape[2:], self.windows, strict=True)]
         margins = [width for pair in reversed(ends) for width in pair]
@@ -68,20 +69,16 @@ class Pad(nn.Module):
 
 @MODULES.register("conv")
 def conv(node: Node, channels: Sequence[int]) -> nn.Module:
-    """A convolution with the norm and the activation that its options ask for."""
+    """A convolution with the norm and the activation that its options request."""
     dims, even = len(node.stride), any(k % 2 == 0 for k in node.kernel)
     groups, bias = int(node.option("groups")), bool(node.option("bias"))
+    geometry = (channels[0], node.channels, node.kernel, node.stride)
     if even or bias:
         padding = (0,) * dims if even else tuple(k // 2 for k in node.kernel)
-        build = CONV[dims]
-        layer: nn.Module = build(
-            channels[0], node.channels, node.kernel, node.stride, padding, groups=groups, bias=bias
-        )
+        layer: nn.Module = CONV[dims](*geometry, padding, groups=groups, bias=bias)
     else:
-        layer = make_conv(channels[0], node.channels, node.kernel, node.stride, groups)
-    parts: list[nn.Module] = [layer]
-    if even:
-        parts.insert(0, Pad(node.kernel, node.stride))
+        layer = make_conv(*geometry, groups)
+    parts = [Pad(node.kernel, node.stride), layer] if even else [layer]
     if node.option("norm"):
         scale = bool(node.option("scale"))
         parts.append(make_norm(node.norm, node.channels, dims, affine=scale))
@@ -94,13 +91,13 @@ def conv(node: Node, channels: Sequence[int]) -> nn.Module:
 
 @MODULES.register("normalize")
 def normalize(node: Node, channels: Sequence[int]) -> nn.Module:
-    """A norm and an activation."""
+    """A norm, then an activation."""
     return nn.Sequential(make_norm(node.norm, channels[0], len(node.stride)), activation_of(node, channels[0]))
 
 
 @MODULES.register("activate")
 class Activate(nn.Module):
-    """An activation that leaves its input as it is, for other nodes may need it."""
+    """An activation that does not change its input in place, because other nodes may read it."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
@@ -109,14 +106,14 @@ class Activate(nn.Module):
             activation.inplace = False
         self.activation = activation
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply to x (B, C, *S)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the activation to x (B, C, *S)."""
         return self.activation(x)
 
 
 @MODULES.register("window_max")
 def window_max(node: Node, channels: Sequence[int]) -> nn.Module:
-    """Largest value of each window."""
+    """Maximum of each window."""
     pool = MAX_POOL[len(node.stride)]
     if all(k % 2 for k in node.kernel):
         return pool(node.kernel, node.stride, tuple(k // 2 for k in node.kernel))
@@ -125,9 +122,9 @@ def window_max(node: Node, channels: Sequence[int]) -> nn.Module:
 
 @MODULES.register("window_average")
 class WindowAverage(nn.Module):
-    """Mean of each window's own values.
+    """Mean of each window without the padding.
 
-    Padded here, for torch's pooling refuses an input that is smaller than the window before padding.
+    The module pads by itself, because torch's pooling refuses inputs that are smaller than the window before padding.
     """
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
@@ -135,7 +132,7 @@ class WindowAverage(nn.Module):
         self.pad = Pad(node.kernel, node.stride)
         self.pool = AVERAGE_POOL[len(node.stride)](node.kernel, node.stride)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Average x (B, C, *S)."""
         padded = self.pad(x)
         if padded.shape == x.shape:
@@ -145,21 +142,18 @@ class WindowAverage(nn.Module):
 
 @MODULES.register("upsample")
 def upsample(node: Node, channels: Sequence[int]) -> nn.Module:
-    """Interpolation by the stride."""
+    """Interpolation by the factor of the stride."""
     linear = node.option("mode") == "linear"
     mode = INTERPOLATION[len(node.stride)] if linear else "nearest"
     return nn.Upsample(scale_factor=node.stride, mode=mode, align_corners=False if linear else None)
 
 
 @MODULES.register("crop")
-class Crop(nn.Module):
-    """The first tensor cut to the size of the second."""
+class Crop(Stateless):
+    """Crop the first tensor to the size of the second."""
 
-    def __init__(self, node: Node, channels: Sequence[int]) -> None:
-        super().__init__()
-
-    def forward(self, x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-        """Cut x (B, C, *S) at the far end of each axis."""
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        """Crop x (B, C, *S) at the far end of each axis to the size of `like` (B, K, *R)."""
         for axis in range(2, x.ndim):
             x = x.narrow(axis, 0, like.shape[axis])
         return x
@@ -167,38 +161,26 @@ class Crop(nn.Module):
 
 @MODULES.register("channel_slice")
 class ChannelSlice(nn.Module):
-    """Some channels."""
+    """A range of channels."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
         self.start, self.count = int(node.option("start")), node.channels
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Take them from x (B, C, *S)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Select the channels of x (B, C, *S)."""
         return x.narrow(1, self.start, self.count)
 
 
 @MODULES.register("channel_shuffle")
 def channel_shuffle(node: Node, channels: Sequence[int]) -> nn.Module:
-    """Interleaves the channels of groups."""
-    return Shuffle(int(node.option("groups")))
-
-
-class Shuffle(nn.Module):
-    """Interleaves the channels of `groups` groups."""
-
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shuffle x (B, C, *S)."""
-        return x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+    """Interleave the channels of groups."""
+    return nn.ChannelShuffle(int(node.option("groups")))
 
 
 @MODULES.register("dense")
 def dense(node: Node, channels: Sequence[int]) -> nn.Module:
-    """Mean over a grid, dropout, linear layer, activation; gives (B, C, 1 ..)."""
+    """Mean over the cells of a grid, dropout, linear layer and activation; returns (B, C, 1 ..)."""
     dims, grid = len(node.stride), int(node.option("grid"))
     return nn.Sequential(
         ADAPTIVE_POOL[dims](grid),

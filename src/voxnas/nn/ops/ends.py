@@ -1,7 +1,5 @@
 """Modules of :mod:`voxnas.arch.primitives.ends`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import nn
@@ -12,7 +10,7 @@ from voxnas.nn.ops.base import CONV, MODULES, TRANSPOSED
 
 @MODULES.register("transposed")
 def transposed(node: Node, channels: Sequence[int]) -> nn.Module:
-    """Transposed convolution whose kernel is the stride."""
+    """Transposed convolution whose kernel equals the stride."""
     layer = TRANSPOSED[len(node.stride)]
     return layer(channels[0], node.channels, node.stride, node.stride, bias=bool(node.option("bias")))
 

@@ -1,11 +1,8 @@
 """Module of :mod:`voxnas.arch.primitives.excite`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
 from voxnas.arch.primitives.excite import squeezed_channels
@@ -28,6 +25,6 @@ class Excite(nn.Module):
             nn.Sigmoid(),
         )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Scale the channels of x (B, C, *S)."""
         return x * self.scale(x.mean(self.axes, keepdim=True))

@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.factorised`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import nn
@@ -13,7 +11,7 @@ from voxnas.nn.ops.base import MODULES, ConvNorm
 
 @MODULES.register("factorised")
 def factorised(node: Node, channels: Sequence[int]) -> nn.Module:
-    """A convolution within slices and one across them (Qiu et al. 2017; Tran et al. 2018)."""
+    """A convolution within slices and a convolution across slices (Qiu et al. 2017; Tran et al. 2018)."""
     middle = middle_channels(node, channels[0])
     if middle is None:
         return ConvNorm(channels[0], node.channels, node.kernel, node.stride, node.norm, node.activation)

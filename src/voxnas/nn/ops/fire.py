@@ -1,21 +1,18 @@
 """Module of :mod:`voxnas.arch.primitives.fire`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from voxnas.arch.graph import Node
-from voxnas.arch.layers import ones
 from voxnas.arch.primitives.fire import squeezed_channels
-from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
+from voxnas.nn.ops.base import MODULES, ConvNorm, keeps_shape, pointwise
 
 
 @MODULES.register("fire")
 class FireModule(nn.Module):
-    """Squeeze, then two expansions side by side (Iandola et al. 2016)."""
+    """A squeeze followed by two parallel expansions (Iandola et al. 2016)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
@@ -23,8 +20,7 @@ class FireModule(nn.Module):
         self.squeeze = pointwise(channels[0], squeezed, node)
         self.narrow = pointwise(squeezed, half, node, stride=node.stride)
         self.wide = ConvNorm(squeezed, node.channels - half, node.kernel, node.stride, node.norm, node.activation)
-        same = channels[0] == node.channels and node.stride == ones(len(node.stride))
-        self.bypass = bool(node.option("bypass")) and same
+        self.bypass = bool(node.option("bypass")) and keeps_shape(node, channels[0])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the module to x (B, C, *S)."""

@@ -1,11 +1,9 @@
 """Module of :mod:`voxnas.arch.primitives.gate`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
 from voxnas.nn.ops.base import CONV, MODULES, make_norm
@@ -13,7 +11,7 @@ from voxnas.nn.ops.base import CONV, MODULES, make_norm
 
 @MODULES.register("attention_gate")
 class AttentionGate(nn.Module):
-    """A skip scaled by a sigmoid at each voxel (Oktay et al. 2018)."""
+    """A skip that is scaled by a sigmoid at each voxel (Oktay et al. 2018)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
@@ -22,12 +20,9 @@ class AttentionGate(nn.Module):
         def project(inputs: int, outputs: int) -> nn.Module:
             return nn.Sequential(CONV[dims](inputs, outputs, 1, bias=False), make_norm(node.norm, outputs, dims))
 
-        self.skip, self.signal, self.weight = (
-            project(channels[0], inner),
-            project(channels[1], inner),
-            project(inner, 1),
-        )
+        self.skip, self.signal = project(channels[0], inner), project(channels[1], inner)
+        self.weight = project(inner, 1)
 
-    def forward(self, skip: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
-        """Scale the skip (B, C, *S) by what the signal (B, G, *S) says."""
+    def forward(self, skip: Tensor, signal: Tensor) -> Tensor:
+        """Scale `skip` (B, C, *S) by weights that depend on it and on `signal` (B, G, *S)."""
         return skip * torch.sigmoid(self.weight(torch.relu(self.skip(skip) + self.signal(signal))))

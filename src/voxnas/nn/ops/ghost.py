@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.ghost`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -15,7 +13,7 @@ from voxnas.nn.ops.base import MODULES, ConvNorm
 
 @MODULES.register("ghost")
 class GhostBlock(nn.Module):
-    """A convolution to a part of the channels, and the others made of those (Han et al. 2020)."""
+    """A convolution gives a part of the channels, and cheap ones derive the others from them (Han et al. 2020)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()

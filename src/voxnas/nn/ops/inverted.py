@@ -1,16 +1,12 @@
 """Module of :mod:`voxnas.arch.primitives.inverted`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
-from voxnas.arch.layers import ones
 from voxnas.arch.primitives.inverted import hidden_channels
-from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
+from voxnas.nn.ops.base import MODULES, ConvNorm, keeps_shape, pointwise
 
 
 @MODULES.register("inverted")
@@ -25,9 +21,9 @@ class InvertedBlock(nn.Module):
             ConvNorm(hidden, hidden, node.kernel, node.stride, node.norm, node.activation, groups=hidden),
             pointwise(hidden, node.channels, node, activation=False),
         )
-        self.residual = channels[0] == node.channels and node.stride == ones(len(node.stride))
+        self.residual = keeps_shape(node, channels[0])
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Apply the block to x (B, C, *S)."""
         y = self.path(x)
         return x + y if self.residual else y

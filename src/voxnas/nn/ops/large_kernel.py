@@ -1,11 +1,8 @@
 """Module of :mod:`voxnas.arch.primitives.large_kernel`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
 from voxnas.arch.primitives.inverted import hidden_channels
@@ -29,6 +26,6 @@ class LargeKernelBlock(nn.Module):
         )
         self.skip = make_shortcut(node, given)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Apply the block to x (B, C, *S)."""
         return self.path(x) + self.skip(x)

@@ -1,10 +1,8 @@
 """Module of stand-alone self-attention, :class:`voxnas.arch.primitives.attention.LocalAttention`.
 
-The two products go through the neighbours one by one, as sums of shifted tensors: on a processor seven
-times faster than products of the gathered neighbours, and without their memory (kernel^3 times the input's).
+Both products iterate over the neighbours and sum shifted tensors. On a CPU this is seven times faster than products of
+gathered neighbours, and it avoids the memory of the gathered tensor (kernel^3 times that of the input).
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, product
@@ -24,7 +22,7 @@ from voxnas.nn.ops.tiles import box_of
 
 @MODULES.register("local_attention")
 class LocalAttentionBlock(nn.Module):
-    """Each voxel attends to its neighbours, in place of a convolution (Ramachandran et al. 2019)."""
+    """Attention of each voxel to its neighbours in place of a convolution (Ramachandran et al. 2019)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
@@ -40,8 +38,8 @@ class LocalAttentionBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block to x (B, C, *S)."""
         query = self.query(x).float().unflatten(1, (self.heads, -1))
-        around = tuple(chain.from_iterable((k // 2, k // 2) for k in reversed(self.kernel)))
-        memory = F.pad(self.memory(x).float(), around).unflatten(1, (2, self.heads, -1))
+        padding = tuple(chain.from_iterable((k // 2, k // 2) for k in reversed(self.kernel)))
+        memory = F.pad(self.memory(x).float(), padding).unflatten(1, (2, self.heads, -1))
         key, value = memory.unbind(1)
         direct = torch.compiler.is_compiling()
         scores = (_products if direct else neighbour_products)(query, key, self.kernel, self.stride)
@@ -52,7 +50,7 @@ class LocalAttentionBlock(nn.Module):
 
 
 def _views(padded: Tensor, size: Sequence[int], kernel: Sequence[int], stride: Sequence[int]) -> Iterator[Tensor]:
-    """What lies under each tap of the kernel: views (B, heads, C, *size) of the padded tensor."""
+    """Yield the view (B, heads, C, *size) of the padded tensor under each tap of the kernel."""
     for place in product(*map(range, kernel)):
         box = [slice(p, p + (n - 1) * s + 1, s) for p, n, s in zip(place, size, stride, strict=True)]
         yield box_of(padded, box)
@@ -69,12 +67,12 @@ def _sums(weights: Tensor, value: Tensor, kernel: Sequence[int], stride: Sequenc
     for tap, near in enumerate(_views(value, weights.shape[3:], kernel, stride)):
         weight = weights[:, :, tap : tap + 1]
         total = weight * near if total is None else total.addcmul_(weight, near)
-    assert total is not None  # a kernel has a tap at least
+    assert total is not None  # a kernel has at least one tap
     return total
 
 
 def _spread(weights: Tensor, source: Tensor, like: Tensor, kernel: Sequence[int], stride: Sequence[int]) -> Tensor:
-    """The transpose of :func:`_sums`: add `source`, weighted, to each neighbour."""
+    """The transpose of :func:`_sums`: add the weighted `source` to each neighbour."""
     total = torch.zeros_like(like)
     for tap, near in enumerate(_views(total, source.shape[3:], kernel, stride)):
         near.addcmul_(weights[:, :, tap : tap + 1], source)
@@ -83,13 +81,13 @@ def _spread(weights: Tensor, source: Tensor, like: Tensor, kernel: Sequence[int]
 
 @torch.library.custom_op("voxnas::neighbour_products", mutates_args=())
 def neighbour_products(query: Tensor, key: Tensor, kernel: Sequence[int], stride: Sequence[int]) -> Tensor:
-    """:func:`_products` with its own gradient, which makes no copies of the neighbours."""
+    """:func:`_products` with a gradient of its own, which does not copy the neighbours."""
     return _products(query, key, kernel, stride)
 
 
 @torch.library.custom_op("voxnas::neighbour_sums", mutates_args=())
 def neighbour_sums(weights: Tensor, value: Tensor, kernel: Sequence[int], stride: Sequence[int]) -> Tensor:
-    """:func:`_sums` with its own gradient."""
+    """:func:`_sums` with a gradient of its own."""
     return _sums(weights, value, kernel, stride)
 
 
@@ -105,12 +103,8 @@ def _products_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 def _sums_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     weights, value = ctx.saved_tensors
-    return (
-        _products(grad, value, ctx.kernel, ctx.stride),
-        _spread(weights, grad, value, ctx.kernel, ctx.stride),
-        None,
-        None,
-    )
+    geometry = ctx.kernel, ctx.stride
+    return _products(grad, value, *geometry), _spread(weights, grad, value, *geometry), None, None
 
 
 neighbour_products.register_autograd(_products_backward, setup_context=_keep)

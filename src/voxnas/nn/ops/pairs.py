@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.pairs`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -13,7 +11,7 @@ from voxnas.nn.ops.base import MODULES
 
 @MODULES.register("pairs")
 class Pairs(nn.Module):
-    """The values above the diagonal, less their means over the training scans, which are 0 until they are fitted."""
+    """The values above the diagonal minus their means over the training scans; the means are 0 before the fit."""
 
     mean: Tensor
 
@@ -22,7 +20,7 @@ class Pairs(nn.Module):
         self.register_buffer("mean", torch.zeros(node.channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take them from x (B, C, *1, R, R); gives (B, C * pairs, 1 ..)."""
+        """Select the values of x (B, C, *1, R, R); returns (B, C * pairs, 1 ..)."""
         return (self._vector(x) - self.mean).view(len(x), -1, *[1] * (x.ndim - 2))
 
     @staticmethod
@@ -33,7 +31,7 @@ class Pairs(nn.Module):
 
     @torch.no_grad()
     def fit_inputs(self, inputs: Iterable[Tensor]) -> None:
-        """Set the means to those of `inputs`, each (C, *1, R, R)."""
+        """Set the means to the means of `inputs`, each (C, *1, R, R)."""
         total, count = torch.zeros_like(self.mean, dtype=torch.float64), 0
         for x in inputs:
             total += self._vector(x[None].to(self.mean.device))[0]

@@ -1,15 +1,12 @@
 """Module of :mod:`voxnas.arch.primitives.preact`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
 from voxnas.arch.layers import Size, ones
-from voxnas.nn.ops.base import MODULES, make_activation, make_conv, make_norm
+from voxnas.nn.ops.base import MODULES, keeps_shape, make_activation, make_conv, make_norm
 
 
 @MODULES.register("preact")
@@ -30,10 +27,9 @@ class PreActivationBlock(nn.Module):
             make_activation(node.activation),
             conv(node.channels, node.kernel, one),
         )
-        same = given == node.channels and node.stride == one
-        self.projection = None if same else conv(given, one, node.stride)
+        self.projection = None if keeps_shape(node, given) else conv(given, one, node.stride)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Apply the block to x (B, C, *S)."""
         y = self.before(x)
         return self.path(y) + (x if self.projection is None else self.projection(y))

@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.separable`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import nn
@@ -12,7 +10,7 @@ from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
 
 @MODULES.register("separable")
 def separable(node: Node, channels: Sequence[int]) -> nn.Module:
-    """Depthwise and pointwise convolution (Howard et al. 2017)."""
+    """Depthwise convolution, then pointwise convolution (Howard et al. 2017)."""
     given = channels[0]
     return nn.Sequential(
         ConvNorm(given, given, node.kernel, node.stride, node.norm, node.activation, groups=given),

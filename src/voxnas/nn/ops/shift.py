@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.shift`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,24 +8,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
-from voxnas.arch.layers import Size, ones, strided
+from voxnas.arch.layers import Size, strided
 from voxnas.arch.primitives.shift import channel_groups, offsets
-from voxnas.nn.ops.base import MODULES, make_activation, pointwise
+from voxnas.nn.ops.base import MODULES, keeps_shape, make_activation, pointwise
 
 Moves = tuple[tuple[int, int, Size], ...]
-"""First and last channel of each group, and the offset from which its voxels come."""
+"""First and last channel of each group, and the offset of the source voxels."""
 
 
 @MODULES.register("shift")
 class ShiftBlock(nn.Module):
-    """Groups of channels moved by one voxel, then a pointwise convolution (Wu et al. 2018)."""
+    """Shift of groups of channels by one voxel, then a pointwise convolution (Wu et al. 2018)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
         self.stride, self.moves = node.stride, plan_moves(node, channels[0])
         self.mix = pointwise(channels[0], node.channels, node, activation=False)
         self.activation = make_activation(node.activation)
-        self.residual = channels[0] == node.channels and node.stride == ones(len(node.stride))
+        self.residual = keeps_shape(node, channels[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block to x (B, C, *S)."""
@@ -36,7 +34,7 @@ class ShiftBlock(nn.Module):
 
 
 def plan_moves(node: Node, channels: int) -> Moves:
-    """Which channels come from where; along axes with a kernel of 1 nothing is moved."""
+    """Assign the `channels` of a node to offsets; axes with a kernel of 1 are not shifted."""
     kernel = node.kernel if max(node.kernel) > 1 else (3,) * len(node.kernel)
     near = [
         offset
@@ -48,7 +46,17 @@ def plan_moves(node: Node, channels: int) -> Moves:
 
 
 def shift(x: Tensor, moves: Moves, stride: Size) -> Tensor:
-    """Voxels of x (B, C, *S) at every `stride`-th place, each group of channels from its offset; 0 from outside."""
+    """Shift each group of channels of x (B, C, *S) by its offset.
+
+    Parameters
+    ----------
+    x : Tensor, (B, C, *S)
+        Values beyond the border are 0.
+    moves : tuple
+        From :func:`plan_moves`.
+    stride : tuple of int
+        Step between the voxels that are kept.
+    """
     if torch.compiler.is_compiling():
         padded = F.pad(x, (1, 1) * len(stride))
         size = strided(tuple(x.shape[2:]), stride)
@@ -64,7 +72,7 @@ def _every(base: int, offset: Size, stride: Size, size: Size) -> tuple[slice, ..
 
 
 def _pair(offset: Size, stride: Size, size: Size, given: Size) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Places of the output that have a source, and their sources."""
+    """Slices of the output voxels that have a source, and of their sources."""
     to, at = [], []
     for o, s, n, length in zip(offset, stride, size, given, strict=True):
         first = 1 if o < 0 else 0
@@ -75,7 +83,7 @@ def _pair(offset: Size, stride: Size, size: Size, given: Size) -> tuple[tuple[sl
 
 
 class _Shift(torch.autograd.Function):
-    """Copies, of which only the borders are cleared; and the same copies back."""
+    """Shift by copies that clear the borders alone; the backward pass reverses the copies."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, moves: Moves, stride: Size) -> Tensor:

@@ -1,10 +1,9 @@
 """Module of :mod:`voxnas.arch.primitives.shufflenet`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from voxnas.arch.graph import Node
@@ -13,14 +12,9 @@ from voxnas.arch.primitives.shufflenet import branch_channels, shared_groups
 from voxnas.nn.ops.base import AVERAGE_POOL, MODULES, ConvNorm, make_activation
 
 
-def shuffle(x: torch.Tensor, groups: int) -> torch.Tensor:
-    """Reorder the channels of x (B, C, *S), in `groups`, so that each group then has some of each group before."""
-    return x if groups == 1 else x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
-
-
 @MODULES.register("shufflenet")
 class ShuffleNetUnit(nn.Module):
-    """Grouped pointwise convolutions around a depthwise one, and a shortcut (Zhang et al. 2018)."""
+    """A depthwise convolution between grouped pointwise convolutions, and a shortcut (Zhang et al. 2018)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
@@ -33,16 +27,15 @@ class ShuffleNetUnit(nn.Module):
         self.expand = ConvNorm(hidden, last, one, one, node.norm, None, groups)
         self.added, self.joined = node.channels == given, node.channels > given
         wide = tuple(3 if s > 1 else 1 for s in node.stride)
-        self.pool = (
-            nn.Identity()
-            if node.stride == one
-            else AVERAGE_POOL[len(one)](wide, node.stride, tuple(k // 2 for k in wide), count_include_pad=False)
-        )
+        pool = AVERAGE_POOL[len(one)](wide, node.stride, tuple(k // 2 for k in wide), count_include_pad=False)
+        self.pool = nn.Identity() if node.stride == one else pool
         self.activation = make_activation(node.activation)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the unit to x (B, C, *S)."""
-        y = self.expand(self.depthwise(shuffle(self.squeeze(x), self.groups)))
+        y = self.squeeze(x)
+        y = y if self.groups == 1 else F.channel_shuffle(y, self.groups)  # which copies a single group too
+        y = self.expand(self.depthwise(y))
         if self.added:
             y = y + self.pool(x)
         elif self.joined:

@@ -1,19 +1,16 @@
 """Module of :mod:`voxnas.arch.primitives.shufflenet2`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from voxnas.arch.graph import Node
-from voxnas.arch.layers import ones
-from voxnas.nn.ops.base import MODULES, ConvNorm, pointwise
+from voxnas.nn.ops.base import MODULES, ConvNorm, keeps_shape, pointwise
 
 
 def interleave(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Channels of first (B, C, *S) and second (B, C2, *S) in turn; further channels of the second come last."""
+    """Interleave the channels of first (B, C, *S) and second (B, C2, *S); surplus channels of second come last."""
     shared = first.shape[1]
     both = torch.stack((first, second[:, :shared]), 2).flatten(1, 2)
     return both if second.shape[1] == shared else torch.cat((both, second[:, shared:]), 1)
@@ -21,13 +18,13 @@ def interleave(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 @MODULES.register("shufflenet2")
 class ShuffleNet2Unit(nn.Module):
-    """A branch on one half of the channels, or two branches on all of them (Ma et al. 2018)."""
+    """A branch on half of the channels, or two branches on all channels (Ma et al. 2018)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
         given = channels[0]
         self.left, second = node.channels // 2, node.channels - node.channels // 2
-        self.split = given == node.channels and node.stride == ones(len(node.stride))
+        self.split = keeps_shape(node, given)
 
         def depthwise(count: int) -> nn.Module:
             return ConvNorm(count, count, node.kernel, node.stride, node.norm, None, groups=count)

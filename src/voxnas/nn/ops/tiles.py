@@ -1,6 +1,4 @@
-"""Tiles of a convolution's output, and the windows of its input that they see."""
-
-from __future__ import annotations
+"""Tiles of a convolution's output, and their windows of the input."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,13 +12,13 @@ _LARGEST = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 
 
 def box_of(x: torch.Tensor, box: Sequence[slice]) -> torch.Tensor:
-    """View a box of the last axes of x (..., *S)."""
+    """View the part of x (..., *S) within a `box` of slices along the last axes."""
     index: tuple[Any, ...] = (..., *box)
     return x[index]
 
 
 class Tiling:
-    """A convolution's output cut into tiles.
+    """Division of a convolution's output into tiles.
 
     Parameters
     ----------
@@ -38,9 +36,9 @@ class Tiling:
     grid : tuple of int
         Tiles along each axis.
     whole : tuple of int
-        Size of all tiles together, which is the output's or a little larger.
+        Size of all tiles together, at least that of the output.
     window : tuple of int
-        Voxels of the input, with the zeros around it, that a tile sees.
+        Voxels of the padded input on which a tile depends.
     """
 
     def __init__(self, size: Size, kernel: Size, stride: Size, tile: int) -> None:
@@ -53,7 +51,7 @@ class Tiling:
         self._size, self._before = size, tuple(k // 2 for k in kernel)
 
     def touched(self, changed: torch.Tensor) -> torch.Tensor:
-        """Which tiles see a voxel that changed: bool (B, *S) to bool (B, *grid)."""
+        """Whether each tile depends on a changed voxel: `changed`, bool (B, *S), to bool (B, *grid)."""
         padding: list[int] = []
         for n, b, g, p, w in reversed([*zip(self._size, self._before, self.grid, self.step, self.window, strict=True)]):
             padding += [b, max(0, (g - 1) * p + w - b - n)]
@@ -61,7 +59,7 @@ class Tiling:
         return _LARGEST[len(self.tile)](padded, self.window, self.step).squeeze(1) > 0
 
     def seen(self, place: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-        """What the tile at a place of the grid sees of the input, and where that lies in its window."""
+        """Slices of the input within the window of the tile at a `place` of the grid, and their position in it."""
         source, target = [], []
         for p, step, window, before, n in zip(place, self.step, self.window, self._before, self._size, strict=True):
             start = p * step - before
@@ -71,5 +69,5 @@ class Tiling:
         return tuple(source), tuple(target)
 
     def tile_at(self, place: Sequence[int]) -> tuple[slice, ...]:
-        """The tile itself in the output."""
+        """Slices of the output that the tile at a `place` of the grid covers."""
         return tuple(slice(p * t, (p + 1) * t) for p, t in zip(place, self.tile, strict=True))

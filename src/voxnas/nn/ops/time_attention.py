@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.time_attention`."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -10,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from voxnas.arch.graph import Node
-from voxnas.arch.primitives.time_attention import attention_heads
+from voxnas.arch.layers import divisor_up_to
 from voxnas.nn.ops.base import MODULES, make_norm
 from voxnas.nn.ops.clips import channels_first, frames_first
 
@@ -37,13 +35,13 @@ class TimeAttention(nn.Module):
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
-        self.heads = attention_heads(channels[0], int(node.option("heads")))
+        self.heads = divisor_up_to(channels[0], int(node.option("heads")))
         self.norm = make_norm(node.norm, channels[0], 2)
         self.inwards = nn.Conv2d(channels[0], 3 * channels[0], 1, bias=False)
         self.outwards = nn.Conv2d(channels[0], channels[0], 1)
 
     def forward(self, clip: torch.Tensor) -> torch.Tensor:
-        """Apply to a clip (B, T, C, *S)."""
+        """Apply the attention to a clip (B, T, C, *S)."""
         x = channels_first(clip)
         batch, channels, frames, voxels = x.shape
         tokens = self.norm(x) + time_positions(frames, channels, x)

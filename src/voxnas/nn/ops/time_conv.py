@@ -1,11 +1,8 @@
 """Module of :mod:`voxnas.arch.primitives.time_conv`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from voxnas.arch.graph import Node
@@ -20,15 +17,14 @@ class TimeConv(nn.Module):
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
         kernel, stride = int(node.option("time_kernel")), int(node.option("time_stride"))
-        # Causal: all of the padding lies before the first frame.
-        self.before = kernel - 1 if node.option("causal") else 0
-        padding = 0 if node.option("causal") else kernel // 2
+        # A causal convolution has all padding before the first frame.
+        self.before, padding = (kernel - 1, 0) if node.option("causal") else (0, kernel // 2)
         self.conv = nn.Conv2d(channels[0], node.channels, (kernel, 1), (stride, 1), (padding, 0), bias=False)
         self.norm = make_norm(node.norm, node.channels, 2)
         self.activation = make_activation(node.activation)
 
-    def forward(self, clip: torch.Tensor) -> torch.Tensor:
-        """Apply to a clip (B, T, C, *S)."""
+    def forward(self, clip: Tensor) -> Tensor:
+        """Apply the convolution to a clip (B, T, C, *S)."""
         x = channels_first(clip)
         if self.before:
             x = F.pad(x, (0, 0, self.before, 0))

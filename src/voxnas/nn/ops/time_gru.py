@@ -1,11 +1,8 @@
 """Module of :mod:`voxnas.arch.primitives.time_gru`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.arch.graph import Node
 from voxnas.nn.ops.base import MODULES
@@ -14,13 +11,13 @@ from voxnas.nn.ops.clips import channels_first
 
 @MODULES.register("time_gru")
 class TimeGRU(nn.Module):
-    """The last state of gated recurrent units (Cho et al. 2014)."""
+    """The last state of a gated recurrent unit (Cho et al. 2014)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
         self.gru = nn.GRU(channels[0], node.channels, batch_first=True)
 
-    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+    def forward(self, clip: Tensor) -> Tensor:
         """Reduce a clip (B, T, C, *S) to (B, K, *S)."""
         x = channels_first(clip)
         batch, channels, frames, voxels = x.shape

@@ -1,7 +1,5 @@
 """Module of :mod:`voxnas.arch.primitives.time_shift`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -14,7 +12,7 @@ from voxnas.nn.ops.base import MODULES
 
 @MODULES.register("time_shift")
 class TimeShift(nn.Module):
-    """Channels moved to the neighbouring frames (Lin et al. 2019)."""
+    """Shift of channels to the neighbouring frames (Lin et al. 2019)."""
 
     def __init__(self, node: Node, channels: Sequence[int]) -> None:
         super().__init__()
@@ -22,7 +20,7 @@ class TimeShift(nn.Module):
         self.later, self.earlier = count, 0 if node.option("causal") else count
 
     def forward(self, clip: torch.Tensor) -> torch.Tensor:
-        """Apply to a clip (B, T, C, *S)."""
+        """Apply the shift to a clip (B, T, C, *S)."""
         later, both = self.later, self.later + self.earlier
         moved = torch.zeros_like(clip)
         moved[:, 1:, :later] = clip[:, :-1, :later]

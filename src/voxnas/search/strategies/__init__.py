@@ -1,4 +1,4 @@
-"""All built-in strategies, one idea a file. Importing the package registers them."""
+"""Built-in strategies, one per file. Importing the package registers them."""
 
 import importlib
 import pkgutil

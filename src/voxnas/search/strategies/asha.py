@@ -1,9 +1,9 @@
 """Asynchronous successive halving (ASHA, Li et al. 2020): the best trials are trained longer.
 
-Short trainings are cheap but favour networks that learn fast, and a training seed's noise is larger
-there. So the best of each rung are continued to the next, which costs `factor` times as much.
-Unlike successive halving by rounds, a step waits for no others: it decides with the results that
-its window allows. Together with the Bayesian strategy this is much like BOHB (Falkner et al. 2018).
+Short trainings are cheap, but they favour networks that learn fast, and their scores vary more between seeds.
+Therefore the best trials of each rung are continued to the next rung, which costs `factor` times as much. Unlike
+synchronous successive halving, a step does not wait for the other steps of its rung: it decides from the results
+within its window. Combined with the Bayesian strategy the method resembles BOHB (Falkner et al. 2018).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Asha(Promotion):
     )
 
     def __call__(self, state: SearchState, propose_new: Proposer) -> Suggestion | None:
-        """Continue the trial that is to be promoted, if the worker has the time, or begin a new one."""
+        """Promote a trial if the worker has enough time; otherwise begin a new trial."""
         step = self.to_promote(state)
         if step is not None:
             unit = state.budget(step.candidate) * self.factor**step.rung
@@ -44,11 +44,11 @@ class Asha(Promotion):
         return None if new is None else replace(new, resumable=True)
 
     def to_promote(self, state: SearchState) -> Observation | None:
-        """The finished step whose trial goes on to its next rung, or None where the step is a new trial's.
+        """Return the finished step whose trial is promoted; None if the step begins a new trial.
 
-        From the highest rung down: of the n finished steps of a rung the best ``floor(n / factor)`` may be
-        promoted, and of those that were not, the best is. A failed step counts as one of the n and as
-        worse than all scores; it is never promoted. Equal scores: the earlier step is better.
+        Rungs are searched from the highest down. Of the n finished steps of a rung the best ``floor(n / factor)`` are
+        candidates, and the best candidate that has not been promoted is chosen. A failed step counts among the n, ranks
+        below all scores and is never promoted. Ties are resolved in favour of the earlier step.
         """
         for rung in reversed(range(self.rungs - 1)):
             here = [o for o in state.history if o.rung == rung]

@@ -1,17 +1,17 @@
-"""Bayesian optimisation over records: a fixed design, then a surrogate, rebuilt at each step.
+"""Bayesian optimisation over records: a fixed design, then a surrogate that is refitted at each step.
 
-scikit-optimize's own ``Optimizer`` is not used: rebuilt from a table it repeats its initial
-points, its default acquisition loses its memory, and it knows neither conditional spaces nor
-limits. Its models and its acquisition are (see :mod:`voxnas.search.surrogate`).
+The models and the acquisition function are those of scikit-optimize (see :mod:`voxnas.search.surrogate`). Its
+``Optimizer`` is not used: rebuilt from a table it repeats its initial points, its default acquisition loses its
+state, and it supports neither conditional spaces nor constraints.
 
-**Fidelity.** Where trials are promoted, scores of different rungs are not comparable. One model learns from all
-of them: the rung is one more feature, every finished step is a point (a promoted trial has one on each
-of its rungs), and the model is asked for improvement on the highest rung that a trial has finished. So the few
-long trainings decide what they can, the many short ones tell where to look, and what a network gains by
-training longer may depend on its size. Two other ways are worse here. A model of the highest
-rung with enough observations alone (BOHB) starves where a search has tens of steps. Standardising the
-scores of each rung, or shifting them by the mean gain of the promoted, is biased: the promoted were
-chosen for their scores. A model that also has the scores they were chosen by is not.
+**Fidelity.** With promotion, scores of different rungs are not comparable. One model is fitted to the steps of all
+rungs, with the rung as an additional feature. Every finished step is an observation, so a promoted trial has one on
+each of its rungs. The expected improvement is computed for the highest rung with a finished trial. Thus the few long
+trainings have most weight, the many short trainings guide the search elsewhere, and the gain by longer training may
+depend on the size of a network. Two alternatives are worse here. A model of the highest rung with enough
+observations alone (BOHB) has too few of them in a search of tens of steps. Standardising the scores of each rung, or
+shifting them by the mean gain of the promoted trials, is biased because these trials were selected by their scores.
+The joint model includes the scores used for the selection and therefore avoids this bias.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ RANDOM_CANDIDATES = 300
 MUTANTS = 300
 PARENTS = 5
 MUTATIONS = 8
-APART = 0.15  # of a parameter's range, in at least one parameter, from every trial: less only repeats it
-INTERLEAVE = 3  # every third surrogate step looks at random candidates alone (Hutter et al. 2011, SMAC)
+APART = 0.15  # minimum distance from every trial in at least one parameter, as a fraction of the parameter's range
+INTERLEAVE = 3  # every third surrogate step considers random candidates alone (Hutter et al. 2011, SMAC)
 
 
 @STRATEGIES.register("bayesian")
@@ -50,18 +50,17 @@ class Bayesian(Strategy):
     surrogate: Literal["gp", "forest"] = Field("gp", description="Gaussian process or random forest.")
 
     def __call__(self, state: SearchState) -> Suggestion | None:
-        """Take the next point of the design, or the candidate of largest expected improvement.
+        """Propose the next point of the design, or the candidate with the largest expected improvement.
 
-        The surrogate takes over after `initial` points, once two scores are known.
+        The surrogate is used after `initial` points, provided that at least two scores are known.
         """
         # A baseline's own recipe may lie outside the space.
         known = [o for o in state.history if o.candidate.config]
-        # A pending continuation is of a trial that the history already has.
+        # The trial of a pending continuation is already in the history.
         pending = [o.candidate for o in state.pending if o.candidate.config and o.rung == 0]
         scored = sum(o.score is not None and o.rung == 0 for o in known)
         if state.turn < self.initial or scored < 2:
-            free = filter(state.is_free, _design(state))
-            candidate = next(free, None)
+            candidate = next(filter(state.is_free, _design(state)), None)
             return Random()(state) if candidate is None else Suggestion(candidate, origin="design")
         candidates = _candidates(state, known, pending)
         if not candidates:
@@ -83,7 +82,7 @@ def _features(feasible: FeasibleSpace, candidates: Iterable[Candidate]) -> NDArr
 
 
 def _design(state: SearchState) -> Iterator[Candidate]:
-    """One scrambled Sobol sequence a search, the same at every step; its taken points are passed over."""
+    """Yield the scrambled Sobol sequence of the search, which is the same at every step."""
     from scipy.stats import qmc
 
     space = state.feasible.space
@@ -93,7 +92,7 @@ def _design(state: SearchState) -> Iterator[Candidate]:
     block = 64
     for _ in range(DESIGN_POINTS // block):
         with warnings.catch_warnings():
-            # The warning is about quadrature; here a sequence is wanted, not a balanced set.
+            # The warning concerns the balance of the set, which matters for quadrature alone.
             warnings.simplefilter("ignore", UserWarning)
             points = sobol.random(block)
         for point in points.tolist():
@@ -101,7 +100,7 @@ def _design(state: SearchState) -> Iterator[Candidate]:
 
 
 def _candidates(state: SearchState, known: Sequence[Observation], pending: Sequence[Candidate]) -> list[Candidate]:
-    """Free candidates that repeat neither each other nor a trial: random ones, and mutants of the best."""
+    """Return distinct free candidates away from all trials: random ones, and mutants of the best."""
     space = state.feasible.space
     rng = np.random.default_rng(derive_seed(state.seed, "candidates", state.step))
     configs = [space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
@@ -110,7 +109,7 @@ def _candidates(state: SearchState, known: Sequence[Observation], pending: Seque
     mutants = 0 if state.turn % INTERLEAVE == 0 else MUTANTS
     for index in range(mutants):
         config = best[index % len(best)].candidate.config
-        # One to eight steps away: with noisy scores, the nearest neighbours only repeat the parent.
+        # One to eight mutations, since the scores of the nearest neighbours differ from the parent's by noise alone.
         for _ in range(1 + index // len(best) % MUTATIONS):
             config = space.mutate(config, rng)
         configs.append(config)

@@ -1,4 +1,4 @@
-"""Random search (Bergstra and Bengio 2012): independent draws, redrawn until one is free."""
+"""Random search (Bergstra and Bengio 2012): independent draws with rejection of networks that are not free."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Random(Strategy):
     """Random search."""
 
     def __call__(self, state: SearchState) -> Suggestion | None:
-        """Draw a network; each step draws from its own seed, whatever the steps before it did."""
+        """Draw a network from the step's own seed, independently of earlier steps."""
         rng = np.random.default_rng(derive_seed(state.seed, "random", state.step))
         for _ in range(TRIES):
             candidate = state.feasible.candidate(state.feasible.space.sample(rng))

@@ -1,1 +1,1 @@
-"""Backends of the training loop behind one small protocol."""
+"""Backends of the training loop with one protocol."""

@@ -1,10 +1,8 @@
-"""Processes of unequal speed get shares of a batch in proportion to what they are measured to compute.
+"""Load balancing: each process receives a share of a batch in proportion to its measured speed.
 
-The gradient is that of the whole batch whoever computes which sample of it, so shares are no part of what a training
-is: they follow the hardware, and results differ by the order of summation alone.
+The gradient of the whole batch does not depend on the division, so shares do not belong to the identity of a training.
+They follow the hardware, and results differ only by the order of summation.
 """
-
-from __future__ import annotations
 
 import time
 from typing import Any
@@ -14,23 +12,23 @@ from torch import Tensor, nn
 
 from voxnas.training.distributed.base import Backend
 
-SKIPPED = 2  # first steps, in which memory is allocated and code is loaded
+SKIPPED = 2  # first steps, which allocate memory and load code
 MEASURED = 5  # steps of one measurement
-EVERY = 500  # steps from one measurement to the next
+EVERY = 500  # steps between the beginnings of two measurements
 
 
 class Balance:
-    """Measures this process now and then, and sets the speeds of all.
+    """Periodic measurement of the speed of each process.
 
-    A measured step is timed from its beginning until the last gradient of this process is there, which is before
-    anybody waits for another process's; what stops or slows a process in between counts.
+    A measured step lasts from its beginning to the last gradient of this process, before the process waits for others.
+    It includes every delay of the process.
 
     Parameters
     ----------
     backend : Backend
-        Gets the speeds. All processes call :meth:`begin` and :meth:`end` equally often.
+        Receives the speeds. All processes call :meth:`begin` and :meth:`end` equally often.
     network : nn.Module
-        Whose gradients are waited for.
+        The network whose last gradient ends a measured step.
     """
 
     def __init__(self, backend: Backend, network: nn.Module) -> None:
@@ -41,7 +39,7 @@ class Balance:
         self._seconds, self._samples = 0.0, 0
 
     def begin(self) -> None:
-        """A step begins, with the reading of its samples."""
+        """Begin a step, before its samples are read."""
         if self._steps % EVERY == SKIPPED:
             self._hooks = [p.register_post_accumulate_grad_hook(self._mark) for p in self.parameters]
             self._seconds, self._samples = 0.0, 0
@@ -49,12 +47,12 @@ class Balance:
             self._first = self._last = self._now()
 
     def end(self, samples: int) -> bool:
-        """A step of so many samples of this process is over.
+        """End a step in which this process computed a number of `samples`.
 
         Returns
         -------
         bool
-            Whether the speeds were set anew.
+            Whether the speeds were updated.
         """
         self._steps += 1
         if not self._hooks:
@@ -68,7 +66,7 @@ class Balance:
         self._hooks = []
         speeds = torch.zeros(self.backend.size, dtype=torch.float64)
         speeds[self.backend.rank] = self._samples / max(self._seconds, 1e-9)
-        # Each number is summed with zeros alone, so all processes hold the same bits and cut the batch alike.
+        # Each speed is summed with zeros, so all processes hold identical bits and divide the batch identically.
         self.backend.speeds = self.backend.sum(speeds).tolist()
         return True
 
@@ -76,7 +74,7 @@ class Balance:
         self._last = self._now()
 
     def _now(self) -> Any:
-        """Return the time in s; on a GPU an event in its queue."""
+        """Return the time in s, or on a GPU an event in its queue."""
         if self.backend.device.type != "cuda":
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)

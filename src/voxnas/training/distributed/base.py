@@ -1,10 +1,8 @@
-"""The protocol of the backends: what a training loop needs from several processes.
+"""The protocol of the backends, by which the training loop uses several processes.
 
-Gradients are summed, not averaged: the loop weights each process's loss by its share of the global
-batch, so that unequal shares give the exact gradient of the whole batch.
+Gradients are summed, not averaged. The loop weights the loss of each process by its share of the global batch, so that
+unequal shares give the exact gradient of the whole batch.
 """
-
-from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -23,20 +21,20 @@ class Backend(ABC):
     Attributes
     ----------
     speeds : sequence of float
-        Samples per second of each process, the same on all; empty: not measured, all are taken for equal.
+        Samples per second of each process, identical on all; empty if not measured, which means equal speeds.
     hosts : sequence of str
-        The nodes of a Slurm step, where several were asked for.
+        The nodes of a Slurm step on several nodes.
     """
 
     rank: int
     size: int
-    device: torch.device  # where this process computes
+    device: torch.device  # of this process
     speeds: Sequence[float] = ()
     hosts: Sequence[str] = ()
 
     @abstractmethod
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """Give all processes the weights of process 0, and join network and optimizer to the others.
+        """Broadcast the weights of process 0, and connect network and optimizer to the other processes.
 
         Parameters
         ----------
@@ -48,25 +46,25 @@ class Backend(ABC):
         Returns
         -------
         network : nn.Module
-            To call in training; the given one keeps the weights.
+            The module to call in training; the given network keeps the weights.
         optimizer : Optimizer
-            To use instead of the given one. A saved state is loaded into it afterwards.
+            Replaces the given one. A saved state is loaded into it afterwards.
         """
 
     def part(self, last: bool) -> AbstractContextManager[None]:
-        """Around forward and backward of one part of this process's share; the gradients travel with the last one."""
+        """Context of the passes of one part of this process's share; the `last` part triggers the exchange."""
         return nullcontext()
 
     @abstractmethod
     def backward(self, loss: Tensor) -> None:
-        """Add to the gradients those of the sum over all processes of their `loss`, ()."""
+        """Accumulate the gradients of the sum of `loss`, (), over all processes."""
 
     def complete(self, optimizer: torch.optim.Optimizer) -> AbstractContextManager[None]:
-        """Wait until the gradients are those of all processes; within it they may be changed and used."""
+        """Wait for the summed gradients; within the context they may be changed and given to `optimizer`."""
         return nullcontext()
 
     def step(self, optimizer: torch.optim.Optimizer, clip_norm: float, scaler: GradScaler) -> None:
-        """Clip the summed gradients to the norm, update the weights and forget the gradients.
+        """Clip the summed gradients, update the weights and reset the gradients.
 
         Parameters
         ----------
@@ -75,8 +73,8 @@ class Backend(ABC):
         clip_norm : float
             Largest norm of all gradients together.
         scaler : GradScaler
-            That has scaled the loss; a disabled one scales by 1. Where it finds a gradient that is not finite it leaves
-            the weights as they are: on every process, since all have the same sums.
+            The scaler of the loss; a disabled scaler has the factor 1. With a non-finite gradient it skips the update,
+            on every process, because all processes hold the same sums.
         """
         with self.complete(optimizer):
             scaler.unscale_(optimizer)
@@ -88,25 +86,25 @@ class Backend(ABC):
 
     @abstractmethod
     def begin_sum(self, values: Tensor) -> Callable[[], Tensor]:
-        """Begin to sum float values (any shape, on any device) over all processes.
+        """Begin the sum of float `values` (any shape, on any device) over all processes.
 
         Returns
         -------
         callable
-            Waits for the sum and returns it, where the values were; every process gets it. It has to be called before
+            Waits for the sum and returns it on the device of the values, on every process. It must be called before
             the next sum begins.
         """
 
     def sum(self, values: Tensor) -> Tensor:
-        """Sum of the float values (any shape) over all processes; every process gets it."""
+        """Sum of the float `values` (any shape) over all processes, on every process."""
         return self.begin_sum(values)()
 
     @abstractmethod
     def close(self) -> None:
-        """Leave the group; nothing may follow."""
+        """Leave the group of processes; no other call may follow."""
 
     def share(self, samples: Sequence[int]) -> Sequence[int]:
-        """Slice of a global batch that this process computes, in proportion to its speed; may be empty."""
+        """Slice of a global batch of `samples` for this process, in proportion to its speed; may be empty."""
         counts = split_by_speed(len(samples), self.speeds or [1.0] * self.size)
         first = sum(counts[: self.rank])
         return samples[first : first + counts[self.rank]]

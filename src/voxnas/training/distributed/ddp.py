@@ -1,6 +1,4 @@
-"""PyTorch's DistributedDataParallel, over NCCL between GPUs and over gloo otherwise."""
-
-from __future__ import annotations
+"""PyTorch's DistributedDataParallel, by NCCL between GPUs and by gloo otherwise."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from voxnas.training.distributed.exchange import Exchange
 
 
 class DDPBackend(Backend):
-    """One process of a ``torchrun``, or of a step of Slurm's with the same environment.
+    """One process of ``torchrun``, or of a Slurm step with the same environment.
 
     Parameters
     ----------
@@ -29,13 +27,13 @@ class DDPBackend(Backend):
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.device = compute_device(int(os.environ["LOCAL_RANK"]))
-        # NCCL refuses two processes on one GPU; gloo lets them share it.
+        # NCCL refuses two processes on one GPU; gloo allows them.
         alone = int(os.environ["LOCAL_WORLD_SIZE"]) <= torch.cuda.device_count()
         dist.init_process_group("nccl" if self.device.type == "cuda" and alone else "gloo")
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
 
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """Wrap the network, which broadcasts its weights and reduces gradients while backward runs."""
+        """Wrap the network, so that it broadcasts its weights and reduces gradients during the backward pass."""
         model = DistributedDataParallel(network, bucket_cap_mb=self.exchange.fusion_mb)
         if self.exchange.compression == "fp16":
             model.register_comm_hook(None, fp16_compress_hook)
@@ -43,16 +41,16 @@ class DDPBackend(Backend):
         return model, optimizer
 
     def part(self, last: bool) -> AbstractContextManager[None]:
-        """Keep the gradients of all parts but the last to this process."""
+        """Exchange gradients only with the last part."""
         return nullcontext() if last else self._model.no_sync()
 
     def backward(self, loss: Tensor) -> None:
-        """Compute the gradients; DDP averages them, hence the factor."""
+        """Compute the gradients; the factor converts DDP's mean to a sum."""
         (loss * self.size).backward()
 
     def begin_sum(self, values: Tensor) -> Callable[[], Tensor]:
-        """Begin to sum over all processes."""
-        total = values.to(self.device, copy=True)  # NCCL knows no tensors on the CPU
+        """Begin the sum of `values` (any shape) over all processes."""
+        total = values.to(self.device, copy=True)  # NCCL does not support tensors on the CPU
         work = dist.all_reduce(total, async_op=True)
 
         def wait() -> Tensor:

@@ -1,24 +1,23 @@
-"""How the processes of a training exchange gradients. Imports no torch: the parent of a training uses it."""
-
-from __future__ import annotations
+"""Options of the exchange of gradients between processes. Imports no torch, because the parent process uses it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """Options of the exchange, under whichever backend.
+    """Options of the exchange for all backends.
 
     Parameters
     ----------
     compression : str
-        ``none``, or ``fp16``: gradients travel in 16 bits, which rounds them, so it belongs to the settings.
+        ``none``, or ``fp16`` for gradients that are rounded to 16 bits. It changes results, so it belongs to the
+        settings.
     fusion_mb : float or None
-        MiB of gradients that travel together: Horovod's fusion threshold, DDP's bucket; None: as the backend has it.
+        MiB of gradients in one message: Horovod's fusion threshold, DDP's bucket; None for the backend's default.
     cycle_ms : float
-        Horovod only: time between two looks for gradients that are ready. At each look the processes talk to each
-        other, which takes the time of a core that computes: where all cores do, looking often costs a third of the
-        throughput (results/published/scaling). Beside a GPU less is better; Horovod's own is 1 ms.
+        Horovod only: time between two checks for gradients that are ready. Each check communicates between all
+        processes and occupies a core. If all cores compute, frequent checks cost a third of the throughput
+        (results/published/scaling). With a GPU a shorter cycle is better; Horovod's default is 1 ms.
     """
 
     compression: str = "none"

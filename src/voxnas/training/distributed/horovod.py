@@ -1,6 +1,4 @@
-"""Horovod, over gloo or MPI, on GPUs as it was built: the only file that imports it."""
-
-from __future__ import annotations
+"""Horovod by gloo or MPI, on GPUs if it was built for them. No other file imports Horovod."""
 
 import os
 import time
@@ -29,14 +27,14 @@ POLL_SECONDS = 5e-4
 
 
 class HorovodBackend(Backend):
-    """One process of a ``horovodrun`` or of a step of Slurm's; on a GPU where Horovod was built for it.
+    """One process of ``horovodrun`` or of a Slurm step, on a GPU if Horovod was built for GPUs.
 
     Parameters
     ----------
     exchange : Exchange
         Compression and fusion of the gradients.
     place : Place or None
-        Where in a step of Slurm's this process is; None under ``horovodrun``, whose environment says it.
+        Position of this process in a Slurm step; None under ``horovodrun``, which sets it in the environment.
     controller : str
         ``gloo`` or ``mpi``.
 
@@ -65,10 +63,10 @@ class HorovodBackend(Backend):
         self.device = compute_device(hvd.local_rank()) if hvd.local_size() <= gpus else torch.device("cpu")
 
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """Broadcast the weights and sum gradients while backward runs.
+        """Broadcast the weights, and sum gradients during the backward pass.
 
-        The optimizer's state is not broadcast: on a fresh AdamW Horovod fills it by a hidden step with
-        zero gradients, which decays the weights. All processes load the same saved state instead.
+        The state of the optimizer is not broadcast: Horovod would initialise a fresh AdamW by a hidden step with zero
+        gradients, which decays the weights. All processes load the same saved state instead.
         """
         hvd.broadcast_parameters(network.state_dict(), root_rank=0)
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
@@ -79,24 +77,24 @@ class HorovodBackend(Backend):
         return network, self._optimizer
 
     def part(self, last: bool) -> AbstractContextManager[None]:
-        """Let the gradients wait for another backward pass, or go with this one; processes may have other numbers."""
+        """Exchange gradients only with the last part; processes may have different numbers of parts."""
         self._optimizer.set_backward_passes_per_step(1 if last else 2)
         return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
-        """Compute the gradients; after the last part their sums are under way when this returns."""
+        """Compute the gradients; after the last part their exchange is in progress on return."""
         loss.backward()
 
     @contextmanager
     def complete(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-        """Wait for the sums; the step within waits no more."""
+        """Wait for the sums, so that the step within the context does not wait."""
         self._await_last()
         optimizer.synchronize()  # type: ignore[attr-defined]
         with optimizer.skip_synchronize():  # type: ignore[attr-defined]
             yield
 
     def begin_sum(self, values: Tensor) -> Callable[[], Tensor]:
-        """Begin to sum over all processes."""
+        """Begin the sum of `values` (any shape) over all processes."""
         handle = self._last = hvd.allreduce_async(values.to(self.device), op=hvd.Sum, name="values")
 
         def wait() -> Tensor:
@@ -106,10 +104,7 @@ class HorovodBackend(Backend):
         return wait
 
     def _await_last(self) -> None:
-        """Wait for the sum that was begun last.
-
-        Horovod's own wait keeps the core busy on which its sums are computed.
-        """
+        """Wait for the latest sum by polling, because Horovod's own wait occupies the core that computes the sum."""
         while self._last is not None and not hvd.poll(self._last):
             time.sleep(POLL_SECONDS)
         self._last = None
@@ -120,12 +115,12 @@ class HorovodBackend(Backend):
 
 
 def _meet(place: Place) -> tuple[object, ...]:
-    """Do for the processes of a Slurm step what horovodrun does: process 0 serves the rendezvous of gloo.
+    """Connect the processes of a Slurm step in place of horovodrun: process 0 serves the rendezvous of gloo.
 
     Returns
     -------
     tuple
-        What must live as long as the processes may still meet.
+        Objects that must exist as long as processes may use the rendezvous.
     """
     from horovod.runner.common.util.hosts import get_host_assignments, parse_hosts  # type: ignore[import-untyped]
     from horovod.runner.gloo_run import create_slot_env_vars  # type: ignore[import-untyped]

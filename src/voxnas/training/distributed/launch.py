@@ -1,6 +1,6 @@
-"""From a launcher's name to the command that starts its processes, and to the backend inside them.
+"""The command that starts the processes of a launcher, and the backend within these processes.
 
-Imports neither torch nor Horovod: the parent of a training uses it.
+Imports neither torch nor Horovod, because the parent process uses it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ CONTROLLERS = ("gloo", "mpi")  # of Horovod
 
 
 def horovod_controller() -> str:
-    """By what Horovod's processes meet: its own variable ``HOROVOD_CONTROLLER``, gloo where that is not set.
+    """Return the controller of Horovod's processes: its variable ``HOROVOD_CONTROLLER``, by default gloo.
 
     Raises
     ------
     UserError
-        If it is set to something else than gloo or mpi.
+        If the variable is neither gloo nor mpi.
     """
     controller = os.environ.get("HOROVOD_CONTROLLER", "gloo")
     if controller not in CONTROLLERS:
         raise UserError(
-            f"HOROVOD_CONTROLLER = {controller!r}", f"set it to one of {', '.join(CONTROLLERS)}, or not at all"
+            f"HOROVOD_CONTROLLER = {controller!r} is unknown", f"set it to one of {', '.join(CONTROLLERS)}, or unset it"
         )
     return controller
 
@@ -41,23 +41,23 @@ def horovod_controller() -> str:
 def launch_command(
     launcher: str, processes: int, program: Sequence[str], nodes: int = 1, threads: int = 1
 ) -> list[str]:
-    """Command that runs ``python PROGRAM`` in the given number of processes.
+    """Return the command that runs ``python PROGRAM`` in the given number of processes.
 
-    On one node horovodrun or torchrun starts them. Several nodes are those of the Slurm allocation in
-    which the command runs: srun starts the processes, without ssh.
+    On one node horovodrun or torchrun starts the processes. On several nodes of the Slurm allocation in which the
+    command runs, srun starts the processes without ssh.
 
     Parameters
     ----------
     launcher : str
         One of :data:`voxnas.training.run_options.LAUNCHERS`.
     processes : int
-        How many, on all nodes together.
+        Number of processes on all nodes together.
     program : sequence of str
         ``-m MODULE ARGUMENTS`` or ``SCRIPT ARGUMENTS``.
     nodes : int
-        On how many nodes.
+        Number of nodes.
     threads : int
-        Of each process, which gets as many cores (several nodes only).
+        Threads and cores of each process (several nodes only).
 
     Raises
     ------
@@ -77,7 +77,7 @@ def launch_command(
         return [python, *program]
     mpi = launcher == "horovod" and horovod_controller() == "mpi"
     if nodes > 1:
-        # Processes of gloo meet by TCP, whatever the cluster has set for MPI; those of MPI by what it has set.
+        # gloo connects by TCP and ignores the MPI type of the cluster; MPI uses that type.
         return [*_srun(processes, nodes, threads), *([] if mpi else ["--mpi=none"]), python, *program]
     if launcher == "horovod":
         hosts = ["-np", str(processes), "-H", f"localhost:{processes}", "--mpi" if mpi else "--gloo"]
@@ -92,21 +92,21 @@ def _srun(processes: int, nodes: int, threads: int) -> list[str]:
     if shutil.which("srun") is None:
         raise UserError(f"nodes = {nodes} needs srun, which is not in PATH", "use one node, or run under Slurm")
     sizes = [f"--nodes={nodes}", f"--ntasks={processes}", f"--cpus-per-task={threads}"]
-    # --overlap: beside a step that holds all cores of its node this one would wait for ever.
+    # Without --overlap this step would wait for ever for a step that holds all cores of its node.
     return ["srun", *sizes, "--distribution=block", "--overlap", "--kill-on-bad-exit=1", "--unbuffered"]
 
 
 def join_backend(launcher: str, exchange: Exchange | None = None, nodes: int = 1) -> Backend:
-    """The backend of this process, which the command of :func:`launch_command` has started.
+    """Return the backend of this process, which the command of :func:`launch_command` has started.
 
     Parameters
     ----------
     launcher : str
         One of :data:`voxnas.training.run_options.LAUNCHERS`.
     exchange : Exchange or None
-        Compression and fusion of gradients; None: the defaults.
+        Compression and fusion of gradients; None for the defaults.
     nodes : int
-        As it was launched.
+        Number of nodes of the launch.
     """
     exchange = exchange or Exchange()
     place = find_place(os.environ) if nodes > 1 else None

@@ -1,16 +1,14 @@
-"""How a batch is divided among processes of unequal speed."""
-
-from __future__ import annotations
+"""Division of a batch among processes of unequal speed."""
 
 import heapq
 from collections.abc import Sequence
 
 
 def split_by_speed(samples: int, speeds: Sequence[float]) -> list[int]:
-    """Shares of a batch with which the last process is done earliest.
+    """Divide a batch so that the last process finishes as early as possible.
 
-    Each process first gets the whole samples that are its due; of the rest each goes to the process that
-    would finish it first, of equal ones to the last.
+    Each process first receives its proportional share rounded down. Each remaining sample goes to the process that
+    would finish it first; ties go to the highest rank.
 
     Parameters
     ----------
@@ -22,7 +20,7 @@ def split_by_speed(samples: int, speeds: Sequence[float]) -> list[int]:
     Returns
     -------
     list of int
-        Samples of each process; some may be 0.
+        Samples of each process; may be 0.
     """
     total = sum(speeds)
     shares = [int(samples * speed / total) for speed in speeds]

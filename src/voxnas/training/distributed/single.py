@@ -1,6 +1,4 @@
-"""One process alone."""
-
-from __future__ import annotations
+"""The backend of a single process."""
 
 from collections.abc import Callable
 
@@ -12,7 +10,7 @@ from voxnas.training.distributed.base import Backend
 
 
 class SingleBackend(Backend):
-    """One process, which is the whole group and exchanges nothing."""
+    """A group of one process, without any exchange."""
 
     rank = 0
     size = 1
@@ -21,7 +19,7 @@ class SingleBackend(Backend):
         self.device = compute_device()
 
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """Return both as they are."""
+        """Return both unchanged."""
         return network, optimizer
 
     def backward(self, loss: Tensor) -> None:
@@ -29,8 +27,8 @@ class SingleBackend(Backend):
         loss.backward()
 
     def begin_sum(self, values: Tensor) -> Callable[[], Tensor]:
-        """Give the values as they are."""
+        """Return the `values` (any shape) unchanged."""
         return lambda: values
 
     def close(self) -> None:
-        """Nothing to leave."""
+        """Do nothing."""

@@ -1,31 +1,29 @@
-"""Where a process stands in a step of Slurm's, from the environment that srun gives it. Imports no torch.
+"""Position of a process in a Slurm step, from the environment that srun sets. Imports no torch.
 
-There is no ssh and no PMI in it: srun starts all processes, and the first one is met at its node's name and at
-a port that follows from the numbers of job and step.
+It needs neither ssh nor PMI: srun starts all processes, and they connect to process 0 at the name of its node and at a
+port that follows from the numbers of job and step.
 """
-
-from __future__ import annotations
 
 import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-FIRST_PORT, PORTS = 20000, 10000  # below the range from which Linux gives ports to whoever asks (from 32768)
+FIRST_PORT, PORTS = 20000, 10000  # below Linux's range of ephemeral ports (from 32768)
 
 
 @dataclass(frozen=True)
 class Place:
-    """One process of a step.
+    """Position of a process in a Slurm step.
 
     Parameters
     ----------
     rank : int
-        Number of the process in the step.
+        Rank of the process in the step.
     hosts : tuple of (str, int)
-        The nodes in order, each with its number of processes; the ranks fill them one after the other.
+        The nodes in order, each with its number of processes; the ranks fill one node after the other.
     port : int
-        At which process 0 is met.
+        Port of process 0.
     """
 
     rank: int
@@ -44,16 +42,16 @@ class Place:
 
     @property
     def local(self) -> tuple[int, int]:
-        """Number of this process on its node, and how many are there."""
+        """Rank of this process on its node, and the number of processes there."""
         first = 0
         for _, count in self.hosts:
             if self.rank < first + count:
                 return self.rank - first, count
             first += count
-        raise ValueError(f"rank {self.rank} is none of {self.size}")
+        raise ValueError(f"rank {self.rank} is not below the number of processes, {self.size}")
 
     def torch_environment(self) -> dict[str, str]:
-        """What torchrun would set."""
+        """Variables that torchrun would set."""
         local_rank, local_size = self.local
         return {
             "RANK": str(self.rank),
@@ -66,12 +64,12 @@ class Place:
 
 
 def find_place(environment: Mapping[str, str]) -> Place:
-    """Place of this process, which srun has started with ``--distribution=block``.
+    """Find the position of this process, which srun has started with ``--distribution=block``.
 
     Parameters
     ----------
     environment : mapping of str to str
-        Of the process.
+        Environment of the process.
     """
     nodes = environment["SLURM_STEP_NODELIST"]
     listed = subprocess.run(["scontrol", "show", "hostnames", nodes], stdout=subprocess.PIPE, text=True, check=True)
@@ -85,11 +83,11 @@ def find_place(environment: Mapping[str, str]) -> Place:
 
 
 def expand_counts(text: str) -> list[int]:
-    """Expand a text in Slurm's short form of numbers: ``2(x3),1`` is 2, 2, 2, 1."""
+    """Expand a `text` in Slurm's notation of repeated numbers: ``2(x3),1`` is 2, 2, 2, 1."""
     counts = []
     for part in text.split(","):
         found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
         if found is None:
-            raise ValueError(f"{text!r} is no list of tasks per node")
+            raise ValueError(f"{text!r} is not a list of tasks per node")
         counts += [int(found[1])] * int(found[2] or 1)
     return counts

@@ -1,1 +1,1 @@
-"""The samples that a training sees, and their order."""
+"""The samples of a training and their order."""

@@ -1,9 +1,7 @@
 """The samples of a training and their order: a pure function of (seed, j).
 
-Nothing is remembered between samples, so a resumed training needs no state of a random generator.
+Samplers have no state, so a resumed training needs no state of a random generator.
 """
-
-from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,14 +19,14 @@ class Sampler(ABC):
     Parameters
     ----------
     seed : int
-        Everything derives from it.
+        Seed of all random draws.
     count : int
         Number of scans or samples.
 
     Attributes
     ----------
     epoch : int
-        Samples of an epoch.
+        Samples per epoch.
     """
 
     def __init__(self, seed: int, count: int) -> None:
@@ -36,7 +34,7 @@ class Sampler(ABC):
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0))
 
     def position(self, sample: int) -> int:
-        """Position of sample j among the scans or samples."""
+        """Position of `sample` j among the scans or samples."""
         epoch, place = divmod(sample, self.epoch)
         if self._order[0] != epoch:
             rng = np.random.default_rng(derive_seed(self.seed, "epoch", epoch))
@@ -45,9 +43,9 @@ class Sampler(ABC):
 
     @abstractmethod
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
-        """Return the input of the network and the target of the sample of a number."""
+        """Return the input of the network and the target of `sample` j."""
 
     def batch(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Inputs (B, ...) and targets (B, ...) of the given samples."""
+        """Inputs (B, ...) and targets (B, ...) of the given `samples`."""
         pairs = [self.sample(j) for j in samples]
         return torch.stack([x for x, _ in pairs]), torch.stack([target for _, target in pairs])

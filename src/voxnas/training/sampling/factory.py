@@ -1,14 +1,12 @@
-"""The sampler for a view of the scans, and the time in which it reads and augments a sample."""
-
-from __future__ import annotations
+"""Construction of the sampler of a view, and the time in which it reads and augments a sample."""
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
+from voxnas.core.spec import CalibrateSpec
 from voxnas.data.dataset import StudyData
 from voxnas.training.sampling.base import Sampler
 from voxnas.training.sampling.patches import PatchSampler
@@ -27,8 +25,8 @@ def make_sampler(
     return PatchSampler(data, scans, targets, seed, recipe, foreground)
 
 
-def reading_seconds(paths: StudyPaths, plan: Plan, spec: Mapping[str, Any]) -> dict[str, float]:
-    """CPU seconds in which one training sample of each view is read and augmented, at the usual strength.
+def reading_seconds(paths: StudyPaths, plan: Plan, spec: CalibrateSpec) -> dict[str, float]:
+    """CPU seconds to read and augment one training sample of each view, at the default strength.
 
     Parameters
     ----------
@@ -36,17 +34,16 @@ def reading_seconds(paths: StudyPaths, plan: Plan, spec: Mapping[str, Any]) -> d
         A study that is preprocessed and split.
     plan : Plan
         Its plan; without views the one name is empty.
-    spec : mapping
-        ``task``, ``foreground`` and ``seed`` of the calibrate spec.
+    spec : CalibrateSpec
     """
-    loss = {"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[spec["task"]]
+    loss = {"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[spec.task]
     recipe = Recipe.model_validate({"loss": loss})
     found = {}
     for view in plan.views or ("",):
         data = StudyData(paths, view)
         scans = data.train_scans(0)
-        sampler = make_sampler(data, scans, Targets.of(data, scans), spec["seed"], recipe, spec["foreground"])
-        for _ in range(2):  # the second time files are open and in memory, as they are nearly always in a training
+        sampler = make_sampler(data, scans, Targets.of(data, scans), spec.seed, recipe, spec.foreground)
+        for _ in range(2):  # in the second pass files are open and cached, as in most of a training
             begun = time.process_time()
             for j in range(TIMED):
                 sampler.batch([j])

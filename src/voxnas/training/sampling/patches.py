@@ -1,10 +1,7 @@
 """The patch of each sample of a training: a pure function of (seed, j).
 
-Nothing is remembered between samples, so a resumed training needs no state of a random generator,
-and process r of n takes its slice of each global batch: the batches do not depend on n.
+Process r of n takes its slice of each global batch, so the batches do not depend on n.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 
@@ -21,7 +18,7 @@ from voxnas.training.targets import Targets
 
 
 def crop_or_pad(array: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
-    """The box at `start` of the given size from the last three axes; outside the array it is 0.
+    """Extract a box from the last three axes of an array; voxels outside the array are 0.
 
     Parameters
     ----------
@@ -29,6 +26,7 @@ def crop_or_pad(array: Tensor, start: Sequence[int], size: Sequence[int]) -> Ten
     start : 3 ints
         First voxel of the box; may be negative.
     size : 3 ints
+        Size (d, h, w) of the box.
 
     Returns
     -------
@@ -43,25 +41,25 @@ def crop_or_pad(array: Tensor, start: Sequence[int], size: Sequence[int]) -> Ten
 
 
 def centred_start(shape: Sequence[int], size: Sequence[int]) -> list[int]:
-    """Start of the box of the given size in the middle of a volume (negative where it is larger)."""
+    """Start of the centred box of a given `size` in a volume of a `shape`; negative if the box is larger."""
     return [(n - p) // 2 for n, p in zip(shape, size, strict=True)]
 
 
 class PatchSampler(Sampler):
-    """Draws augmented patches.
+    """Sampler of augmented patches.
 
     Parameters
     ----------
     data : StudyData
-        Preprocessed scans; the training scans are held in memory.
+        Preprocessed scans; the training scans are kept in memory.
     scans : sequence of str
         The training scans.
     targets : Targets
         Coding of the targets.
     seed : int
-        All random draws derive from it.
+        Seed of all random draws.
     recipe : Recipe
-        Its strength of augmentation and axes of mirroring are used.
+        Source of the strength of augmentation and the axes of mirroring.
     foreground : float
         Share of the patches that are centred on a labelled voxel (segmentation).
     """
@@ -83,11 +81,11 @@ class PatchSampler(Sampler):
         self._labelled: dict[str, Tensor] = {}
 
     def scan_of(self, sample: int) -> str:
-        """Scan of sample j: each epoch is a permutation of the scans."""
+        """Scan of `sample` j; each epoch is a permutation of the scans."""
         return self.scans[self.position(sample)]
 
     def _start(self, scan: str, rng: np.random.Generator) -> list[int]:
-        """First voxel of the patch: random, or about a labelled voxel; the middle where the patch is larger."""
+        """First voxel of the patch: random, around a labelled voxel, or centred along axes with a larger patch."""
         shape = self._images[scan].shape[1:]
         start = centred_start(shape, self.patch)
         room = [max(n - p, 0) for n, p in zip(shape, self.patch, strict=True)]
@@ -106,7 +104,7 @@ class PatchSampler(Sampler):
         return start
 
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
-        """Sample j: image (C, D, H, W) and target (label map (D, H, W), class or value)."""
+        """Return the image (C, D, H, W) and the target (label map (D, H, W), class or value) of `sample` j."""
         scan = self.scan_of(sample)
         rng = np.random.default_rng([self.seed, sample])
         start = self._start(scan, rng)

@@ -1,10 +1,8 @@
 """The window of each sample of a training on runs: a pure function of (seed, j).
 
-A labelled volume is a sample of its own. Where the whole run has the target, an epoch is a permutation of the
-runs, and a window is drawn anywhere in each run; for correlations, the part of the run over which they are computed.
+Each labelled volume is a sample. If runs have the targets, an epoch is a permutation of the runs, and each sample is a
+random window of its run; for correlations the window is the part of the run over which they are computed.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,20 +25,20 @@ FARTHEST = 1 / 16  # largest shift of a volume, as a share of an axis
 
 
 class RunSampler(Sampler):
-    """Draws augmented windows of runs.
+    """Sampler of augmented windows of runs.
 
     Parameters
     ----------
     data : StudyData
-        Of a view.
+        Data of a view.
     scans : sequence of str
         The training runs.
     targets : Targets
         Coding of the targets.
     seed : int
-        All random draws derive from it.
+        Seed of all random draws.
     recipe : Recipe
-        Its strength of augmentation and axes of mirroring are used.
+        Source of the strength of augmentation and the axes of mirroring.
     """
 
     def __init__(self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe) -> None:
@@ -61,7 +59,7 @@ class RunSampler(Sampler):
         self.strength = recipe.augmentation
 
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
-        """Sample j: the input of the network, and the class or value of the target."""
+        """Return the input of the network and the class or value of the target of `sample` j."""
         chosen = self.samples[self.position(sample)]
         rng = np.random.default_rng([self.seed, sample])
         view = self.data.view
@@ -82,7 +80,7 @@ class RunSampler(Sampler):
         return x, self._values[chosen.target]
 
     def _correlations(self, sample: Sample, rng: np.random.Generator) -> Tensor:
-        """Correlations over a part of the run: down to half of it at full strength."""
+        """Correlations over a random part of the run, at full strength at least half of it."""
         from voxnas.data.fmri.views import correlations
 
         series = self.data.series(sample.scan)

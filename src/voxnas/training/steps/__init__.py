@@ -1,1 +1,1 @@
-"""The steps of the training loop, one module each: the loss and the learning parameters of an optimizer step."""
+"""The steps of the training loop: the loss and the learning parameters of an optimizer step."""

@@ -1,6 +1,4 @@
-"""The protocol of the steps: the parts of an optimizer step in which trainings of different kinds differ."""
-
-from __future__ import annotations
+"""The protocol of the steps: the parts of an optimizer step that depend on the kind of training."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,14 +10,14 @@ from voxnas.training.gradients import Gradients
 
 
 class Step(ABC):
-    """One step of the loop, which computes the gradients of :meth:`loss` and lets the optimizer use them.
+    """One step of the loop, which computes the gradients of :meth:`loss` and updates the weights.
 
-    Parameters that must not learn by the loop's optimizer have ``requires_grad`` False once the step is made.
+    The constructor sets ``requires_grad`` to False for parameters that the loop's optimizer must not update.
 
     Attributes
     ----------
     optimizers : mapping of str to Optimizer
-        Optimizers beside the loop's; their state is a part of the saved state.
+        Optimizers in addition to the loop's; their state belongs to the saved state.
     """
 
     optimizers: Mapping[str, torch.optim.Optimizer] = {}
@@ -32,7 +30,7 @@ class Step(ABC):
         ----------
         inputs : Tensor, (B, C, ...)
         outputs : Tensor or sequence of Tensor
-            Of the network for the inputs: logits (B, K, ...), of the full resolution first.
+            Outputs of the network: logits (B, K, ...), the full resolution first.
         targets : Tensor, (B, ...)
 
         Returns
@@ -41,14 +39,14 @@ class Step(ABC):
         """
 
     def begin(self, network: nn.Module, gradients: Gradients, samples: Sequence[int]) -> None:  # noqa: B027
-        """Act before the gradients of the loop's optimizer are computed.
+        """Prepare the step, before the loop computes its gradients.
 
         Parameters
         ----------
         network : nn.Module
             In training mode.
         gradients : Gradients
-            Of the loop.
+            The gradients of the loop.
         samples : sequence of int
-            Numbers of the samples of the global batch.
+            Indices of the samples of the global batch.
         """

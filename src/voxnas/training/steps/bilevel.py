@@ -1,6 +1,4 @@
-"""Bilevel optimisation: the alphas of a supernet learn on batches of their own, in turn with the weights."""
-
-from __future__ import annotations
+"""Bilevel optimisation: alternating updates of the alphas of a supernet and of its weights, on separate scans."""
 
 from collections.abc import Sequence
 
@@ -17,24 +15,24 @@ BETAS = (0.5, 0.999)  # of Adam (Liu et al. 2019)
 
 
 def find_alphas(network: nn.Module) -> list[nn.Parameter]:
-    """The parameters of a supernet that weigh its candidates: those called ``alphas``."""
+    """The architecture parameters of a supernet `network`: all parameters named ``alphas``."""
     return [p for name, p in network.named_parameters() if name.rpartition(".")[2] == "alphas"]
 
 
 class Bilevel(Supervised):
-    """One step of Adam for the alphas on scans of their own, then one step for the weights.
+    """One Adam step for the alphas on separate scans, then one step for the weights.
 
     First-order DARTS (Liu et al. 2019, equation 7 with xi = 0).
 
     Parameters
     ----------
     loss, smoothing
-        As of :class:`Supervised`.
+        As in :class:`Supervised`.
     network : nn.Module
-        Its alphas learn by this step alone.
+        Only this step updates its alphas.
     job : Supernet
     sampler : Sampler
-        Of the scans on which the alphas learn.
+        Samples of the scans for the alphas.
 
     Raises
     ------
@@ -46,18 +44,18 @@ class Bilevel(Supervised):
         super().__init__(loss, smoothing)
         self.alphas, self.sampler = find_alphas(network), sampler
         if not self.alphas:
-            raise UserError("the network of a supernet training has no alphas", "train it as it is")
+            raise UserError("the network of a supernet training has no alphas", "train it with kind = fit")
         rate, decay = job.alpha_learning_rate, job.alpha_weight_decay
         self.optimizers = {"alphas": torch.optim.Adam(self.alphas, lr=rate, betas=BETAS, weight_decay=decay)}
         self._let_learn(False)
 
     def begin(self, network: nn.Module, gradients: Gradients, samples: Sequence[int]) -> None:
-        """Let the alphas learn from as many samples of their scans as the weights will."""
+        """Update the alphas with as many samples of their scans as the weights receive."""
         mine = gradients.backend.share(samples)
         batch = self.sampler.batch(mine or samples[:1])
         self._let_learn(True)
         found = list(gradients.of(self.alphas, network, *batch, len(mine) / len(samples)))
-        if all(gradient.isfinite().all() for gradient in found):  # else the loss scaling is too large
+        if all(gradient.isfinite().all() for gradient in found):  # otherwise the loss scale is too large
             for parameter, gradient in zip(self.alphas, found, strict=True):
                 parameter.grad = gradient
             self.optimizers["alphas"].step()

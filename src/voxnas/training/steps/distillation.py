@@ -1,6 +1,4 @@
-"""Distillation: the outputs of trained networks are targets beside the true ones."""
-
-from __future__ import annotations
+"""Distillation: the outputs of trained networks are additional targets."""
 
 from collections.abc import Sequence
 
@@ -14,17 +12,17 @@ from voxnas.training.steps.supervised import Supervised
 
 
 class Distillation(Supervised):
-    """Learn the targets and the outputs of teachers (Hinton et al. 2015).
+    """Learning from the targets and the outputs of teachers (Hinton et al. 2015).
 
-    The loss is ``(1 - w) L + w S`` with the supervised loss L. For classes S is ``T ** 2 KL(q || p)`` between the mean
-    probabilities q of the teachers and p of the network, both at temperature T, the mean over samples and voxels; for
-    values it is the squared error against the mean of the teachers. Of a network with deep supervision S is of the
-    full resolution alone.
+    The loss is ``(1 - w) L + w S`` with the supervised loss L. For classes the soft loss S is ``T ** 2 KL(q || p)``
+    between the mean probabilities q of the teachers and p of the network at temperature T, averaged over samples and
+    voxels. For values S is the squared error against the mean of the teachers. With deep supervision S applies only to
+    the full resolution.
 
     Parameters
     ----------
     loss, smoothing
-        As of :class:`Supervised`.
+        As in :class:`Supervised`.
     teachers : sequence of nn.Module
         In evaluation mode, on the device of the training.
     temperature, weight : float
@@ -47,7 +45,7 @@ class Distillation(Supervised):
         self.regression = loss == "mse"
 
     def loss(self, inputs: Tensor, outputs: Tensor | Sequence[Tensor], targets: Tensor) -> Tensor:
-        """The supervised and the soft loss, weighted."""
+        """Weighted sum of the supervised and the soft loss."""
         first = outputs if isinstance(outputs, Tensor) else outputs[0]
         soft = self._soft_loss(first.float(), inputs)
         return (1 - self.weight) * super().loss(inputs, outputs, targets) + self.weight * soft

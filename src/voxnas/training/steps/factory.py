@@ -1,6 +1,4 @@
-"""The step of a training, by the kind of its record."""
-
-from __future__ import annotations
+"""Construction of the step of a training from the kind of its record."""
 
 from typing import Any
 
@@ -25,7 +23,7 @@ def make_step(
     alpha_sampler: Sampler | None,
     device: torch.device,
 ) -> Step:
-    """The step of a training: bilevel for a supernet, distillation with a teacher, supervised otherwise.
+    """Make the step of a training: bilevel for a supernet, distillation with a teacher, supervised otherwise.
 
     Parameters
     ----------
@@ -35,15 +33,15 @@ def make_step(
     training : dict
         ``precision`` of the train spec, and ``large_batch`` where the batch is large.
     network : nn.Module
-        The network that is trained.
+        The network to train.
     alpha_sampler : Sampler or None
-        Of a supernet: the samples of its alphas.
+        Samples for the alphas of a supernet.
     device : device
-        Where the training computes.
+        Device of the training.
     """
     loss = (job.recipe.loss, training.get("large_batch", {}).get("label_smoothing", 0.0))
     if isinstance(job, Supernet):
-        assert alpha_sampler is not None  # its record names the folds
+        assert alpha_sampler is not None  # the record of a supernet names the folds of its alphas
         return Bilevel(*loss, network, job, alpha_sampler)
     if job.teacher is not None:
         teachers = load_teachers(paths, job, job.teacher, device)

@@ -1,6 +1,4 @@
-"""The usual step: the loss between the outputs and the targets."""
-
-from __future__ import annotations
+"""The supervised step: the loss between the outputs and the targets."""
 
 from collections.abc import Sequence
 
@@ -11,14 +9,14 @@ from voxnas.training.steps.base import Step
 
 
 class Supervised(Step):
-    """Learn the targets.
+    """Learning from the targets.
 
     Parameters
     ----------
     loss : str
         A key of :data:`voxnas.training.losses.LOSSES`.
     smoothing : float
-        Label smoothing, where the loss has a cross-entropy.
+        Label smoothing of losses with a cross-entropy.
     """
 
     def __init__(self, loss: str, smoothing: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of single primitives share."""
+"""Fixtures of the tests of single primitives."""
 
 import pytest
 import torch
@@ -6,12 +6,10 @@ import torch
 from voxnas.arch.graph import GraphBuilder
 from voxnas.nn.network import Network
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture
 def make():
-    """Function that builds the module of one node on the given channels."""
+    """Return a function that builds the module of one node on the given channels."""
 
     def build(op, given, channels=None, dims=3, norm="instance", activation="relu", **node):
         torch.manual_seed(0)

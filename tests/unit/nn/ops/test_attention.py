@@ -1,4 +1,4 @@
-"""Attentions equal what brute force gives."""
+"""Attention modules equal brute-force references."""
 
 import itertools
 from dataclasses import replace
@@ -12,8 +12,6 @@ from voxnas.arch.primitives.attention import heads_of
 from voxnas.nn.ops.attention import AxialAttentionBlock, WindowAttentionBlock, from_windows, to_windows
 from voxnas.nn.ops.local_attention import LocalAttentionBlock, neighbour_products, neighbour_sums
 
-torch.set_num_threads(1)
-
 
 def node_of(op, channels, kernel=(3, 3, 3), **options):
     builder = GraphBuilder(channels, len(kernel))
@@ -21,17 +19,13 @@ def node_of(op, channels, kernel=(3, 3, 3), **options):
 
 
 def full_attention(parts, heads, mask=None):
-    """Attention of all voxels to all; parts (B, 3 C, *S)."""
+    """Attention between all voxels; parts (B, 3 C, *S)."""
     query, key, value = parts.flatten(2).unflatten(1, (3, heads, -1)).transpose(-1, -2).unbind(1)
-    return (
-        F.scaled_dot_product_attention(query, key, value, mask)
-        .transpose(-1, -2)
-        .flatten(1, 2)
-        .unflatten(2, parts.shape[2:])
-    )
+    output = F.scaled_dot_product_attention(query, key, value, mask).transpose(-1, -2)
+    return output.flatten(1, 2).unflatten(2, parts.shape[2:])
 
 
-def test_windows_cut_and_put_together_are_the_volume():
+def test_joined_windows_are_the_volume():
     x = torch.arange(2 * 3 * 4 * 6 * 8.0).reshape(2, 3, 4, 6, 8)
     windows = to_windows(x, 2)
     assert windows.shape == (2, 2 * 3 * 4, 3, 8)
@@ -47,14 +41,14 @@ def test_one_window_is_full_attention(dims):
     torch.testing.assert_close(block.attend(parts), full_attention(parts, 2))
 
 
-def test_a_window_over_the_border_attends_to_real_voxels_alone():
+def test_a_window_across_the_border_attends_only_to_real_voxels():
     torch.manual_seed(0)
     block = WindowAttentionBlock(node_of("window_attention", 8), [8])
     parts = torch.randn(1, 24, 3, 2, 4)
     torch.testing.assert_close(block.attend(parts), full_attention(parts, 1))
 
 
-def test_shifted_windows_lie_half_a_window_further():
+def test_shifted_windows_are_offset_by_half_a_window():
     torch.manual_seed(0)
     block = WindowAttentionBlock(node_of("window_attention", 8, (3,), shifted=True), [8])
     parts = torch.randn(1, 24, 9)
@@ -63,15 +57,15 @@ def test_shifted_windows_lie_half_a_window_further():
         torch.testing.assert_close(y[..., part], full_attention(parts[..., part], 1))
 
 
-def test_the_position_bias_depends_on_the_offset_alone():
+def test_the_position_bias_depends_only_on_the_offset():
     torch.manual_seed(0)
     block = WindowAttentionBlock(node_of("window_attention", 8, (3, 3)), [8])
     torch.nn.init.normal_(block.position)
-    bias = block.position[:, block.places].reshape(4, 4, 4, 4)
+    mask = block.position[:, block.places]
+    bias = mask.reshape(4, 4, 4, 4)
     assert torch.equal(bias[0, 0, 1, 2], bias[2, 1, 3, 3])
     assert len(torch.unique(bias)) == 7 * 7
     parts = torch.randn(1, 24, 4, 4)
-    mask = block.position[:, block.places]
     torch.testing.assert_close(block.attend(parts), full_attention(parts, 1, mask))
 
 
@@ -86,7 +80,7 @@ def test_axial_attention_sees_the_whole_axis_and_no_other_line():
 
 
 def brute_force(block, x):
-    """Voxel by voxel, neighbour by neighbour."""
+    """Compute the block voxel by voxel and neighbour by neighbour."""
     heads = block.heads
     query = block.query(x).unflatten(1, (heads, -1))
     key, value = block.memory(x).unflatten(1, (2, heads, -1)).unbind(1)
@@ -107,7 +101,7 @@ def brute_force(block, x):
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [((3, 3, 3), (1, 1, 1)), ((1, 3, 5), (1, 2, 2)), ((3, 3, 3), (2, 2, 2))])
-def test_local_attention_is_what_brute_force_gives(kernel, stride):
+def test_local_attention_equals_brute_force(kernel, stride):
     torch.manual_seed(0)
     node = replace(node_of("local_attention", 16, kernel), stride=stride)
     block = LocalAttentionBlock(node, [16])
@@ -116,19 +110,14 @@ def test_local_attention_is_what_brute_force_gives(kernel, stride):
     ours, theirs = block(x), brute_force(block, x)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
     inputs, weight = (x, *block.parameters()), torch.randn_like(ours)
-    for a, b in zip(
-        torch.autograd.grad(ours, inputs, weight), torch.autograd.grad(theirs, inputs, weight), strict=True
-    ):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+    gradients = (torch.autograd.grad(output, inputs, weight) for output in (ours, theirs))
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4)
 
 
-def test_the_products_with_neighbours_have_right_gradients():
+def test_the_gradients_of_the_products_with_neighbours():
     torch.manual_seed(0)
-    query, key = (
-        torch.randn(1, 2, 3, 2, 3).double().requires_grad_(),
-        torch.randn(1, 2, 3, 5, 5).double().requires_grad_(),
-    )
-    weights = torch.randn(1, 2, 9, 2, 3).double().requires_grad_()
+    shapes = (1, 2, 3, 2, 3), (1, 2, 3, 5, 5), (1, 2, 9, 2, 3)
+    query, key, weights = (torch.randn(shape).double().requires_grad_() for shape in shapes)
     assert torch.autograd.gradcheck(lambda q, k: neighbour_products(q, k, (3, 3), (2, 1)), (query, key))
     assert torch.autograd.gradcheck(lambda w, v: neighbour_sums(w, v, (3, 3), (2, 1)), (weights, key))
 

@@ -1,4 +1,4 @@
-"""A convolution that computes with the channels last gives what PyTorch's gives."""
+"""The channels-last convolution equals PyTorch's convolution."""
 
 import pytest
 import torch
@@ -6,8 +6,6 @@ from torch import nn
 
 from voxnas.nn.ops.base import make_conv
 from voxnas.nn.ops.channels_last import ChannelsLastConv3d
-
-torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -29,7 +27,7 @@ def test_results_and_gradients_are_those_of_torch(stride, dilation):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_it_keeps_its_input_itself_for_the_backward_pass():
+def test_it_saves_its_input_without_a_copy_for_the_backward_pass():
     conv = ChannelsLastConv3d(6, 8, (3, 3, 3), (1, 1, 1), (1, 1, 1))
     x, kept = torch.randn(1, 6, 5, 5, 5, requires_grad=True), []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()), lambda t: t):
@@ -59,5 +57,5 @@ def test_bfloat16_is_close_to_float32():
         (8, 8, 3, 2, nn.Conv3d),
     ],
 )
-def test_it_stands_where_it_is_faster(given, asked, kernel, groups, kind):
+def test_it_is_used_where_it_is_faster(given, asked, kernel, groups, kind):
     assert type(make_conv(given, asked, (kernel,) * 3, (1, 1, 1), groups)) is kind

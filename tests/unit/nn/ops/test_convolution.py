@@ -1,4 +1,4 @@
-"""What makes the variants of a convolution what they are, beyond shape and cost."""
+"""The defining properties of the variants of a convolution, beyond shape and cost."""
 
 import pytest
 import torch
@@ -10,9 +10,9 @@ def convolutions(module):
 
 
 def field(module, channels, size):
-    """Extent along each axis of what the middle voxel of the output sees, norms apart."""
+    """Receptive field of the middle voxel of the output along each axis, without the norms."""
     for norm in [m for m in module.modules() if isinstance(m, nn.InstanceNorm3d | nn.ReLU)]:
-        norm.forward = lambda x: x  # a norm sees everything
+        norm.forward = lambda x: x  # a norm depends on all voxels
     x = torch.randn(1, channels, *size, requires_grad=True)
     output = module(x)
     output[(0, slice(None), *(n // 2 for n in size))].sum().backward()
@@ -36,7 +36,7 @@ def field(module, channels, size):
         ("skip", (3, 3, 3), {}, (1, 1, 1)),
     ],
 )
-def test_the_field_is_that_of_the_kernel(make, op, kernel, options, seen):
+def test_receptive_fields(make, op, kernel, options, seen):
     assert field(make(op, 6, 6, kernel=kernel, options=options), 6, (15, 15, 15)) == seen
 
 
@@ -47,21 +47,21 @@ def test_a_factorised_convolution_is_split_within_and_across_slices(make):
 
 
 @pytest.mark.parametrize("kernel", [(1, 3, 3), (3, 1, 1), (1, 1, 1)])
-def test_a_kernel_of_one_part_is_left_whole(make, kernel):
+def test_a_kernel_along_or_across_slices_is_not_split(make, kernel):
     (whole,) = convolutions(make("factorised", 4, 6, kernel=kernel, stride=2))
     assert (whole.kernel_size, whole.stride) == (kernel, (2, 2, 2))
 
 
-def test_a_matched_factorisation_has_the_weights_of_the_whole(make):
+def test_a_matched_factorisation_has_as_many_weights_as_the_convolution(make):
     def weights(op, **options):
         return sum(m.weight.numel() for m in convolutions(make(op, 32, 48, kernel=3, options=options)))
 
-    # R(2+1)D rounds the channels between the two down.
+    # R(2+1)D rounds the number of intermediate channels down.
     assert 0.99 * weights("plain") < weights("factorised", matched=True) <= weights("plain")
     assert weights("factorised") < 0.6 * weights("plain")
 
 
-def test_a_factorised_convolution_is_not_for_one_dimension(make):
+def test_a_factorised_convolution_needs_two_dimensions(make):
     with pytest.raises(ValueError, match="not defined in 1 dimensions"):
         make("factorised", 4, dims=1, kernel=3)
 
@@ -73,7 +73,7 @@ def test_a_separable_convolution_is_depthwise_and_pointwise(make):
 
 
 @pytest.mark.parametrize("op", ["preact", "large_kernel"])
-def test_a_block_that_adds_nothing_is_its_input(make, op):
+def test_a_residual_block_with_zero_weights_is_the_identity(make, op):
     module = make(op, 6, 6, kernel=3)
     last = convolutions(module)[-1]
     nn.init.zeros_(last.weight)
@@ -83,7 +83,7 @@ def test_a_block_that_adds_nothing_is_its_input(make, op):
     assert torch.equal(module(x), x)
 
 
-def test_pre_activation_projects_what_is_activated(make):
+def test_pre_activation_projects_the_activated_input(make):
     module = make("preact", 4, 6, kernel=3, stride=2)
     nn.init.zeros_(module.path[-1].weight)
     x = torch.randn(1, 4, 6, 6, 6)
@@ -91,7 +91,7 @@ def test_pre_activation_projects_what_is_activated(make):
 
 
 @pytest.mark.parametrize(("channels", "ratio", "convolved"), [(6, 2, 3), (5, 2, 3), (8, 3, 3), (1, 2, 1)])
-def test_ghosts_are_made_of_the_convolved_channels(make, channels, ratio, convolved):
+def test_ghost_channels_derive_from_the_convolved_channels(make, channels, ratio, convolved):
     module = make("ghost", 4, channels, kernel=3, options={"ratio": ratio})
     x = torch.randn(1, 4, 6, 6, 6)
     y = module.convolution(x)

@@ -1,4 +1,4 @@
-"""What the contract tests cannot know: the values."""
+"""Values of the elementary operators, beyond the contract tests."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def test_windows_are_torchs_where_torch_has_them():
 
 @pytest.mark.parametrize("op", ["window_max", "window_average"])
 @pytest.mark.parametrize("kernel", [(2, 2), (2, 1), (2, 3)])
-def test_windows_beyond_the_end_see_what_is_there(op, kernel):
+def test_windows_beyond_the_border_contain_only_real_voxels(op, kernel):
     stride = (2, 2) if kernel != (2, 1) else (2, 1)
     y = only(op, kernel=kernel, stride=stride)(torch.full((1, 4, 5, 7), -3.0))
     assert torch.equal(y, torch.full((1, 4, 3, 4 if stride[1] == 2 else 7), -3.0))
@@ -39,7 +39,7 @@ def test_an_even_convolution_pads_the_far_end():
     assert torch.allclose(network(x[..., :5])[..., 2], network(F.pad(x[..., 4:5], (0, 1)))[..., 0], atol=1e-6)
 
 
-def test_an_activation_alone_leaves_its_input_to_other_nodes():
+def test_an_activation_does_not_change_its_input():
     graph = GraphBuilder(4, 1, activation="relu")
     first = graph.add("add", (graph.input, graph.input))
     both = graph.add("add", (graph.add("activate", first), first))
@@ -67,7 +67,7 @@ def test_shuffle_and_slice_move_channels():
     assert only("channel_slice", 2, dims=1, channels=6, options={"start": 3})(x)[0, :, 0].tolist() == [3, 4]
 
 
-def test_a_norm_without_scale_learns_a_shift():
+def test_a_norm_without_scale_learns_a_bias():
     network = only("conv", options={"scale": False, "activate": False})
     shift = dict(network.named_parameters())["conv.2.shift"]
     x = torch.randn(2, 4, 5, 5)

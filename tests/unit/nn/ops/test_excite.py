@@ -2,17 +2,17 @@ import torch
 from torch import nn
 
 
-def test_each_channel_is_scaled_by_one_number(make):
+def test_each_channel_has_one_scale(make):
     module = make("excite", 8)
     x = torch.randn(2, 8, 4, 5, 6) + 1
     ratio = module(x) / x
     scale = ratio.flatten(2).mean(2)
     torch.testing.assert_close(ratio, scale[..., None, None, None].expand_as(ratio))
     assert ((scale > 0) & (scale < 1)).all()
-    assert not torch.allclose(scale[0], scale[1]), "the sample decides"
+    assert not torch.allclose(scale[0], scale[1]), "the scale does not depend on the sample"
 
 
-def test_all_channels_decide(make):
+def test_scales_depend_on_all_channels(make):
     module = make("excite", 8, activation="leaky_relu")
     x = torch.rand(1, 8, 4, 4, 4)
     more = x.clone()

@@ -1,4 +1,4 @@
-"""Shift moves exactly what it says, and nothing else."""
+"""Shift moves each group of channels by its offset."""
 
 import itertools
 
@@ -9,8 +9,6 @@ from voxnas.arch.graph import GraphBuilder
 from voxnas.arch.primitives.shift import channel_groups, offsets
 from voxnas.nn.ops.shift import ShiftBlock, plan_moves, shift
 
-torch.set_num_threads(1)
-
 
 def node_of(channels, kernel=(3, 3, 3), stride=(1, 1, 1), **options):
     builder = GraphBuilder(channels, len(kernel))
@@ -18,7 +16,7 @@ def node_of(channels, kernel=(3, 3, 3), stride=(1, 1, 1), **options):
 
 
 def reference(x, moves, stride):
-    """Voxel by voxel."""
+    """Shift voxel by voxel."""
     size = [-(-n // s) for n, s in zip(x.shape[2:], stride, strict=True)]
     y = torch.zeros(*x.shape[:2], *size)
     for first, last, offset in moves:
@@ -57,12 +55,12 @@ def test_groups_share_the_channels_evenly():
         assert sum(sizes) == channels and max(sizes) - min(sizes) <= 1 and len(groups) == count
 
 
-def test_an_axis_with_a_kernel_of_one_is_left_alone():
+def test_an_axis_with_a_kernel_of_one_is_not_shifted():
     moves = plan_moves(node_of(16, kernel=(1, 3, 3)), 16)
     assert {offset[0] for _, _, offset in moves} == {0} and len(moves) == 5
 
 
-def test_an_exported_block_does_the_same():
+def test_an_exported_block_is_equal():
     block = ShiftBlock(node_of(9, stride=(2, 1, 2)), [9]).eval()
     x = torch.randn(1, 9, 5, 6, 7)
     torch.testing.assert_close(torch.export.export(block, (x,)).module()(x), block(x))

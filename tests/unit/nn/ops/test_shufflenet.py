@@ -1,13 +1,10 @@
-"""Shuffling and interleaving are permutations that mix the groups."""
+"""Channels of the units of ShuffleNet and ShuffleNet V2."""
 
 import torch
 
 from voxnas.arch.graph import GraphBuilder, infer_shapes
 from voxnas.nn.network import Network
-from voxnas.nn.ops.shufflenet import shuffle
 from voxnas.nn.ops.shufflenet2 import interleave
-
-torch.set_num_threads(1)
 
 
 def unit(op, given, asked, stride=1, **options):
@@ -15,25 +12,18 @@ def unit(op, given, asked, stride=1, **options):
     return builder.finish(builder.add(op, "input", asked, 3, stride, options=options))
 
 
-def test_a_shuffle_is_a_permutation_that_brings_each_group_to_each():
-    x = torch.arange(12.0).reshape(1, 12, 1, 1, 1)
-    y = shuffle(x, 3).flatten().tolist()
-    assert sorted(y) == list(range(12))
-    assert all({int(c) // 4 for c in y[3 * i : 3 * i + 3]} == {0, 1, 2} for i in range(4))
-
-
-def test_interleaving_takes_channels_in_turn():
+def test_interleaved_channels_alternate():
     first, second = torch.arange(3.0).reshape(1, 3, 1), torch.arange(10.0, 14.0).reshape(1, 4, 1)
     assert interleave(first, second).flatten().tolist() == [0, 10, 1, 11, 2, 12, 13]
 
 
-def test_the_untouched_half_of_a_v2_unit_comes_through():
+def test_the_identity_half_of_a_v2_unit_is_unchanged():
     network = Network(unit("shufflenet2", 8, 8)).eval()
     x = torch.randn(1, 8, 5, 5, 5)
     assert torch.equal(network(x)[:, 0::2], x[:, :4])
 
 
-def test_growing_channels_are_the_pooled_input_and_the_branch():
+def test_a_wider_output_is_the_pooled_input_and_the_branch():
     network = Network(unit("shufflenet", 8, 24, stride=2)).eval()
     x = torch.rand(1, 8, 6, 6, 6)  # positive, so that the activation changes nothing
     pooled = torch.nn.functional.avg_pool3d(x, 3, 2, 1, count_include_pad=False)

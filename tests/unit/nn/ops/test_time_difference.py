@@ -1,4 +1,4 @@
-"""The temporal difference computes what the plain convolution of the held frames does, and less of it."""
+"""The temporal difference equals the plain convolution of the held frames at a lower cost."""
 
 import pytest
 import torch
@@ -11,20 +11,17 @@ from voxnas.nn.ops.base import MODULES
 from voxnas.nn.ops.tiles import Tiling
 from voxnas.nn.ops.time_difference import differs, hold
 
-torch.set_num_threads(1)
-
 
 def module_of(threshold=0.0, tile=4, kernel=(3, 3, 3), stride=(1, 1, 1), channels=(2, 3), norm="instance"):
-    options = resolve_options(PRIMITIVES["time_difference"], {"threshold": threshold, "tile": tile})
-    node = Node(
-        "time_difference", "time_difference", ("input",), channels[1], kernel, stride, norm=norm, options=options
-    )
+    op = "time_difference"
+    options = resolve_options(PRIMITIVES[op], {"threshold": threshold, "tile": tile})
+    node = Node(op, op, ("input",), channels[1], kernel, stride, norm=norm, options=options)
     torch.manual_seed(0)
-    return MODULES["time_difference"](node, [channels[0]]).eval()
+    return MODULES[op](node, [channels[0]]).eval()
 
 
 def moving_clip(size=(9, 11, 9), batch=2, channels=2, frames=6):
-    """A still background over which a small cube moves, with noise of 0.01."""
+    """A small cube that moves over a constant background, with noise of 0.01."""
     torch.manual_seed(1)
     clip = torch.randn(batch, 1, channels, *size).repeat(1, frames, *[1] * (1 + len(size)))
     for t in range(frames):
@@ -45,7 +42,7 @@ def test_a_threshold_of_zero_is_the_plain_convolution(stride, kernel, tile):
 
 @pytest.mark.parametrize("size", [(13,), (9, 11), (9, 11, 9)])
 @pytest.mark.parametrize("threshold", [0.0, 0.02, 0.5])
-def test_inference_gives_what_training_gives(size, threshold):
+def test_inference_equals_training(size, threshold):
     ones = (1,) * len(size)
     module, clip = module_of(threshold, 3, kernel=(3,) * len(size), stride=ones), moving_clip(size)
     trained = module(clip)
@@ -57,7 +54,7 @@ def test_inference_gives_what_training_gives(size, threshold):
 def test_a_voxel_is_held_until_it_has_moved_by_more_than_the_threshold():
     clip = torch.tensor([0.0, 0.4, 0.9, 1.1, 1.9, 2.2, -5.0]).view(1, 7, 1, 1)
     assert hold(clip, 1.0).flatten().tolist() == pytest.approx([0.0, 0.0, 0.0, 1.1, 1.1, 2.2, -5.0])
-    other = torch.cat((clip, 10 * clip), 2)  # a voxel of two channels moves as a whole
+    other = torch.cat((clip, 10 * clip), 2)  # the channels of a voxel are updated together
     assert hold(other, 1.0)[0, :, 0, 0].tolist() == pytest.approx([0.0, 0.4, 0.9, 1.1, 1.9, 2.2, -5.0])
 
 
@@ -69,7 +66,7 @@ def test_the_error_stays_below_threshold_times_weights():
         assert 0 < (module.convolve_changes(clip) - plain).abs().max() <= bound
 
 
-def test_the_gradient_passes_the_hold():
+def test_the_gradient_passes_the_hold_unchanged():
     clip = moving_clip().requires_grad_()
     held = hold(clip, 0.5)
     assert not torch.equal(held, clip)
@@ -78,27 +75,27 @@ def test_the_gradient_passes_the_hold():
     assert torch.equal(clip.grad, weight)
 
 
-def test_only_tiles_that_see_a_change_are_computed(monkeypatch):
+def test_only_tiles_that_depend_on_a_change_are_computed(monkeypatch):
     computed = []
     convolve = F.conv3d
     monkeypatch.setitem(time_difference._CONVOLVE, 3, lambda x, *rest: computed.append(len(x)) or convolve(x, *rest))
     clip = torch.zeros(1, 4, 2, 16, 16, 16)
     clip[:, 1:, :, 5, 5, 5] = 1  # inside one tile of 4
-    clip[:, 3:, 0, 8, 10, 10] = 1  # at a tile's face: its neighbour sees it too
+    clip[:, 3:, 0, 8, 10, 10] = 1  # at the face of a tile, on which the adjacent tile depends too
     with torch.no_grad():
         module_of()(clip)
     assert computed == [1, 2]
 
 
-def test_a_frame_in_which_all_changes_is_computed_at_once(monkeypatch):
+def test_a_frame_that_changes_everywhere_is_computed_as_a_whole(monkeypatch):
     monkeypatch.setitem(time_difference._CONVOLVE, 3, None)
     module, clip = module_of(0.1), torch.randn(2, 3, 2, 9, 11, 9)
     with torch.no_grad():
         torch.testing.assert_close(module.convolve_changes(clip), module.convolve(clip))
 
 
-def test_what_did_not_change_is_equal_behind_the_norm():
-    """So that the next block can skip it too."""
+def test_unchanged_voxels_are_equal_after_the_norm():
+    """The next block can therefore skip them too."""
     clip = torch.randn(1, 1, 2, 12, 12, 12).repeat(1, 4, 1, 1, 1, 1)
     clip[:, 2:, :, :2, :2, :2] += 1
     with torch.no_grad():

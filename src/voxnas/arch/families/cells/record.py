@@ -1,10 +1,8 @@
 """Record of a network of stacked cells with two inputs."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from voxnas.arch.families.stacked.cell import Cell, canonical, check_cell
 from voxnas.arch.families.stacked.record import Stacked
@@ -13,27 +11,24 @@ from voxnas.arch.families.stacked.record import Stacked
 class Cells(Stacked):
     """Stacked cells with two inputs, as in DARTS (Liu et al. 2019, ICLR) and, with a decoder, NAS-UNet (Weng 2019).
 
-    A cell is a tuple of nodes, each the sum of operations on earlier nodes: ``(source, operation)``, where the sources
-    0 and 1 are the outputs of the last cell but one and of the last; for `up` those of the encoder's stage beside it
-    and of the stage below. Cells are brought into one form: equal cells are equal.
+    A cell is a tuple of nodes, each the sum of operations ``(source, operation)`` on earlier nodes. The sources 0 and 1
+    are the outputs of the last cell but one and of the last cell; for `up` they are the outputs of the encoder stage of
+    equal size and of the stage below. Cells are stored in canonical form, so that equivalent cells are equal.
     """
 
     family: Literal["cells"] = "cells"
     normal: Cell = Field(description="Cell that keeps the size.")
-    reduction: Cell = Field((), description="First cell of each stage but the first; takes its inputs with the stride.")
+    reduction: Cell = Field((), description="First cell of each stage but the first; it has the stride.")
     up: Cell = Field((), description="Cell of each decoder stage.")
 
     inputs: ClassVar[int] = 2
 
-    @model_validator(mode="before")
     @classmethod
-    def _without_unused(cls, data: Any) -> Any:
-        # A cell that stands nowhere has no effect.
-        if isinstance(data, dict):
-            one = len(data.get("widths", ())) == 1
-            unused = {"reduction": one, "up": one or not data.get("decoder")}
-            data = {key: value for key, value in data.items() if not unused.get(key)}
-        return data
+    def neutral(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return `data` without the cells that the network does not contain."""
+        one = len(data.get("widths", ())) == 1
+        unused = {"reduction": one, "up": one or not data.get("decoder")}
+        return super().neutral({key: value for key, value in data.items() if not unused.get(key)})
 
     @field_validator("normal", "reduction", "up")
     @classmethod

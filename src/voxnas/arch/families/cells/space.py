@@ -9,8 +9,6 @@ and so has, for each kind of cell and node, the parameters ``normal.0.a.op`` and
 same for the second operand, ``b``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -44,7 +42,7 @@ class _CellsSpace(StackedSpace):
         return nodes, read_operations(structure["cell"])
 
     def domains(self, structure: Structure) -> Mapping[str, ValueSet]:
-        """The skeleton's, and the operation and the source of each edge."""
+        """Targets of the skeleton, and the operation and the source of each edge."""
         nodes, operations = self._cell(structure)
         found = self.skeleton()
         for edge, node in self._edges(nodes):
@@ -80,7 +78,7 @@ class _CellsSpace(StackedSpace):
         return needs
 
     def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> Cells:
-        """The record, which brings the cells into one form."""
+        """Return the record, which stores the cells in canonical form."""
         nodes, _ = self._cell(structure)
 
         def cell(kind: str) -> list[list[tuple[int, str]]]:
@@ -131,5 +129,5 @@ class CellsUNetSpace(_CellsSpace, DecoderSpace):
 
 
 def _sources(node: int) -> tuple[str, ...]:
-    """What a node can take: the cell's inputs and the nodes before it."""
+    """Sources of a node: the inputs of the cell and the earlier nodes."""
     return (*INPUTS, *(f"node{i}" for i in range(node)))

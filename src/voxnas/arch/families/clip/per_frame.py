@@ -1,10 +1,8 @@
-"""A network on clips without its time: what it would be at the same cost if it saw each frame by itself.
+"""The per-frame counterpart of a network on clips: a network of equal cost that processes each frame alone.
 
-Beside the network itself it says whether time pays. A network with operators along time has more weights and more
-multiply-adds than one without, so the widths of the other are raised until both cost the same.
+Comparison of both shows whether operators along time improve the score. They add weights and multiply-adds, so the
+widths of the per-frame network are raised until both networks have equal cost.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, floor, log
@@ -13,7 +11,7 @@ from voxnas.arch.families.base import expand, list_layers
 from voxnas.arch.families.clip.record import Clip
 from voxnas.core.errors import UserError
 
-TOLERANCE = 0.05  # share of the multiply-adds by which the two may differ
+TOLERANCE = 0.05  # largest relative difference of the multiply-adds
 WIDEST = 16.0  # times the width of the network with time
 HALVINGS = 12
 HEADS_WITH_ORDER = ("gru", "tcn")
@@ -24,7 +22,7 @@ def without_time(architecture: Clip, size: Sequence[int]) -> Clip | None:
 
     Operators between the frames and strides in time are left out, temporal differences become the convolutions that
     they approximate, and a recurrent or convolutional head becomes the mean over the frames. The widths of all stages
-    are scaled by one factor; what rounding the narrow first ones takes away, the later ones make up for.
+    are scaled by one factor; wider later stages compensate for the rounding of narrow first stages.
 
     Parameters
     ----------
@@ -35,12 +33,12 @@ def without_time(architecture: Clip, size: Sequence[int]) -> Clip | None:
     Returns
     -------
     Clip or None
-        Its multiply-adds differ by 5 % at most. None: the network does not use time.
+        A network whose multiply-adds differ by 5 % at most. None: the network does not use time.
 
     Raises
     ------
     UserError
-        If no widths come so near, as for networks of a few channels.
+        If no widths reach this difference, as in networks of a few channels.
     """
     if not expand(architecture).uses_time():
         return None
@@ -63,7 +61,7 @@ def without_time(architecture: Clip, size: Sequence[int]) -> Clip | None:
     own = [*architecture.widths, architecture.head_width]
 
     def fill(chosen: list[int]) -> list[int]:
-        """The best widths that begin with those chosen: the others are scaled alike, the next is rounded either way."""
+        """The best widths that begin with `chosen`; the rest is scaled by one factor, the next rounded up or down."""
         if len(chosen) == len(own):
             return chosen
         low, high = 1 / WIDEST, WIDEST

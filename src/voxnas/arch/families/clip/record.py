@@ -1,8 +1,6 @@
 """Record of a network on clips."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,39 +22,36 @@ class Clip(Headed):
 
     family: Literal["clip"] = "clip"
     temporal: tuple[TimeOperator, ...] = Field(
-        (), description="What joins the frames at each block of a stage; one name stands for all stages."
+        (), description="Operator along time at each block of a stage; a single name applies to all stages."
     )
-    time_kernel: Positive = Field(3, description="Frames that a convolution along time sees, odd.")
+    time_kernel: Positive = Field(3, description="Frames in the kernel of a convolution along time, odd.")
     time_strides: tuple[Positive, ...] = Field(
-        (), description="Stride in time of each stage's first convolution along time; 1 where there is none."
+        (), description="Stride in time of the first convolution along time of each stage; 1 without one."
     )
     threshold: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Change below which the blocks `time_difference` hold a voxel, in units of their input."
+        0.0, description="Change below which `time_difference` blocks hold a voxel, in units of their input."
     )
-    time_head: TimeHead = Field("mean", description="What makes one vector of the vectors of all frames.")
+    time_head: TimeHead = Field("mean", description="Head that combines the vectors of all frames into one vector.")
     time_width: Annotated[int, Field(ge=0)] = Field(0, description="Channels of a gru or tcn head; 0 for the others.")
 
     temporal_blocks: ClassVar[bool] = True
 
     def block_options(self, stage: int) -> dict[str, Value]:
-        """Options of the blocks of a stage, with those of temporal ones."""
+        """Options of the blocks of a stage, including those of temporal blocks."""
         return {**super().block_options(stage), "threshold": self.threshold}
 
-    @model_validator(mode="before")
     @classmethod
-    def _neutral_time(cls, data: Any) -> Any:
-        # A choice without effect is set to its neutral value.
-        if not isinstance(data, dict):
-            return data
+    def neutral(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return `data` with one entry for each stage, and neutral values for choices without effect."""
         stages = len(data.get("widths", ()))
         temporal, strides = data.get("temporal", "none"), data.get("time_strides", 1)
         temporal = [temporal] * stages if isinstance(temporal, str) else list(temporal)
         strides = [strides] * stages if isinstance(strides, int) else list(strides)
         if temporal[:1] == ["shift"] and list(data.get("blocks", ()))[:1] == [1]:
-            temporal[0] = "none"  # a shift comes before a block, and the input's channels are not shifted
+            temporal[0] = "none"  # a shift precedes its block, and the channels of the input are not shifted
         if len(temporal) == len(strides):
             strides = [s if name == "conv" else 1 for s, name in zip(strides, temporal, strict=True)]
-        data = {**data, "temporal": temporal, "time_strides": strides}
+        data |= {"temporal": temporal, "time_strides": strides}
         block = data.get("block", ())
         if "conv" not in temporal:
             data.pop("time_kernel", None)
@@ -64,10 +59,10 @@ class Clip(Headed):
             data.pop("threshold", None)
         if data.get("time_head", "mean") in ("mean", "max"):
             data.pop("time_width", None)
-        return data
+        return super().neutral(data)
 
     @model_validator(mode="after")
-    def _time_agrees(self) -> Clip:
+    def _time_agrees(self) -> Self:
         self.check_entries(("temporal", "time_strides"))
         if self.time_kernel % 2 == 0:
             raise ValueError("time_kernel must be odd")

@@ -1,6 +1,4 @@
-"""Spaces of networks on clips: the encoder of a macro space, what joins the frames at each stage, a head over time."""
-
-from __future__ import annotations
+"""Spaces of networks on clips: the encoder of a macro space, operators along time in each stage, a head over time."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, get_args
@@ -29,7 +27,7 @@ class ClipSpace(HeadedSpace):
     views = ("clips",)
 
     def domains(self, structure: Structure) -> Mapping[str, ValueSet]:
-        """The CNN's, with blocks that use the frames, and those of time."""
+        """Targets of a CNN, with temporal blocks, and targets of the operators along time."""
         found = dict(super().domains(structure))
         staged: dict[str, ValueSet] = {
             "block": tuple(blocks(temporal=True)),
@@ -45,12 +43,12 @@ class ClipSpace(HeadedSpace):
         }
 
     def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
-        """The CNN's, and the head over time."""
+        """Required targets of a CNN and of the head over time."""
         head = {"time_head": ALWAYS, "time_width": ({"time_head": WITH_STATE},)}
         return {**super().required(structure, given), **head}
 
     def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> Clip:
-        """The record; what has no effect is neutral there."""
+        """Return the record, with neutral values for choices without effect."""
         encoder = self.encoder(values, plan)
 
         def staged(name: str, otherwise: Any) -> list[Any]:
@@ -68,7 +66,7 @@ class ClipSpace(HeadedSpace):
         )
 
     def values(self, structure: Structure, architecture: ArchitectureRecord) -> Mapping[str, Any]:
-        """The encoder's choices, and of a network on clips those of time; a CNN is one that averages its frames."""
+        """Choices of the encoder and of the operators along time; a CNN averages its frames."""
         wanted = dict(super().values(structure, architecture))
         if not isinstance(architecture, Clip):
             apart = dict.fromkeys(("temporal", *(f"temporal.{i}" for i in range(MOST_STAGES))), "none")

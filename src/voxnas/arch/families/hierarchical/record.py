@@ -1,8 +1,6 @@
 """Record of a network of motifs of motifs."""
 
-from __future__ import annotations
-
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -11,10 +9,10 @@ from voxnas.arch.families.stacked.record import Stacked
 
 
 class Hierarchical(Stacked):
-    """One stacked cell out of motifs of motifs (Liu et al. 2018, ICLR), spelled out.
+    """One stacked cell of motifs of motifs (Liu et al. 2018, ICLR), in expanded form.
 
     The cell has one input, source 0, and one output, its last node; each node is the sum of operations on earlier
-    ones. Which motifs it was made of makes no difference to the network, so that they are not kept.
+    nodes. The motifs themselves are not stored, for they make no difference to the network.
     """
 
     family: Literal["hierarchical"] = "hierarchical"
@@ -26,12 +24,12 @@ class Hierarchical(Stacked):
     @classmethod
     def _one_form(cls, cell: Cell) -> Cell:
         check_cell(cell, cls.inputs)
-        # A cell through which no path leads passes its input on.
+        # A cell without a path from input to output is the identity.
         return canonical(cell, cls.inputs, one_output=True) or (((0, "skip"),),)
 
     @model_validator(mode="after")
-    def _shortest(self) -> Hierarchical:
-        # Where only chains of the cell stand, a cell that is itself a chain is one of more, shorter cells.
+    def _shortest(self) -> Self:
+        # Without a decoder the cells form a chain: a cell that is itself a chain is equivalent to more, shorter cells.
         if not self.decoder or len(self.widths) == 1:
             cell, times = root(self.cell)
             object.__setattr__(self, "cells", tuple(count * times for count in self.cells))

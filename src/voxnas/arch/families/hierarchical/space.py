@@ -11,8 +11,6 @@ and so has the parameters ``motif0.0-1``, the operation from node 0 to node 1 of
 ``cell.0-1``, a motif or ``none``. A motif or cell leads from its first node to its last.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +37,7 @@ class _HierarchicalSpace(StackedSpace):
     keys = ("motifs", "cell", "operations")
 
     def _edges(self, structure: Structure) -> dict[str, ValueSet]:
-        """Each edge of motifs and cell, with what it can be."""
+        """Each edge of motifs and cell with its allowed values."""
         motifs = read_count(structure, "motifs", "count", 1, 8)
         inner = read_count(structure, "motifs", "nodes", 2, 5)
         nodes = read_count(structure, "cell", "nodes", 2, 5)
@@ -55,11 +53,11 @@ class _HierarchicalSpace(StackedSpace):
         return found | {f"cell.{i}-{j}": choices for i, j in _pairs(nodes)}
 
     def domains(self, structure: Structure) -> Mapping[str, ValueSet]:
-        """The skeleton's, and all edges."""
+        """Targets of the skeleton, and all edges."""
         return {**self.skeleton(), **self._edges(structure)}
 
     def entries(self, structure: Structure) -> Mapping[str, Any]:
-        """All edges with all that they can be."""
+        """All edges with all their allowed values."""
         return {edge: {"choices": domain} for edge, domain in self._edges(structure).items()}
 
     def required(self, structure: Structure, given: Any) -> Mapping[str, Any]:
@@ -67,7 +65,7 @@ class _HierarchicalSpace(StackedSpace):
         return {**super().required(structure, given), **dict.fromkeys(self._edges(structure), ({},))}
 
     def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> Hierarchical:
-        """The record, whose cell is spelled out and brought into one form."""
+        """Return the record, whose cell is expanded and stored in canonical form."""
         inner, nodes = structure["motifs"]["nodes"], structure["cell"]["nodes"]
         motifs = [
             [(i, j, values[f"motif{motif}.{i}-{j}"]) for i, j in _pairs(inner)]

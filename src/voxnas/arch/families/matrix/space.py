@@ -1,12 +1,10 @@
-"""Spaces of networks on matrices of connections: multilayer perceptrons of the pairs, and relatives of BrainNetCNN."""
-
-from __future__ import annotations
+"""Spaces of networks on matrices of connections: multilayer perceptrons of the pairs, and variants of BrainNetCNN."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
 from voxnas.arch.families.matrix.record import Matrix, Reads
-from voxnas.arch.families.reference.record import Reference
+from voxnas.arch.families.reference import Reference
 from voxnas.arch.families.space import ALWAYS, Alternatives, FamilySpace, Structure
 from voxnas.arch.parameters import ValueSet, integers, numbers
 from voxnas.core.architecture import ArchitectureRecord
@@ -20,7 +18,7 @@ MAPPED = {"reads": ("rows", "crosses")}
 class MatrixSpace(FamilySpace):
     """Networks on connectivity, (B, C, 1, R, R), for classification and regression.
 
-    Each hidden layer has half the width of the one before, each layer of crosses twice that of the one before.
+    The width halves from one hidden layer to the next, and doubles from one layer of crosses to the next.
     """
 
     name = "matrix"
@@ -29,7 +27,7 @@ class MatrixSpace(FamilySpace):
     start = dict.fromkeys(tasks, "connectivity-cnn")
 
     def domains(self, structure: Structure) -> Mapping[str, ValueSet]:
-        """What reads the matrix, the hidden layers, the dropouts."""
+        """Targets of the layers that read the matrix, of the hidden layers and of the dropouts."""
         return {
             "reads": get_args(Reads),
             "edge_layers": integers(1, MOST_LAYERS),
@@ -43,7 +41,7 @@ class MatrixSpace(FamilySpace):
         }
 
     def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
-        """Widths only of the layers that there are."""
+        """Require a width only for the layers that the network has."""
         hidden = ({"hidden_layers": tuple(range(1, MOST_LAYERS + 1))},)
         crosses = ({"reads": ("crosses",)},)
         needs = dict.fromkeys(("reads", "hidden_layers", "input_dropout", "activation"), ALWAYS)
@@ -51,7 +49,7 @@ class MatrixSpace(FamilySpace):
         return needs | {"hidden_width": hidden, "dropout": hidden}
 
     def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> Matrix:
-        """The record."""
+        """Return the record."""
         layers, width = int(values["hidden_layers"]), int(values.get("hidden_width", 0))
         mapped = values["reads"] != "pairs"
         crosses = int(values["edge_layers"]) if values["reads"] == "crosses" else 0
@@ -69,7 +67,7 @@ class MatrixSpace(FamilySpace):
         )
 
     def values(self, structure: Structure, architecture: ArchitectureRecord) -> Mapping[str, Any]:
-        """Of BrainNetCNN its layers; nothing of other families."""
+        """Choices of a network of the family or of BrainNetCNN; other architectures have none."""
         if isinstance(architecture, Reference) and architecture.name == "brainnetcnn":
             width = int(dict(architecture.options).get("width", 32))  # type: ignore[arg-type]
             layers = {"edge_layers": 2, "edge_width": width, "node_width": 1, "hidden_layers": 2}

@@ -1,11 +1,9 @@
-"""A cell as data: a small directed graph of operations, in one form for all ways to write it down.
+"""A cell as data: a small directed graph of operations, with one canonical form for all equivalent descriptions.
 
 A cell is a tuple of nodes, each a tuple of edges ``(source, operation)``. Sources below `inputs` are the cell's
 inputs, the others are earlier nodes: with two inputs, ``(((1, "plain"), (0, "skip")), ((2, "plain"),))`` has a first
 node that sums a convolution of the second input and the first input itself, and a second node behind it.
 """
-
-from __future__ import annotations
 
 import functools
 import itertools
@@ -27,7 +25,7 @@ def parse_operation(name: str) -> tuple[str, int]:
     Raises
     ------
     ValueError
-        If there is no such operation.
+        If the operation is unknown.
     """
     op, _, kernel = name.rpartition("_")
     if kernel not in map(str, KERNELS):
@@ -41,7 +39,7 @@ def parse_operation(name: str) -> tuple[str, int]:
 
 
 def canonical(cell: Sequence[Sequence[Edge]], inputs: int, one_output: bool = False) -> Cell:
-    """The one form of all cells that compute the same: without what has no effect, and its nodes in one order.
+    """Return the canonical form of all equivalent cells: without parts that have no effect, and with ordered nodes.
 
     Edges of ``zero`` are taken out, nodes into which nothing comes, and, with one output, nodes from which
     no path leads there. Nodes are told apart by their neighbours (colour refinement, Weisfeiler and Leman
@@ -52,7 +50,7 @@ def canonical(cell: Sequence[Sequence[Edge]], inputs: int, one_output: bool = Fa
     cell : sequence of sequences of (source, operation)
     inputs : int
     one_output : bool
-        Whether the last node alone is the cell's output; else all nodes are.
+        Whether the last node is the only output of the cell; otherwise all nodes are outputs.
 
     Returns
     -------
@@ -117,7 +115,7 @@ def _orders(colours: dict[int, int], edges: dict[int, list[Edge]], inputs: int) 
         yield sorted(edges, key=colours.__getitem__)
         return
     lowest = min(colours[node] for node in tied)
-    # Of nodes with the very same neighbours it does not matter which comes first.
+    # The order of nodes with identical neighbours has no effect.
     twins = {(tuple(sorted(edges[node])), tuple(sorted(users[node]))): node for node in tied if colours[node] == lowest}
     for first in twins.values():
         yield from _orders({node: 2 * colour + (node != first) for node, colour in colours.items()}, edges, inputs)
@@ -149,7 +147,7 @@ def root(cell: Cell) -> tuple[Cell, int]:
 
 
 def check_cell(cell: Cell, inputs: int) -> None:
-    """Refuse a cell of so many inputs that cannot be built, with a ValueError that says why."""
+    """Refuse an invalid cell of this number of `inputs`, with a ValueError that gives the reason."""
     for node, given in enumerate(cell, start=inputs):
         for source, op in given:
             parse_operation(op)
@@ -158,7 +156,7 @@ def check_cell(cell: Cell, inputs: int) -> None:
 
 
 def flatten(motifs: Sequence[Sequence[tuple[int, int, str]]], cell: Sequence[tuple[int, int, int]], nodes: int) -> Cell:
-    """Spell out motifs of motifs as one cell (Liu et al. 2018, ICLR, section 2.2).
+    """Expand motifs of motifs to one cell (Liu et al. 2018, ICLR, section 2.2).
 
     Parameters
     ----------

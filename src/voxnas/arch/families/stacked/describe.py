@@ -1,10 +1,8 @@
 """Description of networks of stacked cells."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
-from voxnas.arch.families.description import Description, Stage, channels_of, strided_sizes, times
+from voxnas.arch.families.description import Description, channels_of, describe_stages
 from voxnas.arch.families.stacked.cell import Cell
 from voxnas.arch.families.stacked.record import Stacked
 
@@ -20,13 +18,8 @@ def describe_stacked(
     size : sequence of int, (D, H, W)
     cells : mapping of title to (Cell, names of its inputs)
     """
-    columns = (architecture.widths, architecture.cells, architecture.strides)
-    stages = [
-        Stage("encoder", number, width, count, "cell", times(stride), own)
-        for number, (width, count, stride, own) in enumerate(
-            zip(*columns, strided_sizes(size, architecture.strides), strict=True)
-        )
-    ]
+    kernels = ["cell"] * len(architecture.cells)
+    stages = describe_stages(size, architecture.strides, architecture.widths, architecture.cells, kernels)
     if architecture.decoder:
         stages += [stage._replace(part="decoder", blocks=1, stride="") for stage in stages[-2::-1]]
     supervision = ", deep supervision" if architecture.deep_supervision else ""

@@ -1,6 +1,4 @@
-"""What stands around stacked cells: stem, heads, and how the values of earlier cells are brought to a cell."""
-
-from __future__ import annotations
+"""The network around stacked cells: stem, projections of the inputs of a cell, and heads."""
 
 from collections.abc import Sequence
 
@@ -13,7 +11,7 @@ from voxnas.arch.primitives.base import PRIMITIVES
 
 
 class Stack:
-    """A graph under construction, with what its cells have in common.
+    """A graph under construction, with the operations that all families of stacked cells share.
 
     Parameters
     ----------
@@ -45,7 +43,7 @@ class Stack:
         ----------
         cell : Cell
         given : sequence of str
-            Its inputs, with as many channels as the stage is wide.
+            Inputs of the cell, with the width of the stage as channels.
         stage : int
         stride : tuple of int or None
             Of the operations on inputs.
@@ -80,7 +78,7 @@ class Stack:
         Parameters
         ----------
         decoded : sequence of str
-            The outputs of the decoder's stages from full resolution on, or the encoder's output alone.
+            The outputs of the decoder's stages from full resolution on, or only the output of the encoder.
         """
         record = self.architecture
         if record.decoder:

@@ -1,7 +1,5 @@
 """Spaces of stacked cells: the skeleton in which the searched cell is repeated."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -17,7 +15,7 @@ PREFERRED = ("plain", "residual", "separable", "inverted")  # where a search beg
 
 
 class StackedSpace(FamilySpace):
-    """Stages of one cell; a subclass says what cell, and with :class:`DecoderSpace` it has a decoder."""
+    """Stages of one cell, which a subclass defines; with :class:`DecoderSpace` the network has a decoder."""
 
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     decoder = False

@@ -1,28 +1,22 @@
 """Description of networks in stages."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 
-from voxnas.arch.families.description import Stage, channels_of, strided_sizes, times
+from voxnas.arch.families.description import Stage, channels_of, describe_stages, times
 from voxnas.arch.families.staged.record import Staged
 
 DOWN = {"stride": "strided convolution", "max": "max pooling", "average": "average pooling"}
 
 
-def encoder_stages(architecture: Staged, size: Sequence[int]) -> list[Stage]:
-    """The stages of the encoder on an input of a size."""
-    columns = (architecture.widths, architecture.blocks, architecture.kernels, architecture.strides)
-    sizes = strided_sizes(size, architecture.strides)
-    return [
-        Stage("encoder", number, width, blocks, times(kernel), times(stride), own)
-        for number, (width, blocks, kernel, stride, own) in enumerate(zip(*columns, sizes, strict=True))
-    ]
+def describe_encoder(architecture: Staged, size: Sequence[int]) -> list[Stage]:
+    """The stages of the encoder on an input of `size` (D, H, W)."""
+    kernels = map(times, architecture.kernels)
+    return describe_stages(size, architecture.strides, architecture.widths, architecture.blocks, kernels)
 
 
 def summarize(architecture: Staged, *further: str) -> str:
-    """The choices that hold for all stages, in words; `further` ones come last."""
+    """The choices that apply to all stages, in words, followed by `further` choices."""
     kind = f"{', '.join(dict.fromkeys(architecture.block))} blocks"
     expansions = sorted({e for e in architecture.expansion if e > 1})
     if expansions:

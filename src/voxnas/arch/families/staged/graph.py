@@ -1,10 +1,8 @@
-"""The encoder of networks in stages: blocks one after the other, each stage with its down-sampling."""
-
-from __future__ import annotations
+"""The encoder of networks in stages of blocks, each stage with its down-sampling."""
 
 import math
 
-from voxnas.arch.families.staged.record import Staged
+from voxnas.arch.families.staged.record import Headed, Staged
 from voxnas.arch.graph import GraphBuilder
 from voxnas.arch.layers import Size
 from voxnas.arch.primitives.base import PRIMITIVES
@@ -63,9 +61,14 @@ def add_encoder(graph: GraphBuilder, architecture: Staged) -> list[str]:
     return ends
 
 
-def pool_places(graph: GraphBuilder, grid: Size, at: str) -> str:
-    """One vector a sample: the mean over the map, or the means at each place of a grid."""
-    places = math.prod(grid)
+def pool_map(graph: GraphBuilder, architecture: Headed, at: str) -> str:
+    """Pool the map of node `at`, after the optional pointwise layer, to one vector per sample; returns the last node.
+
+    The vector holds the mean over the map, or the means at each place of the grid of the head.
+    """
+    if architecture.head_width:
+        at = graph.add("plain", at, architecture.head_width, name="pointwise")
+    grid, places = architecture.head_grid, math.prod(architecture.head_grid)
     if places == 1:
         return graph.add("global_pool", at)
     return graph.add("grid_pool", at, graph.channels(at) * places, kernel=grid)

@@ -1,8 +1,6 @@
 """Records of networks in stages of blocks."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,28 +15,22 @@ class Staged(Skeleton):
     """A chain of stages of blocks."""
 
     blocks: tuple[Positive, ...] = Field(description="Blocks of each stage.")
-    block: tuple[str, ...] = Field((), description="Primitive of each stage's blocks; one name stands for all stages.")
+    block: tuple[str, ...] = Field((), description="Primitive of each stage's blocks; a single name is for all stages.")
     excite: tuple[bool, ...] = Field((), description="Whether squeeze-and-excitation follows each block of a stage.")
-    expansion: tuple[Positive, ...] = Field((), description="Expansion of each stage's blocks; 1 where they have none.")
+    expansion: tuple[Positive, ...] = Field((), description="Expansion of each stage's blocks; 1 if they have none.")
     downsample: Downsample = "stride"
 
     temporal_blocks: ClassVar[bool] = False
 
-    @model_validator(mode="before")
     @classmethod
-    def _spread_over_stages(cls, data: Any) -> Any:
-        return _spread(data, len(data.get("widths", ()))) if isinstance(data, dict) else data
-
-    @model_validator(mode="before")
-    @classmethod
-    def _neutral_downsample(cls, data: Any) -> Any:
-        # Without any stride there is nothing to sample down.
-        if isinstance(data, dict) and all(tuple(stride) == (1, 1, 1) for stride in data.get("strides", ())):
-            data = {**data, "downsample": "stride"}
-        return data
+    def neutral(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return `data` with one entry for each stage, and neutral entries for stages where a choice has no effect."""
+        if all(tuple(stride) == (1, 1, 1) for stride in data.get("strides", ())):
+            data["downsample"] = "stride"
+        return _spread(data, len(data.get("widths", ())))
 
     @model_validator(mode="after")
-    def _lengths_agree(self) -> Staged:
+    def _lengths_agree(self) -> Self:
         self.check_entries(("blocks", "strides", "kernels", "block", "expansion", "excite"))
         check_blocks(self.block, self.temporal_blocks)
         if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
@@ -46,13 +38,12 @@ class Staged(Skeleton):
         return self
 
     def block_options(self, stage: int) -> dict[str, Value]:
-        """Options of the blocks of a stage; each primitive takes those that it has."""
+        """Options of the blocks of a stage; a primitive ignores the options that it does not have."""
         return {"expansion": self.expansion[stage]}
 
 
 def _spread(data: dict[str, Any], stages: int) -> dict[str, Any]:
-    """The data with one entry for each stage where one stands for all, and neutral ones where none has an effect."""
-    data = dict(data)
+    """Expand single values to one entry for each stage, and set entries without effect to their neutral values."""
     for name, usual in (("block", "plain"), ("expansion", 1), ("excite", False)):
         given = data.get(name, usual)
         data[name] = list(given) if isinstance(given, list | tuple) else [given] * stages
@@ -62,7 +53,7 @@ def _spread(data: dict[str, Any], stages: int) -> dict[str, Any]:
         decoder = data["decoder_block"] = [given] * (stages - 1) if isinstance(given, str) else list(given)
     first = PRIMITIVES[data["block"][0]].stem if data["block"] and data["block"][0] in PRIMITIVES else "plain"
     if list(data.get("blocks", ()))[:1] == [1]:
-        data["block"][:1] = [first]  # a network's first block is the stem; a stage of one block has no other
+        data["block"][:1] = [first]  # the first block of a network is the stem, here the only block of its stage
     data["kernels"] = list(data.get("kernels", ()))
     for stage in range(stages):
         names = {*data["block"][stage : stage + 1], *decoder[stage : stage + 1], *([first] if stage == 0 else [])}
@@ -82,7 +73,7 @@ def check_blocks(names: tuple[str, ...], temporal: bool = False) -> None:
 
 
 class Headed(Staged):
-    """Stages with one output for a scan: how the encoder's last map becomes a vector."""
+    """Stages with one output per scan, from the last map of the encoder."""
 
     head_width: Annotated[int, Field(ge=0)] = Field(
         0, description="Channels of a pointwise layer before pooling; 0: none."
@@ -90,6 +81,6 @@ class Headed(Staged):
     head_grid: Triple = Field(
         (1, 1, 1),
         exclude_if=lambda grid: tuple(grid) == (1, 1, 1),
-        description="Places (D, H, W) to which the map is averaged, each with weights of its own; 1 1 1: to one.",
+        description="Grid (D, H, W) to which the map is averaged; each place has its own weights. 1 1 1: global mean.",
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

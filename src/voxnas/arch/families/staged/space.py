@@ -1,11 +1,9 @@
 """Spaces of networks in stages, chosen for all stages at once or for each (MnasNet, Tan et al. 2019).
 
-A target with a number, such as ``block.1``, is that of one stage and has precedence over the one without.
-MnasNet chooses, for each stage, the block with its kernel, expansion and squeeze-and-excitation, how many there
-are, and the width as a multiple of a reference network's; so do these, with strides from the data's plan.
+A target with a number, such as ``block.1``, applies to one stage and overrides the target without a number. As in
+MnasNet, the choices of a stage are the block with its kernel, expansion and squeeze-and-excitation, the number of
+blocks, and the width as a multiple of a reference width; the strides are those of the plan.
 """
-
-from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, get_args
@@ -91,12 +89,12 @@ class HeadedSpace(StagedSpace):
     tasks = ("classification", "regression")
 
     def domains(self, structure: Structure) -> Mapping[str, ValueSet]:
-        """The encoder's, and those of the head."""
+        """Targets of the encoder and of the head."""
         head = {"head_width": integers(0, 1024), "head_grid": integers(1, 64), "dropout": numbers(0, 0.9)}
         return {**super().domains(structure), **head}
 
     def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
-        """The encoder's, and the head."""
+        """Required targets of the encoder and of the head."""
         return {**super().required(structure, given), "head_width": ALWAYS, "dropout": ALWAYS}
 
     def head(self, values: Mapping[str, Any], plan: Plan, strides: Sequence[Size]) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """Record of a U-Net."""
 
-from __future__ import annotations
-
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,21 +17,23 @@ class UNet(Staged):
     deep_supervision: bool = Field(False, description="Also score the outputs of the lower decoder stages.")
 
     @model_validator(mode="after")
-    def _decoder_agrees(self) -> UNet:
+    def _decoder_agrees(self) -> Self:
         self.check_entries(("decoder_blocks", "decoder_block"), missing=1)
         check_blocks(self.decoder_block)
         return self
 
     @model_validator(mode="after")
-    def _full_resolution(self) -> UNet:
+    def _full_resolution(self) -> Self:
         if self.strides[0] != (1, 1, 1):
             raise ValueError("strides must begin with 1 1 1, for the output has the input's size")
         return self
 
-    @model_validator(mode="before")
     @classmethod
-    def _neutral_supervision(cls, data: Any) -> Any:
-        # All decoder outputs but the lowest are supervised (as in nnU-Net): up to 3 stages that is the output alone.
-        if isinstance(data, dict) and len(data.get("widths", ())) <= 3:
-            data = {**data, "deep_supervision": False}
-        return data
+    def neutral(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return `data` with neutral values, without deep supervision if the network has at most three stages.
+
+        All decoder outputs but the lowest are supervised, as in nnU-Net: up to three stages only the network's output.
+        """
+        if len(data.get("widths", ())) <= 3:
+            data["deep_supervision"] = False
+        return super().neutral(data)

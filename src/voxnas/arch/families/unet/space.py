@@ -1,7 +1,5 @@
 """Search space of U-Nets."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -22,7 +20,7 @@ class UNetSpace(StagedSpace):
     tasks = ("segmentation",)
 
     def domains(self, structure: Structure) -> Mapping[str, ValueSet]:
-        """The encoder's, and those of the decoder, whose stages have the encoder's numbers."""
+        """Targets of the encoder and of the decoder, whose stages have the numbers of the encoder stages."""
         decoder = {
             "decoder_blocks": integers(1, 8),
             "decoder_block": tuple(blocks()),
@@ -31,12 +29,12 @@ class UNetSpace(StagedSpace):
         return found | {f"{name}.{i}": domain for name, domain in decoder.items() for i in range(MOST_STAGES - 1)}
 
     def required(self, structure: Structure, given: Collection[str]) -> Mapping[str, Alternatives]:
-        """The encoder's, and the numbers of the decoder's blocks."""
+        """Required targets of the encoder, and the numbers of blocks of the decoder."""
         needs = {**super().required(structure, given), "deep_supervision": ALWAYS}
         return needs | each_stage("decoder_blocks", given, range(1, MOST_STAGES - 1), further=1)
 
     def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> UNet:
-        """The record; a decoder stage has its encoder stage's block unless it has one of its own."""
+        """Return the record; by default a decoder stage has the block of the encoder stage of equal number."""
         encoder = self.encoder(values, plan)
         above = range(len(encoder["widths"]) - 1)
         return UNet(
@@ -47,7 +45,7 @@ class UNetSpace(StagedSpace):
         )
 
     def values(self, structure: Structure, architecture: ArchitectureRecord) -> Mapping[str, Any]:
-        """The encoder's and the decoder's choices."""
+        """Choices of the encoder and of the decoder."""
         wanted = dict(super().values(structure, architecture))
         if isinstance(architecture, UNet):
             for name in ("decoder_block", "decoder_blocks"):

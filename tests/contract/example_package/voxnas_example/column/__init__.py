@@ -1,8 +1,10 @@
 """A family from another package: columns of blocks of one width."""
 
 from voxnas.arch.families import Family
-from voxnas_example.column.describe import describe_column
-from voxnas_example.column.graph import column_graph
+from voxnas.arch.families.description import Description, channels_of, describe_stages
+from voxnas.arch.graph import GraphBuilder
+from voxnas.arch.layers import total
+from voxnas.arch.parts import classify
 from voxnas_example.column.record import Column
 from voxnas_example.column.space import ColumnSpace
 
@@ -12,8 +14,20 @@ class ColumnFamily(Family[Column]):
 
     record = Column
     spaces = (ColumnSpace(),)
-    graph = staticmethod(column_graph)
-    describe = staticmethod(describe_column)
+
+    def graph(self, architecture):
+        graph = GraphBuilder(architecture.in_channels)
+        at = graph.input
+        for block, kernel, stride in zip(architecture.blocks, architecture.kernels, architecture.strides, strict=True):
+            at = graph.add(block, at, architecture.width, kernel, stride)
+        return graph.finish(classify(graph, at, architecture.out_channels), divisor=total(architecture.strides))
+
+    def describe(self, architecture, size):
+        depth = len(architecture.blocks)
+        stages = describe_stages(
+            size, architecture.strides, [architecture.width] * depth, [1] * depth, architecture.blocks
+        )
+        return Description(tuple(stages), f"a column; {channels_of(architecture)}")
 
 
 COLUMN = ColumnFamily()

@@ -2,7 +2,7 @@
 
 from voxnas.arch.families.space import ALWAYS, FamilySpace
 from voxnas.arch.parameters import integers
-from voxnas.arch.stages import usable_stages
+from voxnas.arch.stages import stage_fields, usable_stages
 from voxnas_example.column.record import Column
 
 
@@ -28,12 +28,9 @@ class ColumnSpace(FamilySpace):
     def decode(self, structure, values, plan):
         depth = min(values["depth"], usable_stages(plan))
         return Column(
-            in_channels=plan.channels,
-            out_channels=plan.outputs,
+            **stage_fields(plan, depth),
             width=values["width"],
             blocks=["plain", *(values[f"block.{i}"] for i in range(1, depth))],
-            strides=plan.strides[:depth],
-            kernels=plan.kernels[:depth],
         )
 
     def values(self, structure, architecture):

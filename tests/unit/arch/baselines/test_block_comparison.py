@@ -2,7 +2,7 @@ import pytest
 from plans import volume_plan
 
 from voxnas.arch.baselines import BASELINES, baselines_for
-from voxnas.arch.block_comparison import compared_blocks
+from voxnas.arch.baselines.block_comparison import compared_blocks
 from voxnas.arch.families import expand
 from voxnas.complexity.analytic import analyze
 from voxnas.core.settings import parse_settings
