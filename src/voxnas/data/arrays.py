@@ -1,7 +1,5 @@
 """Access to preprocessed scans on disk: shards of volumes, and one file for each run beside its lighter views."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache, partial
 from itertools import count

@@ -5,8 +5,6 @@ and names parsed without pybids (docs/decisions/0008-bids.md has the measurement
 inherited metadata with pybids.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -5,8 +5,6 @@ are entities of the image ("inheritance principle", BIDS 1.10). Every folder is 
 take seconds.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Set

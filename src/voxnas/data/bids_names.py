@@ -5,8 +5,6 @@ extension (BIDS 1.10, "File naming scheme"). The tests compare this module with 
 explains why pybids is not used here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

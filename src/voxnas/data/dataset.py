@@ -1,7 +1,5 @@
 """The preprocessed scans of a study, read from disk on demand."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any

@@ -1,7 +1,5 @@
 """Digest of a study's data, computed without reading images and without torch or pandas."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 

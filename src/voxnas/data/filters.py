@@ -1,7 +1,5 @@
 """Selection of the images of a BIDS data set by entity."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

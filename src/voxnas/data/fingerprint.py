@@ -5,8 +5,6 @@ for the largest network that fits into a GPU: the patch covers the median scan (
 The fingerprint excludes the locked test split.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -4,8 +4,6 @@ Large data sets are indexed by shards, one job for each: every shard lists all n
 n-th scan; :func:`merge_shards` joins the shards to one index.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

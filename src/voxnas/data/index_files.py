@@ -1,7 +1,5 @@
 """The files of an index: scans.tsv, excluded.tsv, dataset.json and, for runs, sidecars.json."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from voxnas.data.index import EXCLUDED, Index

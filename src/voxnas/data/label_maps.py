@@ -1,7 +1,5 @@
 """Label maps of BIDS derivatives, and the names of the labels."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from voxnas.core.errors import UserError, suggest

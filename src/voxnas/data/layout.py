@@ -1,7 +1,5 @@
 """Records that the reader of a data set layout passes to the index: candidates, and the data set's own description."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Leakage overestimates the performance of a network: Wen et al. 2020 (doi:10.1016
 of the published classifications of Alzheimer's disease by convolutional networks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """A random sample of a data set's scans, for quick studies."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from voxnas.core.seeds import derive_seed

@@ -4,8 +4,6 @@ The splits of the archive are ignored: the volumes of all splits are pooled. The
 every volume counts as a participant.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

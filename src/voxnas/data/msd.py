@@ -7,8 +7,6 @@ last axis of one file. nnU-Net v2 (Isensee et al. 2021, doi:10.1038/s41592-020-0
 ``imagesTr/<case>_0000<file_ending>``, beside ``labelsTr/<case><file_ending>``.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Tables of participants and of their sessions, with the targets of prediction."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path

@@ -11,8 +11,6 @@ Only tissue volumes depend on the target; size, contrast and noise vary independ
 only, as after skull stripping.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path

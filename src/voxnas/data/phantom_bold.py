@@ -15,8 +15,6 @@ Targets: ``group`` (in T1w by atrophy, in BOLD by connectivity), ``age`` (atroph
 responses), and the kind of picture of each volume (events).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple

@@ -16,8 +16,6 @@ exclude the dark rim that interpolation produces around a stripped brain, so tha
 intensities. :func:`restore_probabilities` and :func:`restore_labels` invert 6, 5, 3 and 2.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checks of voxels that do not exclude a scan; each finding becomes a warning in the index."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -5,8 +5,6 @@ case is a labelled volume, the run, or the participant (``clips.unit``). The pre
 averaged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """One row of the index: the facts of a scan and the warnings about it, from one complete reading of its files."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Collection
 from functools import lru_cache

@@ -1,8 +1,5 @@
 """Writer of preprocessed scans: row r of scans.tsv belongs to shard ``r % shards``."""
 
-from __future__ import annotations
-
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +9,7 @@ from voxnas.core.errors import ScanError, UserError
 from voxnas.core.plan import VolumePlan
 from voxnas.data.preprocess import preprocess_scan
 from voxnas.io.records import write_json
+from voxnas.io.replace import replacing
 from voxnas.io.tables import read_table
 
 
@@ -55,8 +53,6 @@ def write_shard(plan: VolumePlan, index: str | Path, shard: int, shards: int, ou
             "geometry": prepared.geometry,
             "target": None if pd.isna(row["target"]) else row["target"],
         }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    save_file(arrays, temporary)
-    os.replace(temporary, output)
+    with replacing(output) as temporary:
+        save_file(arrays, temporary)
     write_json(output.with_suffix(".json"), records)

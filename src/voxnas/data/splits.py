@@ -1,7 +1,5 @@
 """The locked test split and the folds, by participant, site, session or run."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime

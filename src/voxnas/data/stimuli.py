@@ -4,8 +4,6 @@ The haemodynamic response peaks about 5 s after the onset of an event (Glover 19
 is therefore the event that was present `delay` seconds before.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

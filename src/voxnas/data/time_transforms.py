@@ -7,8 +7,6 @@ slower than a window, so half a period and up), thermal noise, volumes lost to m
 Masking an interval of time follows SpecAugment (Park et al. 2019, Interspeech, section 2).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -12,8 +12,6 @@ Arrays of floating-point numbers are the series; arrays of int8 with ``<scan>_sd
 series are z times the standard deviation.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import zipfile

@@ -8,8 +8,6 @@ al. 2021, supplement 4).
 All twins take ``image : Tensor, (C, D, H, W)`` and ``label : Tensor, (D, H, W)`` or None.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

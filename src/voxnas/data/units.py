@@ -1,7 +1,5 @@
 """Units of the splits (participants, sites, sessions or runs), which are never divided, by name."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from voxnas.core.errors import UserError

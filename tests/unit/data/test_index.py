@@ -2,14 +2,12 @@ import json
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.settings import DataSettings
 from voxnas.data.index import find_layout, index_dataset, index_files, index_layout, read_layout
 from voxnas.data.scan_rows import COLUMNS
-from voxnas.io.tables import read_table, write_table
 
 SHAPE = (8, 9, 7)
 
@@ -226,14 +224,6 @@ def test_the_folder_inside_the_root_is_used_where_it_exists(tmp_path):
         index_dataset(tmp_path / "no", "segmentation", DataSettings())
     with pytest.raises(UserError, match="no targets for regression"):
         index_dataset(inner, "regression", DataSettings(target="age"))
-
-
-def test_the_table_comes_back_from_its_file(cohort, tmp_path):
-    index = index_dataset(cohort, "classification", DataSettings(target="dx"))
-    write_table(tmp_path / "scans.tsv", index.scans)
-    back = read_table(tmp_path / "scans.tsv", {"scan": str, "channels": int, "frames": int})
-    texts = [frame.astype(object).fillna("") for frame in (back, index.scans)]
-    pd.testing.assert_frame_equal(*texts, check_dtype=False)
 
 
 def test_files_of_no_data_set_are_indexed_one_by_one(tmp_path):

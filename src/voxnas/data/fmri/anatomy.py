@@ -1,7 +1,5 @@
 """Registration of a run to the template's space, through the T1-weighted image of its participant if available."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 The field is fixed to the scanner while the head moves, so volumes are divided by it before motion correction.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray

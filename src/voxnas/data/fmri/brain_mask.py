@@ -1,7 +1,5 @@
 """Brain masks of the mean of a run and of a T1-weighted image, from the image alone."""
 
-from __future__ import annotations
-
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray

@@ -11,8 +11,6 @@ voxel by voxel, about fifty times slower, and its interpolation does not replace
 same distance from the other end of the run is scrubbed too.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 

@@ -15,8 +15,6 @@ the spatial steps, is read here by the same keywords and fMRIPrep's column names
 ==================  ====================================================================================
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,7 +84,7 @@ def read_confounds(source: Source, frames: int, settings: CleaningSettings) -> C
     if table is None:
         table = pd.DataFrame(index=range(frames))
     displacement = _displacement(table)
-    kept = ~(table[_starting(table, "non_steady_state")].to_numpy(dtype=float) > 0).any(axis=1)
+    kept = np.asarray(~(table[_starting(table, "non_steady_state")].to_numpy(dtype=float) > 0).any(axis=1))
     parts = (
         _of_fmriprep(source, tabled, settings)
         if source.preprocessed and tabled

@@ -1,7 +1,5 @@
 """Names and descriptions of the outputs of the spatial steps: BIDS derivatives, with fMRIPrep's vocabulary."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field

@@ -8,8 +8,6 @@ A pose maps a point of the head in the reference to its position in a volume, so
 the motion. Its parameters (:mod:`voxnas.data.fmri.pose`) are relative to a fixed centre.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from itertools import islice
 

@@ -1,7 +1,5 @@
 """The plan of a study of time series: grid, views, and the network input of each view."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 The numbers are translations along R, A, S in mm and rotations about these axes in rad.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation

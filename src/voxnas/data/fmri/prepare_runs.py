@@ -13,8 +13,6 @@ on the coarser grid is cheaper. From 1 to 4 the run is in a scratch file, so mem
 a block, and not on the number of volumes or runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -19,8 +19,6 @@
 All but the last describe the series before the cleaning, on its own grid.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Mean series of the regions of an atlas, and the inverse map from series to volumes."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 

@@ -10,8 +10,6 @@ The template is ICBM 2009a symmetric (Fonov et al. 2011), as distributed with ni
 fixed image to points of the moving image.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ each a contiguous (T, v) array, so that both are read in pieces whose size does 
 memory-mapped, because mapped pages count as memory.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Iterator
@@ -43,7 +41,7 @@ class Scratch:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by __exit__)
         self._rows = 0
 
-    def __enter__(self) -> Scratch:
+    def __enter__(self) -> "Scratch":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

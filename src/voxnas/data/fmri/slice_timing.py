@@ -5,8 +5,6 @@ band-limited series (Sladky et al. 2011 compare methods; SPM and AFNI use sincs 
 time in all volumes, so nine volumes in memory suffice.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The files of a run, and sequential access to its volumes."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

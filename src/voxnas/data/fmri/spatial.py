@@ -17,8 +17,6 @@ splines at the points given by the composition of 3, 6 and 7, on one grid for al
 fMRIPrep's (Esteban et al. 2019). Memory holds a few volumes, independent of the length of the run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -42,7 +40,7 @@ from voxnas.data.fmri.registration import TEMPLATE_SPACE, load_template
 from voxnas.data.fmri.slice_timing import MIDDLE, read_slice_times, shift_slices
 from voxnas.data.fmri.source import Series
 from voxnas.data.fmri.steady import FIRST, count_non_steady
-from voxnas.data.fmri.volumes import RunWriter, Volume, save_volume
+from voxnas.data.fmri.volumes import Volume, save_run, save_volume
 from voxnas.data.fmri.warp import grid_points, sample
 from voxnas.io.tables import write_table
 
@@ -143,19 +141,20 @@ def process_run(
     names, centre = Names(bold, space), centre_of(mean)
     meter = ConfoundMeter(mask, tissue_masks(grid) if space == TEMPLATE_SPACE else {})
     interpolate = bool(space) or poses.any()
-    shape = (*grid.array.shape, len(poses))
     volumes: Iterator[NDArray] = islice(work.series.volumes(), dropped, None)
     if slices:
         volumes = shift_slices(volumes, *slices, repetition_time)
-    with RunWriter(folder / names.bold, shape, grid.affine, repetition_time) as writer:
+
+    def corrected() -> Iterator[NDArray]:
         for volume, pose in zip(volumes, poses, strict=True):
             volume = volume / bias
             if interpolate:
                 moved = nib.affines.apply_affine(to_matrix(pose, centre), points)
                 volume = sample(mean.with_array(volume), moved).reshape(grid.array.shape)
-            writer.write(volume)
             meter.add(volume)
+            yield volume
 
+    save_run(folder / names.bold, corrected(), (*grid.array.shape, len(poses)), grid.affine, repetition_time)
     table = meter.table(poses, repetition_time)
     outcomes = {step.name: step for step in work.done}
     displacement = None

@@ -1,7 +1,5 @@
 """The spatial steps for the runs of one shard."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

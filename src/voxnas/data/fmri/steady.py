@@ -5,8 +5,6 @@ fMRIPrep (Esteban et al. 2019), they are the leading outliers of the mean signal
 z-score of Iglewicz & Hoaglin (1993). They must also exceed the median by 1 %, which excludes slow drifts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import takewhile
 

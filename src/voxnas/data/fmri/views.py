@@ -1,7 +1,5 @@
 """Views of a run that are smaller than its volumes: maps over time, and correlations of an atlas's regions."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,11 +1,8 @@
 """Volumes in world coordinates, and a writer of runs volume by volume."""
 
-from __future__ import annotations
-
 import gzip
-import os
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import nibabel as nib
@@ -14,6 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from voxnas.io.nifti import save_image
+from voxnas.io.replace import replacing
 
 Array = NDArray[np.floating]
 # World axes: nibabel's point to the right, anterior and superior, ITK's to the left, posterior and superior.
@@ -30,7 +28,7 @@ class Volume(NamedTuple):
     array: NDArray
     affine: Array
 
-    def with_array(self, array: NDArray) -> Volume:
+    def with_array(self, array: NDArray) -> "Volume":
         """Return another array on the same grid."""
         return Volume(array, self.affine)
 
@@ -66,60 +64,46 @@ def save_volume(path: str | Path, volume: Volume) -> None:
     save_image(path, image)
 
 
-class RunWriter:
-    """Writes a run volume by volume; equal volumes give equal bytes.
-
-    A context manager: the file appears under its name if the block ends without an error.
+def save_run(
+    path: str | Path, volumes: Iterable[Array], shape: tuple[int, ...], affine: Array, repetition_time: float
+) -> None:
+    """Write a run volume by volume; equal volumes give equal bytes.
 
     Parameters
     ----------
     path : path
-        A ``.nii.gz`` file.
+        A ``.nii.gz`` file, which appears under its name when it is complete.
+    volumes : iterable of ndarray, (X, Y, Z)
+        In order.
     shape : tuple of int
         (X, Y, Z, T).
     affine : ndarray, (4, 4)
         Voxels to mm.
-    step_s : float
-        Repetition time in s.
+    repetition_time : float
+        In s.
+
+    Raises
+    ------
+    ValueError
+        If the volumes do not have the given shape and number.
     """
-
-    def __init__(self, path: str | Path, shape: tuple[int, ...], affine: Array, step_s: float) -> None:
-        self.path = Path(path)
-        self.shape = shape
-        header = nib.Nifti1Header()
-        header.set_data_dtype(np.float32)
-        header.set_data_shape(shape)
-        header.set_zooms((*nib.affines.voxel_sizes(affine), step_s))
-        header.set_xyzt_units("mm", "sec")
-        header.set_qform(affine, 1)
-        header.set_sform(affine, 1)
-        header["vox_offset"] = 352
-        header["magic"] = b"n+1"
-        self.written = 0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        self._raw = self._part.open("wb")
-        self._file = gzip.GzipFile("", "wb", COMPRESSION, self._raw, mtime=0)
-        self._file.write(header.binaryblock + b"\0" * 4)
-
-    def write(self, volume: Array) -> None:
-        """Append one volume, (X, Y, Z)."""
-        if volume.shape != self.shape[:3]:
-            raise ValueError(f"{self.path}: a volume of shape {volume.shape} in a run of {self.shape}")
-        self._file.write(volume.astype("<f4").tobytes(order="F"))
-        self.written += 1
-
-    def __enter__(self) -> RunWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-        self._raw.close()
-        if kind is None and self.written == self.shape[3]:
-            os.replace(self._part, self.path)
-            return
-        self._part.unlink(missing_ok=True)
-        if kind is None:
-            raise ValueError(f"{self.path}: {self.written} volumes written of {self.shape[3]}")
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.float32)
+    header.set_data_shape(shape)
+    header.set_zooms((*nib.affines.voxel_sizes(affine), repetition_time))
+    header.set_xyzt_units("mm", "sec")
+    header.set_qform(affine, 1)
+    header.set_sform(affine, 1)
+    header["vox_offset"] = 352
+    header["magic"] = b"n+1"
+    written = 0
+    with replacing(path) as temporary, temporary.open("wb") as raw:
+        with gzip.GzipFile("", "wb", COMPRESSION, raw, mtime=0) as file:
+            file.write(header.binaryblock + b"\0" * 4)
+            for volume in volumes:
+                if volume.shape != shape[:3]:
+                    raise ValueError(f"{path}: a volume of shape {volume.shape} in a run of {shape}")
+                file.write(volume.astype("<f4").tobytes(order="F"))
+                written += 1
+        if written != shape[3]:
+            raise ValueError(f"{path}: {written} volumes written of {shape[3]}")

@@ -3,8 +3,6 @@
 All transforms of a volume are composed before it is sampled, so that it is interpolated only once.
 """
 
-from __future__ import annotations
-
 import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
