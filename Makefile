@@ -6,18 +6,20 @@ BENCHMARKS ?= training_loop responsiveness search_quality
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
 BIN := $(abspath $(VENV))/bin
-ENV := $(VENV)/.installed
+# The build of torch: cpu, cu126, ... of PyTorch's index (envs/install.sh). The stamp names it, so that it stays chosen.
+TORCH ?= $(patsubst $(VENV)/.installed-torch-%,%,$(wildcard $(VENV)/.installed-torch-*))
+ENV := $(VENV)/.installed$(TORCH:%=-torch-%)
 DEV := $(VENV)/.installed-dev
-LOCK := pyproject.toml envs/requirements.txt envs/horovod.txt envs/install.sh envs/build_horovod.sh envs/g++17
+LOCK := pyproject.toml envs/requirements.txt envs/horovod.txt envs/install.sh envs/build_horovod.py
 export PATH := $(BIN):$(PATH)
-export PARTITION GPU_PARTITION ACCOUNT
+export TORCH PARTITION GPU_PARTITION ACCOUNT
 
-.PHONY: help env run run-fmri profiles test test-slurm test-container check bench clean
+.PHONY: help env run run-fmri profiles test test-slurm test-container test-pypi check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "variables: STUDY=$(STUDY) BENCHMARKS=\"$(BENCHMARKS)\" CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV)"
+	@echo "variables: STUDY=$(STUDY) BENCHMARKS=\"$(BENCHMARKS)\" CORES=$(CORES) PYTHON=$(PYTHON) VENV=$(VENV) TORCH=$(TORCH)"
 
 env: $(DEV)  ## install the environment and the developers' tools into .venv
 
@@ -47,6 +49,9 @@ test-slurm: $(DEV)  ## run studies and inject faults on a local Slurm cluster; a
 
 test-container: $(DEV)  ## build and test the file tree of the container image; as root, with debootstrap, ten minutes
 	tests/containers/build.sh
+
+test-pypi:  ## install from PyPI without any setting of pip, and test the Horovod built there; 7 GB, ten minutes
+	tests/envs/pypi.sh
 
 check: $(DEV)  ## check style, types, layers and the workflow
 	@failed=; \

@@ -76,7 +76,7 @@ class Made:
     """A sampler that repeats prepared batches."""
 
     def __init__(self, sampler: PatchSampler, samples: int) -> None:
-        self.scans = sampler.scans
+        self.epoch = sampler.epoch
         self.batches = {j: sampler.batch(range(j, j + BATCH)) for j in range(0, samples, BATCH)}
 
     def batch(self, samples: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@
 # Install the locked environment:  envs/install.sh VENV [PYTHON]   what runs Voxnas, from requirements.txt
 #                                  envs/install.sh --dev VENV      what its developers need on top
 #
+# TORCH names a build of torch on PyTorch's own index (cpu, cu126, ...), which replaces another build. Without TORCH, the
+# build that is there is kept, and a new environment gets what pip's settings give: on Linux without any, a CUDA build.
 # Can be repeated at any time: what is there already is kept.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,18 +30,29 @@ venv=$1 python=${2:-python3}
 [ -x "$venv/bin/pip" ] || "$python" -m venv "$venv"
 pip="$venv/bin/python -m pip"
 
-# With its dependencies, because they differ by machine: pip's settings decide between a wheel for CPU and one for CUDA.
 torch=$(grep '^torch==' "$here/requirements.txt")
-say "$torch"
-$pip install -q -c "$here/requirements.txt" "$torch"
+wanted=$torch${TORCH:++$TORCH}
+found=torch==$("$venv/bin/python" -c 'import torch; print(torch.__version__)' 2>/dev/null || true)
+case $found in
+"$wanted" | "$wanted"+*) say "$found is there" ;;
+*)
+    say "$wanted"
+    # The libraries of CUDA go with the old build, and so do the stamps of the Makefile, which name builds.
+    old=$($pip list --format freeze | sed -nE 's/^(torch|triton|nvidia-.*|cuda-.*)==.*/\1/p')
+    # shellcheck disable=SC2086 # a list of packages
+    [ -z "$old" ] || $pip uninstall -q -y $old
+    rm -f "$venv"/.installed*
+    [ -z "${TORCH:-}" ] ||
+        $pip install -q --no-deps --index-url "https://download.pytorch.org/whl/$TORCH" "$wanted"
+    # With torch's dependencies, which differ by build.
+    $pip install -q -c "$here/requirements.txt" "$torch"
+    ;;
+esac
 say "locked requirements"
 $pip install -q --no-deps -r "$here/requirements.txt"
 say "voxnas"
 $pip install -q --no-deps --no-build-isolation -e "$root"
 say "Horovod"
-if ! "$here/build_horovod.sh" "$venv/bin/python"; then
-    echo "Horovod could not be built (it needs g++, make and cmake): the launcher 'horovod' is off, all else works." >&2
-    [ "${CI:-}" != true ] || exit 1
-fi
+"$venv/bin/python" "$here/build_horovod.py" || [ "${CI:-}" != true ] || exit 1
 $pip check
 say "ready"

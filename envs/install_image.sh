@@ -2,12 +2,10 @@
 # What both container recipes run as root in a bare Debian (12 or later) or Ubuntu (24.04 or later), with the project in
 # the folder above:  envs/install_image.sh VENV
 #
-# Leaves Python, the locked environment and Horovod; compilers and caches go again. pip's settings decide on the torch
-# that is installed. Where the tree has nvcc, Horovod sums the gradients of GPUs by NCCL.
+# Leaves Python, the locked environment with the build of torch that TORCH names, and Horovod; compilers and caches go.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 export DEBIAN_FRONTEND=noninteractive PIP_NO_CACHE_DIR=1 VOXNAS_WHEELS=/tmp/wheels
-command -v nvcc >/dev/null && export HOROVOD_GPU_OPERATIONS=NCCL
 
 kept="python3 python3-venv ca-certificates $(apt-mark showmanual)"
 apt-get update -qq

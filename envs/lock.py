@@ -16,7 +16,7 @@ from make_conda import write_conda
 from packaging.requirements import Requirement
 
 ENVS = Path(__file__).parent
-# What build_horovod.sh needs; torch brings setuptools too, but not on every platform.
+# What build_horovod.py needs; torch brings setuptools too, but not on every platform.
 BUILD_TOOLS = ["setuptools", "wheel", "packaging"]
 # torch's own dependencies differ by machine and come with it; Horovod is built (horovod.txt).
 NOT_LOCKED = re.compile(r"horovod$|triton|nvidia-|cuda-")

@@ -4,5 +4,4 @@
 # the checkout is.
 set -eu
 checkout=$(python -c 'import pathlib, voxnas; print(pathlib.Path(voxnas.__file__).parents[2])')
-"$checkout/envs/build_horovod.sh" python ||
-    echo "Horovod could not be built: the launcher 'horovod' is off, all else works." >&2
+python "$checkout/envs/build_horovod.py" || true

@@ -116,6 +116,9 @@ class Study:
             if k < steps:
                 self.propose(name, k)
 
+    def records(self, name, steps):
+        return [read_record(self.file(name, k, "proposal"), Proposal) for k in range(steps)]
+
     def proposals(self, name, steps):
         return [self.file(name, k, "proposal").read_bytes() for k in range(steps)]
 

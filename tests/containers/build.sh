@@ -39,7 +39,6 @@ mount --rbind /dev "$tree/dev"
 
 # What an engine would hand in: nothing of this machine but pip's settings.
 settings=
-[ -n "${PIP_FIND_LINKS:-}${PIP_INDEX_URL:-}" ] || settings="PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
 for variable in $(env | sed -n 's/^\(PIP_[A-Z_]*\)=.*/\1/p'); do
     eval "value=\$$variable"
     if [ -e "$value" ]; then
@@ -58,7 +57,7 @@ section files | while read -r from to; do
     cp -R "$project/$from" "$tree$to"
 done
 find "$tree/opt/voxnas" -name __pycache__ -prune -exec rm -rf {} +
-post=$(section post | sed 's/PIP_EXTRA_INDEX_URL={{ TORCH_INDEX }}//')
+post=$(section post | sed 's/{{ TORCH }}/cpu/')
 # shellcheck disable=SC2086 # lists of words
 enter "$tree" $clean $settings sh -euc "$post"
 

@@ -1,4 +1,4 @@
-"""The conda file is what envs/make_conda.py makes from the lock."""
+"""The conda file matches the output of envs/make_conda.py for the lock."""
 
 import runpy
 from pathlib import Path

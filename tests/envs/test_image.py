@@ -1,4 +1,4 @@
-"""Both container recipes make the same image of the same files."""
+"""Both container recipes build the same image from the same files."""
 
 import re
 from pathlib import Path
@@ -31,6 +31,6 @@ def test_recipes_copy_the_same_files_which_are_there():
 def test_recipes_run_the_same_script_with_the_same_arguments():
     script = "/opt/voxnas/envs/install_image.sh /opt/venv"
     assert script in DOCKERFILE and script in RECIPE
-    for name, form in (("BASE", r"ARG BASE=(\S+)"), ("TORCH_INDEX", r"ARG TORCH_INDEX=(\S+)")):
+    for name, form in (("BASE", r"ARG BASE=(\S+)"), ("TORCH", r"ARG TORCH=(\S+)")):
         assert f"    {name}={re.search(form, DOCKERFILE)[1]}" in RECIPE.splitlines()
     assert "PATH=/opt/venv/bin:" in DOCKERFILE and "PATH=/opt/venv/bin:" in RECIPE

@@ -1,4 +1,4 @@
-"""The lock, pyproject.toml and the imports of the library agree."""
+"""Consistency of the lock, pyproject.toml and the imports of the library."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The tables of docs/reference/networks.md are those of the registry. After a change of a network run
+"""The tables of docs/reference/networks.md match the registry. After a change of a network, run
 
 python tests/golden/test_networks_page.py
 """
@@ -20,7 +20,7 @@ def grouped(number: int) -> str:
 
 
 def networks_table() -> list[str]:
-    """One row a network, at one channel in, two out and three dimensions."""
+    """One row per network, with one input channel, two output channels and three dimensions."""
     lines = ["| name | for | paper | parameters | 10^9 MACs | options |", "|---|---|---|---:|---:|---|"]
     for name in NETWORKS:
         network, record = NETWORKS[name], Reference(name=name, in_channels=1, out_channels=2)
@@ -33,7 +33,7 @@ def networks_table() -> list[str]:
 
 
 def counts_table() -> list[str]:
-    """One row a published count."""
+    """One row per published count."""
     lines = ["| name | options | dimensions | channels in, out | parameters | as in |", "|---|---|---|---|---:|---|"]
     for name in NETWORKS:
         for count in NETWORKS[name].counts:

@@ -1,7 +1,7 @@
-"""The code behind each stage, as digests: a change asks whether the stage's number in STEP_VERSIONS must be raised.
+"""Digests of the code of each stage, which detect changes that may require a higher number in STEP_VERSIONS.
 
-Snakemake does not see that an imported module has changed. When this test fails: if the change alters what a
-stage computes, raise its number in ``voxnas.core.spec.STEP_VERSIONS``; then, in either case, run
+Snakemake does not detect changes of imported modules. When this test fails and the change alters the results of a
+stage, raise its number in ``voxnas.core.spec.STEP_VERSIONS``. Then, in either case, run
 
     python tests/golden/test_step_versions.py
 """
@@ -36,13 +36,13 @@ ROOTS = {
     "figures": ["voxnas.cli.figures"],
     "report": ["voxnas.cli.report"],
 }
-# Settings and the layout of folders reach a stage through its spec and its arguments.
+# Settings and paths reach a stage through its spec and its arguments.
 NEUTRAL = {"voxnas.core.settings", "voxnas.core.spec", "voxnas.core.paths", "voxnas.core.errors"}
 
 
 @cache
 def code(file: Path) -> ast.Module:
-    """A module without its docstrings (comments are gone already)."""
+    """Syntax tree of a module without docstrings."""
     tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -55,13 +55,13 @@ def code(file: Path) -> ast.Module:
 
 @cache
 def content(file: Path) -> str:
-    """The code of a module, and the templates beside it that it names."""
+    """The code of a module, and the templates that it names."""
     templates = sorted(set(re.findall(r"[\w.]+\.j2", file.read_text())))
     return "\n".join([ast.dump(code(file)), *((file.parent / name).read_text() for name in templates)])
 
 
 class Sources:
-    """The modules under a folder, and the modules that each of them loads."""
+    """The modules of a source folder and their imports."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -76,10 +76,10 @@ class Sources:
 
     @cache  # noqa: B019 - two objects, for the length of one test module
     def loaded(self, name: str) -> set[str]:
-        """The modules that a module loads, at its top or inside a function.
+        """The modules that a module loads, including imports inside functions.
 
-        These are the modules that it imports, the modules that a string names (of a package: all), all modules of a
-        package that lists itself, and the packages around each.
+        These are imported modules, modules named in strings (all modules of a named package), all modules of a package
+        that lists itself, and the parent packages.
         """
         names = {name}
         for node in ast.walk(code(self.file(name))):
@@ -96,7 +96,7 @@ class Sources:
         return {name for name in names if name.startswith("voxnas.") and self.file(name)}
 
     def digest(self, roots: list[str]) -> str:
-        """The digest of all code that the roots load."""
+        """Digest of all code that the roots load."""
         seen: set[str] = set()
         queue = list(roots)
         while queue:
@@ -131,7 +131,7 @@ def test_code_of_stage_is_the_recorded_one(stage: str, stages: dict[str, dict[st
 
 
 def changed_stages(tmp_path: Path, module: str, old: str, new: str) -> set[str]:
-    """The stages whose digest changes with one edit of a module."""
+    """Stages whose digest changes after an edit of a module."""
     copy = Sources(tmp_path / "src")
     shutil.copytree(SOURCE, copy.folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     file = copy.file(module)
@@ -145,12 +145,8 @@ def changed_stages(tmp_path: Path, module: str, old: str, new: str) -> set[str]:
 def test_an_operator_is_code_of_the_stages_that_compute_with_networks(tmp_path: Path) -> None:
     """No module imports an operator by name: the package of operators loads all of its modules."""
     old, new = "self.second(self.first(x)) + self.skip(x)", "(self.second(self.first(x)) + self.skip(x)) / 2"
-    assert changed_stages(tmp_path, "voxnas.nn.ops.convolution", old, new) == {
-        "calibrate",
-        "train",
-        "evaluate",
-        "profile",
-    }
+    stages = changed_stages(tmp_path, "voxnas.nn.ops.convolution", old, new)
+    assert stages == {"calibrate", "train", "evaluate", "profile"}
 
 
 if __name__ == "__main__":

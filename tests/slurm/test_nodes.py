@@ -31,7 +31,7 @@ def with_mpi():
     """The environment by which srun starts Horovod's processes for MPI, where it was built for it."""
     import horovod.torch as hvd
 
-    # An MPI is no part of the environment: envs/build_horovod.sh takes it in where HOROVOD_WITH_MPI=1 asks for it.
+    # An MPI is no part of the environment: envs/build_horovod.py takes it in where HOROVOD_WITH_MPI=1 asks for it.
     if not hvd.mpi_built():
         pytest.skip("Horovod was built without MPI")
     return {"HOROVOD_CONTROLLER": "mpi", "SLURM_MPI_TYPE": "pmix"}

@@ -1,4 +1,4 @@
-"""A small study folder with records as the workflow writes them, made without any training."""
+"""Small study folders with the records of the workflow, written without a training."""
 
 import json
 
@@ -38,7 +38,7 @@ def _architecture(task, width):
 
 
 def _case(task, scan, level, rng):
-    """Scores of one scan; a higher level is a better network."""
+    """Scores of one scan; the higher the level, the better the network."""
     if task == "segmentation":
         a, b = np.clip(level + rng.normal(0, 0.02, 2), 0, 1)
         return {
@@ -183,8 +183,20 @@ def make_fake_study(root, task="segmentation"):
 
 @pytest.fixture(scope="session")
 def new_fake_study():
-    """Function that writes a small study; arguments as of make_fake_study."""
+    """Function that writes a small study, see make_fake_study."""
     return make_fake_study
+
+
+@pytest.fixture(scope="session")
+def write_benchmark():
+    """Function that writes the tables of the benchmark of a study."""
+    from voxnas.benchmark.leaderboard import benchmark
+
+    def write(paths):
+        for path, table in zip((paths.leaderboard, paths.comparisons), benchmark(paths), strict=True):
+            write_table(path, table)
+
+    return write
 
 
 @pytest.fixture(params=["segmentation", "classification", "regression"])
@@ -200,14 +212,12 @@ def fake_segmentation(tmp_path):
 
 
 @pytest.fixture(scope="session", params=["segmentation", "classification", "regression"])
-def finished_study(request, tmp_path_factory):
-    """Paths of a study with its benchmark and figures, for tests that only read it."""
-    from voxnas.benchmark.leaderboard import benchmark
+def finished_study(request, tmp_path_factory, write_benchmark):
+    """Paths of a study with benchmark and figures, for read-only tests."""
     from voxnas.report.figures import draw_figures
 
     paths = make_fake_study(tmp_path_factory.mktemp("studies") / "fake", request.param)
-    for path, table in zip((paths.leaderboard, paths.comparisons), benchmark(paths), strict=True):
-        write_table(path, table)
+    write_benchmark(paths)
     draw_figures(paths, paths.figures)
     return paths
 
@@ -216,7 +226,7 @@ FRAMES, REGIONS, GRID = 20, 4, (2, 6, 5)
 
 
 def make_timed_study(root, unit="run", runs=6, task="classification"):
-    """Write runs whose every voxel is 100 x run + volume; participants have two runs each, the last run is excluded."""
+    """Write runs with voxel values 100 x run + volume; each participant has two runs, and the last run is excluded."""
     paths = StudyPaths(root)
     names = [f"sub-{i // 2:02d}_run-{i % 2 + 1}" for i in range(runs)]
     records, views, people = {}, {}, {}
@@ -253,7 +263,7 @@ def make_timed_study(root, unit="run", runs=6, task="classification"):
 
 @pytest.fixture
 def timed_study(tmp_path):
-    """A function that writes a study of tiny preprocessed runs."""
+    """Function that writes a study of small preprocessed runs."""
 
     def make(unit="run", task="classification"):
         return make_timed_study(tmp_path / "timed", unit, task=task)

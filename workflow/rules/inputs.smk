@@ -22,7 +22,9 @@ def fmriprep_pages(folder):
     if not participants:
         raise WorkflowError(f"{folder} contains no folders sub-*; fMRIPrep requires a BIDS data set")
     if not os.environ.get("FS_LICENSE"):
-        raise WorkflowError("FS_LICENSE is not set; set it to the path of FreeSurfer's licence file, which fMRIPrep requires")
+        raise WorkflowError(
+            "FS_LICENSE is not set; set it to the path of FreeSurfer's licence file, which fMRIPrep requires"
+        )
     return [f"{folder}/derivatives/fmriprep/{name}.html" for name in participants]
 
 

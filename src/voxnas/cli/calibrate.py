@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+from voxnas.core.calibration import Calibration
+
+M = TypeVar("M", bound=Calibration)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="calibration.json to write")
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Measure and write the record."""
-    from voxnas.complexity.calibrate import measure_calibration
+def write_measurements(arguments: argparse.Namespace, measure: Callable[..., M]) -> M:
+    """Measure a calibration and the reading of samples, write the record, and return it."""
     from voxnas.core.paths import StudyPaths
     from voxnas.core.spec import CalibrateSpec, SearchSpec
     from voxnas.io.records import read_plan, read_record, write_json
@@ -29,9 +34,17 @@ def run(arguments: argparse.Namespace) -> None:
 
     search, spec = read_record(arguments.search, SearchSpec), read_record(arguments.spec, CalibrateSpec)
     plan = read_plan(arguments.plan)
-    record = measure_calibration(search.space, plan, spec, search.search["limits"])
+    record = measure(search.space, plan, spec, search.search["limits"])
     record = record.model_copy(update={"reading": reading_seconds(StudyPaths(arguments.study), plan, spec)})
     write_json(arguments.output, record)
+    return record
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the record."""
+    from voxnas.complexity.calibrate import measure_calibration
+
+    record = write_measurements(arguments, measure_calibration)
     device, step, latency = record.device, record.error.train_seconds, record.error.latency_ms
     print(
         f"timed {len(record.table)} networks and {record.nodes} single nodes in {record.seconds:.0f} s "

@@ -49,10 +49,8 @@ def write_shard(plan: VolumePlan, index: str | Path, shard: int, shards: int, ou
         arrays[f"{scan}/image"] = prepared.image
         if prepared.label is not None:
             arrays[f"{scan}/label"] = prepared.label
-        records[scan] = {
-            "geometry": prepared.geometry,
-            "target": None if pd.isna(row["target"]) else row["target"],
-        }
+        target = None if pd.isna(row["target"]) else row["target"]
+        records[scan] = {"geometry": prepared.geometry, "target": target}
     with replacing(output) as temporary:
         save_file(arrays, temporary)
     write_json(output.with_suffix(".json"), records)

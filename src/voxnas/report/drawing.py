@@ -59,9 +59,8 @@ def draw_network(architecture: Architecture, patch: list[int], title: str) -> tu
     for below, (name, (cell, inputs)) in zip(others, cells.items(), strict=True):
         draw_cell(below, cell, inputs, name)
     axes.set_axis_off()
-    axes.set_title(title)
     bottom = -(table.stage.max() + 1.35) * GAP
-    axes.set(xlim=(-5, 5), ylim=(bottom, 0.75))
+    axes.set(title=title, xlim=(-5, 5), ylim=(bottom, 0.75))
     (_unet if description.returns else _column)(axes, table)
     axes.text(0, bottom + 0.1, description.summary, ha="center", fontsize=9)
     return figure, table

@@ -54,8 +54,7 @@ def equal_cost(paths: StudyPaths) -> Drawn:
             axes.fill_between(mean[axis], mean.score - spread, mean.score + spread, color=colour, alpha=0.08, lw=0)
         axes.axvline(places[axis], color="#52606d", linewidth=1, linestyle="--")
         axes.set_xlabel(titles[axis])
-    panels[0].set_xscale("log")
-    panels[0].set_ylabel(f"validation {measure.title}")
+    panels[0].set(xscale="log", ylabel=f"validation {measure.title}")
     legend_below(figure, panels[0])
     return figure, curves
 

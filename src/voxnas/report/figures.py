@@ -66,8 +66,8 @@ def best_so_far(paths: StudyPaths) -> Drawn:
         axes.plot(failed.cost, np.full(len(failed), floor), "x", color=colour, markersize=7, clip_on=False)
     if history.score.isna().any():
         axes.plot([], [], "x", color=INK, label="failed trial")
-    axes.set_xlabel("cumulative cost (CPU minutes, as calibrated)" if timed else "cumulative cost (training samples)")
-    axes.set_ylabel(f"validation {measure.title}")
+    unit = "CPU minutes, as calibrated" if timed else "training samples"
+    axes.set(xlabel=f"cumulative cost ({unit})", ylabel=f"validation {measure.title}")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     columns = ["search", "step", "trial", "rung", "origin", "state", "reason", "key", "parameters", "macs"]
     return figure, history[[*columns, "cost", "score", "best"]]
@@ -100,8 +100,7 @@ def learning_curves(paths: StudyPaths) -> Drawn:
             mean = of_network.groupby("samples")[column].mean()
             if len(mean):
                 axes.plot(mean.index, mean.to_numpy(), color=colour, marker="." if len(mean) < 3 else None, label=name)
-        axes.set_xlabel("samples seen")
-        axes.set_ylabel(title)
+        axes.set(xlabel="samples seen", ylabel=title)
     legend_below(figure, panels[0], columns=5)
     return figure, curves
 
@@ -127,9 +126,9 @@ def forest(paths: StudyPaths) -> Drawn:
         axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
     labels = [r.second if r.comparison == "winner" else f"{r.first} - {r.second}" for r in table_rows(table)]
     axes.set_yticks(places, labels)
-    axes.set_ylim(-0.7, len(table) - 0.3)
     axes.grid(axis="y", color=GRID, alpha=0.5)
     if "winner" in set(table.comparison):
         axes.set_title(f"{table['first'].iloc[0]} minus ...")
-    axes.set_xlabel(f"difference in test {measure.title}, {confidence:.0%} interval (positive: the first is better)")
+    label = f"difference in test {measure.title}, {confidence:.0%} interval (positive: the first is better)"
+    axes.set(xlabel=label, ylim=(-0.7, len(table) - 0.3))
     return figure, table

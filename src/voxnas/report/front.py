@@ -85,11 +85,10 @@ def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int
             elinewidth=0.8,
             label=f"{row.name} ★" if row.winner else row.name,
         )
-    axes.set_xscale("log")
+    axes.set(xscale="log", xlabel=title)
     axes.xaxis.set_major_locator(LogLocator(subs=_ticks(board[cost])))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel(title)
     return best
 
 

@@ -88,7 +88,7 @@ def carpets(table: pd.DataFrame, number: int) -> Drawn:
     return figure, chosen[["scan", *MEASURES, "excluded"]]
 
 
-def _drawings(file: Path, scan: str) -> dict[str, NDArray]:
+def _drawings(file: str, scan: str) -> dict[str, NDArray]:
     """Read the arrays of a run that preprocessing saved for the figures."""
     with safe_open(file, framework="np") as tensors:
         names = [name for name in tensors.keys() if name.rpartition("/")[0] == scan]  # noqa: SIM118 (not a mapping)
@@ -133,7 +133,7 @@ def _draw_carpet(axes: Axes, carpet: NDArray) -> None:
     deviation = values.std(axis=1, keepdims=True)
     values = np.divide(values, deviation, out=np.zeros_like(values), where=deviation > 0)
     axes.imshow(values, cmap="gray", vmin=-GREY, vmax=GREY, aspect="auto", interpolation="nearest")
-    axes.set(yticks=[])
+    axes.set_yticks([])
     axes.set_ylabel(f"{len(values)}\nseries", fontsize=7.5, rotation=0, ha="right", va="center")
     axes.set_xlabel("volume", fontsize=7.5)
     axes.grid(False)

@@ -51,7 +51,7 @@ def read_quality(paths: StudyPaths) -> pd.DataFrame:
     """
     files = takewhile(lambda file: file.exists(), (paths.runs(n) / "quality.tsv" for n in count()))
     columns = {"scan": str, "excluded": str}
-    tables = [read_table(file, columns).assign(drawings=file.with_suffix(".safetensors")) for file in files]
+    tables = [read_table(file, columns).assign(drawings=str(file.with_suffix(".safetensors"))) for file in files]
     if not tables:
         return pd.DataFrame(columns=["scan", *QUALITY, "excluded", "drawings"])
     table = pd.concat(tables, ignore_index=True).drop_duplicates("scan").sort_values("scan", ignore_index=True)

@@ -17,12 +17,8 @@ def write_folds(paths, task, spread):
     for network in results.networks(paths):
         rows = []
         for i in range(8):
-            row = {
-                "key": network.key,
-                "seed": str(i // 4),
-                "scan": f"sub-{i + 4:02d}",
-                "participant": f"sub-{i + 4:02d}",
-            }
+            name = f"sub-{i + 4:02d}"
+            row = {"key": network.key, "seed": str(i // 4), "scan": name, "participant": name}
             error = spread[network.name] * abs(rng.normal(1, 0.1))
             if task == "regression":
                 row |= {"target": 30.0 + i, "predicted": 30.0 + i + error * (-1) ** i, "absolute_error": error}

@@ -4,21 +4,18 @@ import pandas as pd
 import pytest
 
 from voxnas.benchmark.efficiency import _score_at, efficiency, is_comparison
-from voxnas.benchmark.leaderboard import benchmark
 from voxnas.io.records import read_json, write_json
-from voxnas.io.tables import write_table
 
 
 def curve(seed, *points):
     return pd.DataFrame([{"seed": seed, "samples": s, "cpu_seconds": s / 10, "score": v} for s, v in points])
 
 
-def as_comparison(paths):
-    """The fake study as if its networks had been named and not searched; its benchmark done."""
+def as_comparison(paths, write_benchmark):
+    """Turn a study into a comparison of networks without a search, with its benchmark."""
     record = read_json(paths.finalists)
     write_json(paths.finalists, {**record, "searches": {}})
-    for path, table in zip((paths.leaderboard, paths.comparisons), benchmark(paths), strict=True):
-        write_table(path, table)
+    write_benchmark(paths)
     for number, network in enumerate(record["networks"]):
         for seed in range(2):
             file = paths.seed(network["key"], seed) / "run.json"
@@ -37,20 +34,20 @@ def test_scores_are_read_between_the_marks_and_never_before_the_first():
     assert math.isnan(_score_at(curves, "samples", 201, "samples")["score_equal_samples"])
 
 
-def test_a_searched_study_is_no_comparison(fake_segmentation):
+def test_a_searched_study_is_no_comparison(fake_segmentation, write_benchmark):
     assert not is_comparison(fake_segmentation)
-    assert is_comparison(as_comparison(fake_segmentation))
+    assert is_comparison(as_comparison(fake_segmentation, write_benchmark))
 
 
-def test_each_network_has_its_row_and_its_difference_to_the_first(fake_study):
-    table, curves = efficiency(as_comparison(fake_study))
+def test_each_network_has_its_row_and_its_difference_to_the_first(fake_study, write_benchmark):
+    table, curves = efficiency(as_comparison(fake_study, write_benchmark))
     table = table.set_index("name")
     assert list(table.index) == ["bayesian-1", "random-1", "small"]
-    # Without a calibration the whole training's CPU time counts: 10, 20 and 30 s for 100 samples.
+    # Without a calibration, the CPU time of the whole training is used: 10, 20 and 30 s for 100 samples.
     assert table.train_ms_per_sample.tolist() == [100, 200, 300]
     assert table.equal_samples.eq(100).all() and table.equal_cpu_seconds.eq(10).all()
     assert table.score_equal_time.iloc[0] == pytest.approx(table.score_equal_samples.iloc[0])
-    assert math.isnan(table.score_equal_time.iloc[2])  # a third of its samples, before its first mark
+    assert math.isnan(table.score_equal_time.iloc[2])  # a third of the samples, before the first validation
     assert math.isnan(table.difference.iloc[0]) and table.difference.iloc[1:].notna().all()
     assert (table.difference_low <= table.difference_high).iloc[1:].all()
     assert table.energy_inference_j.isna().all()

@@ -16,15 +16,11 @@ SPACE = Path(__file__).parents[3] / "config" / "search_spaces" / "unet.yaml"
 
 @pytest.fixture
 def study(tmp_path):
-    """A study that has come as far as its plan, with one random search."""
+    """A study with a plan and the spec of a random search."""
     search = {
-        "space": "unet",
-        "window": 1,
-        "start": True,
-        "budget": {"amount": 64, "unit": "samples"},
-        "options": {},
+        "space": "unet", "window": 1, "start": True, "budget": {"amount": 64, "unit": "samples"}, "options": {},
         "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
-    }
+    }  # fmt: skip
     spec = {"task": "segmentation", "seed": 1, "search": search, "name": "random", "method": "random", "baseline": None}
     write_json(tmp_path / "preprocess" / "plan.json", volume_plan())
     write_json(tmp_path / "spec" / "search-random.json", {**spec, "space": yaml.safe_load(SPACE.read_text())})

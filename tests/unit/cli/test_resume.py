@@ -17,7 +17,7 @@ rule all:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working folder with a study, as a killed Snakemake leaves it: locked, one job incomplete."""
+    """A working folder after a kill of Snakemake: locked, with an incomplete job."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     studies = tmp_path / "config" / "studies"

@@ -1,4 +1,4 @@
-"""Records are canonical: what builds the same network has the same key."""
+"""Records are canonical: equal networks have equal keys."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""A mistake in a study file ends with one line that names key, value, what is allowed and the nearest key."""
+"""An invalid study file gives one line with the key, the value, the allowed values and the most similar key."""
 
 import pytest
 

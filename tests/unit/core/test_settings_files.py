@@ -1,4 +1,4 @@
-"""The generated files are what the settings say now, and every study file is valid."""
+"""The generated files match the settings, and all study files are valid."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a user may call a study."""
+"""Lookup of studies by name and file."""
 
 import pytest
 import yaml

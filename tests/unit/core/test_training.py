@@ -1,4 +1,4 @@
-"""The records of trainings: their digests decide which stored training is reused."""
+"""Records of trainings, whose digests identify stored trainings."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""Every odd or broken file is handled as it should be: made here, and as the shared manifest lists them."""
+"""Handling of unusual and damaged files: generated here, and listed in the shared manifest."""
 
 import csv
 import gzip
@@ -135,7 +135,7 @@ def test_a_cut_file_is_found(tmp_path):
     packed, plain = make(tmp_path / "x.nii.gz"), make(tmp_path / "y.nii")
     packed.write_bytes(packed.read_bytes()[:-30])
     plain.write_bytes(plain.read_bytes()[:-30])
-    whole = tmp_path / "z.nii.gz"  # a sound gzip of a cut image
+    whole = tmp_path / "z.nii.gz"  # an intact gzip of a truncated image
     whole.write_bytes(gzip.compress(plain.read_bytes()))
     for path, words in ((packed, "damaged gzip"), (plain, "requires"), (whole, "truncated")):
         with pytest.raises(ScanError, match=words):
@@ -312,8 +312,8 @@ def test_faults_of_a_bold_series_are_named():
     assert len(checks.bold(0.0, 2.5)) == 2
 
 
-# What the manifest of nifti_robustness says of each file, as this module answers it: words of the
-# refusal, or of a warning, or None for a file that is simply right. Pairs are tested in test_index.
+# Expected handling of each file in the manifest of nifti_robustness: words of the error or of a warning, or the shape
+# of a correct file. Pairs of files are tested in test_index.
 REFUSED = {
     "odd_but_valid/ivadomed_rgb.nii.gz": "RGB",
     "corrupt/git_lfs_pointer_bold.nii.gz": "git-LFS",

@@ -1,4 +1,4 @@
-"""Event files, read by TensorBoard itself."""
+"""Event files, read by the reader of TensorBoard."""
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

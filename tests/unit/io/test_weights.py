@@ -12,7 +12,6 @@ def test_tensors_and_texts_come_back(tmp_path):
     found, metadata = load_weights(tmp_path / "deep" / "w.safetensors")
     assert metadata == {"mean": "1.5"}
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
-    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["w.safetensors"]
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):

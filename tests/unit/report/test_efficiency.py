@@ -1,16 +1,13 @@
-from voxnas.benchmark.leaderboard import benchmark
 from voxnas.io.records import read_json, write_json
-from voxnas.io.tables import write_table
 from voxnas.report.efficiency import read_efficiency
 from voxnas.report.figures import draw_figures
 from voxnas.report.html import render_report
 
 
-def test_a_comparison_has_figures_and_a_page_of_its_own(fake_study):
+def test_a_comparison_has_figures_and_a_page_of_its_own(fake_study, write_benchmark):
     paths = fake_study
     write_json(paths.finalists, {**read_json(paths.finalists), "searches": {}})
-    for path, table in zip((paths.leaderboard, paths.comparisons), benchmark(paths), strict=True):
-        write_table(path, table)
+    write_benchmark(paths)
     network = read_json(paths.finalists)["networks"][1]
     profile = paths.network(network["key"]) / "profile.json"
     write_json(profile, {**read_json(profile), "energy": {"inference": 0.5, "training": None}})

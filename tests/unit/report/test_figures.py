@@ -11,21 +11,13 @@ from voxnas.arch.families.hierarchical import Hierarchical
 from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.reference import Reference
 from voxnas.arch.families.unet import UNet
-from voxnas.benchmark.leaderboard import benchmark
-from voxnas.io.tables import read_table, write_table
+from voxnas.io.tables import read_table
 from voxnas.report.cell_drawing import lay_out
 from voxnas.report.drawing import draw_network
 from voxnas.report.figures import draw_figures
 from voxnas.report.front import pareto
 from voxnas.report.scans import chosen_scans
 from voxnas.report.style import COLOURS, identity
-
-
-def _write_benchmark(paths):
-    leaderboard, comparisons = benchmark(paths)
-    write_table(paths.leaderboard, leaderboard)
-    write_table(paths.comparisons, comparisons)
-
 
 FIGURES = ["best_so_far", "front", "learning_curves", "leaderboard", "winner", "scans"]
 
@@ -43,8 +35,8 @@ def test_every_figure_is_an_svg_with_its_table(finished_study):
     assert bayesian.best.notna().all()
 
 
-def test_figures_are_equal_when_drawn_twice(fake_segmentation, tmp_path):
-    _write_benchmark(fake_segmentation)
+def test_figures_are_equal_when_drawn_twice(fake_segmentation, write_benchmark, tmp_path):
+    write_benchmark(fake_segmentation)
     for folder in ("a", "b"):
         assert draw_figures(fake_segmentation, tmp_path / folder) == FIGURES
     for file in (tmp_path / "a").iterdir():
@@ -62,7 +54,6 @@ def test_scans_are_spread_from_worst_to_best():
     table = pd.DataFrame({"scan": list("abcde"), "dice": [0.9, 0.1, 0.5, 0.7, 0.3]})
     assert chosen_scans(table, 3).scan.tolist() == ["b", "c", "a"]
     assert chosen_scans(table, 1).scan.tolist() == ["c"]
-    assert chosen_scans(table, 12).scan.tolist() == ["b", "e", "c", "d", "a"]
 
 
 STAGED = {
@@ -108,7 +99,7 @@ def test_networks_of_cells_are_drawn_with_their_cells():
 
 
 def test_an_arrow_over_several_columns_has_a_place_in_each():
-    """No two things of a cell stand in one place."""
+    """All values and arrows of a cell have different positions."""
     chain = (((0, "plain"),), ((1, "plain"),), ((0, "skip"), (2, "plain")))
     layout = lay_out(chain, 1)
     long = layout.routes[[edge[:2] for edge in layout.edges].index((0, 3))]

@@ -10,7 +10,6 @@ from voxnas.benchmark.metrics import MEASURES
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.io.records import read_json, write_json, write_text
-from voxnas.io.tables import write_table
 from voxnas.report.html import _parameters, inline_svg, render_report
 from voxnas.report.sentence import headline
 
@@ -74,21 +73,16 @@ def test_the_page_shows_what_a_reader_must_know(page, finished_study):
     )
 
 
-def test_the_title_can_be_set_and_is_escaped(fake_segmentation):
-    leaderboard, comparisons = benchmark(fake_segmentation)
-    write_table(fake_segmentation.leaderboard, leaderboard)
-    write_table(fake_segmentation.comparisons, comparisons)
+def test_the_title_can_be_set_and_is_escaped(fake_segmentation, write_benchmark):
+    write_benchmark(fake_segmentation)
     settings = parse_settings({"study": "fake", "report": {"title": "A <b> study"}})
     write_json(fake_segmentation.spec("report"), stage_spec(settings, "report"))
     write_text(fake_segmentation.ledger, "")
     assert "<h1>A &lt;b&gt; study</h1>" in render_report(fake_segmentation)
 
 
-def test_a_search_in_order_of_arrival_has_no_window(fake_segmentation):
-    for path, table in zip(
-        (fake_segmentation.leaderboard, fake_segmentation.comparisons), benchmark(fake_segmentation), strict=True
-    ):
-        write_table(path, table)
+def test_a_search_in_order_of_arrival_has_no_window(fake_segmentation, write_benchmark):
+    write_benchmark(fake_segmentation)
     write_json(fake_segmentation.spec("report"), stage_spec(parse_settings({"study": "fake"}), "report"))
     assert "window of concurrent steps" in render_report(fake_segmentation)
     for file in fake_segmentation.spec("report").parent.glob("search-*.json"):

@@ -17,7 +17,7 @@ FRAMES = 30
 
 @pytest.fixture
 def study(tmp_path):
-    """Five runs in two shards, one of them excluded, one without anything to draw but its carpet."""
+    """Five runs in two shards: one is excluded, and one has only a carpet."""
     paths = StudyPaths(tmp_path / "study")
     write_json(paths.plan, run_plan({"clips": input_view((8, 8, 8), frames=4)}))
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What the page of a study of time series shows: views, time, quality, and the linear model in its first line."""
+"""The report of a study of time series: views, time, quality, and the comparison with the linear model."""
 
 import pandas as pd
 import pytest
@@ -30,8 +30,8 @@ MEASURE = MEASURES["auc"]
 
 
 @pytest.fixture(scope="module")
-def timed(tmp_path_factory, new_fake_study):
-    """A study on clips: a searched network, its twin of single volumes, a linear model on correlations."""
+def timed(tmp_path_factory, new_fake_study, write_benchmark):
+    """A study on clips: a searched network, its copy without time, and a linear model on correlations."""
     paths = new_fake_study(tmp_path_factory.mktemp("timed") / "fake", "classification")
     plan = run_plan({"clips": CLIP, "connectivity": MATRIX}, clip={"frames": 6, "step": 2}, spacing=(1, 1, 2))
     write_json(paths.plan, plan)
@@ -58,8 +58,7 @@ def timed(tmp_path_factory, new_fake_study):
             paths.runs(number) / "quality.tsv",
             pd.DataFrame([{**row, "excluded": reason}], columns=[*columns, "excluded"]),
         )
-    for path, table in zip((paths.leaderboard, paths.comparisons), benchmark(paths), strict=True):
-        write_table(path, table)
+    write_benchmark(paths)
     paths.figures.mkdir(exist_ok=True)
     write_text(paths.figures / "quality.svg", "<svg xmlns='http://www.w3.org/2000/svg'></svg>")
     return paths

@@ -15,7 +15,7 @@ from voxnas.arch.search_space import SearchSpace
 from voxnas.cli.main import main
 from voxnas.complexity.calibration import predict_training_mib
 from voxnas.core.errors import UserError
-from voxnas.core.trial import Proposal, Result
+from voxnas.core.trial import Result
 from voxnas.io.records import read_plan, read_record, write_json, write_text
 from voxnas.search.base import Suggestion
 from voxnas.search.chain import finished_steps, read_chain
@@ -23,10 +23,6 @@ from voxnas.search.propose import make_proposal
 from voxnas.search.strategies.random import Random
 
 STEPS = 10
-
-
-def records(study, name, steps=STEPS):
-    return [read_record(study.file(name, k, "proposal"), Proposal) for k in range(steps)]
 
 
 @pytest.mark.parametrize("window", [1, 2, 3])
@@ -99,7 +95,7 @@ def test_phases_of_a_bayesian_search(study):
     s = study(window=1, **options(initial=3))
     s.add_search("bayesian", "bayesian")
     s.run("bayesian", 6)
-    proposals = records(s, "bayesian", 6)
+    proposals = s.records("bayesian", 6)
     assert [p.origin for p in proposals] == ["start", "design", "design", "design", "surrogate", "surrogate"]
     assert [p.trial for p in proposals] == [f"bayesian-{k}" for k in range(6)]
     assert all(p.samples == 240 for p in proposals)
@@ -112,7 +108,7 @@ def test_no_network_is_proposed_twice(study, window):
     for name in ("bayesian", "random"):
         s.add_search(name, name)
         s.run(name, STEPS)
-        assert len({p.key for p in records(s, name)}) == STEPS
+        assert len({p.key for p in s.records(name, STEPS)}) == STEPS
 
 
 def test_both_methods_share_the_first_trial_and_only_that(study):
@@ -120,7 +116,7 @@ def test_both_methods_share_the_first_trial_and_only_that(study):
     for name in ("bayesian", "random"):
         s.add_search(name, name)
         s.run(name, 4)
-    bayesian, random_ = records(s, "bayesian", 4), records(s, "random", 4)
+    bayesian, random_ = s.records("bayesian", 4), s.records("random", 4)
     assert bayesian[0].key == random_[0].key
     assert bayesian[0].origin == random_[0].origin == "start"
     assert {p.key for p in bayesian[1:]}.isdisjoint(p.key for p in random_[1:])
@@ -144,7 +140,7 @@ def test_baseline_search_keeps_the_architecture_and_varies_the_recipe(study):
     s = study(limits={"parameters": 1_000, "macs": None, "latency_ms": None})
     s.add_search("baseline-unet", "random", baseline="unet")
     s.run("baseline-unet", 5)
-    proposals = records(s, "baseline-unet", 5)
+    proposals = s.records("baseline-unet", 5)
     assert proposals[0].origin == "start"
     assert len({p.architecture for p in proposals}) == 1
     assert len({p.recipe for p in proposals}) == 5
@@ -154,7 +150,7 @@ def test_baseline_search_by_the_bayesian_method(study):
     s = study(window=1, **options(initial=2))
     s.add_search("baseline-unet", "bayesian", baseline="unet")
     s.run("baseline-unet", 5)
-    assert [p.origin for p in records(s, "baseline-unet", 5)] == ["start", *["design"] * 2, *["surrogate"] * 2]
+    assert [p.origin for p in s.records("baseline-unet", 5)] == ["start", *["design"] * 2, *["surrogate"] * 2]
 
 
 def test_failed_trials_are_observed_without_a_score(study):
@@ -164,7 +160,7 @@ def test_failed_trials_are_observed_without_a_score(study):
     seen = read_chain(s.paths, "bayesian", 6, 6).observations()
     assert [o.step for o in seen if o.state == "FAILED" and not o.scores] == [0, 2]
     assert all("score" in o.scores for o in seen if o.step not in (0, 2))
-    assert len({p.key for p in records(s, "bayesian", 6)}) == 6
+    assert len({p.key for p in s.records("bayesian", 6)}) == 6
 
 
 def test_a_result_of_another_network_is_refused(study):
@@ -180,7 +176,7 @@ def test_steps_without_a_feasible_network_are_idle_and_skipped(study):
     s = study()
     s.add_search("random", "random", limits={"parameters": 10, "macs": None, "latency_ms": None})
     s.run("random", 3)
-    assert [p.origin for p in records(s, "random", 3)] == ["idle"] * 3
+    assert [p.origin for p in s.records("random", 3)] == ["idle"] * 3
     assert json.loads(s.file("random", 0, "proposal").read_text())["architecture"] is None
     file = s.file("random", 0, "result")
     file.unlink()
@@ -205,7 +201,7 @@ def test_a_network_that_would_need_too_much_memory_is_not_proposed(study):
     write_json(s.paths.calibration, record)
     s.run("random", 4)
     plan = read_plan(s.paths.plan)
-    needed = [predict_training_mib(record, p.architecture, plan.patch) for p in records(s, "random", 4)]
+    needed = [predict_training_mib(record, p.architecture, plan.patch) for p in s.records("random", 4)]
     assert max(needed) <= 60.0
     space = SearchSpace.from_dict(s.space)
     rng = np.random.default_rng(0)

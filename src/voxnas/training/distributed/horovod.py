@@ -48,7 +48,7 @@ class HorovodBackend(Backend):
         if not (hvd.mpi_built() if controller == "mpi" else hvd.gloo_built()):
             raise UserError(
                 f"this Horovod was built without {controller}",
-                f"build Horovod with {controller} (see envs/build_horovod.sh), or set another HOROVOD_CONTROLLER",
+                f"build Horovod with {controller} (see envs/build_horovod.py), or set another HOROVOD_CONTROLLER",
             )
         if exchange.fusion_mb is not None:
             os.environ["HOROVOD_FUSION_THRESHOLD"] = str(round(exchange.fusion_mb * 2**20))

@@ -4,7 +4,7 @@ import pytest
 from formula_study import options
 
 from voxnas.core.architecture import Recipe
-from voxnas.core.trial import Proposal, Result
+from voxnas.core.trial import Result
 from voxnas.io.records import read_record
 from voxnas.search.base import Observation, SearchState
 from voxnas.search.chain import Chain
@@ -62,10 +62,6 @@ def test_the_rule_by_hand(case):
     assert (None if found is None else found.step) == wanted
 
 
-def records(study, name, steps):
-    return [read_record(study.file(name, k, "proposal"), Proposal) for k in range(steps)]
-
-
 @pytest.mark.parametrize("method", ["random", "bayesian"])
 @pytest.mark.parametrize("window", [1, 3])
 def test_chains_with_promotions(study, window, method):
@@ -74,7 +70,7 @@ def test_chains_with_promotions(study, window, method):
     s.add_search(method, method)
     steps = 14
     s.run(method, steps, failed={1, 6})
-    proposals = records(s, method, steps)
+    proposals = s.records(method, steps)
     assert {p.rung for p in proposals} == {0, 1, 2}
     # Every step is what the rule says, from the results of its window alone.
     results = [read_record(s.file(method, k, "result"), Result) for k in range(steps)]
@@ -105,7 +101,7 @@ def test_promotions_do_not_use_up_the_design(study):
     s = study(window=1, **options(initial=5, rungs=2, factor=2))
     s.add_search("bayesian", "bayesian")
     s.run("bayesian", 10)
-    origins = [p.origin for p in records(s, "bayesian", 10) if p.rung == 0]
+    origins = [p.origin for p in s.records("bayesian", 10) if p.rung == 0]
     assert origins == ["start", *["design"] * 5, *["surrogate"] * (len(origins) - 6)]
     assert len(origins) < 10
 
@@ -114,10 +110,10 @@ def test_a_random_search_draws_the_same_networks_whatever_is_promoted(study):
     s = study(window=1)
     s.add_search("random", "random")
     s.run("random", 8)
-    plain = [p.key for p in records(s, "random", 8)]
+    plain = [p.key for p in s.records("random", 8)]
     s.add_search("random", "random", **options(rungs=2, factor=2))
     s.run("random", 8)
-    mixed = records(s, "random", 8)
+    mixed = s.records("random", 8)
     assert any(p.rung for p in mixed)
     assert all(p.key == key for p, key in zip(mixed, plain, strict=True) if p.rung == 0)
 
@@ -126,7 +122,7 @@ def test_recipes_of_a_baseline_are_promoted_by_the_same_rule(study):
     s = study(window=1, **options(rungs=2, factor=2))
     s.add_search("baseline-unet", "random", baseline="unet")
     s.run("baseline-unet", 6)
-    proposals = records(s, "baseline-unet", 6)
+    proposals = s.records("baseline-unet", 6)
     assert len({p.architecture for p in proposals}) == 1
     assert any(p.rung for p in proposals)
 
@@ -143,7 +139,7 @@ def test_an_exhausted_space_still_promotes(study):
     for k in range(steps):
         s.propose("random", k)
         s.train("random", k)
-    origins = [p.origin for p in records(s, "random", steps)]
+    origins = [p.origin for p in s.records("random", steps)]
     networks = origins.count("random")
     assert 2 <= networks == len(s.space["parameters"]["activation"]["choices"])
     assert origins.count("promotion") == networks // 2
