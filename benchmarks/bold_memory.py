@@ -30,7 +30,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.core.splits import Splits
-from voxnas.data.fmri.confounds import MOTION
+from voxnas.data.fmri.pose import MOTION
 from voxnas.io.records import read_plan, write_json
 from voxnas.io.tables import read_table, write_table
 

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 
 from voxnas.core.seeds import derive_seed
-from voxnas.data.fmri.confounds import framewise_displacement
-from voxnas.data.fmri.motion import centre_of, estimate_motion, make_reference, to_matrix
+from voxnas.data.fmri.motion import centre_of, estimate_motion, make_reference
+from voxnas.data.fmri.pose import framewise_displacement, to_matrix
 from voxnas.data.phantom import SITES, Person, load_template, make_head
-from voxnas.data.phantom_bold import make_run, pose_matrix
+from voxnas.data.phantom_bold import make_run
 from voxnas.io.tables import write_table
 
 FRAMES = 48
@@ -61,7 +61,7 @@ def rows(spacings: list[float], scales: list[float], frames: int) -> Iterator[di
                 seconds = (time.process_time() - start) / len(volumes)
                 middle = 8  # of the 16 volumes of the reference
                 found = np.stack([to_matrix(p, centre_of(reference)) for p in parameters])
-                true = np.stack([pose_matrix(run.motion[t], run.centre) for t in steady])
+                true = np.stack([to_matrix(run.motion[t], run.centre) for t in steady])
                 shift, turn = errors(relative(true, middle), relative(found, middle), run.centre)
                 displacement = [framewise_displacement(p)[1:].mean() for p in (run.motion[list(steady)], parameters)]
                 yield {

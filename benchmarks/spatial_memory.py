@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from voxnas.data.fmri.volumes import RunWriter
+from voxnas.data.fmri.volumes import save_run
 from voxnas.data.phantom import SITES, Person, load_template, make_head
 from voxnas.data.phantom_bold import make_run
 from voxnas.io.tables import write_table
@@ -32,9 +32,8 @@ def write_long_run(path: Path, frames: int) -> list[float]:
     person = Person("sub-01", 40.0, "control", SITES[1], 0.3)
     head = make_head(load_template(SPACING), person, SPACING / 2, np.random.default_rng(0))
     run = make_run(head, person, SPACING, np.random.default_rng(1), PERIOD)
-    with RunWriter(path, (*run.image.shape[:3], frames), run.affine, SECONDS) as writer:
-        for frame in range(frames):
-            writer.write(run.image[..., frame % PERIOD])
+    volumes = (run.image[..., frame % PERIOD] for frame in range(frames))
+    save_run(path, volumes, (*run.image.shape[:3], frames), run.affine, SECONDS)
     return [float(t) for t in run.slice_times]
 
 

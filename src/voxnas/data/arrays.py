@@ -1,8 +1,8 @@
-"""Preprocessed scans as they lie on disk: volumes in shards, runs in files of their own with their small views."""
+"""Access to preprocessed scans on disk: shards of volumes, and one file for each run beside its lighter views."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,61 +14,49 @@ from voxnas.io.clips import Run
 from voxnas.io.records import read_json
 
 
-class Volumes:
+class _Shards:
+    """Records of the scans, read shard by shard until all expected scans are found."""
+
+    def __init__(self, record_file: Callable[[int], Path], expected: frozenset[str]) -> None:
+        self.records: dict[str, dict[str, Any]] = {}
+        self._file: dict[str, Path] = {}  # of the records of the scan's shard
+        for path in map(record_file, count()):
+            if expected <= self.records.keys() or not path.exists():
+                break
+            for scan, record in read_json(path).items():
+                # Files of an earlier, larger number of shards have higher numbers and are ignored.
+                if self.records.setdefault(scan, record) is record:
+                    self._file[scan] = path
+
+
+class Volumes(_Shards):
     """Scans of one volume: row r of scans.tsv lies in shard ``r % shards``.
 
-    Shards are memory-mapped: a scan is in memory only while its tensor is.
+    Shards are memory-mapped; a scan occupies memory only while its tensor exists.
     """
 
     def __init__(self, paths: StudyPaths, expected: frozenset[str]) -> None:
-        self.records: dict[str, dict[str, Any]] = {}
-        self._file: dict[str, Path] = {}
-        self._opened: dict[Path, Any] = {}
-        for number in _numbers(lambda n: paths.shard(n).with_suffix(".json"), lambda: expected <= self.records.keys()):
-            for scan, record in read_json(paths.shard(number).with_suffix(".json")).items():
-                # A scan is in one shard. Files of an earlier, larger number of shards have higher numbers.
-                if self.records.setdefault(scan, record) is record:
-                    self._file[scan] = paths.shard(number)
+        super().__init__(lambda number: paths.shard(number).with_suffix(".json"), expected)
+        self._open = cache(partial(safe_open, framework="pt"))
 
     def tensor(self, scan: str, kind: str) -> Any:
-        """The tensor ``image`` (C, D, H, W) or ``label`` (D, H, W) of a scan, of its own memory."""
-        # safetensors hands out its own memory, which a caller that works in place would change for all.
-        path = self._file[scan]
-        if path not in self._opened:
-            self._opened[path] = safe_open(path, framework="pt")
-        return self._opened[path].get_tensor(f"{scan}/{kind}").clone()
+        """Return a copy of the tensor ``image`` (C, D, H, W) or ``label`` (D, H, W) of a scan."""
+        # Without the copy, an in-place operation would change the mapped shard for all callers.
+        return self._open(self._file[scan].with_suffix(".safetensors")).get_tensor(f"{scan}/{kind}").clone()
 
 
-class Runs:
-    """Runs: each a file of volumes, and for all runs of a shard one file of their small views."""
+class Runs(_Shards):
+    """Runs: one file of volumes for each run, and one file with the lighter views of all runs of a shard."""
 
     def __init__(self, paths: StudyPaths, expected: frozenset[str]) -> None:
-        self.records: dict[str, dict[str, Any]] = {}
-        self._folder: dict[str, Path] = {}
-        self._opened: dict[Path, Any] = {}
-        for number in _numbers(lambda n: paths.runs(n) / "records.json", lambda: expected <= self.records.keys()):
-            for scan, record in read_json(paths.runs(number) / "records.json").items():
-                if self.records.setdefault(scan, record) is record:
-                    self._folder[scan] = paths.runs(number)
+        super().__init__(lambda number: paths.runs(number) / "records.json", expected)
+        self._open_run = cache(Run)
+        self._open_views = cache(partial(safe_open, framework="np"))
 
     def run(self, scan: str) -> Run:
-        """The volumes of a run, (T, C, D, H, W)."""
-        path = self._folder[scan] / f"{scan}.zip"
-        if path not in self._opened:
-            self._opened[path] = Run(path)
-        return self._opened[path]
+        """Return the volumes of a run, (T, C, D, H, W)."""
+        return self._open_run(self._file[scan].with_name(f"{scan}.zip"))
 
     def view(self, scan: str, kind: str) -> np.ndarray:
-        """The small view ``maps`` (2, D, H, W), ``series`` (T, R) or ``connectivity`` (R, R), float32."""
-        path = self._folder[scan] / "views.safetensors"
-        if path not in self._opened:
-            self._opened[path] = safe_open(path, framework="np")
-        return self._opened[path].get_tensor(f"{scan}/{kind}")
-
-
-def _numbers(record: Callable[[int], Path], complete: Callable[[], bool]) -> Iterator[int]:
-    """Numbers of the shards, from 0 while there are records and something is missing."""
-    number = 0
-    while record(number).exists() and not complete():
-        yield number
-        number += 1
+        """Return the view ``maps`` (2, D, H, W), ``series`` (T, R) or ``connectivity`` (R, R), float32."""
+        return self._open_views(self._file[scan].with_name("views.safetensors")).get_tensor(f"{scan}/{kind}")

@@ -1,11 +1,9 @@
-"""Reader of BIDS data sets: raw images or those of a derivative, with what belongs to each of them.
+"""Reader of BIDS data sets: raw images or the images of a derivative, each with its associated files.
 
-The standard: Gorgolewski et al. 2016, doi:10.1038/sdata.2016.44; its derivatives: BIDS 1.4 and later.
-Folders are walked and names taken apart here, without pybids: docs/decisions/0008-bids.md has the
-figures, and tests hold entities and inherited metadata against it.
+The standard is Gorgolewski et al. 2016, doi:10.1038/sdata.2016.44; derivatives: BIDS 1.4 and later. Folders are listed
+and names parsed without pybids (docs/decisions/0008-bids.md has the measurements); the tests compare entities and
+inherited metadata with pybids.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +25,7 @@ REGULAR_S = 1e-3  # volumes are evenly spaced if their steps differ by less, in 
 
 
 def is_bids(root: Path) -> bool:
-    """Whether a folder has folders of participants."""
+    """Return whether a folder has folders of participants."""
     return any(p.is_dir() for p in root.glob("sub-*"))
 
 
@@ -41,26 +39,26 @@ def read_bids(
     root : path
         The data set's folder.
     task : {"segmentation", "classification", "regression"} or None
-        What the scans are for; None for the images alone.
+        The task; None reads the images alone.
     settings : DataSettings
         Suffixes, filters, derivatives and target column.
     unit : {"volume", "run", "participant"}
-        What has a target; those of volumes are in the events.
+        The unit that has a target; targets of volumes are in the events.
     pick : callable, optional
-        Chooses among the candidates before their sidecars and companions are looked for.
+        Selects candidates before their sidecars and associated files are searched.
 
     Raises
     ------
     UserError
-        If there are no images of the suffix or none that the filters leave, no label maps, no such
-        column, or images of several spaces.
+        If the data set has no images of the suffix, no images that pass the filters, no label maps, no target column,
+        or images in several spaces.
     """
-    raw = BidsFiles(root)
+    raw, description = BidsFiles(root), _description(root)
     tree = BidsFiles(_images_folder(root, settings.images)) if settings.images else raw
     images = _find_images(tree, settings)
     people = read_participants(root) or read_participants(tree.root)
     by_person = task in ("classification", "regression") and unit != "volume"
-    # What a session says has precedence, but of a participant as a whole no session speaks.
+    # The value of a session has precedence, unless the unit is the participant.
     visits = _visits(root, images) if by_person and unit != "participant" else {}
     if by_person:
         check_column(root, {**people, **{"/".join(visit): row for visit, row in visits.items()}}, settings.target)
@@ -68,19 +66,16 @@ def read_bids(
     found = label_maps(derivative, settings.label_suffix) if derivative else []
     maps: dict[str, list[Path]] = {}
     for path in found:
-        maps.setdefault(f"sub-{parse_name(path).entities.get('sub', '')}", []).append(path)
-    preprocessed = bool(settings.images) or _description(root).get("DatasetType") == "derivative"
+        maps.setdefault(parse_name(path).participant, []).append(path)
+    preprocessed = bool(settings.images) or description.get("DatasetType") == "derivative"
     candidates = []
     for image in images:
         name = parse_name(image)
-        participant = f"sub-{name.entities.get('sub', '')}"
-        session = name.entities.get("ses", "")
-        row = people.get(participant)
-        if (visit := visits.get((participant, session))) is not None:
-            row = {**(row or {}), **visit}
+        participant, session = name.participant, name.entities.get("ses", "")
+        row = {**people.get(participant, {}), **visits.get((participant, session), {})} or None
         label, target, problem = None, None, ""
         if task == "segmentation":
-            label, problem = label_of(name, image, maps.get(participant, []), settings.label_suffix)
+            label, problem = label_of(name, maps.get(participant, []), settings.label_suffix)
         elif by_person:
             target, problem = target_of(participant, row, settings.target, task == "regression")
         candidates.append(
@@ -102,10 +97,10 @@ def read_bids(
     if pick is not None:
         candidates = pick(candidates)
     folders = [p for p in sorted((root / "derivatives").glob("*")) if p.is_dir()]
-    derivatives = list(map(BidsFiles, folders))  # where the brain mask of a raw run may lie
+    derivatives = list(map(BidsFiles, folders))  # which may hold the brain mask of a raw run
     return Layout(
         "bids",
-        " ".join(str(_description(root).get("Name") or "").split()) or root.name,
+        " ".join(str(description.get("Name") or "").split()) or root.name,
         [_complete(candidate, raw, tree, derivatives) for candidate in candidates],
         [settings.suffix],
         read_label_names(derivative, found, settings.label_suffix) if derivative else {},
@@ -113,9 +108,9 @@ def read_bids(
 
 
 def _visits(root: Path, images: Sequence[Path]) -> dict[tuple[str, str], Row]:
-    """Rows of the sessions.tsv of all participants with sessions, by participant and session label."""
-    entities = [parse_name(image).entities for image in images]
-    people = sorted({f"sub-{e.get('sub', '')}" for e in entities if "ses" in e})
+    """Read the sessions.tsv of all participants with sessions; rows by participant and session label."""
+    names = map(parse_name, images)
+    people = sorted({name.participant for name in names if "ses" in name.entities})
     return {(person, label): row for person in people for label, row in read_sessions(root, person).items()}
 
 
@@ -125,16 +120,16 @@ def _description(root: Path) -> dict[str, Any]:
 
 
 def _images_folder(root: Path, name: str) -> Path:
-    """The folder under derivatives/ with preprocessed images."""
+    """Return the folder under derivatives/ with preprocessed images."""
     folder = root / "derivatives" / name
     if not is_bids(folder):
         inside = [p.name for p in (root / "derivatives").glob("*") if is_bids(p)]
-        raise UserError(f"{folder} is no folder with folders sub-* (data.images = {name!r})", suggest(name, inside))
+        raise UserError(f"{folder} has no folders sub-* (data.images = {name!r})", suggest(name, inside))
     return folder
 
 
 def _find_images(tree: BidsFiles, settings: DataSettings) -> list[Path]:
-    """The images of a tree that a study wants, one for each scan."""
+    """List the images of a tree that the settings select, one for each scan."""
     end = f"_{settings.suffix}"
     names = {p: parse_name(p) for p in tree.images(lambda n: n.endswith(end))}
     images = [p for p, name in names.items() if name.suffix == settings.suffix]
@@ -142,22 +137,22 @@ def _find_images(tree: BidsFiles, settings: DataSettings) -> list[Path]:
         suffixes = {parse_name(p).suffix for p in tree.images(lambda n: True)}
         raise UserError(f"{tree.root}: no image has the suffix {settings.suffix!r}", suggest(settings.suffix, suffixes))
     if "desc" not in settings.filters:
-        # A derivative keeps steps on the way beside its last word, which fMRIPrep calls preproc.
+        # A derivative keeps intermediate images beside the final one, which fMRIPrep names preproc.
         images = [p for p in images if names[p].entities.get("desc") == "preproc"] or images
     images = filter_images(images, settings.filters)
     spaces = {names[p].entities.get("space", "") for p in images}
     if len(spaces) > 1:
         told = ", ".join(sorted(s or "'' (the image's own)" for s in spaces))
-        raise UserError(f"{tree.root}: the images are there in {len(spaces)} spaces: {told}",
-                        "set data.filters.space to one of them, for the same scan twice is no new scan")  # fmt: skip
+        raise UserError(f"{tree.root}: the images are in {len(spaces)} spaces: {told}",
+                        "set data.filters.space to one of them; an image in two spaces is one scan")  # fmt: skip
     return images
 
 
 def _complete(candidate: Candidate, raw: BidsFiles, tree: BidsFiles, derivatives: list[BidsFiles]) -> Candidate:
-    """A candidate with its metadata, and as a run with the files that belong to it."""
+    """Add its associated files and metadata to the candidate if it is a run."""
     image = candidate.images[0]
     around = [tree] if candidate.preprocessed else [raw, *derivatives]
-    # Where the raw image of a preprocessed one would lie, with the entities that derivatives add to its name.
+    # Path of the raw image of a preprocessed image, with the entities that derivatives add to the name.
     twin = raw.root / image.relative_to(tree.root)
     sidecar = tree.sidecar(image) if tree is raw else raw.timing(twin) | tree.sidecar(image)
     named = parse_name(image).suffix in TIME_SUFFIXES
@@ -176,7 +171,7 @@ def _complete(candidate: Candidate, raw: BidsFiles, tree: BidsFiles, derivatives
 
 
 def repetition_time(sidecar: dict[str, Any]) -> float | None:
-    """Seconds from volume to volume by a sidecar: ``RepetitionTime``, or the steps of a regular ``VolumeTiming``."""
+    """Return the repetition time in s by a sidecar: ``RepetitionTime``, or the steps of a regular ``VolumeTiming``."""
     step = sidecar.get("RepetitionTime")
     if isinstance(step, (int, float)) and step > 0:
         return float(step)

@@ -1,8 +1,6 @@
-"""The preprocessed scans of a study, read from disk when they are asked for."""
+"""The preprocessed scans of a study, read from disk on demand."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -22,21 +20,21 @@ from voxnas.io.tables import read_table
 
 
 class StudyData:
-    """Images, labels and targets of one study; the test split stays shut until it is unlocked.
+    """Images, labels and targets of one study; the test split stays locked until :meth:`unlock`.
 
-    Runs that preprocessing found too poor are in no fold, though the splits name them.
+    Runs that preprocessing excluded for their quality are in no fold, although the splits contain them.
 
     Parameters
     ----------
     paths : StudyPaths
         The study.
     view : str
-        What of a run is read (:mod:`voxnas.arch.views`); empty: the study's own, or the volume of each scan.
+        The view of a run (:mod:`voxnas.arch.views`); empty: the study's default, or the volume of each scan.
 
     Attributes
     ----------
     plan : Plan
-        The plan as a network of the view sees it.
+        The plan for networks of the view.
     timed : bool
         Whether the scans are runs.
     view : str
@@ -60,51 +58,51 @@ class StudyData:
             )
 
     def usable(self, scans: Iterable[str]) -> list[str]:
-        """Those of the scans that preprocessing did not exclude, sorted."""
+        """Return the scans that preprocessing did not exclude, sorted."""
         return sorted(s for s in scans if not self._arrays.records[s].get("excluded"))
 
     def train_scans(self, fold: int) -> list[str]:
-        """Scans of all folds but `fold`."""
+        """Return the scans of all folds except `fold`."""
         self.validation_scans(fold)
         return self.usable(s for i, scans in enumerate(self._splits.folds) if i != fold for s in scans)
 
     def validation_scans(self, fold: int) -> list[str]:
-        """Scans of the fold; IndexError if there is none of that number."""
+        """Return the scans of the fold; IndexError if it does not exist."""
         if not 0 <= fold < len(self._splits.folds):
             raise IndexError(f"fold {fold} of {len(self._splits.folds)}")
         return self.usable(self._splits.folds[fold])
 
     def development_scans(self) -> list[str]:
-        """Scans of all folds: everything but the test split."""
+        """Return the scans of all folds, which are all scans outside the test split."""
         return self.usable(self._splits.development)
 
     def unlock(self, test_scans: Iterable[str]) -> None:
-        """Allow reading of test scans that :func:`voxnas.data.splits.open_test` gave."""
+        """Allow the reading of test scans, from :func:`voxnas.data.splits.open_test`."""
         self._locked = self._locked - frozenset(test_scans)
 
     def image(self, scan: str) -> Tensor:
-        """Image of a scan of one volume, (C, D, H, W), float32; PermissionError for a locked test scan."""
+        """Read the image of a scan of one volume, (C, D, H, W), float32; PermissionError for a locked test scan."""
         return self._volume(scan, "image")
 
     def label(self, scan: str) -> Tensor:
-        """Class indices, (D, H, W); PermissionError for a locked test scan."""
+        """Read the class indices of a scan, (D, H, W); PermissionError for a locked test scan."""
         return self._volume(scan, "label")
 
     def target(self, scan: str) -> str | None:
-        """Target of a scan as text; PermissionError for a locked test scan."""
+        """Return the target of a scan as text; PermissionError for a locked test scan."""
         self._check(scan)
         return self._arrays.records[scan]["target"]
 
     def geometry(self, scan: str) -> dict[str, Any]:
-        """The way back to the scan's own grid, for :mod:`voxnas.data.preprocess`."""
+        """Return the geometry by which :mod:`voxnas.data.preprocess` restores the scan's own grid."""
         return self._arrays.records[scan]["geometry"]
 
     def frames(self, scan: str) -> int:
-        """Volumes of a run."""
+        """Return the number of volumes of a run."""
         return int(self._arrays.records[scan]["frames"])
 
     def samples(self, scans: Iterable[str]) -> list[Sample]:
-        """What is asked of the scans when they are validated or tested; PermissionError for a locked test scan."""
+        """Return the samples of the scans in validation and test; PermissionError for a locked test scan."""
         found = []
         for scan in scans:
             self._check(scan)
@@ -117,13 +115,13 @@ class StudyData:
         return found
 
     def input(self, sample: Sample) -> Tensor:
-        """What the network reads of a sample, float32.
+        """Return the input of a network for a sample, float32.
 
         Returns
         -------
         Tensor
-            (C, D, H, W); of the view ``clips`` (T, C, D, H, W), of ``series`` (R, 1, 1, T), of ``connectivity``
-            (1, 1, R, R). Volumes of a window that lie outside the run are 0.
+            (C, D, H, W); ``clips``: (T, C, D, H, W), ``series``: (R, 1, 1, T), ``connectivity``: (1, 1, R, R). Volumes
+            of a window outside the run are 0.
         """
         if not isinstance(self._arrays, Runs):
             return self.image(sample.scan)
@@ -131,7 +129,7 @@ class StudyData:
         if self.view == "clips":
             return torch.from_numpy(self._window(sample))
         if self.view == "series":
-            return series_input(self._window(sample))
+            return torch.from_numpy(np.ascontiguousarray(self._window(sample).T))[:, None, None, :]
         if self.view == "maps" and self.plan.unit == "volume":
             clip = self._window(sample)[:, 0]
             return torch.from_numpy(np.stack([clip.mean(0), clip.std(0)]))
@@ -139,14 +137,14 @@ class StudyData:
         return array[None, None] if self.view == "connectivity" else array
 
     def series(self, scan: str) -> np.ndarray:
-        """Series of the atlas's regions of a whole run, (T, R); PermissionError for a locked test scan."""
+        """Return the series of the atlas's regions of a whole run, (T, R); PermissionError for a locked test scan."""
         self._check(scan)
         assert isinstance(self._arrays, Runs)
         return self._arrays.view(scan, "series")
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what training depends on: the scans' content, the plan and the splits."""
+        """SHA-256 of all data that a training depends on: the scans' content, the plan and the splits."""
         return data_digest(self.paths)
 
     @cached_property
@@ -164,11 +162,11 @@ class StudyData:
         return self._arrays.tensor(scan, kind)
 
     def _window(self, sample: Sample) -> np.ndarray:
-        """The volumes (T, C, D, H, W) or the series (T, R) of a window."""
+        """Read the volumes (T, C, D, H, W) or the series (T, R) of a window."""
         assert isinstance(self._arrays, Runs) and isinstance(self.plan, RunPlan) and sample.start is not None
         clip = self.plan.clip
         start, step, total = sample.start, clip.step, self.frames(sample.scan)
-        first = -(-max(-start, 0) // step)  # windows may begin before the run and end after it
+        first = -(-max(-start, 0) // step)  # a window may begin before the run and end after it
         positions = range(start + first * step, min(start + clip.span, total), step)
         if self.view == "series":
             found = self._arrays.view(sample.scan, "series")[positions.start : positions.stop : step]
@@ -179,8 +177,3 @@ class StudyData:
         whole = np.zeros((clip.frames, *found.shape[1:]), np.float32)
         whole[first : first + len(found)] = found
         return whole
-
-
-def series_input(series: np.ndarray | Sequence[Any]) -> Tensor:
-    """Series (T, R) as a volume with a channel for each region, (R, 1, 1, T)."""
-    return torch.from_numpy(np.ascontiguousarray(np.asarray(series, dtype=np.float32).T))[:, None, None, :]

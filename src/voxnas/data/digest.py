@@ -1,6 +1,4 @@
-"""Identity of a study's data, without reading an image and without torch or pandas."""
-
-from __future__ import annotations
+"""Digest of a study's data, computed without reading images and without torch or pandas."""
 
 import csv
 import hashlib
@@ -12,12 +10,12 @@ from voxnas.io.records import read_json
 
 
 def data_digest(paths: StudyPaths) -> str:
-    """SHA-256 of what a training depends on: the scans' content, plan, splits, version of preprocessing, spatial steps.
+    """Return the SHA-256 of a training's data: content of the scans, plan, splits, preprocessing and spatial steps.
 
     Raises
     ------
     UserError
-        If one of the three files is missing or damaged.
+        If scans.tsv, the plan or the splits are missing or damaged.
     """
     try:
         with open(paths.scans, encoding="utf-8", newline="") as file:
@@ -26,14 +24,14 @@ def data_digest(paths: StudyPaths) -> str:
         raise UserError(f"{paths.scans} does not exist", "run the stage index") from None
     except KeyError as error:
         raise UserError(f"{paths.scans} has no column {error}", "run the stage index") from None
-    # The number of shards is no part of it, nor is anything else that leaves the arrays as they are.
+    # Settings that do not change the arrays, such as the number of shards, are excluded.
     preprocess, spatial = (
         read_json(spec) if spec.exists() else {} for spec in map(paths.spec, ("preprocess", "spatial"))
     )
     splits = read_json(paths.splits)
-    if splits.get("unit") == "participant":  # then the scans say all of the units
+    if splits.get("unit") == "participant":  # the scans determine these units
         splits = {key: value for key, value in splits.items() if key not in ("units", "within")}
     record = [content, read_json(paths.plan), splits, preprocess.get("version", 0)]
-    if spatial:  # only of studies with raw runs
+    if spatial:  # of studies with raw runs only
         record.append(spatial)
     return hashlib.sha256(canonical_json(record).encode()).hexdigest()

@@ -1,6 +1,4 @@
-"""Filters by entity: which images of a BIDS data set a study wants."""
-
-from __future__ import annotations
+"""Selection of the images of a BIDS data set by entity."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,23 +10,21 @@ Filters = Mapping[str, tuple[str, ...] | str]
 
 
 def filter_images(images: Sequence[Path], filters: Filters) -> list[Path]:
-    """The images whose entities are as the filters say.
+    """Return the images whose entities match the filters.
 
     Parameters
     ----------
     images : sequence of path
         Images of one suffix.
     filters : mapping of entity to value or values
-        ``{"task": "rest", "run": ("1", "2"), "acq": ""}``: one of the values; an empty value asks for
-        images without the entity. A participant is named with or without ``sub-``.
+        ``{"task": "rest", "run": ("1", "2"), "acq": ""}``: one of the values; an empty value selects images without
+        the entity. A participant is given with or without ``sub-``.
 
     Raises
     ------
     UserError
-        If a filter leaves nothing: names the filter, and the values that there are.
+        If no image passes a filter: names the filter, and the existing values.
     """
-    if not filters:
-        return list(images)
     left = [(path, parse_name(path).entities) for path in images]
     for key, wanted in filters.items():
         values = (wanted,) if isinstance(wanted, str) else tuple(wanted)
@@ -41,12 +37,11 @@ def filter_images(images: Sequence[Path], filters: Filters) -> list[Path]:
 
 
 def _nothing_left(key: str, values: tuple[str, ...], entities: list[dict[str, str]]) -> None:
-    """Raise with what there is in place of what was asked for."""
+    """Raise an error that lists the existing entities, or the existing values of the entity."""
     text = f"data.filters.{key} = {', '.join(map(repr, values))}"
     known = {k for e in entities for k in e}
     if key not in known:
         raise UserError(f"{text}: no image has the entity {key!r}", suggest(key, known))
-    there = {e.get(key, "") for e in entities}
-    shown = {v or "'' (without it)" for v in there}
-    raise UserError(f"{text}: no image of the {len(entities)} that the other filters leave has it",
+    shown = {e.get(key) or "'' (without it)" for e in entities}
+    raise UserError(f"{text}: none of the {len(entities)} images that pass the other filters has it",
                     suggest(values[0], shown))  # fmt: skip

@@ -1,11 +1,9 @@
-"""From the data's fingerprint to the plan: voxel size, patch, pooling and kernels.
+"""Fingerprint of the data, and the plan derived from it: voxel size, patch, pooling and kernels.
 
-The rules are nnU-Net's (Isensee et al. 2021, Nature Methods, supplementary note 3, and its code),
-without its search for the largest network that fits into a GPU: the patch covers the median scan
-(for segmentation up to 128^3 voxels). Only scans outside the locked test split are looked at.
+The rules are nnU-Net's (Isensee et al. 2021, Nature Methods, supplementary note 3, and its code), without the search
+for the largest network that fits into a GPU: the patch covers the median scan (for segmentation up to 128^3 voxels).
+The fingerprint excludes the locked test split.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Sequence
@@ -22,14 +20,14 @@ from voxnas.data.preprocess import load_canonical, nonzero_box, voxel_size
 MAX_VOXELS = 128**3
 MIN_FEATURES = 4  # smallest size of an axis after pooling
 MAX_STAGES = 6
-PADDED_STAGES = 4  # the patch is padded for the strides of this many stages; deeper ones must fit as they are
-ANISOTROPY = 3.0  # ratio of voxel sizes beyond which the coarse axis is resampled finer
-SAMPLE = 100  # scans whose voxels are read; spacing and shape are known for all
-MASKED_SHARE = 0.75  # non-zero share of the voxels below which zeros are taken for stripped background
+PADDED_STAGES = 4  # number of stages for whose strides the patch is padded
+ANISOTROPY = 3.0  # ratio of voxel sizes above which the coarse axis is resampled finer
+SAMPLE = 100  # largest number of scans that are read
+MASKED_SHARE = 0.75  # non-zero share of the voxels below which zeros are considered stripped background
 
 
 def choose_spacing(spacings: np.ndarray) -> tuple[float, float, float]:
-    """The common voxel size: the median, or the 10th percentile along a much coarser axis.
+    """Choose the common voxel size: the median, or the 10th percentile along a much coarser axis.
 
     Parameters
     ----------
@@ -38,8 +36,8 @@ def choose_spacing(spacings: np.ndarray) -> tuple[float, float, float]:
 
     Notes
     -----
-    An axis whose median is more than three times those of the others takes its 10th percentile, but
-    never becomes finer than the others. Isensee et al. 2021 also ask for few voxels along it.
+    An axis whose median exceeds three times the medians of the others takes its 10th percentile, but is never finer
+    than the others. Isensee et al. 2021 also require few voxels along this axis.
     """
     median = np.median(spacings, axis=0)
     worst = int(np.argmax(median))
@@ -51,12 +49,11 @@ def choose_spacing(spacings: np.ndarray) -> tuple[float, float, float]:
 
 
 def pooling(patch: Sequence[int], spacing: Sequence[float]) -> tuple[list[list[int]], list[list[int]]]:
-    """Strides and kernels of every possible stage.
+    """Choose strides and kernels of every possible stage.
 
-    An axis is halved while at least 4 voxels stay and its voxel size is within a factor 2 of the
-    smallest that can still be halved. Up to stage 4 the patch will be padded to fit; deeper, an axis
-    is halved only if it divides evenly. A kernel is 1 along an axis while that is coarser than
-    twice the smallest voxel size, else 3.
+    An axis is halved while at least 4 voxels remain and its voxel size is below twice the smallest voxel size that
+    can still be halved. Up to stage 4 the patch is padded to fit; deeper stages halve an axis only if it divides
+    evenly. A kernel is 1 along an axis while its voxel size is at least twice the smallest, else 3.
 
     Parameters
     ----------
@@ -68,7 +65,7 @@ def pooling(patch: Sequence[int], spacing: Sequence[float]) -> tuple[list[list[i
     Returns
     -------
     strides, kernels : list of [d, h, w]
-        One a stage; the first stride is [1, 1, 1].
+        One entry for each stage; the first stride is [1, 1, 1].
     """
     size, voxel = np.array(patch), np.array(spacing, dtype=float)
     divisor = padding = np.ones(3, dtype=int)
@@ -93,14 +90,14 @@ def pooling(patch: Sequence[int], spacing: Sequence[float]) -> tuple[list[list[i
 
 
 def divisor_of(strides: Sequence[Sequence[int]], stages: int | None = None) -> list[int]:
-    """What a side must divide by, along D, H and W, for the first stages (all by default)."""
+    """Return the product of the strides of the first stages (all by default), by which D, H and W must be divisible."""
     return [int(n) for n in np.prod(np.array(strides[:stages]), axis=0)]
 
 
 def choose_patch(shape: Sequence[int], spacing: Sequence[float]) -> list[int]:
-    """The box to cover: the shape itself, or where that is too large the same length in mm along each axis.
+    """Choose the patch: the shape itself, or if that is too large, equal lengths in mm along all axes.
 
-    Axes that are shorter than this length keep their own, which leaves more to the others.
+    Shorter axes keep their own length, which leaves more voxels to the others.
 
     Parameters
     ----------
@@ -121,26 +118,32 @@ def choose_patch(shape: Sequence[int], spacing: Sequence[float]) -> list[int]:
 
 
 def pad(patch: Sequence[int], divisor: Sequence[int]) -> list[int]:
-    """The next larger sides that divide."""
+    """Round the sides up to multiples of the divisor."""
     return [math.ceil(n / d) * d for n, d in zip(patch, divisor, strict=True)]
 
 
 def _given_patch(patch_xyz: Sequence[int], spacing: Sequence[float]) -> tuple[list[int], list, list]:
-    """The patch that the user gave, as D, H, W; UserError if its sides do not divide."""
+    """Return the patch of the settings as D, H, W, with strides and kernels; a UserError if it is not divisible."""
     patch = list(patch_xyz)[::-1]
     strides, kernels = pooling(patch, spacing[::-1])
     divisor = divisor_of(strides)
     if any(n % d for n, d in zip(patch, divisor, strict=True)):
         near = [max(1, round(n / d)) * d for n, d in zip(patch, divisor, strict=True)][::-1]
         raise UserError(
-            f"training.patch = {list(patch_xyz)} does not divide by {divisor[::-1]}, the strides of a network on it",
-            f"the nearest that does is {near}",
+            f"training.patch = {list(patch_xyz)} is not divisible by {divisor[::-1]}, the strides of its networks",
+            f"the nearest divisible patch is {near}",
         )
     return patch, strides, kernels
 
 
-def _look(row: Any, crop: bool) -> tuple[np.ndarray, np.ndarray, float]:
-    """Shape after the crop, voxel size in mm (both R, A, S), and the non-zero share of the whole scan."""
+def sample_scans(scans: pd.DataFrame) -> pd.DataFrame:
+    """Return at most 100 scans, evenly spaced in the order of their identifiers."""
+    ordered = scans.sort_values("scan")
+    return ordered.iloc[np.unique(np.linspace(0, len(ordered) - 1, min(SAMPLE, len(ordered))).round().astype(int))]
+
+
+def _measure(row: Any, crop: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the shape after the crop, the voxel size in mm (both R, A, S), and the non-zero share of the scan."""
     channels, orientation, affine = load_canonical(row.image.split(";"))
     box = nonzero_box(channels) if crop else [[0, n] for n in channels.shape[1:]]
     share = float((channels != 0).any(axis=0).mean())
@@ -148,32 +151,30 @@ def _look(row: Any, crop: bool) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def take_fingerprint(scans: pd.DataFrame, crop: bool) -> dict[str, np.ndarray]:
-    """Look into at most 100 scans, evenly spaced in the order of their ids.
+    """Measure a sample of the scans (:func:`sample_scans`).
 
     Parameters
     ----------
     scans : DataFrame
         With the columns ``scan`` and ``image``.
     crop : bool
-        Whether shapes are those of the non-zero boxes.
+        Whether shapes are of the non-zero boxes.
 
     Returns
     -------
     dict
         ``shapes`` (N, 3) in voxels, ``spacings`` (N, 3) in mm, both along R, A, S; ``nonzero`` (N,).
     """
-    ordered = scans.sort_values("scan")
-    chosen = np.unique(np.linspace(0, len(ordered) - 1, min(SAMPLE, len(ordered))).round().astype(int))
-    looks = [_look(row, crop) for row in ordered.iloc[chosen].itertuples()]
-    shapes, spacings, nonzero = (np.array(part) for part in zip(*looks, strict=True))
+    measured = [_measure(row, crop) for row in sample_scans(scans).itertuples()]
+    shapes, spacings, nonzero = (np.array(part) for part in zip(*measured, strict=True))
     return {"shapes": shapes, "spacings": spacings, "nonzero": nonzero}
 
 
 def count_outputs(task: str, dataset: dict[str, Any], scans: pd.DataFrame) -> int:
-    """How many numbers a network has for each voxel or scan; UserError if there is nothing to predict."""
+    """Return the number of outputs of a network for each voxel or scan; a UserError if the task has no classes."""
     if task == "segmentation":
         if len(dataset["labels"]) < 2:
-            raise UserError(f"the data set names no labels besides the background: {dataset['labels']}")
+            raise UserError(f"the data set has no labels besides the background: {dataset['labels']}")
         return len(dataset["labels"])
     if task == "classification":
         if len(dataset["classes"]) < 2:
@@ -202,13 +203,13 @@ def make_plan(spec: PreprocessSpec, scans: pd.DataFrame, dataset: dict[str, Any]
     Returns
     -------
     VolumePlan
-        Masked as nnU-Net's mask for normalisation.
+        ``masked`` is nnU-Net's mask for normalisation.
 
     Raises
     ------
     UserError
-        If there are no scans, the channels differ, there is nothing to predict, or the patch that
-        was given does not divide.
+        If no scans remain, the channels differ, the task has no classes, or the patch of the settings is not
+        divisible.
     """
     task, settings = spec.task, spec.preprocess
     if scans.empty:
@@ -216,10 +217,9 @@ def make_plan(spec: PreprocessSpec, scans: pd.DataFrame, dataset: dict[str, Any]
     channels = scans["channels"].astype(int)
     if channels.nunique() > 1:
         odd = scans.loc[channels != channels.mode()[0], "scan"].iloc[0]
-        raise UserError(f"scan {odd!r} has another number of channels than most", "take it out of the data set")
-    if (scans["frames"].astype(int) > 1).any():
-        odd = scans.loc[scans["frames"].astype(int) > 1, "scan"].iloc[0]
-        raise UserError(f"scan {odd!r} is a time series, which is not supported", "choose a 3D data.suffix")
+        raise UserError(f"scan {odd!r} has another number of channels than most", "remove it from the data set")
+    if len(series := scans.loc[scans["frames"].astype(int) > 1, "scan"]):
+        raise UserError(f"scan {series.iloc[0]!r} is a time series, which is not supported", "choose a 3D data.suffix")
     outputs = count_outputs(task, dataset, scans)
 
     found = take_fingerprint(scans, settings.crop)
@@ -227,9 +227,8 @@ def make_plan(spec: PreprocessSpec, scans: pd.DataFrame, dataset: dict[str, Any]
     shapes = np.maximum(1, np.round(found["shapes"] * found["spacings"] / np.array(spacing)))
     median_shape = [int(n) for n in np.median(shapes, axis=0)]
     if spec.patch == "auto":
-        # A target belongs to the whole scan, so there the patch is never smaller than it.
         patch = median_shape[::-1]
-        if task == "segmentation":
+        if task == "segmentation":  # other targets belong to the whole scan, which the patch must cover
             patch = choose_patch(patch, spacing[::-1])
         strides, kernels = pooling(patch, spacing[::-1])
         patch = pad(patch, divisor_of(strides, PADDED_STAGES))

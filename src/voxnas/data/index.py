@@ -1,10 +1,8 @@
-"""The index of a data set: every scan that can be used with its facts, every other with its reason.
+"""The index of a data set: the usable scans with their facts, the excluded scans with their reasons.
 
-Large data sets are indexed by shards, each by a job of its own: every shard lists all names, which is
-quick, and reads every n-th scan; :func:`merge_shards` makes one index of them.
+Large data sets are indexed by shards, one job for each: every shard lists all names, which is quick, and reads every
+n-th scan; :func:`merge_shards` joins the shards to one index.
 """
-
-from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,22 +27,28 @@ from voxnas.io.nifti import SUFFIXES
 SCHEMA_VERSION = 1
 EXCLUDED = ["scan", "file", "reason"]
 LAYOUTS = {"msd": is_msd, "bids": is_bids, "timeseries": is_timeseries, "npz": is_medmnist}
+CONTENT = {
+    "msd": "dataset.json (MSD, nnU-Net)",
+    "bids": "folders sub-* (BIDS)",
+    "timeseries": "participants.tsv beside archives *_timeseries.npz (series of regions)",
+    "npz": ".npz archive with volumes (MedMNIST)",
+}
 
 
 @dataclass(frozen=True)
 class Index:
-    """What :func:`index_dataset` found.
+    """Result of :func:`index_dataset`.
 
     Attributes
     ----------
     scans : DataFrame
-        One row for each scan that can be used, sorted by scan (columns :data:`~voxnas.data.scan_rows.COLUMNS`).
+        One row for each usable scan, sorted by scan (columns :data:`~voxnas.data.scan_rows.COLUMNS`).
     excluded : DataFrame
         Columns scan, file, reason.
     dataset : dict
         Name, layout, channels, labels, classes and counts.
     values : dict of str to list of int
-        Label values that occur in each scan (segmentation).
+        Label values in each scan (segmentation).
     sidecars : dict of str to dict
         Merged metadata of each run.
     """
@@ -57,7 +61,7 @@ class Index:
 
 
 def dataset_root(root: str | Path, settings: DataSettings) -> Path:
-    """The data set's folder: ``data.folder`` inside the data root where it exists, else the root itself."""
+    """Return the data set's folder: ``data.folder`` inside the data root if it exists, else the root."""
     root = Path(root).expanduser().absolute()
     if settings.folder and (root / settings.folder).exists():
         return root / settings.folder
@@ -67,22 +71,14 @@ def dataset_root(root: str | Path, settings: DataSettings) -> Path:
 
 
 def find_layout(root: Path, layout: str = "auto") -> str:
-    """``msd``, ``bids``, ``timeseries`` or ``npz``, by what lies in the folder; UserError if nothing of them does."""
+    """Recognise ``msd``, ``bids``, ``timeseries`` or ``npz`` by the content of the folder; otherwise a UserError."""
     fitting = [kind for kind, check in LAYOUTS.items() if layout in ("auto", kind) and check(root)]
     if fitting:
         return fitting[0]
-    wanted = {
-        "msd": "a dataset.json (MSD, nnU-Net)",
-        "bids": "folders sub-* (BIDS)",
-        "timeseries": "participants.tsv beside archives *_timeseries.npz (series of regions)",
-        "npz": "an .npz archive with volumes (MedMNIST)",
-        "auto": "a dataset.json (MSD, nnU-Net), folders sub-* (BIDS), series of regions (*_timeseries.npz) or an .npz "
-        "archive with volumes (MedMNIST)",
-    }
     folders = [p for p in sorted(root.iterdir()) if p.is_dir()] if root.is_dir() else []
     inside = [p.name for p in folders if any(check(p) for check in LAYOUTS.values())]
-    hint = f"these folders in it are data sets: {', '.join(inside)}" if inside else "check data_root and data.layout"
-    raise UserError(f"{root} has no {wanted[layout].removeprefix('an ').removeprefix('a ')}", hint)
+    hint = f"its folders {', '.join(inside)} are data sets" if inside else "check data_root and data.layout"
+    raise UserError(f"{root} has no {CONTENT.get(layout) or ', '.join(CONTENT.values())}", hint)
 
 
 def read_layout(
@@ -95,19 +91,19 @@ def read_layout(
     root : path
         The data set's folder.
     task : str or None
-        What the scans are for; None for the images alone.
+        The task; None reads the images alone.
     settings : DataSettings
-        How to read it.
+        The settings of the data set.
     unit : {"volume", "run", "participant"}
-        What has a target.
+        The unit that has a target.
     pick : callable, optional
-        Chooses among the candidates.
+        Selects candidates.
     """
     kind = find_layout(root, settings.layout)
     if kind == "bids":
         return read_bids(root, task, settings, unit, pick)
     if settings.filters or settings.images:
-        raise UserError(f"{root} has the layout {kind}; data.filters and data.images are for BIDS", "leave them out")
+        raise UserError(f"{root} has the layout {kind}; data.filters and data.images are for BIDS", "remove them")
     if kind == "timeseries":
         if unit == "volume":
             raise UserError(f"{root} has no events, which clips.unit: volume needs", "set clips.unit: run")
@@ -126,31 +122,31 @@ def read_layout(
 def index_dataset(
     root: str | Path, task: str | None, data_settings: DataSettings, seed: int = 0, unit: str = "run", shards: int = 1
 ) -> Index:
-    """Index a data set for a study, all shards of it here.
+    """Index a data set for a study, all shards in this process.
 
-    Every file is read to its end once, so that a scan in the index can be relied upon.
+    Every file is read completely once, so that all scans of the index are readable.
 
     Parameters
     ----------
     root : path
-        The data root; `data_settings.folder` is looked for in it.
+        The data root, which contains `data_settings.folder`.
     task : {"segmentation", "classification", "regression"} or None
         Task; None: the images alone.
     data_settings : DataSettings
-        How to read it.
+        The settings of the data set.
     seed : int
-        The study's seed, by which scans are drawn where `data_settings.limit` leaves some out.
+        The study's seed, which draws the scans if `data_settings.limit` is set.
     unit : {"volume", "run", "participant"}
-        What has a target.
+        The unit that has a target.
     shards : int
-        Number of parts.
+        Number of shards.
 
     Raises
     ------
     UserError
-        If the data set cannot be read as told, no scan is left, or a classification has one class.
+        If the settings do not fit the data set, no scan is left, or a classification has one class.
     ScanError
-        With `data_settings.strict`, at the first scan that cannot be used.
+        With `data_settings.strict`, at the first unusable scan.
     """
     parts = [index_shard(root, task, data_settings, seed, unit, i, shards) for i in range(shards)]
     return merge_shards(parts, dataset_root(root, data_settings))
@@ -175,13 +171,11 @@ def index_shard(
 
 
 def merge_shards(parts: Sequence[Index], folder: Path) -> Index:
-    """One index of the indices of all shards; UserError if no scan is left or a classification has one class."""
+    """Join the indices of all shards; a UserError if no scan is left or a classification has one class."""
     scans = pd.concat([part.scans for part in parts]).sort_values("scan", ignore_index=True)
     excluded = pd.concat([part.excluded for part in parts]).sort_values("scan", ignore_index=True)
     if scans.empty and excluded.empty:
-        raise UserError(
-            f"{folder}: data.limit leaves no scan, for each participant has more than it allows", "raise it"
-        )
+        raise UserError(f"{folder}: data.limit leaves no scan: every participant has more", "raise data.limit")
     if scans.empty:
         scan, file, reason = excluded.iloc[0]
         raise UserError(
@@ -204,7 +198,7 @@ def merge_shards(parts: Sequence[Index], folder: Path) -> Index:
 
 
 def index_files(files: list[Path], strict: bool = False) -> Index:
-    """Index image files that belong to no data set, each on its own."""
+    """Index single image files that belong to no data set."""
     names = Counter(stem(f) for f in files)
     candidates = [
         Candidate(scan=stem(f) if names[stem(f)] == 1 else str(f), participant="", images=(f,), last_axis="unknown")
@@ -214,20 +208,20 @@ def index_files(files: list[Path], strict: bool = False) -> Index:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is that of an image file."""
+    """Return whether a file name is one of an image."""
     return path.name.endswith(SUFFIXES) and not path.name.startswith(".")
 
 
 def _check_ids(candidates: list[Candidate]) -> None:
-    """Raise if two images would have one id."""
-    repeated = [name for name, count in Counter(c.scan for c in candidates).items() if count > 1]
-    if repeated:
-        files = [str(c.images[0]) for c in candidates if c.scan == repeated[0]]
-        raise UserError(f"two images have the id {repeated[0]!r}: {files[0]} and {files[1]}", "rename or remove one")
+    """Raise a UserError if two images have one identifier."""
+    name, count = Counter(c.scan for c in candidates).most_common(1)[0] if candidates else ("", 0)
+    if count > 1:
+        files = [c.images[0] for c in candidates if c.scan == name]
+        raise UserError(f"two images have the identifier {name!r}: {files[0]} and {files[1]}", "rename or remove one")
 
 
 def index_layout(layout: Layout, task: str | None, settings: DataSettings, unit: str = "run") -> Index:
-    """Open the scans of a layout; with no task, the images alone."""
+    """Read the scans of a layout; without a task, the images alone."""
     _check_ids(layout.candidates)
     column = (settings.target or DEFAULT_COLUMN) if task and unit == "volume" else None
     rows, excluded, found = [], [], {}
@@ -266,7 +260,7 @@ def index_layout(layout: Layout, task: str | None, settings: DataSettings, unit:
 
 
 def _exclusion(candidate: Candidate, error: ScanError) -> dict[str, str]:
-    """A row of the excluded scans: which file, and why."""
+    """Return the row of an excluded scan: the file, and the reason."""
     files = [str(p) for p in (*candidate.images, candidate.label) if p is not None]
     file = next((f for f in files if error.what.startswith(f"{f}: ")), files[0])
     reason = error.what.removeprefix(f"{file}: ") + (f"; {error.remedy}" if error.remedy else "")

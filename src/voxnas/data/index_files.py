@@ -1,6 +1,4 @@
-"""The files of an index: scans.tsv, excluded.tsv, dataset.json, and of runs sidecars.json."""
-
-from __future__ import annotations
+"""The files of an index: scans.tsv, excluded.tsv, dataset.json and, for runs, sidecars.json."""
 
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from voxnas.io.tables import read_table, write_table
 
 
 def write_index(folder: Path, index: Index) -> None:
-    """Write an index into a folder; the file that the workflow looks for, scans.tsv, comes last."""
+    """Write an index into a folder; scans.tsv, the output that the workflow waits for, is written last."""
     if index.sidecars:
         write_json(folder / "sidecars.json", index.sidecars)
     write_json(folder / "dataset.json", index.dataset)
@@ -20,7 +18,7 @@ def write_index(folder: Path, index: Index) -> None:
 
 
 def read_index(folder: Path) -> Index:
-    """Read what :func:`write_index` wrote; label values by scan are not kept in files."""
+    """Read an index of :func:`write_index`; the label values of each scan are not stored."""
     sidecars = folder / "sidecars.json"
     return Index(
         scans=read_table(folder / "scans.tsv", {"scan": str, "target": str} | DTYPES),

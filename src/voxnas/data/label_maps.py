@@ -1,6 +1,4 @@
-"""Label maps of BIDS derivatives, and the names of their values."""
-
-from __future__ import annotations
+"""Label maps of BIDS derivatives, and the names of the labels."""
 
 from pathlib import Path
 
@@ -14,12 +12,12 @@ OWN_SPACES = {"orig", "T1w", "T2w", "native", "individual"}
 
 
 def label_maps(derivative: Path, suffix: str) -> list[Path]:
-    """Images of a derivative whose names end with the suffix of label maps."""
+    """List the images of a derivative whose names end with the suffix of label maps."""
     return BidsFiles(derivative).images(lambda name: name.endswith(f"_{suffix}"))
 
 
 def find_derivative(root: Path, settings: DataSettings) -> Path:
-    """The folder under derivatives/ that holds the label maps."""
+    """Return the only folder under derivatives/ that holds label maps; otherwise raise a UserError."""
     folders = [p for p in sorted((root / "derivatives").glob("*")) if p.is_dir()]
     suffix = settings.label_suffix
     if settings.derivatives:
@@ -44,37 +42,35 @@ def find_derivative(root: Path, settings: DataSettings) -> Path:
 
 
 def label_suffixes(root: Path) -> list[str]:
-    """Suffixes of images under derivatives/ that may be label maps."""
+    """List the suffixes of images under derivatives/ that may be label maps."""
     folders = [p for p in (root / "derivatives").glob("*") if p.is_dir()]
     suffixes = {parse_name(p).suffix for f in folders for p in BidsFiles(f).images(lambda name: True)}
     return sorted({s.partition("_")[2] or s for s in suffixes} - TIME_SUFFIXES)
 
 
-def label_of(name: BidsName, image: Path, maps: list[Path], suffix: str) -> tuple[Path | None, str]:
-    """The label map of an image among those of its participant, or None and the reason."""
-    fits = []
-    for path in maps:
-        other = parse_name(path)
-        if other.suffix == f"{name.suffix}_{suffix}":
-            same = other.entities == name.entities
-        else:
-            own = {k: v for k, v in other.entities.items() if k in name.entities or k not in ADDED_ENTITIES}
-            space = other.entities.get("space")
-            elsewhere = space is not None and space != name.entities.get("space") and space not in OWN_SPACES
-            same = other.suffix == suffix and own == name.entities and not elsewhere
-        if same:
-            fits.append(path)
+def label_of(name: BidsName, maps: list[Path], suffix: str) -> tuple[Path | None, str]:
+    """Return the label map of an image among those of its participant, or None and the reason."""
+    fits = [path for path in maps if _labels(parse_name(path), name, suffix)]
     if not fits:
-        return None, f"no label map *_{suffix}.nii.gz for it"
+        return None, f"no label map *_{suffix}.nii.gz for this image"
     if len(fits) > 1:
-        return None, f"{len(fits)} label maps fit it ({', '.join(p.name for p in fits[:3])}), one must"
+        return None, f"{len(fits)} label maps match this image ({', '.join(p.name for p in fits[:3])}); keep one"
     return fits[0], ""
 
 
-def read_label_names(derivative: Path, maps: list[Path], suffix: str) -> dict[int, str]:
-    """Names of label values by a ``*dseg.tsv`` (columns index and name), {} where there is none.
+def _labels(other: BidsName, name: BidsName, suffix: str) -> bool:
+    """Return whether the label map `other` has the entities of the image `name` and lies in its space."""
+    if other.suffix == f"{name.suffix}_{suffix}":
+        return other.entities == name.entities
+    own = {k: v for k, v in other.entities.items() if k in name.entities or k not in ADDED_ENTITIES}
+    spaces = {None, name.entities.get("space"), *OWN_SPACES}
+    return other.suffix == suffix and own == name.entities and other.entities.get("space") in spaces
 
-    It stands at the root of the derivative or beside a label map.
+
+def read_label_names(derivative: Path, maps: list[Path], suffix: str) -> dict[int, str]:
+    """Read the names of the label values from ``*dseg.tsv`` (columns index and name); {} without such a table.
+
+    The table lies at the root of the derivative or beside a label map.
     """
     folders = [derivative, *sorted({p.parent for p in maps})]
     tables = [p for f in folders for p in sorted({*f.glob(f"*{suffix}.tsv"), *f.glob("*dseg.tsv")})]

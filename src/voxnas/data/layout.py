@@ -1,6 +1,4 @@
-"""What a reader of a data set layout hands to the index: candidates, and what the data set says of itself."""
-
-from __future__ import annotations
+"""Records that the reader of a data set layout passes to the index: candidates, and the data set's own description."""
 
 import json
 from collections.abc import Callable
@@ -15,32 +13,32 @@ LastAxis = Literal["channel", "time", "none", "unknown"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One scan that a data set names, before any voxel is read.
+    """A scan listed by a data set, before any voxel is read.
 
     Attributes
     ----------
     scan, participant, session, site : str
-        Names; session and site are empty where there is none.
+        Identifiers; session and site are empty if unknown.
     images : tuple of path
-        One file, or one a channel.
+        One file, or one file for each channel.
     label : path or None
         Label map.
     target : str or None
         Text from participants.tsv.
     last_axis : {"channel", "time", "none", "unknown"}
-        Meaning of the fourth axis of a 4D image; with ``none`` a 4D image is left out.
+        Meaning of the fourth axis of a 4D image; with ``none`` a 4D image is excluded.
     repetition_time : float or None
-        Seconds between volumes by the sidecar.
+        In s, by the sidecar.
     problem : str
-        Why the scan cannot be used, if that is known already.
+        Reason to exclude the scan, if one is known before the image is read.
     task, run, space : str
-        Entities of a BIDS name, empty where there is none.
+        Entities of a BIDS name, empty if absent.
     preprocessed : bool or None
-        Whether the image is a derivative; None where the layout does not say.
+        Whether the image is a derivative; None if the layout does not define it.
     events, confounds, anatomical : path or None
-        Table of events, table of confounds, and raw T1w image that belong to a run.
+        Table of events, table of confounds, and raw T1w image of a run.
     masks : tuple of path
-        Brain masks that may be the run's, likeliest first; the index takes the first on the run's grid.
+        Possible brain masks of a run, best first; the index takes the first on the run's grid.
     sidecar : dict
         Merged metadata of a run.
     """
@@ -66,13 +64,13 @@ class Candidate:
     sidecar: dict[str, Any] = field(default_factory=dict)
 
 
-# Which of all candidates are looked at more closely: those that a limit draws, or that a job of several reads.
+# Selects the candidates to be read: the sample drawn by a limit, or the share of one job.
 Suggestion = Callable[[list[Candidate]], list[Candidate]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A data set as its reader understood it.
+    """The content of a data set, as parsed by its reader.
 
     Attributes
     ----------
@@ -85,9 +83,9 @@ class Layout:
     channels : list of str
         Names of the image channels.
     labels : dict of int to str
-        Names of the label values; empty where the data set does not give them.
+        Names of the label values; empty if the data set does not define them.
     atlas : path or None
-        Label image of the regions whose series the scans are.
+        Label image of the regions, for scans that are series of regions.
     regions : list of int
         Value in the atlas of each column of the series.
     """
@@ -102,7 +100,7 @@ class Layout:
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """A JSON object that belongs to a data set; a damaged one is a UserError."""
+    """Read a JSON object of a data set; a missing or damaged file raises a UserError."""
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
@@ -115,5 +113,5 @@ def read_description(path: Path) -> dict[str, Any]:
 
 
 def stem(path: Path) -> str:
-    """File name without ``.nii``, ``.nii.gz`` and the like."""
+    """Return the file name without its ending, such as ``.nii`` or ``.nii.gz``."""
     return path.name.removesuffix(".gz").rpartition(".")[0] if path.name.endswith(".gz") else path.stem

@@ -1,6 +1,4 @@
-"""Fewer scans than a data set has, for a study that is to be quick."""
-
-from __future__ import annotations
+"""A random sample of a data set's scans, for quick studies."""
 
 import numpy as np
 
@@ -10,16 +8,17 @@ from voxnas.data.splits import apportion
 
 
 def limit_scans(candidates: list[Candidate], limit: int, stratify: bool, seed: int) -> list[Candidate]:
-    """Draw participants until `limit` scans are reached; what is drawn does not depend on the order.
+    """Draw participants until `limit` scans are reached; the draw does not depend on the order of the scans.
 
     Parameters
     ----------
     candidates : list of Candidate
         All scans.
     limit : int
-        Largest number of scans; all scans of a drawn participant are taken, while they fit.
+        Largest number of scans. The scans of a participant are taken together; a participant that exceeds the limit is
+        skipped.
     stratify : bool
-        Draw from each class (target) in proportion to its scans.
+        Draw from each class (target) in proportion to its number of scans.
     seed : int
         The study's seed.
     """

@@ -1,11 +1,10 @@
-"""The layout of MedMNIST (Yang et al. 2023, Scientific Data): one .npz archive with images and targets.
+"""Reader of the MedMNIST layout (Yang et al. 2023, Scientific Data): one .npz archive with images and targets.
 
-The splits in the archive are not the study's: the volumes of all of them are pooled and each is a
-participant of its own, for the archive does not say which volumes belong to one person.
+The splits of the archive are ignored: the volumes of all splits are pooled. The archive does not identify persons, so
+every volume counts as a participant.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from pathlib import Path
 
 from voxnas.core.errors import UserError
@@ -15,13 +14,13 @@ from voxnas.io.npz import IMAGES, array_names, read_rows, volume_path
 
 
 def archives(root: Path) -> list[Path]:
-    """The archives with images in a folder, or the archive itself."""
+    """List the archives with images in a folder, or the archive itself."""
     files = [root] if root.is_file() else sorted(root.glob("*.npz"))
     return [f for f in files if f.suffix == ".npz" and any(name.endswith(IMAGES) for name in array_names(f))]
 
 
 def is_medmnist(root: Path) -> bool:
-    """Whether a folder holds such an archive, or is one."""
+    """Return whether a path is an archive with images, or a folder with one."""
     return bool(archives(root))
 
 
@@ -33,12 +32,12 @@ def read_medmnist(root: Path, settings: DataSettings) -> Layout:
     root : path
         The archive, or a folder with one.
     settings : DataSettings
-        Of it ``target``, by which an array ``<split>_<target>`` is named; empty: no targets.
+        Its ``target`` names the arrays ``<split>_<target>``; empty: no targets.
 
     Raises
     ------
     UserError
-        If there are several archives, or images and targets do not fit together.
+        If the folder has several archives, or images and targets differ in number.
     """
     found = archives(root)
     if len(found) > 1:
@@ -51,19 +50,20 @@ def read_medmnist(root: Path, settings: DataSettings) -> Layout:
         images = read_rows(file, split + IMAGES)
         if images.ndim != 4:
             raise UserError(f"{file}: {split}{IMAGES} has {images.ndim} axes, volumes have 4 (N, X, Y, Z)")
-        targets = _targets(file, f"{split}_{settings.target}", arrays, len(images)) if settings.target else None
+        targets = _targets(file, split, settings.target, arrays, len(images))
         width = len(str(len(images) - 1))
-        for row in range(len(images)):
+        for row, target in enumerate(targets):
             scan = f"{split}_{row:0{width}d}"
-            target = None if targets is None else targets[row]
             candidates.append(Candidate(scan, scan, (volume_path(file, split, row),), target=target))
     return Layout("npz", file.stem, candidates, ["image"])
 
 
-def _targets(file: Path, name: str, arrays: list[str], count: int) -> list[str]:
-    """One text a volume; UserError if the array does not have one value for each."""
+def _targets(file: Path, split: str, target: str, arrays: list[str], count: int) -> Sequence[str | None]:
+    """Read the target of each volume of a split as text, None without `target`; a UserError if the number differs."""
+    if not target:
+        return [None] * count
+    name = f"{split}_{target}"
     if name not in arrays:
-        split = name.split("_")[0]
         others = [n.removeprefix(f"{split}_") for n in arrays if n.startswith(f"{split}_") and not n.endswith(IMAGES)]
         raise UserError(f"{file} has no array {name!r}", f"data.target can be {', '.join(others) or 'nothing here'}")
     values = read_rows(file, name)

@@ -1,14 +1,13 @@
 """Reader of the Medical Segmentation Decathlon layout and of nnU-Net's raw data sets.
 
 Both have a ``dataset.json``. MSD (Simpson et al. 2019, arXiv:1902.09063) lists its ``training``
-pairs, names ``modality`` {"0": "MRI"} and ``labels`` {"0": "background"}, and keeps channels in the
-last axis of one file. nnU-Net v2 (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z) names
-``channel_names`` and ``labels`` {"background": 0}, and has one file a channel,
+pairs, defines ``modality`` {"0": "MRI"} and ``labels`` {"0": "background"}, and stores channels in the
+last axis of one file. nnU-Net v2 (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z) defines
+``channel_names`` and ``labels`` {"background": 0}, and has one file for each channel,
 ``imagesTr/<case>_0000<file_ending>``, beside ``labelsTr/<case><file_ending>``.
 """
 
-from __future__ import annotations
-
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,23 @@ from voxnas.data.layout import Candidate, Layout, read_description, stem
 
 
 def is_msd(root: Path) -> bool:
-    """Whether a folder has a dataset.json."""
+    """Return whether a folder has a dataset.json."""
     return (root / "dataset.json").is_file()
 
 
 def read_msd(root: Path) -> Layout:
-    """Read the scans that a dataset.json names.
+    """Read the scans of a dataset.json.
 
     Raises
     ------
     UserError
-        If dataset.json is missing, damaged, or lacks what is needed.
+        If dataset.json is missing, damaged or incomplete.
     """
     path = root / "dataset.json"
     description = read_description(path)
     names = description.get("channel_names") or description.get("modality")
     if not isinstance(names, dict) or not names:
-        raise UserError(f"{path} names no channels", 'add "channel_names": {"0": "T1"} (nnU-Net) or "modality" (MSD)')
+        raise UserError(f"{path} has no channels", 'add "channel_names": {"0": "T1"} (nnU-Net) or "modality" (MSD)')
     try:
         channels = [str(names[key]) for key in sorted(names, key=int)]
     except ValueError:
@@ -50,9 +49,9 @@ def read_msd(root: Path) -> Layout:
 
 
 def _labels(path: Path, raw: Any) -> dict[int, str]:
-    """Label names of either form, {"0": name} or {name: 0}."""
+    """Parse label names of either form, {"0": name} or {name: 0}."""
     if not isinstance(raw, dict) or not raw:
-        raise UserError(f"{path} names no labels", 'add "labels": {"background": 0, "name": 1}')
+        raise UserError(f"{path} has no labels", 'add "labels": {"background": 0, "name": 1}')
     labels = {}
     for key, value in raw.items():
         number, name = (key, value) if str(key).lstrip("-").isdigit() and isinstance(value, str) else (value, key)
@@ -66,17 +65,17 @@ def _labels(path: Path, raw: Any) -> dict[int, str]:
         except (TypeError, ValueError):
             raise UserError(f"{path}: label {key!r}: {value!r} is not a pair of a number and a name") from None
     if min(labels) < 0 or len(labels) != len(raw):
-        raise UserError(f"{path}: label values must differ and not be negative, they are {sorted(labels)}")
+        raise UserError(f"{path}: label values must be distinct and non-negative, they are {sorted(labels)}")
     return {0: "background"} | dict(sorted(labels.items()))
 
 
 def _listed(root: Path, path: Path, training: list[Any]) -> list[Candidate]:
-    """MSD: the pairs of the list."""
+    """List the training pairs of MSD."""
     candidates = []
     for entry in training:
         entry = {"image": entry} if isinstance(entry, str) else entry
         if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):
-            raise UserError(f"{path}: {entry!r} in training names no image")
+            raise UserError(f"{path}: {entry!r} in training has no image")
         image = root / entry["image"]
         label = root / entry["label"] if isinstance(entry.get("label"), str) else None
         candidates.append(
@@ -86,41 +85,37 @@ def _listed(root: Path, path: Path, training: list[Any]) -> list[Candidate]:
                 images=(image,),
                 label=label,
                 last_axis="channel",
-                problem="" if label else "dataset.json gives it no label map",
+                problem="" if label else "dataset.json lists no label map for this image",
             )
         )
     return candidates
 
 
 def _globbed(root: Path, ending: str, channels: int) -> list[Candidate]:
-    """nnU-Net: the cases of imagesTr and labelsTr."""
-    files = [p for p in sorted((root / "imagesTr").glob(f"*{ending}")) if not p.name.startswith(".")]
-    if not files:
+    """List the cases of nnU-Net's imagesTr and labelsTr."""
+    images, labelled = (
+        {p.name.removesuffix(ending) for p in (root / folder).glob(f"*{ending}") if p.name[0] != "."}
+        for folder in ("imagesTr", "labelsTr")
+    )
+    if not images:
         raise UserError(f"{root / 'imagesTr'} has no *{ending} files", "check file_ending in dataset.json")
-    present: dict[str, set[str]] = {}
-    for file in files:
-        case, _, number = file.name.removesuffix(ending).rpartition("_")
-        if len(number) == 4 and number.isdigit():
-            present.setdefault(case, set()).add(number)
-        else:
-            present[file.name.removesuffix(ending)] = set()
-    labelled = {p.name.removesuffix(ending) for p in (root / "labelsTr").glob(f"*{ending}") if p.name[0] != "."}
-    numbers = [f"{i:04d}" for i in range(channels)]
+    cases = {re.sub(r"_\d{4}$", "", name) for name in images}
     candidates = []
-    for case in sorted(set(present) | labelled):
-        missing = [n for n in numbers if n not in present.get(case, set())]
+    for case in sorted(cases | labelled):
+        files = [f"{case}_{channel:04d}" for channel in range(channels)]
+        missing = [name for name in files if name not in images]
         problem = ""
-        if case not in present:
+        if case not in cases:
             problem = "a label map without an image"
         elif missing:
-            problem = f"channel file {case}_{missing[0]}{ending} is missing"
+            problem = f"channel file {missing[0]}{ending} is missing"
         elif case not in labelled:
             problem = f"labelsTr/{case}{ending} is missing"
         candidates.append(
             Candidate(
                 scan=case,
                 participant=case,
-                images=tuple(root / "imagesTr" / f"{case}_{n}{ending}" for n in numbers),
+                images=tuple(root / "imagesTr" / f"{name}{ending}" for name in files),
                 label=root / "labelsTr" / f"{case}{ending}",
                 problem=problem,
             )

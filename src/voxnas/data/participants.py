@@ -1,6 +1,4 @@
-"""The tables of participants and of their sessions, and what they say that is to be predicted."""
-
-from __future__ import annotations
+"""Tables of participants and of their sessions, with the targets of prediction."""
 
 import math
 from collections.abc import Mapping
@@ -18,12 +16,12 @@ Row = dict[str, str | None]
 
 
 def read_participants(root: Path) -> dict[str, Row]:
-    """Rows of participants.tsv by participant id; missing values are None, all others texts as they stand."""
+    """Read the rows of participants.tsv by participant identifier; values are texts, or None if missing."""
     return _read_rows(root / "participants.tsv", "participant_id", "sub-")
 
 
 def read_sessions(root: Path, participant: str) -> dict[str, Row]:
-    """Rows of a participant's sessions.tsv by session label, as :func:`read_participants`; none without the file."""
+    """Read the rows of a participant's sessions.tsv by session label, like :func:`read_participants`."""
     rows = _read_rows(root / participant / f"{participant}_sessions.tsv", "session_id", "ses-")
     return {name.removeprefix("ses-"): row for name, row in rows.items()}
 
@@ -38,12 +36,12 @@ def _read_rows(path: Path, key: str, prefix: str) -> dict[str, Row]:
         }
         name = prefix + str(values.pop(key)).removeprefix(prefix)
         if rows.setdefault(name, values) != values:
-            raise UserError(f"{path}: {name} has two rows that differ", "keep one row for each")
+            raise UserError(f"{path}: {name} has two rows that differ", "keep one of them")
     return rows
 
 
 def check_column(root: Path, people: Mapping[str, Row], target: str) -> None:
-    """Raise a UserError if no row has a column of that name, with those that there are."""
+    """Raise a UserError that lists the columns if no row has the column of the target."""
     path = root / "participants.tsv"
     if not people:
         raise UserError(f"{path} does not exist or is empty", "it must hold the target, one row for each participant")
@@ -53,7 +51,7 @@ def check_column(root: Path, people: Mapping[str, Row], target: str) -> None:
 
 
 def target_of(participant: str, row: Row | None, column: str, numeric: bool) -> tuple[str | None, str]:
-    """The target's text, or None and the reason why there is none."""
+    """Return the target as text, or None and the reason for its absence."""
     if row is None:
         return None, f"participants.tsv has no row for {participant}"
     value = row.get(column)
@@ -70,5 +68,5 @@ def target_of(participant: str, row: Row | None, column: str, numeric: bool) -> 
 
 
 def site_of(row: Row | None) -> str:
-    """The site of a participant, empty where the table does not say."""
+    """Return the site of a participant, empty if the table has none."""
     return next((v for column in SITE_COLUMNS if (v := (row or {}).get(column))), "")

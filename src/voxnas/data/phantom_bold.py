@@ -1,22 +1,19 @@
-"""The embedded data set with time: the heads of :mod:`voxnas.data.phantom`, scanned while they see pictures.
+"""The embedded data set of time series: the heads of :mod:`voxnas.data.phantom` during a task with pictures.
 
-Each participant has a T1-weighted image and runs of BOLD volumes. A run is the participant's head,
-sampled anew for each volume where the head is at that time, with
+Each participant has a T1-weighted image and runs of BOLD volumes. Each volume of a run samples the participant's head
+at its current pose, with
 
-- responses to blocks of pictures (faces, houses, tools), each kind in regions of its own: the
-  haemodynamic response of SPM (Friston et al. 1998), smaller with age;
-- fluctuations below 0.08 Hz that the nodes of two networks share: the sensorimotor one in everybody,
-  the default mode less in the group ``atrophy``, as in dementia (Greicius et al. 2004);
-- rigid motion, which is known: ``derivatives/phantom`` has the true pose at each volume;
-- slices acquired one after the other, interleaved, and the site's number of first volumes that are
-  not yet in steady state;
-- drifts, pulsation (mostly in CSF), a bias field that stays with the scanner, and Rician noise.
+- responses to blocks of pictures (faces, houses, tools), each kind in its own regions: the haemodynamic response of
+  SPM (Friston et al. 1998), decreasing with age;
+- fluctuations below 0.08 Hz, shared by the nodes of two networks: the sensorimotor network equally in all participants,
+  the default mode network less in the group ``atrophy``, as in dementia (Greicius et al. 2004);
+- known rigid motion: ``derivatives/phantom`` has the true pose at each volume;
+- interleaved slices, and at the start the site's number of non-steady-state volumes;
+- drifts, pulsation (mostly in CSF), a bias field fixed to the scanner, and Rician noise.
 
 Targets: ``group`` (in T1w by atrophy, in BOLD by connectivity), ``age`` (atrophy, amplitude of the
 responses), and the kind of picture of each volume (events).
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from voxnas.core.seeds import derive_seed
+from voxnas.data.fmri.pose import MOTION, to_matrix
 from voxnas.data.phantom import (
     AGES,
     DERIVATIVES,
@@ -37,9 +34,10 @@ from voxnas.data.phantom import (
     draw_people,
     load_template,
     make_head,
-    paint_t1,
     save_canonical,
+    simulate_t1,
     smooth_field,
+    write_t1,
     write_texts,
 )
 from voxnas.io.records import write_json
@@ -47,14 +45,13 @@ from voxnas.io.tables import write_table
 
 TASK, RUNS, FRAMES, REPETITION_TIME = "pictures", 2, 72, 2.0  # the last in seconds
 BLOCK, PAUSE = 12.0, 8.0  # seconds of pictures and of rest
-MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 TISSUE_SIGNAL = (1.0, 0.75, 0.6)  # of CSF, grey and white matter in a T2*-weighted image
 NON_STEADY = {"north": 2, "south": 0, "west": 3}
 BLOB_MM, RESPONSE, FLUCTUATION, DRIFT, PULSATION = 9.0, 0.05, 0.02, 0.012, 0.02
-REACH_MM = 15.0  # how far outside the brain a voxel may see it
+REACH_MM = 15.0  # margin around the brain that includes its motion
 
 Places = tuple[tuple[float, float, float], ...]
-# Centres in mm (MNI) of what answers to each kind of picture.
+# Centres in mm (MNI) of the regions that respond to each kind of picture.
 RESPONSES: Mapping[str, Places] = {
     "faces": ((42, -54, -18), (-42, -54, -18), (50, -72, 2)),
     "houses": ((26, -42, -10), (-26, -42, -10), (16, -58, 12)),
@@ -69,10 +66,9 @@ NETWORKS: Mapping[str, Places] = {
 class Run(NamedTuple):
     """One run, in canonical orientation.
 
-    `image`, (X, Y, Z, T), int16; `affine`, (4, 4), voxels to mm; `motion`, (T, 6), the pose of the
-    head at each volume against the T1-weighted image: shift along R, A, S in mm, then angles about R,
-    A, S in radians (right hand), turned in this order about `centre` (3 numbers, mm); `slice_times`, one for each
-    slice along `slice_axis`, in s; the first `non_steady` volumes are not in steady state.
+    `image`, (X, Y, Z, T), int16; `affine`, (4, 4), voxels to mm; `motion`, (T, 6), the pose of the head at each volume
+    relative to the T1-weighted image (:mod:`voxnas.data.fmri.pose`), about `centre` (3 numbers, mm); `slice_times`,
+    one for each slice along `slice_axis`, in s; the first `non_steady` volumes are not in steady state.
     """
 
     image: np.ndarray
@@ -85,30 +81,22 @@ class Run(NamedTuple):
     non_steady: int
 
 
-def pose_matrix(motion: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Where a point of the head goes: (4, 4), mm to mm, of one row of :attr:`Run.motion`."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_euler("xyz", motion[3:]).as_matrix()
-    matrix[:3, 3] = motion[:3] + centre - matrix[:3, :3] @ centre
-    return matrix
-
-
 def draw_motion(frames: int, rng: np.random.Generator, scale: float = 1.0) -> np.ndarray:
-    """Poses of a head that lies still as well as it can: slow drifts and a few jerks.
+    """Draw the involuntary motion of a head: slow drifts and a few sudden movements.
 
     Parameters
     ----------
     frames : int
-        Volumes.
+        Number of volumes T.
     rng : Generator
-        Source of chance.
+        Random generator.
     scale : float
-        Multiplies all of it; 1 is about half a mm and half a degree.
+        Amplitude; 1 is about 0.5 mm and 0.5 degrees.
 
     Returns
     -------
     ndarray, (T, 6)
-        As :attr:`Run.motion`, without the pose at the start.
+        As :attr:`Run.motion`, relative to the pose at the start.
     """
     knots = max(4, frames // 14)
     slow = ndimage.zoom(rng.normal(0, 0.45, size=(knots, 6)), (frames / knots, 1), order=3, mode="nearest")[:frames]
@@ -121,7 +109,7 @@ def draw_motion(frames: int, rng: np.random.Generator, scale: float = 1.0) -> np
 
 
 def draw_events(seconds: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Blocks of pictures in random order, each kind equally often (or once more)."""
+    """Draw blocks of pictures in random order, with numbers of each kind that differ by one at most."""
     blocks = max(1, int((seconds - PAUSE) // (BLOCK + PAUSE)))
     kinds = np.concatenate([rng.permutation(list(RESPONSES)) for _ in range(-(-blocks // len(RESPONSES)))])[:blocks]
     onsets = PAUSE + (BLOCK + PAUSE) * np.arange(blocks)
@@ -129,7 +117,7 @@ def draw_events(seconds: float, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _fluctuation(times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Noise between 0.01 and 0.08 Hz with unit variance, at evenly spaced times in s."""
+    """Draw noise between 0.01 and 0.08 Hz with unit variance, at evenly spaced times in s."""
     spectrum = np.fft.rfft(rng.normal(size=len(times)))
     frequency = np.fft.rfftfreq(len(times), times[1] - times[0])
     series = np.fft.irfft(spectrum * ((frequency > 0.01) & (frequency < 0.08)), len(times))
@@ -139,7 +127,7 @@ def _fluctuation(times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _sources(
     person: Person, events: pd.DataFrame, times: np.ndarray, rng: np.random.Generator
 ) -> list[tuple[Places, np.ndarray]]:
-    """What fluctuates: centres in the template, and the relative change of the signal at `times`."""
+    """Draw the sources of signal changes: centres in the template, and the relative change at `times`."""
     from nilearn.glm.first_level import compute_regressor
 
     youth = 1 - (person.age - AGES[0]) / (AGES[1] - AGES[0])
@@ -159,13 +147,13 @@ def _sources(
 
 
 def _blobs(at: np.ndarray, grey: np.ndarray, places: Places) -> np.ndarray:
-    """Grey matter near the places, (X, Y, Z), where `at`, (3, X, Y, Z), are voxels' places in the template."""
+    """Weight grey matter by proximity to the places, (X, Y, Z); `at`, (3, X, Y, Z), are positions in the template."""
     distance = [((at - np.reshape(place, (3, 1, 1, 1))) ** 2).sum(axis=0) for place in places]
     return np.exp(-np.min(distance, axis=0) / (2 * BLOB_MM**2)) * grey
 
 
 def interleaved(slices: int, repetition_time: float) -> np.ndarray:
-    """Times in s of slices acquired every other one, then those between, over one repetition time."""
+    """Return the times in s of an interleaved acquisition: the even slices, then the odd slices."""
     order = [*range(0, slices, 2), *range(1, slices, 2)]
     times = np.empty(slices)
     times[order] = np.arange(slices) * repetition_time / slices
@@ -178,25 +166,22 @@ def make_run(
     spacing_mm: float,
     rng: np.random.Generator,
     frames: int = FRAMES,
-    repetition_time: float = REPETITION_TIME,
     motion_scale: float = 1.0,
 ) -> Run:
-    """Scan a head.
+    """Simulate a run.
 
     Parameters
     ----------
     head : Head
-        On a grid that is finer than the run's.
+        On a finer grid than the run's.
     person : Person
-        Whose head it is.
+        The participant.
     spacing_mm : float
         Voxel size, before the site's scale.
     rng : Generator
-        Source of chance.
+        Random generator.
     frames : int
-        Volumes T; memory is that of the int16 image.
-    repetition_time : float
-        Seconds from one volume to the next.
+        Number of volumes T; the int16 image determines the memory.
     motion_scale : float
         Of :func:`draw_motion`.
     """
@@ -208,20 +193,20 @@ def make_run(
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = centre - spacing * (np.array(shape) - 1) / 2
 
-    events = draw_events(frames * repetition_time, rng)
-    step = repetition_time / 8
-    times = np.arange(0, (frames + 1) * repetition_time, step)
+    events = draw_events(frames * REPETITION_TIME, rng)
+    step = REPETITION_TIME / 8
+    times = np.arange(0, (frames + 1) * REPETITION_TIME, step)
     sources = _sources(person, events, times, rng)
     pose = np.concatenate([rng.normal(0, 1.5, size=3), np.radians(rng.normal(0, 1.0, size=3))])
     motion = draw_motion(frames, rng, motion_scale) + pose
 
-    # The third axis of the file is the one along which slices are acquired.
+    # Slices are acquired along the third axis of the file.
     slice_axis = next(axis for axis, pair in enumerate(("RL", "AP", "SI")) if site.orientation[2] in pair)
-    slice_times = interleaved(shape[slice_axis], repetition_time)
-    grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")).reshape(3, -1)
+    slice_times = interleaved(shape[slice_axis], REPETITION_TIME)
+    grid = np.indices(shape).reshape(3, -1)
     world = affine[:3, :3] @ grid + affine[:3, 3:]
     bias = np.exp(2 * site.bias * smooth_field(rng, shape, 3)).ravel()
-    # What a voxel of the run holds is an average over its size.
+    # A voxel of the run contains the average over its size.
     fine = np.diag(head.affine)[:3]
     sigma = np.sqrt(np.maximum(spacing**2 - fine**2, 0)) / FWHM / fine
     csf, grey, white = (ndimage.gaussian_filter(m, sigma) for m in (head.csf, head.grey, head.white))
@@ -233,19 +218,19 @@ def make_run(
     non_steady = NON_STEADY[site.name]
 
     to_fine = np.linalg.inv(head.affine)
-    # Only voxels that the head can reach are worth looking at.
+    # Only voxels within reach of the head are simulated.
     reach = ndimage.distance_transform_edt(still < 0.05, sampling=fine) < REACH_MM
-    at = to_fine @ np.linalg.inv(pose_matrix(motion.mean(axis=0), centre))
+    at = to_fine @ np.linalg.inv(to_matrix(motion.mean(axis=0), centre))
     seen = ndimage.map_coordinates(reach, at[:3, :3] @ world + at[:3, 3:], order=0)
     world, slice_of, bias = world[:, seen], grid[slice_axis][seen], bias[seen]
 
     image = np.empty((*shape, frames), dtype=np.int16, order="F")
     for t in range(frames):
-        at = to_fine @ np.linalg.inv(pose_matrix(motion[t], centre))
+        at = to_fine @ np.linalg.inv(to_matrix(motion[t], centre))
         at = at[:3, :3] @ world + at[:3, 3:]
         signal = np.zeros(seen.size)
         inside = ndimage.map_coordinates(spline, at, order=3, prefilter=False)
-        at_slices = t * repetition_time + slice_times
+        at_slices = t * REPETITION_TIME + slice_times
         change = drift[t] + pulse[t] * ndimage.map_coordinates(csf, at, order=1)
         for blob, (_, series) in zip(blobs, sources, strict=True):
             change += ndimage.map_coordinates(blob, at, order=1) * np.interp(at_slices, times, series)[slice_of]
@@ -256,18 +241,18 @@ def make_run(
     return Run(image, affine, motion, centre, events, slice_times, slice_axis, non_steady)
 
 
-def write_run(output: Path, person: Person, number: int, run: Run, repetition_time: float = REPETITION_TIME) -> Path:
-    """Write a run, its sidecar and events into the data set, and the true motion beside it; the image's path."""
+def write_run(output: Path, person: Person, number: int, run: Run) -> None:
+    """Write a run, its sidecar and events into the data set, and the true motion."""
     name = f"{person.participant_id}_task-{TASK}_run-{number}"
     scan = output / person.participant_id / "func" / f"{name}_bold.nii.gz"
-    save_canonical(scan, run.image, run.affine, person.site.orientation, repetition_time)
-    # Stored slices run towards the third letter of the orientation.
+    save_canonical(scan, run.image, run.affine, person.site.orientation, REPETITION_TIME)
+    # The slices of the file are ordered in the direction of the third letter of the orientation.
     times = run.slice_times if person.site.orientation[2] in "RAS" else run.slice_times[::-1]
     write_json(
         scan.with_name(f"{name}_bold.json"),
         {
             "TaskName": TASK,
-            "RepetitionTime": repetition_time,
+            "RepetitionTime": REPETITION_TIME,
             "SliceTiming": [round(float(t), 4) for t in times],
             "SliceEncodingDirection": "k",
             "StationName": person.site.name,
@@ -275,10 +260,9 @@ def write_run(output: Path, person: Person, number: int, run: Run, repetition_ti
     )
     write_table(scan.with_name(f"{name}_events.tsv"), run.events)
     truth = output / "derivatives" / DERIVATIVES / person.participant_id / "func" / f"{name}_desc-motion_timeseries.tsv"
-    write_table(truth, pd.DataFrame(run.motion, columns=list(MOTION_COLUMNS)).round(6))
+    write_table(truth, pd.DataFrame(run.motion, columns=list(MOTION)).round(6))
     about = {"RotationCentre": [float(c) for c in run.centre], "NonSteadyVolumes": run.non_steady}
     write_json(truth.with_suffix(".json"), about)
-    return scan
 
 
 def generate_bold_phantom(
@@ -286,7 +270,7 @@ def generate_bold_phantom(
 ) -> None:
     """Write the cohort as a BIDS data set: T1w, BOLD, events, sidecars, and the true motion as a derivative.
 
-    The same arguments give the same bytes.
+    Equal arguments give equal bytes.
 
     Parameters
     ----------
@@ -295,12 +279,12 @@ def generate_bold_phantom(
     participants : int
         Size of the cohort.
     spacing_mm : float
-        Voxel size of the BOLD volumes at the site ``north`` in mm, the others differ a little; voxels
-        of the T1-weighted images are half as large.
+        Voxel size of the BOLD volumes at the site ``north`` in mm; other sites differ slightly. Voxels of the
+        T1-weighted images have half the size.
     seed : int
-        Seed of everything random.
+        Seed of all random draws.
     runs, frames : int
-        Runs of each participant, and volumes of each run.
+        Number of runs of each participant, and of volumes of each run.
     """
     output = Path(output)
     people = draw_people(participants, seed)
@@ -320,11 +304,7 @@ def generate_bold_phantom(
         name = person.participant_id
         rng = np.random.default_rng(derive_seed(seed, name))
         head = make_head(template, person, fine_mm, rng)
-        t1, _ = paint_t1(head, person.site, rng)
-        scan = output / name / "anat" / f"{name}_T1w.nii.gz"
-        save_canonical(scan, t1, head.affine, person.site.orientation)
-        about = {"Modality": "MR", "SkullStripped": True, "StationName": person.site.name}
-        write_json(scan.with_name(f"{name}_T1w.json"), about)
+        write_t1(output, person, simulate_t1(head, person.site, rng)[0], head.affine)
         for number in range(1, runs + 1):
             rng = np.random.default_rng(derive_seed(seed, name, "run", number))
             write_run(output, person, number, make_run(head, person, spacing_mm, rng, frames))

@@ -1,23 +1,20 @@
-"""From a scan to the array that a network sees, and back to the scan's own grid.
+"""Preprocessing of a scan to the input array of a network, and the inverse to the scan's own grid.
 
 Order of operations (:func:`preprocess_scan`):
 
 1. channels are loaded and stacked;
 2. axes are permuted and flipped to the canonical orientation (R, A, S), without interpolation;
-3. cropped to the box of the voxels that are not zero in some channel (``crop``);
-4. intensities normalised, channel by channel, over the foreground;
-5. resampled to the plan's spacing, linearly, the field of view kept; label maps class by class,
-   then argmax, so that they stay labels and small structures survive; skipped when every axis is
-   within 0.1 % of the plan's spacing;
-6. axes reversed to tensor order (C, D, H, W) = (C, Z, Y, X).
+3. the scan is cropped to the box of the voxels that are not zero in some channel (``crop``);
+4. intensities are normalised over the foreground, channel by channel;
+5. the scan is resampled linearly to the plan's spacing with the same field of view; label maps are resampled class by
+   class, then argmax, which keeps labels exact and small structures present; skipped if every axis is within 0.1 % of
+   the plan's spacing;
+6. axes are reversed to tensor order (C, D, H, W) = (C, Z, Y, X).
 
-This is the order of nnU-Net (Isensee et al. 2021, methods): the box is exact on the scan's own grid,
-and the statistics are not those of a dark rim that interpolation makes around a stripped brain, so
-scans that need resampling look like those that do not. :func:`restore_probabilities` and
-:func:`restore_labels` undo 6, 5, 3 and 2.
+This is the order of nnU-Net (Isensee et al. 2021, methods): the box is exact on the scan's own grid, and the statistics
+exclude the dark rim that interpolation produces around a stripped brain, so that resampled scans and others have equal
+intensities. :func:`restore_probabilities` and :func:`restore_labels` invert 6, 5, 3 and 2.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,8 +29,9 @@ from voxnas.core.errors import ScanError
 from voxnas.core.plan import VolumePlan
 from voxnas.io.nifti import load_array, load_label, open_image
 
-SAME_SPACING = 1e-3  # relative difference below which nothing is resampled
+SAME_SPACING = 1e-3  # relative difference up to which a scan is not resampled
 PERCENTILES = (0.5, 99.5)
+Box = Sequence[Sequence[int]]  # (start, stop) along X, Y, Z
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class Prepared:
     label : ndarray, (D, H, W), uint8 or int16, or None
         Class indices: position of the label value among the sorted values of the plan.
     geometry : dict
-        Plain JSON data that leads back to the scan's grid: ``shape`` (X, Y, Z) of the scan,
-        ``affine`` (voxels to mm), ``orientation`` (as of nibabel), ``box`` on the canonical grid,
+        JSON data that restores the scan's grid: ``shape`` (X, Y, Z) of the scan,
+        ``affine`` (voxels to mm), ``orientation`` (nibabel's), ``box`` on the canonical grid,
         ``size`` of the resampled box, its ``spacing`` in mm, and the label ``values`` of the classes.
     """
 
@@ -58,31 +56,47 @@ class Prepared:
 
 
 def nonzero_box(channels: np.ndarray) -> list[list[int]]:
-    """The smallest box that holds every voxel that is not zero in some channel.
+    """Return the smallest box that holds every voxel that is not zero in some channel.
 
     Parameters
     ----------
     channels : ndarray, (C, X, Y, Z)
-        Image; of an image without such a voxel, the box is the whole grid.
+        Image; the box of an image of zeros is the whole grid.
 
     Returns
     -------
     list of [start, stop]
-        One pair an axis.
+        One pair for each axis.
     """
     filled = (channels != 0).any(axis=0)
-    box = []
-    for axis in range(3):
-        where = np.flatnonzero(filled.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append([int(where[0]), int(where[-1]) + 1] if len(where) else [0, filled.shape[axis]])
-    return box
+    if not filled.any():
+        return [[0, size] for size in filled.shape]
+    along = [np.flatnonzero(filled.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    return [[int(where[0]), int(where[-1]) + 1] for where in along]
+
+
+def inside_box(box: Box) -> tuple[slice, ...]:
+    """Return the slices of a box along (X, Y, Z)."""
+    return tuple(slice(start, stop) for start, stop in box)
+
+
+def target_size(box: Box, spacing: Sequence[float] | np.ndarray, wanted: Sequence[float]) -> list[int]:
+    """Return the number of voxels (X, Y, Z) of a box after resampling with the same field of view.
+
+    Parameters
+    ----------
+    box : sequence of (start, stop)
+        In voxels.
+    spacing, wanted : sequence of float
+        Voxel sizes in mm before and after resampling.
+    """
+    return [max(1, round((stop - start) * s / w)) for (start, stop), s, w in zip(box, spacing, wanted, strict=True)]
 
 
 def interpolation_matrix(size: int, target: int) -> np.ndarray:
-    """Linear interpolation along one axis, from `size` to `target` voxels of the same field of view.
+    """Return the linear interpolation along one axis, from `size` to `target` voxels of the same field of view.
 
-    When there are fewer targets the triangle is as wide as a target voxel, which averages what
-    would else be lost or aliased.
+    With fewer targets the triangular kernel is as wide as a target voxel, which averages and avoids aliasing.
 
     Returns
     -------
@@ -103,7 +117,7 @@ def resample(channels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     channels : ndarray, (C, X, Y, Z)
         Image or probabilities.
     shape : sequence of int
-        New (X, Y, Z). An axis that already has its size is not touched.
+        New (X, Y, Z). An axis that already has its size is not changed.
     """
     for axis, target in enumerate(shape, start=1):
         size = channels.shape[axis]
@@ -113,15 +127,27 @@ def resample(channels: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return np.ascontiguousarray(channels)
 
 
-def _resample_labels(label: np.ndarray, classes: int, shape: Sequence[int]) -> np.ndarray:
-    """Class by class, one at a time to save memory; a tie goes to the lower class."""
+def resample_labels(label: np.ndarray, classes: int, shape: Sequence[int]) -> np.ndarray:
+    """Resample class indices to another shape of the same field of view.
+
+    Every voxel takes the class with the largest share; a tie goes to the lower class.
+
+    Parameters
+    ----------
+    label : ndarray, (X, Y, Z)
+        Indices from 0.
+    classes : int
+        Number of classes, which are resampled one by one to save memory.
+    shape : sequence of int
+        New (X, Y, Z).
+    """
     if tuple(label.shape) == tuple(shape):
         return label
     best = np.full(tuple(shape), -1.0, dtype=np.float32)
     result = np.zeros(tuple(shape), dtype=label.dtype)
     for index in range(classes):
         share = resample((label == index).astype(np.float32)[None], shape)[0]
-        # The margin keeps rounding from deciding a tie.
+        # The margin excludes that rounding decides a tie.
         better = share > best + 1e-6
         result[better] = index
         best[better] = share[better]
@@ -138,7 +164,7 @@ def normalize(channel: np.ndarray, method: str, masked: bool) -> np.ndarray:
     method : {"zscore", "percentile", "none"}
         Zero mean and unit variance; the 0.5 to 99.5 percentiles to [0, 1], clipped; unchanged.
     masked : bool
-        Zero means "no tissue": statistics are over the other voxels, and zero stays zero.
+        Zero is background: the statistics exclude zero voxels, and zero stays zero.
 
     Returns
     -------
@@ -165,7 +191,7 @@ def normalize(channel: np.ndarray, method: str, masked: bool) -> np.ndarray:
 
 
 def _canonical(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The array (X, Y, Z, ...) with its axes along R, A, S, and the orientation it had."""
+    """Return the array (X, Y, Z, ...) with axes along R, A, S, and its original orientation."""
     orientation = orientations.io_orientation(affine)
     return orientations.apply_orientation(array, orientation), orientation
 
@@ -178,7 +204,7 @@ def load_canonical(image_paths: Sequence[str | Path]) -> tuple[np.ndarray, np.nd
     channels : ndarray, (C, X, Y, Z), float32
         In canonical orientation.
     orientation : ndarray, (3, 2)
-        Of the stored axes, as of nibabel.
+        Nibabel's orientation of the stored axes.
     affine : ndarray, (4, 4)
         Of the stored axes, voxels to mm.
 
@@ -200,30 +226,40 @@ def load_canonical(image_paths: Sequence[str | Path]) -> tuple[np.ndarray, np.nd
     return np.stack(parts), first[1], np.asarray(first[2], dtype=float)
 
 
+def canonical_order(sizes: Sequence[Any] | np.ndarray, orientation: Sequence[Any] | np.ndarray) -> np.ndarray:
+    """Reorder one value for each stored axis to the axes R, A, S.
+
+    Parameters
+    ----------
+    sizes : sequence of 3 numbers
+        Along the stored axes.
+    orientation : array_like, (3, 2)
+        Nibabel's orientation of the stored axes.
+    """
+    return np.asarray(sizes)[np.argsort(np.asarray(orientation)[:, 0])]
+
+
 def voxel_size(affine: np.ndarray, orientation: np.ndarray) -> np.ndarray:
-    """Voxel size in mm along R, A and S."""
-    sizes = np.empty(3)
-    sizes[orientation[:, 0].astype(int)] = nib.affines.voxel_sizes(affine)
-    return sizes
+    """Return the voxel size in mm along R, A and S."""
+    return canonical_order(nib.affines.voxel_sizes(affine), orientation)
 
 
 def preprocess_scan(image_paths: Sequence[str | Path], label_path: str | Path | None, plan: VolumePlan) -> Prepared:
-    """Preprocess one scan; the order of operations is that of this module.
+    """Preprocess one scan, in the order of operations of this module.
 
     Parameters
     ----------
     image_paths : sequence of path
-        One file a channel, or one file with the channels last.
+        One file for each channel, or one file with the channels last.
     label_path : path or None
         Label map on the grid of the image.
     plan : VolumePlan
-        ``spacing`` in mm along R, A, S; ``normalize``; ``crop``; ``masked`` (False if absent);
-        ``labels``; ``channels``.
+        Spacing, normalisation, crop, labels and channels.
 
     Raises
     ------
     ScanError
-        Names the file that cannot be used.
+        If a file cannot be used; names the file.
     """
     name = ";".join(map(str, image_paths))
     channels, orientation, affine = load_canonical(image_paths)
@@ -231,10 +267,10 @@ def preprocess_scan(image_paths: Sequence[str | Path], label_path: str | Path | 
         raise ScanError(f"{name} has {len(channels)} channel(s), the plan has {plan.channels}")
     whole = channels.shape[1:]
     box = nonzero_box(channels) if plan.crop else [[0, n] for n in whole]
-    inside = tuple(slice(*pair) for pair in box)
+    inside = inside_box(box)
     channels = channels[(slice(None), *inside)]
 
-    # The field of view is kept exactly, so the spacing that results may differ a little from the plan's.
+    # The field of view is kept exactly, so the resulting spacing may differ slightly from the plan's.
     ratio = voxel_size(affine, orientation) / np.array(plan.spacing, dtype=float)
     extent = np.array(channels.shape[1:])
     same = (np.abs(ratio - 1) <= SAME_SPACING).all()
@@ -249,11 +285,10 @@ def preprocess_scan(image_paths: Sequence[str | Path], label_path: str | Path | 
         if stored.shape != whole:
             raise ScanError(f"{label_path} has shape {stored.shape}, but {name} has {whole} (R, A, S)")
         indices = np.searchsorted(values, stored[inside]).astype(np.uint8 if len(values) <= 256 else np.int16)
-        label = np.ascontiguousarray(_resample_labels(indices, len(values), size).transpose(2, 1, 0))
+        label = np.ascontiguousarray(resample_labels(indices, len(values), size).transpose(2, 1, 0))
 
-    stored_shape = [whole[int(axis)] for axis in orientation[:, 0]]
     geometry = {
-        "shape": stored_shape,
+        "shape": [whole[int(axis)] for axis in orientation[:, 0]],
         "affine": affine.tolist(),
         "orientation": orientation.astype(int).tolist(),
         "box": box,
@@ -265,18 +300,11 @@ def preprocess_scan(image_paths: Sequence[str | Path], label_path: str | Path | 
 
 
 def _to_scan(array: np.ndarray, geometry: dict[str, Any]) -> np.ndarray:
-    """From the canonical grid (X, Y, Z, ...) to the stored axes."""
+    """Bring an array of the canonical grid (X, Y, Z, ...) to the stored axes."""
     stored = np.array(geometry["orientation"], dtype=float)
     canonical = np.array([[0, 1], [1, 1], [2, 1]], dtype=float)
     back = orientations.ornt_transform(canonical, stored)
     return np.ascontiguousarray(orientations.apply_orientation(array, back))
-
-
-def _canonical_shape(geometry: dict[str, Any]) -> tuple[int, ...]:
-    shape = [0, 0, 0]
-    for (axis, _), size in zip(geometry["orientation"], geometry["shape"], strict=True):
-        shape[axis] = size
-    return tuple(shape)
 
 
 def restore_probabilities(probabilities: np.ndarray, geometry: dict[str, Any]) -> np.ndarray:
@@ -298,9 +326,9 @@ def restore_probabilities(probabilities: np.ndarray, geometry: dict[str, Any]) -
     if list(inner.shape[1:]) != list(geometry["size"]):
         raise ValueError(f"probabilities of shape {inner.shape[1:]} (X, Y, Z) do not fit the size {geometry['size']}")
     inner = resample(inner, [stop - start for start, stop in geometry["box"]])
-    full = np.zeros((len(inner), *_canonical_shape(geometry)), dtype=np.float32)
+    full = np.zeros((len(inner), *canonical_order(geometry["shape"], geometry["orientation"])), dtype=np.float32)
     full[0] = 1
-    full[(slice(None), *(slice(*pair) for pair in geometry["box"]))] = inner
+    full[(slice(None), *inside_box(geometry["box"]))] = inner
     return np.stack([_to_scan(channel, geometry) for channel in full])
 
 
@@ -317,11 +345,11 @@ def restore_labels(label: np.ndarray, geometry: dict[str, Any]) -> np.ndarray:
     Returns
     -------
     ndarray, (X, Y, Z), int
-        Outside the cropped box, the value of class 0. Exact where nothing was resampled.
+        Outside the cropped box, the value of class 0. Exact if the scan was not resampled.
     """
     values = np.array(geometry["values"])
     inner = np.asarray(label).transpose(2, 1, 0)
-    inner = _resample_labels(inner, len(values), [stop - start for start, stop in geometry["box"]])
-    full = np.zeros(_canonical_shape(geometry), dtype=inner.dtype)
-    full[tuple(slice(*pair) for pair in geometry["box"])] = inner
+    inner = resample_labels(inner, len(values), [stop - start for start, stop in geometry["box"]])
+    full = np.zeros(canonical_order(geometry["shape"], geometry["orientation"]), dtype=inner.dtype)
+    full[inside_box(geometry["box"])] = inner
     return values[_to_scan(full, geometry)]

@@ -1,6 +1,4 @@
-"""Doubts about voxels that do not keep a scan from being used; each becomes a warning in the index."""
-
-from __future__ import annotations
+"""Checks of voxels that do not exclude a scan; each finding becomes a warning in the index."""
 
 import hashlib
 
@@ -9,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class VoxelChecks:
-    """Looks at the volumes of one image, one after another, and keeps no more than the last of them."""
+    """Checks the volumes of one image, one after another, and keeps only the last of them in memory."""
 
     def __init__(self) -> None:
         self.size = self.not_finite = 0
@@ -19,8 +17,13 @@ class VoxelChecks:
         self._last: NDArray | None = None
         self._digest = hashlib.sha256()
 
+    @property
+    def count(self) -> int:
+        """Number of volumes."""
+        return len(self._empty)
+
     def add(self, volume: NDArray) -> None:
-        """Look at one volume.
+        """Check the next volume.
 
         Parameters
         ----------
@@ -32,12 +35,10 @@ class VoxelChecks:
         with np.errstate(over="ignore", invalid="ignore"):
             self._digest.update(volume.astype(np.float32).tobytes(order="F"))
         self.size += volume.size
-        finite = np.isfinite(volume) if volume.dtype.kind == "f" else None
-        if finite is not None and not finite.all():
+        values, finite = volume, np.isfinite(volume)
+        if not finite.all():
             self.not_finite += int((~finite).sum())
             values = np.where(finite, volume, 0)
-        else:
-            values = volume
         self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
         empty = not volume.any()
         self._empty.append(empty)
@@ -51,11 +52,11 @@ class VoxelChecks:
 
     @property
     def content(self) -> str | None:
-        """SHA-256 of the voxels as float32, whatever the type and compression of the file; None if constant."""
+        """SHA-256 of the voxels as float32, independent of type and compression of the file; None if constant."""
         return None if self.constant else self._digest.hexdigest()
 
     def voxels(self) -> list[str]:
-        """Warnings about the image as a whole: voxels that are not finite, or all the same."""
+        """Return warnings about the whole image: voxels that are not finite, or all equal."""
         warnings = []
         if self.not_finite:
             warnings.append(f"{self.not_finite} of {self.size} voxels are not finite, read as 0")
@@ -64,7 +65,7 @@ class VoxelChecks:
         return warnings
 
     def volumes(self) -> list[str]:
-        """Warnings about empty volumes, and ones that repeat the one before; volumes are counted from 0."""
+        """Return warnings about empty volumes and repeated volumes; volumes are counted from 0."""
         if all(self._empty):
             return []
         warnings = []
@@ -75,14 +76,14 @@ class VoxelChecks:
         return warnings
 
     def bold(self, header_step: float, repetition_time: float | None) -> list[str]:
-        """Warnings about a BOLD series: its volumes, and its repetition time.
+        """Return warnings about the volumes and the repetition time of a BOLD series.
 
         Parameters
         ----------
         header_step : float
-            ``pixdim[4]`` in seconds, 0 where the header does not say.
+            ``pixdim[4]`` in seconds, 0 if the header has none.
         repetition_time : float or None
-            From the sidecar, in seconds; it counts where both are given.
+            Of the sidecar, in seconds; it has precedence.
         """
         warnings = self.volumes()
         if repetition_time is None and not header_step > 0:
@@ -90,13 +91,13 @@ class VoxelChecks:
         elif repetition_time is not None and header_step > 0 and abs(repetition_time - header_step) > 1e-3:
             warnings.append(
                 f"repetition time is {header_step:g} s in the header and {repetition_time:g} s in the sidecar, "
-                "which counts"
+                "which is used"
             )
         return warnings
 
 
 def _spans(flags: list[bool]) -> str:
-    """``[F, T, F, T, T]`` as ``1, 3-4``, at most five spans."""
+    """Write the positions of the flags as spans: ``[F, T, F, T, T]`` gives ``1, 3-4``; at most five spans."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(flags, int), [0]])))
     texts = [str(a) if b - a == 1 else f"{a}-{b - 1}" for a, b in edges.reshape(-1, 2)]
     return ", ".join(texts[:5]) + (", ..." if len(texts) > 5 else "")

@@ -1,11 +1,9 @@
-"""What a network is asked: samples of scans, and the cases whose predictions they add up to.
+"""Samples, the inputs of a network, and cases, the units of prediction.
 
-A volume that was scanned once is one sample and one case. A run is seen in parts: a sample is a window of its
-volumes, and a case a labelled volume, the run, or the participant (``clips.unit``); the predictions of a case's
-samples are averaged.
+A scan of one volume is one sample and one case. A run is read in windows: a sample is a window of its volumes, and a
+case is a labelled volume, the run, or the participant (``clips.unit``). The predictions of the samples of a case are
+averaged.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,26 +14,26 @@ import numpy as np
 from voxnas.core.plan import RunPlan
 from voxnas.core.settings import ClipWindow
 
-WINDOWED = ("clips", "series")  # views that are cut out of a run in time
+WINDOWED = ("clips", "series")  # views that are windows of a run
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a network sees at once.
+    """One input of a network.
 
     Parameters
     ----------
     scan : str
-        Scan (run) that it is of.
+        Its scan (run).
     start : int or None
-        First volume of its window, which may lie before the run's first; None: the whole scan, or wherever
-        a training draws it.
+        First volume of the window, which may precede the run; None: the whole scan, or a start that the training
+        draws.
     target : str or None
         As in the tables.
     case : str
-        What it is predicted for.
+        The case to which its prediction contributes.
     unit : str
-        What is never split: cases of one unit are not independent.
+        The unit of the splits; cases of one unit are not independent.
     """
 
     scan: str
@@ -46,7 +44,7 @@ class Sample:
 
 
 def windows(frames: int, clip: ClipWindow) -> list[int]:
-    """Starts of the windows of a run that are predicted: evenly spaced, distinct, at most ``per_run``."""
+    """Return the starts of a run's windows in validation and test: evenly spaced, distinct, at most ``per_run``."""
     last = max(frames - clip.span, 0)
     return sorted({int(s) for s in np.linspace(0, last, clip.per_run).round()})
 
@@ -54,19 +52,19 @@ def windows(frames: int, clip: ClipWindow) -> list[int]:
 def run_samples(
     scan: str, record: Mapping[str, Any], plan: RunPlan, view: str, participant: str, unit: str
 ) -> list[Sample]:
-    """The samples by which a run is validated and tested.
+    """Return the samples of a run in validation and test.
 
     Parameters
     ----------
     scan : str
-        Its id.
+        Identifier of the run.
     record : mapping
-        What preprocessing says of it: ``frames``, ``target``, and with labelled volumes ``labels``.
+        Record of preprocessing: ``frames``, ``target``, and with labelled volumes ``labels``.
     plan : RunPlan
     view : str
-        What the network reads.
+        The view that the network reads.
     participant, unit : str
-        Whose run it is, and what is never split.
+        Participant of the run, and its unit of the splits.
     """
     clip = plan.clip
     if plan.unit == "volume":
@@ -81,7 +79,7 @@ def run_samples(
 
 
 def by_case(samples: Iterable[Sample]) -> dict[str, list[int]]:
-    """Positions of the samples of each case, in the order in which the cases appear."""
+    """Return the positions of the samples of each case, in order of appearance of the cases."""
     found: dict[str, list[int]] = {}
     for position, sample in enumerate(samples):
         found.setdefault(sample.case, []).append(position)

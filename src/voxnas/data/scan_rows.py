@@ -1,6 +1,4 @@
-"""One row of the index: a scan is opened, read to its end once, and its facts and doubts are written down."""
-
-from __future__ import annotations
+"""One row of the index: the facts of a scan and the warnings about it, from one complete reading of its files."""
 
 import hashlib
 from collections.abc import Collection
@@ -19,6 +17,7 @@ from voxnas.data.timeseries import read_series
 from voxnas.io.nifti import SHIFT_TOLERANCE, HeaderFacts, header_facts, load_label, open_image, shift_in_voxels
 from voxnas.io.nifti_stream import read_volumes
 from voxnas.io.npz import is_volume, read_volume
+from voxnas.io.records import file_digest
 
 COLUMNS = [
     *("scan", "participant", "session", "site", "image", "label", "shape", "spacing", "orientation", "dtype"),
@@ -26,27 +25,28 @@ COLUMNS = [
     *("task", "run", "repetition_time", "events", "confounds", "mask", "anatomical", "space", "preprocessed"),
     *("content", "anatomical_sha256"),
 ]
-# Columns of the table whose values are numbers.
+# Numeric columns of the table.
 DTYPES: dict[str, type | str] = {"channels": int, "frames": int, "repetition_time": float}
-MAX_LABELS = 1000  # more values than this is an image, not a label map
+MAX_LABELS = 1000  # a file with more values is an image, not a label map
 MIN_FRAMES = 2
+_shared_digest = lru_cache(maxsize=64)(file_digest)  # an anatomical image belongs to several runs
 
 
 def read_scan(
     candidate: Candidate, layout: Layout, task: str | None, events_column: str | None = None
 ) -> tuple[dict[str, Any], list[Any]]:
-    """Row of one scan, and what can be told apart in it: label values (segmentation), kinds of events (volumes).
+    """Return the row of one scan, and its classes: label values (segmentation), or kinds of events (volumes).
 
     Parameters
     ----------
     candidate : Candidate
         The scan.
     layout : Layout
-        The data set that it is of.
+        The data set of the scan.
     task : str or None
-        What the scan is for.
+        The task; None reads the images alone.
     events_column : str, optional
-        Column of the events with the target of each volume, where volumes have one.
+        Column of the events with the target of each volume, if volumes have targets.
 
     Raises
     ------
@@ -57,32 +57,32 @@ def read_scan(
     if candidate.problem:
         raise ScanError(f"{first}: {candidate.problem}")
     if any(c in str(p) for p in candidate.images for c in ";\t\n"):
-        raise ScanError(f"{first}: the path holds a semicolon, tab or line break", "rename it")
+        raise ScanError(f"{first}: the path contains a semicolon, tab or line break", "rename it")
     reader = _read_series_scan if layout.kind == "timeseries" else _read_image_scan
     row, found, warnings = reader(candidate, layout, task)
     if events_column is not None:
         found = _kinds_of_events(candidate, events_column)
     names = {key: getattr(candidate, key) or None for key in ("session", "site", "task", "run", "space")}
     paths = {key: getattr(candidate, key) for key in ("events", "confounds", "anatomical")}
-    files = {key: str(path) if path else None for key, path in paths.items()}
-    told = None if candidate.preprocessed is None else "yes" if candidate.preprocessed else "no"
+    row |= names | {key: str(path) if path else None for key, path in paths.items()}
     row |= {"scan": candidate.scan, "participant": candidate.participant, "target": candidate.target}
-    row |= names | files | {"preprocessed": told, "anatomical_sha256": _file_digest(candidate.anatomical)}
+    row["preprocessed"] = None if candidate.preprocessed is None else "yes" if candidate.preprocessed else "no"
+    row["anatomical_sha256"] = candidate.anatomical and _shared_digest(candidate.anatomical)
     row["warnings"] = ";".join(w.replace(";", ",") for w in dict.fromkeys(warnings)) or None
     return row, found
 
 
 def _kinds_of_events(candidate: Candidate, column: str) -> list[str]:
     if candidate.events is None:
-        raise ScanError(f"{candidate.images[0]}: no *_events.tsv applies to it, and clips.unit is volume")
+        raise ScanError(f"{candidate.images[0]}: no *_events.tsv applies to this run, and clips.unit is volume")
     return event_types(read_events(candidate.events), column, candidate.events)
 
 
-Facts = tuple[dict[str, Any], list[Any], list[str]]  # entries of the row, what can be told apart, doubts
+Facts = tuple[dict[str, Any], list[Any], list[str]]  # entries of the row, classes, warnings
 
 
 def _read_series_scan(candidate: Candidate, layout: Layout, task: str | None) -> Facts:
-    """Facts of the series of one scan."""
+    """Read the facts of a scan that is series of regions."""
     path = candidate.images[0]
     series = read_series(path, candidate.scan)
     frames, regions = series.shape
@@ -111,7 +111,7 @@ def _read_series_scan(candidate: Candidate, layout: Layout, task: str | None) ->
 
 
 def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> Facts:
-    """Facts of the images of one scan, and the label values in it."""
+    """Read the facts of the images of one scan, and its label values."""
     first, with_label = candidate.images[0], task == "segmentation"
     image = open_image(first)
     facts = header_facts(image)
@@ -123,8 +123,8 @@ def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> 
     for path in candidate.images:
         other = image if path == first else open_image(path)
         _check_grid(path, first, other, image)
-        checks, doubts = _read_voxels(path, other, candidate)
-        contents.append(checks.content)
+        content, doubts = _read_voxels(path, other, candidate)
+        contents.append(content)
         warnings += doubts
     values: list[int] = []
     if with_label and candidate.label is not None:
@@ -132,7 +132,7 @@ def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> 
         if values == [0]:
             warnings.append("the label map is empty (no foreground)")
     mask, doubts = _mask_of(candidate, first, image)
-    # What else the arrays of a scan are made from.
+    # The other sources of the preprocessed arrays.
     beside = [candidate.label if with_label else None, candidate.events, candidate.confounds, mask]
     if candidate.last_axis == "time" and candidate.preprocessed and candidate.confounds is None:
         doubts.append("no table of confounds (*_desc-confounds_timeseries.tsv) beside the preprocessed image")
@@ -157,7 +157,7 @@ def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> 
 
 
 def _mask_of(candidate: Candidate, first: Path, image: nib.spatialimages.SpatialImage) -> tuple[Path | None, list[str]]:
-    """The likeliest brain mask on the run's grid; why there is none, where one was expected."""
+    """Return the first candidate mask on the run's grid, or warnings if a mask was expected."""
     doubts = []
     for path in candidate.masks:
         try:
@@ -169,12 +169,12 @@ def _mask_of(candidate: Candidate, first: Path, image: nib.spatialimages.Spatial
             return path, []
     if candidate.last_axis == "time" and candidate.preprocessed and not doubts:
         doubts = ["no brain mask beside the preprocessed image"]
-    # Masks of other acquisitions of the same person are no reason to doubt a raw run.
+    # Masks of other acquisitions of the participant give no warning for a raw run.
     return None, doubts if candidate.preprocessed else []
 
 
 def _last_axis(candidate: Candidate, facts: HeaderFacts, expected: int) -> tuple[int, int]:
-    """Numbers of channels and of frames; what the last axis means is never guessed from its length."""
+    """Return the numbers of channels and frames; the meaning of the last axis is never guessed from its length."""
     first = candidate.images[0]
     extent = facts.shape[3] if len(facts.shape) == 4 else 1
     if len(candidate.images) > 1:
@@ -183,7 +183,7 @@ def _last_axis(candidate: Candidate, facts: HeaderFacts, expected: int) -> tuple
         return len(candidate.images), 1
     if candidate.last_axis == "channel":
         if extent != expected:
-            raise ScanError(f"{first}: {extent} channel(s) in the last axis, but dataset.json names {expected}")
+            raise ScanError(f"{first}: {extent} channel(s) in the last axis, but dataset.json has {expected}")
         return extent, 1
     if candidate.last_axis == "time":
         return 1, extent
@@ -193,7 +193,7 @@ def _last_axis(candidate: Candidate, facts: HeaderFacts, expected: int) -> tuple
 
 
 def header_step(image: nib.spatialimages.SpatialImage) -> float:
-    """Seconds from volume to volume by the header, 0 where it does not say."""
+    """Return the repetition time of the header in s, 0 if absent."""
     if len(image.shape) < 4:
         return 0.0
     zooms = image.header.get_zooms()
@@ -203,45 +203,41 @@ def header_step(image: nib.spatialimages.SpatialImage) -> float:
 
 def _read_voxels(
     path: Path, image: nib.spatialimages.SpatialImage, candidate: Candidate
-) -> tuple[VoxelChecks, list[str]]:
-    """One pass over a file, volume by volume, and the doubts about it."""
-    checks, count = VoxelChecks(), 0
+) -> tuple[str | None, list[str]]:
+    """Read a file once, volume by volume; return its content digest (None if constant) and warnings."""
+    checks = VoxelChecks()
     for volume in read_volumes(image, path):
         checks.add(volume)
-        count += 1
     warnings = checks.voxels()
-    if count == 1 or checks.constant:
-        return checks, warnings
-    if candidate.last_axis == "unknown":
-        warnings.append(f"4D with {count} volumes, channels or time is not known here")
-    if candidate.last_axis != "time":
-        return checks, warnings + checks.volumes()
-    return checks, warnings + checks.bold(header_step(image), candidate.repetition_time)
+    if checks.count > 1 and not checks.constant:
+        if candidate.last_axis == "unknown":
+            warnings.append(f"4D with {checks.count} volumes, of unknown meaning (channels or time)")
+        if candidate.last_axis == "time":
+            warnings += checks.bold(header_step(image), candidate.repetition_time)
+        else:
+            warnings += checks.volumes()
+    return checks.content, warnings
 
 
 def _check_label(
     path: Path, first: Path, image: nib.spatialimages.SpatialImage, known: Collection[int] | None
 ) -> list[int]:
-    """Values of a label map that fits its image; ScanError if it does not."""
-    label = open_image(path)
-    if label.shape[:3] != image.shape[:3]:
-        raise ScanError(
-            f"{path}: shape {_times(label.shape[:3])} differs from {_times(image.shape[:3])} of its image {first.name}"
-        )
-    _check_grid(path, first, label, image)
+    """Return the values of a label map on the grid of its image; otherwise raise a ScanError."""
+    _check_grid(path, first, open_image(path), image)
     values = [int(v) for v in np.unique(load_label(path, known))]
     if len(values) > MAX_LABELS:
-        raise ScanError(f"{path}: {len(values)} different values, this is not a label map")
+        raise ScanError(f"{path}: {len(values)} different values; a label map has at most {MAX_LABELS}")
     return values
 
 
 def _check_grid(
     path: Path, first: Path, other: nib.spatialimages.SpatialImage, image: nib.spatialimages.SpatialImage
 ) -> None:
-    """Raise if two files have different shapes or lie in different places."""
-    if other.shape[:3] != image.shape[:3]:
-        raise ScanError(f"{path}: shape {_times(other.shape[:3])}, but {first.name} has {_times(image.shape[:3])}")
-    shift = shift_in_voxels(image.affine, other.affine, image.shape[:3])
+    """Raise a ScanError if two files differ in shape or position."""
+    shape, expected = other.shape[:3], image.shape[:3]
+    if shape != expected:
+        raise ScanError(f"{path}: shape {_times(shape)} differs from {_times(expected)} of {first.name}")
+    shift = shift_in_voxels(image.affine, other.affine, expected)
     if shift > SHIFT_TOLERANCE:
         raise ScanError(f"{path}: lies {shift:.3g} voxels away from {first.name} (their affines differ)")
 
@@ -251,24 +247,18 @@ def _times(shape: Collection[int]) -> str:
 
 
 def _joined(contents: list[str | None]) -> str | None:
-    """One digest of the contents of several channels; None if one of them is constant."""
+    """Return one digest of the contents of several channels, None if one of them is constant."""
     texts = [c for c in contents if c is not None]
     return hashlib.sha256("".join(texts).encode()).hexdigest() if len(texts) == len(contents) else None
 
 
-@lru_cache(maxsize=64)
-def _file_digest(path: Path | None) -> str | None:
-    """SHA-256 of a file that several runs share; None where there is none."""
-    return _digest([path]) if path else None
-
-
 def _digest(paths: list[Path]) -> str:
+    """Return one SHA-256 of all files."""
     digest = hashlib.sha256()
     for path in paths:
         if is_volume(path):
             digest.update(read_volume(path).tobytes())
-            continue
-        with path.open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
+        else:
+            with path.open("rb") as file:
+                hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()

@@ -1,6 +1,4 @@
-"""Preprocessed scans on disk: row r of scans.tsv lies in shard ``r % shards``."""
-
-from __future__ import annotations
+"""Writer of preprocessed scans: row r of scans.tsv belongs to shard ``r % shards``."""
 
 from pathlib import Path
 
@@ -24,7 +22,7 @@ def write_shard(plan: VolumePlan, index: str | Path, shard: int, shards: int, ou
     index : path
         Folder with scans.tsv.
     shard, shards : int
-        Number of this shard, from 0, and how many there are.
+        Number of this shard, from 0, and number of shards.
     output : path
         File with the tensors ``<scan>/image`` and ``<scan>/label``; the records of the scans
         (geometry, target) are written beside it as ``.json``.
@@ -32,15 +30,14 @@ def write_shard(plan: VolumePlan, index: str | Path, shard: int, shards: int, ou
     Raises
     ------
     UserError
-        If there is no such shard.
+        If the shard does not exist.
     ScanError
-        Names the scan that cannot be preprocessed.
+        If a scan cannot be preprocessed; names the scan.
     """
     if not 0 <= shard < shards:
         raise UserError(f"there is no shard {shard} of {shards}", f"choose 0 to {shards - 1}")
     output = Path(output)
-    columns = {"scan": str, "image": str, "label": str, "target": str}
-    scans = read_table(Path(index) / "scans.tsv", columns)
+    scans = read_table(Path(index) / "scans.tsv", dict.fromkeys(("scan", "image", "label", "target"), str))
     arrays, records = {}, {}
     for row in scans.iloc[shard::shards].to_dict("records"):
         scan = row["scan"]
@@ -48,7 +45,7 @@ def write_shard(plan: VolumePlan, index: str | Path, shard: int, shards: int, ou
         try:
             prepared = preprocess_scan(row["image"].split(";"), label, plan)
         except ScanError as error:
-            raise ScanError(f"scan {scan!r}: {error.what}", error.remedy or "take it out of the data set") from None
+            raise ScanError(f"scan {scan!r}: {error.what}", error.remedy or "remove it from the data set") from None
         arrays[f"{scan}/image"] = prepared.image
         if prepared.label is not None:
             arrays[f"{scan}/label"] = prepared.label

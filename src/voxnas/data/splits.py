@@ -1,6 +1,4 @@
-"""Who is locked away for the test, and who is in which fold: by participant, site, session or run."""
-
-from __future__ import annotations
+"""The locked test split and the folds, by participant, site, session or run."""
 
 import os
 from collections.abc import Sequence
@@ -19,8 +17,8 @@ from voxnas.core.splits import Splits
 from voxnas.data.units import WITHIN, join_twins, unit_names
 from voxnas.io.records import read_record
 
-DRAWS = 200  # random sets of sites among which the test set is chosen
-DIVISIONS = 20  # divisions of the rest among which the folds are
+DRAWS = 200  # random sets of sites, the candidates for the test set
+DIVISIONS = 20  # random divisions of the other sites, the candidates for the folds
 
 
 def make_splits(
@@ -35,10 +33,10 @@ def make_splits(
 ) -> Splits:
     """Split the units into a locked test set and folds.
 
-    All scans of a unit go together, and units that share an image are one. For classification both are
-    stratified by the target: participants, sessions and runs, which have one target each, are dealt out class by
-    class; sites, which have people of all classes, go to folds by scikit-learn's StratifiedGroupKFold.
-    The order of the rows does not matter.
+    All scans of a unit stay together; units that share an image are merged. For classification the test set and the
+    folds are stratified by the target: participants, sessions and runs, which have one target each, are distributed
+    class by class; sites, which hold several classes, are divided by scikit-learn's StratifiedGroupKFold. The result
+    does not depend on the order of the rows.
 
     Parameters
     ----------
@@ -49,15 +47,15 @@ def make_splits(
     test : float
         Share of the units in the test set; at least one unit.
     folds : int or "leave_one_out"
-        Number of folds of the rest, or one for each unit.
+        Number of folds of the other units, or one fold for each unit.
     seed : int
         The study's seed.
     unit : {"participant", "site", "session", "run"}
-        What is never divided.
+        The unit that is never divided.
     test_units : sequence of str
-        Units in the test set; empty: drawn. Of sessions and runs a part of the name is enough (``run-12``).
+        Units of the test set; empty: drawn. A part of the name suffices for sessions and runs (``run-12``).
     per_volume : bool
-        Targets are those of volumes, so scans have none.
+        Volumes have targets, and scans have none.
 
     Returns
     -------
@@ -66,7 +64,7 @@ def make_splits(
     Raises
     ------
     UserError
-        If there are too few units, in all or of one class, or none of a name in `test_units`.
+        If the units are too few, in total or of one class, or a name in `test_units` is unknown.
     """
     scans = scans.sort_values("scan", ignore_index=True)
     stratified = task == "classification" and not per_volume
@@ -74,8 +72,21 @@ def make_splits(
         raise UserError(f"scan {scans.loc[scans['target'].isna(), 'scan'].iloc[0]!r} has no target")
     names = join_twins(unit_names(scans, unit), scans, unit)
     table = scans.assign(unit=scans["scan"].map(names))
-    split = _split_sites if unit == "site" else _split_units
-    locked, groups = split(table, stratified, test, folds, seed, unit, _named(test_units, set(names.values()), unit))
+    units = sorted(set(names.values()))
+    named = _named(test_units, set(units), unit)
+    tested = len(named) or max(1, round(test * len(units)))
+    one_each = folds == "leave_one_out"
+    count = len(units) - tested if one_each else int(folds)
+    members: dict[str, list[str]] = {}
+    strata = table.groupby("unit")["target"].first() if stratified and unit != "site" else None
+    for name in units:
+        members.setdefault("" if strata is None else str(strata[name]), []).append(name)
+    _check_counts(members, len(units) - tested, tested, count, unit, one_each)
+    if unit == "site":
+        locked = named or _draw_sites(table, units, tested, test, stratified, seed)
+        groups = _divide_sites(table, units, locked, count, stratified, one_each, seed)
+    else:
+        locked, groups = _deal(members, tested, count, seed, named)
 
     def scans_of(units: list[str]) -> list[str]:
         return sorted(table.loc[table["unit"].isin(units), "scan"])
@@ -89,11 +100,8 @@ def make_splits(
     )
 
 
-Split = tuple[list[str], list[list[str]]]  # units of the test set, units of each fold
-
-
 def _named(wanted: Sequence[str], units: set[str], unit: str) -> list[str]:
-    """Units by their names; an unknown name is a UserError."""
+    """Find units by their names; an unknown name is a UserError."""
     found: set[str] = set()
     for name in wanted:
         parts = {u for u in units if name in u.split("_")} if unit in WITHIN else set()
@@ -104,66 +112,49 @@ def _named(wanted: Sequence[str], units: set[str], unit: str) -> list[str]:
     return sorted(found)
 
 
-def _split_units(
-    table: pd.DataFrame, stratified: bool, test: float, folds: int | str, seed: int, unit: str, named: list[str]
-) -> Split:
-    """Deal out units of one class each."""
-    strata = table.groupby("unit")["target"].first() if stratified else None
-    members: dict[str, list[str]] = {}
-    for name in sorted(table["unit"].unique()):
-        members.setdefault("" if strata is None else str(strata[name]), []).append(name)
-    total = sum(map(len, members.values()))
-    tested = len(named) or max(1, round(test * total))
-    count = total - tested if folds == "leave_one_out" else int(folds)
-    _check_counts(members, total - tested, tested, count, unit, one_each=folds == "leave_one_out")
+def _deal(
+    members: dict[str, list[str]], tested: int, count: int, seed: int, named: list[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Distribute the units of each class to the test set and the folds."""
     if named:
         seats = {s: len(set(m) & set(named)) for s, m in members.items()}
     else:
         seats = apportion({s: len(m) for s, m in members.items()}, tested)
     locked: list[str] = []
-    groups: list[list[str]] = [[] for _ in range(count)]
-    dealt = 0
+    rest: list[str] = []
     for stratum, places in seats.items():
         rng = np.random.default_rng(derive_seed(seed, "splits", stratum))
         order = [members[stratum][i] for i in rng.permutation(len(members[stratum]))]
         if named:
             order.sort(key=lambda name: name not in named)
         locked += order[:places]
-        # Dealing goes on where the last stratum ended, so that the folds differ by one at most.
-        for name in order[places:]:
-            groups[dealt % count].append(name)
-            dealt += 1
-    return locked, groups
+        rest += order[places:]
+    # In turn over all classes, so that the folds differ by one unit at most.
+    return locked, [rest[fold::count] for fold in range(count)]
 
 
-def _split_sites(
-    table: pd.DataFrame, stratified: bool, test: float, folds: int | str, seed: int, unit: str, named: list[str]
-) -> Split:
-    """Deal out units that differ in size and hold several classes."""
-    units = sorted(table["unit"].unique())
-    tested = len(named) or max(1, round(test * len(units)))
-    count = len(units) - tested if folds == "leave_one_out" else int(folds)
-    _check_counts({"": units}, len(units) - tested, tested, count, unit, one_each=folds == "leave_one_out")
-    locked = named or _draw_sites(table, units, tested, test, stratified, seed)
+def _divide_sites(
+    table: pd.DataFrame, units: list[str], locked: list[str], count: int, stratified: bool, one_each: bool, seed: int
+) -> list[list[str]]:
+    """Divide the sites outside the test set into folds; a UserError if a fold or the test set has one class only."""
+    if one_each:
+        return [[name] for name in units if name not in locked]
     rest = table[~table["unit"].isin(locked)]
-    if folds == "leave_one_out":
-        return locked, [[name] for name in units if name not in locked]
-    rows = _divide_sites(rest, count, stratified, seed)
-    groups = [sorted(rest["unit"].iloc[chosen].unique()) for chosen in rows]
+    groups = [sorted(rest["unit"].iloc[rows].unique()) for rows in _fold_rows(rest, count, stratified, seed)]
     for place, group in [("the test split", locked), *((f"fold {i}", g) for i, g in enumerate(groups))]:
         classes = table.loc[table["unit"].isin(group), "target"].unique()
         if stratified and len(classes) < 2:
             raise UserError(
-                f"{place} ({unit} {', '.join(group) or 'none'}) has one class only, "
+                f"{place} (site {', '.join(group) or 'none'}) has one class only, "
                 f"{', '.join(map(str, classes)) or 'none'}",
                 "lower splits.folds, or name the sites of the test in splits.test_units",
             )
-    return locked, groups
+    return groups
 
 
-def _divide_sites(rest: pd.DataFrame, count: int, stratified: bool, seed: int) -> list[NDArray[np.intp]]:
-    """Rows of each fold: of many divisions by scikit-learn the one whose folds are most alike in size and classes."""
-    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # seconds, which other units need not pay
+def _fold_rows(rest: pd.DataFrame, count: int, stratified: bool, seed: int) -> list[NDArray[np.intp]]:
+    """Return the rows of each fold: of many divisions by scikit-learn, the best balanced in size and classes."""
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # its import takes seconds
 
     if not stratified:
         return [chosen for _, chosen in GroupKFold(count).split(rest, groups=rest["unit"])]
@@ -178,7 +169,7 @@ def _divide_sites(rest: pd.DataFrame, count: int, stratified: bool, seed: int) -
 def _draw_sites(
     table: pd.DataFrame, units: list[str], tested: int, test: float, stratified: bool, seed: int
 ) -> list[str]:
-    """Of many random sets of sites the one whose share of the scans, of every class, is nearest to `test`."""
+    """Draw many random sets of sites; return the set whose share of the scans, of every class, is nearest to `test`."""
     rng = np.random.default_rng(derive_seed(seed, "splits", "test sites"))
     classes = table["target"] if stratified else pd.Series("", table.index)
     counts = pd.crosstab(table["unit"], classes).loc[units].to_numpy()
@@ -188,12 +179,13 @@ def _draw_sites(
 
 
 def _check_counts(members: dict[str, list[str]], left: int, tested: int, folds: int, unit: str, one_each: bool) -> None:
+    """Raise a UserError if the units are too few for the test set and the folds, in total or of one class."""
     least = 2 if one_each else folds
     if left < least:
         within = " (splits.unit: run makes a within-participant study)" if unit == "participant" else ""
-        what = f"splits.folds = {'leave_one_out' if one_each else folds}"
         raise UserError(
-            f"{left + tested} {unit}s are too few: {tested} for the test leave {max(left, 0)} for {what}",
+            f"{left + tested} {unit}s are too few: {tested} for the test leave {max(left, 0)} for "
+            f"splits.folds = {'leave_one_out' if one_each else folds}",
             f"give at least {least + tested} {unit}s, or lower splits.folds or splits.test{within}",
         )
     if len(members) == 1 or one_each:
@@ -202,12 +194,12 @@ def _check_counts(members: dict[str, list[str]], left: int, tested: int, folds: 
     if len(members[rare]) < folds + 1:
         raise UserError(
             f"class {rare!r} has {len(members[rare])} {unit}s, too few for the test and splits.folds = {folds}",
-            f"give every class at least {folds + 1}, lower splits.folds, or leave the class out",
+            f"give every class at least {folds + 1}, lower splits.folds, or exclude the class",
         )
 
 
 def apportion(sizes: dict[str, int], seats: int) -> dict[str, int]:
-    """Share out `seats` in proportion to the sizes, by largest remainder."""
+    """Distribute `seats` in proportion to the sizes, by the largest remainder."""
     total = sum(sizes.values())
     exact = {name: seats * size / total for name, size in sizes.items()}
     counts = {name: int(share) for name, share in exact.items()}
@@ -218,23 +210,23 @@ def apportion(sizes: dict[str, int], seats: int) -> dict[str, int]:
 
 
 def open_test(paths: StudyPaths, reader: str, key: str) -> list[str]:
-    """The scan ids of the locked test split, and a line in the ledger that says who asked.
+    """Return the scans of the locked test split, and record the access in the ledger.
 
-    Nothing else hands these ids out. The line is on disk before they are.
+    This function is the only access to these scans. The line of the ledger is on disk before it returns.
 
     Parameters
     ----------
     paths : StudyPaths
         The study.
     reader : str
-        What reads (``evaluate``).
+        The reading stage (``evaluate``).
     key : str
-        What is tested: the key of a network.
+        Key of the tested network.
 
     Returns
     -------
     list of str
-        Sorted scan ids.
+        Sorted scan identifiers.
     """
     scans = list(read_record(paths.splits, Splits).test)
     line = {
@@ -244,7 +236,7 @@ def open_test(paths: StudyPaths, reader: str, key: str) -> list[str]:
         "scans_digest": digest(scans),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    # One write in append mode: lines of jobs that run at once do not mix.
+    # One write in append mode: the lines of concurrent jobs do not interleave.
     handle = os.open(paths.ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         os.write(handle, (canonical_json(line) + "\n").encode())

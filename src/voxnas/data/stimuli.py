@@ -1,10 +1,8 @@
-"""Events of a run, and which of them each volume shows.
+"""Events of a run, and the event that each volume shows.
 
-A volume shows an event some seconds after it began: the haemodynamic response peaks after about 5 s
-(Glover 1999, NeuroImage 9). So the label of a volume is that of the event that was on `delay` seconds before.
+The haemodynamic response peaks about 5 s after the onset of an event (Glover 1999, NeuroImage 9). The label of a volume
+is therefore the event that was present `delay` seconds before.
 """
-
-from __future__ import annotations
 
 import math
 from pathlib import Path
@@ -18,7 +16,7 @@ from voxnas.data.participants import MISSING
 from voxnas.io.tables import read_table
 
 DEFAULT_COLUMN = "trial_type"
-SLACK_S = 1e-6  # times in tables are rounded
+SLACK_S = 1e-6  # tolerance for rounded times
 
 
 def read_events(path: str | Path) -> pd.DataFrame:
@@ -27,19 +25,19 @@ def read_events(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``onset`` and ``duration`` in seconds, sorted by onset; all other columns are texts, NaN where missing.
+        ``onset`` and ``duration`` in seconds, sorted by onset; all other columns are texts, NaN if missing.
 
     Raises
     ------
     ScanError
-        If the table cannot be read, lacks a column, or an onset or duration is no number (a missing
-        duration is 0, a negative one an error).
+        If the table cannot be read or lacks a column, an onset is not a number, or a duration is not a number or
+        negative (a missing duration is 0).
     """
     try:
         table = read_table(path, {"onset": str, "duration": str})
     except UserError as error:
         raise ScanError(error.what, error.remedy) from None
-    # Lists and not columns: a cohort has thousands of small tables, and pandas takes its time for each step.
+    # Lists instead of columns: a cohort has thousands of small tables, and each operation of pandas costs overhead.
     columns: dict[str, list[Any]] = {
         str(name): [None if pd.isna(v) or v.strip() in MISSING else v.strip() for v in values]
         for name, values in table.items()
@@ -64,7 +62,7 @@ def _number(text: str) -> float | None:
 
 
 def event_types(events: pd.DataFrame, column: str, path: str | Path) -> list[str]:
-    """Sorted kinds of events by a column; a ScanError names the columns that there are."""
+    """Return the sorted kinds of events of a column; a ScanError lists the columns if it is absent."""
     if column not in events:
         raise ScanError(
             f"{path} has no column {column!r} (data.target)",
@@ -76,31 +74,31 @@ def event_types(events: pd.DataFrame, column: str, path: str | Path) -> list[str
 def volume_labels(
     events: pd.DataFrame, column: str, frames: int, repetition_time: float, dropped: int, delay: float
 ) -> list[str | None]:
-    """The event that each volume shows.
+    """Return the event that each volume shows.
 
-    Volume k, counted after the dropped ones, was begun at (k + dropped) x repetition_time. It shows the event
-    with onset <= time - delay < onset + duration; of several, the one that began last. An event too short
-    to meet any volume so is given the one nearest to its middle.
+    Volume k, counted after the dropped volumes, begins at (k + dropped) x repetition_time. It shows the event with
+    onset <= time - delay < onset + duration; of several, the event with the latest onset. An event too short to be
+    shown by any volume is assigned to the volume nearest to its middle.
 
     Parameters
     ----------
     events : DataFrame
         From :func:`read_events`.
     column : str
-        Column with the kind of event; rows without one count as no event.
+        Column with the kind of event; rows without a value are ignored.
     frames : int
-        Number of volumes, without the dropped ones.
+        Number of volumes, without the dropped volumes.
     repetition_time : float
-        Seconds from volume to volume.
+        In s.
     dropped : int
-        Volumes that were left out at the start (non-steady state).
+        Volumes dropped at the start (non-steady state).
     delay : float
         Seconds from an event to its response.
 
     Returns
     -------
     list of str or None
-        One a volume; None where there was no event (rest).
+        One entry for each volume; None without an event (rest).
     """
     times = (np.arange(frames) + dropped) * repetition_time - delay
     labels: list[str | None] = [None] * frames

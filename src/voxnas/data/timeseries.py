@@ -1,18 +1,16 @@
-"""The layout of series: one array (time, regions) a run, in archives beside a table of participants.
+"""Reader of series of regions: one array (time, regions) for each run, in archives beside a table of participants.
 
-A folder has this form (that of the preprocessed ABIDE release, Craddock et al. 2013, with one archive a site)::
+A folder has this form (the preprocessed ABIDE release, Craddock et al. 2013, with one archive for each site)::
 
-    participants.tsv              participant_id, targets, and where known site and repetition_time (s)
-    <any folder>/*_timeseries.npz arrays <scan>, (T, R), and where the series are quantised <scan>_sd, (R,)
-    atlas/<ATLAS>.nii.gz          label image of the regions; the archives' names have atlas-<ATLAS>
-    columns.json                  {"<atlas>_columns": [value in the atlas of each of the R columns]}, small letters
+    participants.tsv              participant_id, targets, and if known site and repetition_time (s)
+    <any folder>/*_timeseries.npz arrays <scan>, (T, R), and for quantised series <scan>_sd, (R,)
+    atlas/<ATLAS>.nii.gz          label image of the regions; the archives' names contain atlas-<ATLAS>
+    columns.json                  {"<atlas>_columns": [value in the atlas of each of the R columns]}, lower case
 
 A scan is named by its participant (``sub-0050003``) or by more entities (``sub-0050003_ses-a_run-1``).
-Arrays of floating point numbers are the series; arrays of int8 with ``<scan>_sd`` are round(20 z), and the
+Arrays of floating-point numbers are the series; arrays of int8 with ``<scan>_sd`` are round(20 z), and the
 series are z times the standard deviation.
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -33,17 +31,17 @@ from voxnas.io.npz import array_names
 
 ENDING = "_timeseries.npz"
 SCALE = "_sd"
-QUANTA = 20  # steps of an int8 in one standard deviation
+QUANTA = 20  # quantisation steps of int8 in one standard deviation
 ATLAS_NAME = re.compile(r"(?:^|_)atlas-([A-Za-z0-9]+)_")
 
 
 def archives(root: Path) -> list[Path]:
-    """Archives of series in a folder or one folder deeper, sorted."""
+    """List the archives of series in a folder or one level below, sorted."""
     return sorted({*root.glob(f"*{ENDING}"), *root.glob(f"*/*{ENDING}")}) if root.is_dir() else []
 
 
 def is_timeseries(root: Path) -> bool:
-    """Whether a folder has a table of participants and archives of series."""
+    """Return whether a folder has a table of participants and archives of series."""
     return (root / "participants.tsv").is_file() and bool(archives(root))
 
 
@@ -55,16 +53,16 @@ def read_timeseries(root: Path, task: str | None, target: str, pick: Suggestion 
     root : path
         The folder.
     task : {"classification", "regression"} or None
-        What the series are for.
+        The task; None reads no targets.
     target : str
         Column of participants.tsv.
     pick : callable, optional
-        Chooses among the candidates.
+        Selects candidates.
 
     Raises
     ------
     UserError
-        If there are no series or those of several atlases, no such column, or the task is segmentation.
+        If the series are of several atlases, the target column is absent, or the task is segmentation.
     """
     if task == "segmentation":
         raise UserError(f"{root} holds series of regions, which have no label maps", "set task: classification")
@@ -75,7 +73,7 @@ def read_timeseries(root: Path, task: str | None, target: str, pick: Suggestion 
     names = {match[1] for f in files if (match := ATLAS_NAME.search(f.name))}
     if len(names) > 1:
         raise UserError(f"{root}: series of {len(names)} atlases: {', '.join(sorted(names))}",
-                        "keep the archives of one of them in the folder")  # fmt: skip
+                        "keep the archives of one atlas")  # fmt: skip
     atlas, regions = _read_atlas(root, names.pop()) if names else (None, [])
     candidates = [c for file in files for c in _candidates(file, task, target, people)]
     listed = {c.participant for c in candidates}
@@ -90,13 +88,12 @@ def read_timeseries(root: Path, task: str | None, target: str, pick: Suggestion 
 
 
 def _candidates(file: Path, task: str | None, target: str, people: dict[str, Row]) -> Iterator[Candidate]:
-    """The scans of one archive."""
+    """Yield the scans of one archive."""
     for scan in sorted(name for name in array_names(file) if not name.endswith(SCALE)):
-        entities = parse_name(Path(f"{scan}_timeseries")).entities
-        participant = f"sub-{entities['sub']}" if "sub" in entities else scan
+        name = parse_name(Path(f"{scan}_timeseries"))
+        entities, participant = name.entities, name.participant if "sub" in name.entities else scan
         row = people.get(participant)
         value, problem = target_of(participant, row, target, task == "regression") if task else (None, "")
-        step = (row or {}).get("repetition_time")
         yield Candidate(
             scan=scan,
             participant=participant,
@@ -105,7 +102,7 @@ def _candidates(file: Path, task: str | None, target: str, people: dict[str, Row
             images=(file,),
             target=value,
             last_axis="time",
-            repetition_time=_seconds(step),
+            repetition_time=_seconds((row or {}).get("repetition_time")),
             problem=problem,
             task=entities.get("task", ""),
             run=entities.get("run", ""),
@@ -119,7 +116,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _read_atlas(root: Path, name: str) -> tuple[Path | None, list[int]]:
-    """The atlas's file, None where it is not there, and the value of each column, none where it is not told."""
+    """Return the file of the atlas, None if absent, and the atlas value of each column, empty without columns.json."""
     image = root / "atlas" / f"{name}.nii.gz"
     path = root / "columns.json"
     values: list[int] = []
@@ -134,7 +131,7 @@ def _read_atlas(root: Path, name: str) -> tuple[Path | None, list[int]]:
 
 
 def read_series(path: str | Path, scan: str) -> NDArray[np.float32]:
-    """Series of one scan, in the units they were stored in.
+    """Read the series of one scan, in their stored units.
 
     Parameters
     ----------
@@ -150,7 +147,7 @@ def read_series(path: str | Path, scan: str) -> NDArray[np.float32]:
     Raises
     ------
     ScanError
-        If the archive cannot be read, has no such array, or it is not a series.
+        If the archive cannot be read, or the array is absent or no series.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:

@@ -1,15 +1,12 @@
-"""Random changes of one patch, each drawn as a deterministic twin that can be replayed.
+"""Random transforms of one patch, each drawn as a deterministic twin that can be replayed.
 
-A random transform only draws; :meth:`draw` gives a frozen record of its parameters, and the
-record does the work. So a patch can be reproduced from its record alone (the idea is TorchIO's,
-Pérez-García et al. 2021). Kinds, ranges and probabilities at full strength are those of nnU-Net
-(Isensee et al. 2021, supplement 4), and so is the order: space, noise, blur, brightness,
-contrast, low resolution, gamma.
+:meth:`Augmentation.draw` returns frozen records of the drawn parameters, and the records transform the patch. The
+records alone reproduce the patch (as in TorchIO, Pérez-García et al. 2021). Kinds, ranges and probabilities at full
+strength, and the order (space, noise, blur, brightness, contrast, low resolution, gamma), are nnU-Net's (Isensee et
+al. 2021, supplement 4).
 
-All functions work on ``image : Tensor, (C, D, H, W)`` and ``label : Tensor, (D, H, W)`` or None.
+All twins take ``image : Tensor, (C, D, H, W)`` and ``label : Tensor, (D, H, W)`` or None.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Sequence
@@ -29,24 +26,24 @@ class Twin(Protocol):
     """A transform with all its parameters fixed."""
 
     def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
-        """Transform a patch; the input stays as it is."""
+        """Transform a patch; the input is not changed."""
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """Flip the axes (D, H, W) that are named."""
+    """Flip the given axes of (D, H, W)."""
 
     axes: tuple[int, ...]
 
     def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
         """Flip image and label."""
-        flipped = image.flip([a - 3 for a in self.axes])
-        return flipped, None if label is None else label.flip([a - 3 for a in self.axes])
+        axes = [a - 3 for a in self.axes]
+        return image.flip(axes), None if label is None else label.flip(axes)
 
 
 @dataclass(frozen=True)
 class Affine:
-    """Rotate and scale about the centre by one resampling.
+    """Rotate and scale about the centre, with a single resampling.
 
     Parameters
     ----------
@@ -63,7 +60,7 @@ class Affine:
     spacing: Triple = (1.0, 1.0, 1.0)
 
     def matrix(self) -> np.ndarray:
-        """Map of voxel offsets from the centre: output to input, (3, 3), axes (D, H, W)."""
+        """Return the map of voxel offsets from the centre, output to input, (3, 3), axes (D, H, W)."""
         rotation = np.eye(3)
         for axis, angle in enumerate(self.angles):
             a, b = [i for i in range(3) if i != axis]
@@ -75,9 +72,9 @@ class Affine:
         return (rotation * spacing[None, :] / spacing[:, None]) / np.asarray(self.scales)[None, :]
 
     def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
-        """Resample the image linearly and the label to the nearest voxel; outside is 0."""
+        """Resample the image linearly and the label by nearest neighbour; voxels from outside are 0."""
         size = np.asarray(image.shape[1:], dtype=float)
-        # grid_sample counts in half sizes and orders its coordinates (W, H, D).
+        # The unit of grid_sample is half the size of an axis; its coordinates are in the order (W, H, D).
         theta = (self.matrix() * size[None, :] / size[:, None])[::-1, ::-1]
         theta = torch.from_numpy(np.concatenate([theta, np.zeros((3, 1))], axis=1).astype(np.float32))
         grid = F.affine_grid(theta[None], [1, 1, *image.shape[1:]], align_corners=False)
@@ -138,12 +135,12 @@ class Brightness:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Stretch the intensities about their mean by `factor`, within the old range."""
+    """Scale the intensities about their mean by `factor`, clipped to the original range."""
 
     factor: float
 
     def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
-        """Stretch the image, each channel by itself."""
+        """Scale the image, channel by channel."""
         flat = image.flatten(1)
         mean = flat.mean(1, keepdim=True)
         low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
@@ -153,12 +150,12 @@ class Contrast:
 
 @dataclass(frozen=True)
 class LowResolution:
-    """Down-sample by `zoom` (nearest) and up again (linear)."""
+    """Downsample by `zoom` (nearest neighbour) and upsample again (linear)."""
 
     zoom: float
 
     def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
-        """Coarsen the image."""
+        """Lower the resolution of the image."""
         size = image.shape[1:]
         small = [max(1, round(s * self.zoom)) for s in size]
         coarse = F.interpolate(image[None], size=small, mode="nearest-exact")
@@ -167,13 +164,13 @@ class LowResolution:
 
 @dataclass(frozen=True)
 class Gamma:
-    """Raise the intensities, scaled to [0, 1], to the power `gamma`; mean and deviation stay."""
+    """Raise the intensities, scaled to [0, 1], to the power `gamma`; mean and standard deviation are kept."""
 
     gamma: float
     invert: bool = False
 
     def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
-        """Bend the image's intensities, each channel by itself."""
+        """Apply the power to the image, channel by channel."""
         flat = -image.flatten(1) if self.invert else image.flatten(1)
         sd, mean = torch.std_mean(flat, dim=1, keepdim=True)
         low = flat.amin(1, keepdim=True)
@@ -198,13 +195,13 @@ class Replay:
 
 
 class Augmentation:
-    """Draws the changes of one patch.
+    """Draws the transforms of one patch.
 
     Parameters
     ----------
     strength : float
-        In [0, 1]; scales the ranges and the probabilities of everything but mirroring. 0 leaves
-        mirroring alone.
+        In [0, 1]; scales the ranges and the probabilities of all transforms except mirroring. At 0 only mirroring
+        remains.
     mirror_axes : sequence of int
         Axes of (D, H, W) that may be flipped, each with probability 1/2.
     spacing : 3 floats
@@ -219,20 +216,19 @@ class Augmentation:
         self.spacing = (float(spacing[0]), float(spacing[1]), float(spacing[2]))
 
     def draw(self, rng: np.random.Generator) -> Replay:
-        """Draw the twins for one patch; equal generators give equal twins."""
+        """Draw the twins of one patch; equal generators give equal twins."""
         s = self.strength
 
         def happens(probability: float) -> bool:
             return rng.random() < probability * s
 
         def factor(low: float, high: float) -> float:
-            # A range about 1 that shrinks to 1 with the strength, both halves equally likely.
+            # Above and below 1 with equal probability; the range shrinks to 1 with the strength.
             edge = low if rng.random() < 0.5 else high
             return float(math.exp(rng.uniform(0, 1) * math.log(edge) * s))
 
         twins: list[Twin] = []
-        axes = tuple(a for a in self.mirror_axes if rng.random() < 0.5)
-        if axes:
+        if axes := tuple(a for a in self.mirror_axes if rng.random() < 0.5):
             twins.append(Mirror(axes))
         turn, scale = happens(0.4), happens(0.4)
         if turn or scale:

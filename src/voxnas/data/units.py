@@ -1,26 +1,24 @@
-"""What a split never divides: participants, sites, sessions or runs, by name."""
-
-from __future__ import annotations
+"""Units of the splits (participants, sites, sessions or runs), which are never divided, by name."""
 
 import pandas as pd
 
 from voxnas.core.errors import UserError
 
-WITHIN = ("session", "run")  # units that make a within-participant study
-# Columns with digests of images: scans that share a value show one head.
+WITHIN = ("session", "run")  # the units of a within-participant study
+# Columns with digests of images: scans that share a value are of one person.
 CONTENTS = ("content", "anatomical_sha256")
 
 
 def unit_names(scans: pd.DataFrame, unit: str) -> dict[str, str]:
-    """Name of the unit of each scan.
+    """Return the name of the unit of each scan.
 
-    A run is ``sub-01_ses-a_task-rest_run-1`` whatever its acquisition, space, echo or description, for these
-    tell images of one scan apart; entities that are absent are left out.
+    A run is ``sub-01_ses-a_task-rest_run-1``; the name ignores acquisition, space, echo and description, which
+    distinguish images of one scan, and omits absent entities.
 
     Parameters
     ----------
     scans : DataFrame
-        The index; of it ``scan``, ``participant``, and where the unit needs them ``site``, ``session``,
+        The index, with the columns ``scan``, ``participant``, and depending on the unit ``site``, ``session``,
         ``task`` and ``run``.
     unit : {"participant", "site", "session", "run"}
         Unit.
@@ -28,7 +26,7 @@ def unit_names(scans: pd.DataFrame, unit: str) -> dict[str, str]:
     Raises
     ------
     UserError
-        If a scan has no site, or no session, and the unit is one.
+        If the unit is the site or the session, and a scan has none.
     """
     if unit in ("site", "session"):
         missing = scans[_column(scans, unit).isna()]
@@ -38,43 +36,38 @@ def unit_names(scans: pd.DataFrame, unit: str) -> dict[str, str]:
                 f"{missing['scan'].iloc[0]!r}",
                 "fill the column site of participants.tsv" if unit == "site" else "set splits.unit: run or participant",
             )
-    if unit == "participant":
-        names = scans["participant"]
-    elif unit == "site":
-        names = scans["site"]
-    else:
-        names = scans["participant"].astype(str)
-        for key, column in {"ses": "session", "task": "task", "run": "run"}.items():
-            if column == "session" or unit == "run":
-                values = _column(scans, column)
-                names = names + values.map(lambda v, key=key: f"_{key}-{v}", na_action="ignore").fillna("")
+    names = scans[unit] if unit in ("participant", "site") else scans["participant"].astype(str)
+    entities = {"session": {"ses": "session"}, "run": {"ses": "session", "task": "task", "run": "run"}}
+    for key, column in entities.get(unit, {}).items():
+        values = _column(scans, column)
+        names = names + values.map(lambda v, key=key: f"_{key}-{v}", na_action="ignore").fillna("")
     return dict(zip(scans["scan"], names, strict=True))
 
 
 def _column(scans: pd.DataFrame, name: str) -> pd.Series:
-    """A column, or missing values where the table has none of that name."""
+    """Return a column, or missing values if the table lacks it."""
     return scans[name] if name in scans else pd.Series(pd.NA, scans.index, dtype=object)
 
 
-def telling_contents(unit: str) -> tuple[str, ...]:
-    """Those of :data:`CONTENTS` that make two units one: runs and sessions of a person share anatomy as a rule."""
+def identifying_contents(unit: str) -> tuple[str, ...]:
+    """Return the columns of :data:`CONTENTS` that identify a unit: sessions and runs of a person share anatomy."""
     return CONTENTS[:1] if unit in WITHIN else CONTENTS
 
 
 def join_twins(units: dict[str, str], scans: pd.DataFrame, unit: str) -> dict[str, str]:
-    """The units, with those that share an image made one, under the first of their names.
+    """Merge units that share an image, under the first of their names.
 
-    Public data sets have persons under two ids: in ABIDE I, sub-0050279 and sub-0050286 have the same series.
+    Public data sets list persons under two identifiers: in ABIDE I, sub-0050279 and sub-0050286 have the same series.
 
     Parameters
     ----------
     units : dict
         From :func:`unit_names`.
     scans : DataFrame
-        The index, with the columns :data:`CONTENTS` where it has them.
+        The index, optionally with the columns :data:`CONTENTS`.
     unit : str
-        What the units are. Runs and sessions of one participant share an anatomical image as a matter of course;
-        sites that one participant went to are one unit.
+        Kind of the units. Runs and sessions that share an anatomical image are not merged; sites that share a
+        participant are.
     """
     head = {name: name for name in units.values()}
 
@@ -83,7 +76,7 @@ def join_twins(units: dict[str, str], scans: pd.DataFrame, unit: str) -> dict[st
             name = head[name]
         return name
 
-    columns = (*telling_contents(unit), *(["participant"] if unit == "site" else []))
+    columns = (*identifying_contents(unit), *(["participant"] if unit == "site" else []))
     for column in set(columns) & set(scans):
         for _, twins in scans.dropna(subset=column).groupby(column)["scan"]:
             first, *others = sorted({find(units[scan]) for scan in twins})
@@ -92,7 +85,7 @@ def join_twins(units: dict[str, str], scans: pd.DataFrame, unit: str) -> dict[st
 
 
 def twins_of(scans: pd.DataFrame) -> list[list[str]]:
-    """Scans that have the same voxels, each group sorted."""
+    """Return the groups of scans with equal voxels, each sorted."""
     if "content" not in scans:
         return []
     groups = scans.dropna(subset="content").groupby("content")["scan"]

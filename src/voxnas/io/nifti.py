@@ -311,6 +311,19 @@ def save_like(
     image = kind(array.astype(dtype), reference.affine, header, dtype=np.dtype(dtype))
     image.header["cal_min"] = image.header["cal_max"] = 0  # the display range of the reference
     image.header.set_slope_inter(1, 0)
-    data = image.to_bytes()
+    save_image(path, image)
+
+
+def save_image(path: str | Path, image: nib.Nifti1Image) -> None:
+    """Write an image under a temporary name and rename it; equal images give equal bytes.
+
+    Parameters
+    ----------
+    path : path
+        A ``.nii`` or ``.nii.gz`` file; its folder is created.
+    image : image
+        In memory.
+    """
+    path, data = Path(path), image.to_bytes()
     with replacing(path) as temporary:
         temporary.write_bytes(gzip.compress(data, 6, mtime=0) if path.suffix == ".gz" else data)

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -6,7 +5,6 @@ import pytest
 from voxnas.core.errors import UserError
 from voxnas.core.settings import DataSettings
 from voxnas.data.bids import read_bids
-from voxnas.data.bids_files import BidsFiles
 from voxnas.data.bids_names import parse_name
 from voxnas.data.label_maps import read_label_names
 from voxnas.data.participants import read_participants
@@ -116,9 +114,9 @@ def test_label_maps_are_matched_by_entities(tree):
     found = scans(read_bids(tree, "segmentation", DataSettings(derivatives="seg")))
     assert found["sub-01"].label.name == "sub-01_desc-x_dseg.nii.gz"
     assert found["sub-02_ses-b_run-1"].label.name == "sub-02_ses-b_run-1_dseg.nii.gz"
-    assert found["sub-02_ses-a"].problem == "no label map *_dseg.nii.gz for it"
+    assert found["sub-02_ses-a"].problem == "no label map *_dseg.nii.gz for this image"
     assert "no label map" in found["sub-03"].problem  # the one there is lies in another space
-    assert found["sub-04"].problem.startswith("2 label maps fit it")
+    assert found["sub-04"].problem.startswith("2 label maps match")
 
 
 def test_labels_named_after_their_image_are_matched(tree):
@@ -151,18 +149,13 @@ def test_label_names_come_from_a_table(tree):
         read_label_names(folder, [beside.with_suffix(".nii.gz")], "dseg")
 
 
-def test_time_is_known_by_suffix_or_sidecar_and_metadata_is_inherited(tree):
+def test_the_suffix_or_the_sidecar_defines_a_time_axis(tree):
     assert scans(read_bids(tree, None, DataSettings()))["sub-01"].last_axis == "none"
     (tree / "T1w.json").write_text('{"VolumeTiming": [0, 2]}')
     assert scans(read_bids(tree, None, DataSettings()))["sub-01"].last_axis == "time"
-    image = tree / "sub-01/func/sub-01_task-rest_bold.nii.gz"
-    (tree / "task-rest_bold.json").write_text(json.dumps({"RepetitionTime": 3, "TaskName": "rest"}))
-    (tree / "task-nback_bold.json").write_text(json.dumps({"RepetitionTime": 9}))
-    (tree / "bold.json").write_text("{broken")
-    assert BidsFiles(tree).sidecar(image) == {"RepetitionTime": 3, "TaskName": "rest"}
-    (image.parent / "sub-01_task-rest_bold.json").write_text(json.dumps({"RepetitionTime": 2.5}))
+    (tree / "task-rest_bold.json").write_text('{"RepetitionTime": 3}')
     bold = scans(read_bids(tree, None, DataSettings(suffix="bold")))["sub-01_task-rest"]
-    assert (bold.last_axis, bold.repetition_time) == ("time", 2.5)
+    assert (bold.last_axis, bold.repetition_time) == ("time", 3)
 
 
 def test_a_session_has_a_target_of_its_own(tree):

@@ -67,7 +67,7 @@ def test_filters_by_entity(tree):
 def test_a_filter_that_leaves_nothing_says_what_there_is(tree):
     with pytest.raises(UserError, match=r"data\.filters\.taks = 'rest': no image has the entity 'taks'.*'task'"):
         names(tree, taks="rest")
-    with pytest.raises(UserError, match=r"task = 'rset'.*5 that the other filters leave.*did you mean 'rest'\?"):
+    with pytest.raises(UserError, match=r"task = 'rset'.*5 images that pass the other filters.*did you mean 'rest'\?"):
         names(tree, task="rset")
     with pytest.raises(UserError, match=r"run = '3'.*available: '' \(without it\), 1, 2"):
         names(tree, task="rest", run="3")

@@ -74,7 +74,7 @@ def test_a_row_of_a_run(tree):
     assert found.dataset["classes"] == ["face", "house"]
     assert found.dataset["target"] == "trial_type"
     assert found.excluded["scan"].tolist() == ["sub-02_task-faces_run-3"]
-    assert "no *_events.tsv applies to it, and clips.unit is volume" in found.excluded["reason"][0]
+    assert "no *_events.tsv applies to this run, and clips.unit is volume" in found.excluded["reason"][0]
     assert found.sidecars["sub-01_task-faces_run-1"] == {"RepetitionTime": 2.0, "TaskName": "faces"}
 
 

@@ -60,14 +60,14 @@ def test_the_folders_of_nnunet_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"modality": None}, "names no channels"),
+        ({"modality": None}, "has no channels"),
         ({"modality": {"x": "T1"}}, "must be numbers"),
-        ({"labels": {}}, "names no labels"),
+        ({"labels": {}}, "has no labels"),
         ({"labels": {"background": 0, "whole": [1, 2]}}, "regions"),
         ({"labels": {"background": 0, "ignore": 3}}, "ignore"),
-        ({"labels": {"background": 0, "a": 1, "b": 1}}, "must differ"),
+        ({"labels": {"background": 0, "a": 1, "b": 1}}, "must be distinct"),
         ({"labels": {"a": "b"}}, "not a pair"),
-        ({"training": [{"label": "x"}]}, "names no image"),
+        ({"training": [{"label": "x"}]}, "has no image"),
         ({"training": []}, "lists no training scans"),
     ],
 )

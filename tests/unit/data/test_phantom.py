@@ -8,7 +8,7 @@ import pytest
 from voxnas.cli.main import main
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
-from voxnas.data.phantom import SITES, TISSUES, Person, generate_phantom, load_template, make_scan
+from voxnas.data.phantom import SITES, TISSUES, Person, generate_phantom, load_template, make_head, simulate_t1
 from voxnas.io.records import write_json
 
 
@@ -74,7 +74,8 @@ def test_atrophy_trades_grey_matter_for_csf(template):
     volumes = []
     for atrophy in (0.0, 0.5, 1.0):
         person = Person("sub-01", 50.0, "control", SITES[0], atrophy)
-        _, label, _ = make_scan(template, person, 8.0, np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        _, label = simulate_t1(make_head(template, person, 8.0, rng), person.site, rng)
         volumes.append(np.bincount(label.ravel(), minlength=4)[1:] / (label > 0).sum())
     csf, grey, _ = np.array(volumes).T
     assert csf[0] < csf[1] < csf[2]

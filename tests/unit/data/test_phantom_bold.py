@@ -10,9 +10,9 @@ from voxnas.cli.main import main
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.data import phantom_bold
+from voxnas.data.fmri.pose import MOTION, to_matrix
 from voxnas.data.phantom import SITES, Person, load_template, make_head
 from voxnas.data.phantom_bold import (
-    MOTION_COLUMNS,
     NON_STEADY,
     RESPONSES,
     draw_events,
@@ -20,7 +20,6 @@ from voxnas.data.phantom_bold import (
     generate_bold_phantom,
     interleaved,
     make_run,
-    pose_matrix,
 )
 from voxnas.io.records import write_json
 
@@ -66,7 +65,7 @@ def test_the_tree_is_bids_with_all_that_a_run_needs(cohort):
         assert set(events["trial_type"]) <= set(RESPONSES) and (events["onset"] < 2.0 * FRAMES).all()
         name = path.name.replace("_bold.nii.gz", "_desc-motion_timeseries")
         truth = cohort / "derivatives" / "phantom" / path.name.split("_")[0] / "func" / name
-        assert list(pd.read_csv(f"{truth}.tsv", sep="\t")) == list(MOTION_COLUMNS)
+        assert list(pd.read_csv(f"{truth}.tsv", sep="\t")) == list(MOTION)
         assert json.loads(truth.with_suffix(".json").read_text())["NonSteadyVolumes"] == NON_STEADY[site.name]
 
 
@@ -91,7 +90,7 @@ def test_a_head_is_where_its_motion_says():
     for t in (5, 29):
         weights = np.where(run.image[..., t] > 200, 1.0, 0.0).ravel()
         found = np.average(world, axis=0, weights=weights)
-        there = nib.affines.apply_affine(pose_matrix(run.motion[t], run.centre), middle)
+        there = nib.affines.apply_affine(to_matrix(run.motion[t], run.centre), middle)
         assert np.abs(found - there).max() < 1.5
 
 

@@ -1,6 +1,4 @@
-"""The way of one run into the template's space, by the T1-weighted image of its participant where there is one."""
-
-from __future__ import annotations
+"""Registration of a run to the template's space, through the T1-weighted image of its participant if available."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from voxnas.data.fmri.volumes import Volume, to_itk
 from voxnas.data.fmri.warp import Points, grid_points, move_grid, sample
 from voxnas.io.nifti import load_array
 
-HEAD = 0.1  # of the bright intensities (98th percentile): what is darker is air
+HEAD = 0.1  # threshold between air and head, relative to the 98th percentile of the intensities
 
 
 @dataclass
@@ -32,7 +30,7 @@ class Anatomy:
     t1 : Volume
         Canonical, float32.
     template : Transform or None
-        From the template, once it was found: runs of one participant share it.
+        From the template, after its first estimation; the runs of a participant share it.
     """
 
     path: Path
@@ -46,7 +44,7 @@ def load_anatomy(path: Path) -> Anatomy:
     Raises
     ------
     ScanError
-        If it cannot be read, or is no volume.
+        If the file cannot be read, or is not a volume.
     """
     array, affine = load_array(path)
     if array.ndim != 3:
@@ -58,30 +56,30 @@ def load_anatomy(path: Path) -> Anatomy:
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a run, its T1-weighted image and the template lie to each other.
+class Alignment:
+    """Transforms between a run, its T1-weighted image and the template.
 
     Attributes
     ----------
     to_t1w : Transform or None
         From the run to the T1-weighted image.
     from_template : Transform or None
-        From the template to the T1-weighted image, or to the run where there is none.
+        From the template to the T1-weighted image, or to the run if there is no such image.
     overlap : float or None
-        Dice overlap of the run's brain mask with that of the T1-weighted image, where the latter has one of its own.
+        Dice overlap of the brain masks of the run and of the T1-weighted image, if the latter is skull-stripped.
     """
 
     to_t1w: sitk.Transform | None = None
     from_template: sitk.Transform | None = None
     overlap: float | None = None
 
-    def places(self, grid: Volume) -> Points:
-        """Where the voxels of a grid in the template's space (without that, of the T1w) lie in the run, mm."""
+    def positions(self, grid: Volume) -> Points:
+        """Return the positions in the run, in mm, of the voxels of a grid in the template's (else the T1w's) space."""
         parts = [t for t in (self.to_t1w and self.to_t1w.GetInverse(), self.from_template) if t is not None]
         return move_grid(grid, sitk.CompositeTransform(parts)) if parts else grid_points(grid)
 
 
-def find_way(mean: Volume, brain: NDArray[np.bool_], anatomy: Anatomy | None, template: bool) -> Way:
+def align(mean: Volume, brain: NDArray[np.bool_], anatomy: Anatomy | None, template: bool) -> Alignment:
     """Register a run.
 
     Parameters
@@ -91,32 +89,32 @@ def find_way(mean: Volume, brain: NDArray[np.bool_], anatomy: Anatomy | None, te
     brain : ndarray of bool, (X, Y, Z)
         Its brain mask.
     anatomy : Anatomy or None
-        Its transform from the template is found here, if it is wanted and not there.
+        A missing transform from the template is estimated and stored here, if `template` is set.
     template : bool
-        Whether the template's space is wanted.
+        Whether to register to the template.
     """
     if anatomy is None:
-        return Way(from_template=register_template(mean, brain, deform=False)) if template else Way()
+        return Alignment(from_template=register_template(mean, brain, deform=False)) if template else Alignment()
     to_t1w = register_rigid(mean, brain, anatomy.t1)
-    places = move_grid(anatomy.t1, to_t1w.GetInverse())
-    inside = anatomical_mask(anatomy.t1, mean.with_array(brain), places)
+    points = move_grid(anatomy.t1, to_t1w.GetInverse())
+    inside = anatomical_mask(anatomy.t1, mean.with_array(brain), points)
     if template and anatomy.template is None:
         anatomy.template = register_template(anatomy.t1, inside)
     overlap = None
     if is_stripped(anatomy.t1):
-        moved = sample(mean.with_array(brain), places, order=0).reshape(inside.shape) > 0
+        moved = sample(mean.with_array(brain), points, order=0).reshape(inside.shape) > 0
         overlap = dice(moved, inside)
-    return Way(to_t1w, anatomy.template if template else None, overlap)
+    return Alignment(to_t1w, anatomy.template if template else None, overlap)
 
 
 def dice(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Dice overlap of two masks of one grid; 0 if both are empty."""
+    """Return the Dice overlap of two masks on one grid, to four digits; 0 if both are empty."""
     total = int(mask.sum()) + int(other.sum())
     return round(2 * int((mask & other).sum()) / total, 4) if total else 0.0
 
 
 def same_head_grid(anatomy: Anatomy, spacing_mm: float) -> Volume:
-    """An empty grid over the T1-weighted image, with the cubic voxels of a run."""
+    """Return an empty grid over the T1-weighted image, with cubic voxels of the given size."""
     like = to_itk(anatomy.t1)
     extent = np.array(like.GetSize()) * np.array(like.GetSpacing())
     shape = np.ceil(extent / spacing_mm).astype(int)

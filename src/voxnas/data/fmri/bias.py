@@ -1,9 +1,7 @@
-"""The bias field: the smooth change of brightness that the receiving coil makes (N4; Tustison et al. 2010).
+"""The bias field, the smooth intensity variation caused by the receiving coil (N4; Tustison et al. 2010).
 
-It stays with the scanner while the head moves, so volumes are divided by it before motion is undone.
+The field is fixed to the scanner while the head moves, so volumes are divided by it before motion correction.
 """
-
-from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,24 +10,24 @@ from numpy.typing import NDArray
 from voxnas.data.fmri.volumes import Volume, to_itk
 
 ITERATIONS = (50, 50, 30)  # at each level, from coarse control points to fine ones
-COARSE_MM = 6.0  # voxels on which the field is fitted: it has no detail
+COARSE_MM = 6.0  # voxel size of the fit, coarse because the field is smooth
 SMALLEST_AXIS = 4
 
 
 def bias_field(volume: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The field by which to divide.
+    """Estimate the bias field of an image.
 
     Parameters
     ----------
     volume : Volume
         Mean of a run, or a T1-weighted image.
     mask : ndarray of bool, (X, Y, Z)
-        Where the field is fitted: the brain, or the head.
+        Domain of the fit: the brain, or the head.
 
     Returns
     -------
     ndarray, (X, Y, Z), float32
-        Positive, with a geometric mean of 1 in the mask; 1 everywhere if the image is too thin to fit it.
+        Divisor of the image, positive, with a geometric mean of 1 in the mask; 1 everywhere if the image is too thin.
     """
     if min(volume.array.shape) < SMALLEST_AXIS or not mask.any():
         return np.ones(volume.array.shape, dtype=np.float32)

@@ -1,6 +1,4 @@
-"""Which voxels are brain, by the image alone: of the mean of a run, and of a T1-weighted image."""
-
-from __future__ import annotations
+"""Brain masks of the mean of a run and of a T1-weighted image, from the image alone."""
 
 import nibabel as nib
 import numpy as np
@@ -12,17 +10,17 @@ from voxnas.data.fmri.volumes import Volume
 from voxnas.data.fmri.warp import Points, sample
 
 THIN = 16  # voxels along an axis below which nilearn's opening would remove the brain
-STRIPPED = 0.2  # share of voxels that are exactly 0 in an image without skull and air
-MARGIN_MM = 6.0  # around the brain of a run, for the T1-weighted image
+STRIPPED = 0.2  # share of voxels equal to 0 above which an image is considered skull-stripped
+MARGIN_MM = 6.0  # added around the brain of a run, for the T1-weighted image
 
 
 def bold_mask(mean: Volume) -> NDArray[np.bool_]:
-    """Brain mask of the mean of a run, by its histogram (:func:`nilearn.masking.compute_epi_mask`).
+    """Compute the brain mask of the mean of a run from its histogram (:func:`nilearn.masking.compute_epi_mask`).
 
     Parameters
     ----------
     mean : Volume
-        After bias correction. Of a slab of few slices, the voxels above a tenth of the brightest are taken.
+        After bias correction. The mask of a slab of few slices is a threshold at 10 % of the 98th percentile.
 
     Returns
     -------
@@ -31,7 +29,7 @@ def bold_mask(mean: Volume) -> NDArray[np.bool_]:
     Raises
     ------
     ScanError
-        If nothing in the image looks like a brain.
+        If no brain is found.
     """
     from nilearn.masking import compute_epi_mask
 
@@ -41,9 +39,9 @@ def bold_mask(mean: Volume) -> NDArray[np.bool_]:
     else:
         image = nib.Nifti1Image(array, mean.affine)
         try:
-            # Holes are ventricles; an opening of less than two voxels is enough for voxels as large as BOLD's.
-            found = compute_epi_mask(image, opening=1, exclude_zeros=bool((array == 0).mean() > STRIPPED))
-        except Exception as error:  # nilearn raises of several kinds where nothing looks like a brain
+            # An opening of one voxel suffices for the voxel sizes of BOLD. The filled holes are ventricles.
+            found = compute_epi_mask(image, opening=1, exclude_zeros=is_stripped(mean.with_array(array)))
+        except Exception as error:  # nilearn raises several kinds of errors for images without a brain
             raise ScanError(f"no brain is found in the mean volume: {error}", "check the image") from None
         mask = ndimage.binary_fill_holes(np.asarray(found.dataobj) > 0)
     if not mask.any():
@@ -52,12 +50,12 @@ def bold_mask(mean: Volume) -> NDArray[np.bool_]:
 
 
 def is_stripped(image: Volume) -> bool:
-    """Whether a T1-weighted image holds nothing but the brain."""
+    """Return whether an image is skull-stripped."""
     return bool((image.array == 0).mean() > STRIPPED)
 
 
-def anatomical_mask(image: Volume, brain: Volume, places: Points) -> NDArray[np.bool_]:
-    """Brain mask of a T1-weighted image.
+def anatomical_mask(image: Volume, brain: Volume, points: Points) -> NDArray[np.bool_]:
+    """Compute the brain mask of a T1-weighted image.
 
     Parameters
     ----------
@@ -65,17 +63,17 @@ def anatomical_mask(image: Volume, brain: Volume, places: Points) -> NDArray[np.
         T1-weighted image.
     brain : Volume
         Mask of the run's mean.
-    places : ndarray, (X * Y * Z, 3)
-        Where each voxel of the image lies in the run, in mm.
+    points : ndarray, (X * Y * Z, 3)
+        Position in the run of each voxel of the image, in mm.
 
     Returns
     -------
     ndarray of bool, (X, Y, Z)
-        Of an image without skull, what is not 0; else the run's mask, a little larger, because a run does not
-        show all of the cortex.
+        The non-zero voxels of a skull-stripped image; else the run's mask with a margin, because a run does not
+        show the whole cortex.
     """
     if is_stripped(image):
         return ndimage.binary_fill_holes(image.array > 0)
     distance = ndimage.distance_transform_edt(~brain.array, sampling=nib.affines.voxel_sizes(brain.affine))
-    inside = sample(brain.with_array(MARGIN_MM - distance), places, order=1) > 0
+    inside = sample(brain.with_array(MARGIN_MM - distance), points, order=1) > 0
     return inside.reshape(image.array.shape)

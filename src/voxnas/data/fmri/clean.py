@@ -1,17 +1,15 @@
 """Cleaning of time series, block by block of voxels.
 
-Order of operations, for each voxel alone, as of :func:`nilearn.signal.clean`: linear detrending; Butterworth filter, of
-the confounds as well, so that what was filtered out does not come back (Lindquist et al. 2019,
-doi:10.1002/hbm.24528); regression of the confounds; standardisation. Scrubbed volumes are interpolated before the
-filter and left out after it (Power et al. 2014, doi:10.1016/j.neuroimage.2013.08.048); without a filter they are left
-out first. No step looks at another voxel, so blocks give what the whole image would.
+Order of operations, as in :func:`nilearn.signal.clean`: linear detrending; Butterworth filter, also of the confounds,
+so that the regression does not reintroduce filtered frequencies (Lindquist et al. 2019, doi:10.1002/hbm.24528);
+regression of the confounds; standardisation. Scrubbed volumes are interpolated before the filter and removed after it
+(Power et al. 2014, doi:10.1016/j.neuroimage.2013.08.048); without a filter they are removed first. Every step treats
+voxels independently, so the result does not depend on the blocks.
 
-nilearn does the regression. It filters too, but not within :func:`nilearn.signal.clean`, which (0.13.1) filters one
-voxel after the other, about fifty times slower, and whose interpolation leaves a scrubbed volume as it was where the
-volume that lies as far from the other end of the run is scrubbed as well.
+nilearn computes the regression and the filter, but the filter separately: :func:`nilearn.signal.clean` (0.13.1) filters
+voxel by voxel, about fifty times slower, and its interpolation does not replace a scrubbed volume if the volume at the
+same distance from the other end of the run is scrubbed too.
 """
-
-from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from scipy import interpolate, signal
 from voxnas.core.settings import CleaningSettings
 from voxnas.data.fmri.confounds import Confounds
 
-CONSTANT = 1e-6  # deviation over time, relative to the largest value, below which a voxel is constant
+CONSTANT = 1e-6  # standard deviation over time, relative to the largest value, up to which a voxel counts as constant
 
 
 @dataclass(frozen=True)
@@ -34,9 +32,9 @@ class Cleaned:
     Attributes
     ----------
     series : ndarray, (T, v), float32
-        Without the volumes that were left out.
+        The kept volumes.
     mean, deviation : ndarray, (v,)
-        Over time: mean before the cleaning, standard deviation after it and before standardisation.
+        Over time: mean before the cleaning, standard deviation after it and before the standardisation.
     """
 
     series: NDArray[np.float32]
@@ -45,22 +43,22 @@ class Cleaned:
 
 
 def clean_block(block: NDArray, confounds: Confounds, settings: CleaningSettings, repetition_time: float) -> Cleaned:
-    """Clean some voxels.
+    """Clean a block of voxels.
 
     Parameters
     ----------
     block : ndarray, (T, v)
-        All volumes of some voxels.
+        Series of the voxels over all volumes.
     confounds : Confounds
         Of the run.
     settings : CleaningSettings
     repetition_time : float
-        Seconds between volumes.
+        In s.
 
     Notes
     -----
-    With ``high_pass`` among the confounds, slow drifts are regressed out by cosines and the Butterworth filter has
-    no lower end. A voxel that is constant after the cleaning is 0 (its mean, with ``none``).
+    With ``high_pass`` among the confounds, cosines model slow drifts and the Butterworth filter has no lower cut-off.
+    A voxel that is constant after the cleaning is 0 (its mean, with ``none``).
     """
     values, regressors = np.asarray(block, dtype=np.float64), confounds.values
     kept = values[confounds.kept]
@@ -73,7 +71,7 @@ def clean_block(block: NDArray, confounds: Confounds, settings: CleaningSettings
     else:
         regressors = regressors[confounds.kept]
     with warnings.catch_warnings():
-        # It announces other defaults; every value here is given.
+        # nilearn announces changes of defaults, none of which is used here.
         warnings.simplefilter("ignore", (DeprecationWarning, FutureWarning))
         cleaned = clean(
             kept,
@@ -83,7 +81,7 @@ def clean_block(block: NDArray, confounds: Confounds, settings: CleaningSettings
             standardize_confounds=True,
             filter=None,
         )
-    cleaned = cleaned - cleaned.mean(axis=0)  # a filter, or scrubbing, leaves a little
+    cleaned = cleaned - cleaned.mean(axis=0)  # filter and scrubbing leave a small mean
     deviation = cleaned.std(axis=0, ddof=1)
     deviation[deviation <= CONSTANT * largest] = 0
     return Cleaned(standardized(cleaned, mean, deviation, settings.standardize), mean, deviation)
@@ -92,11 +90,11 @@ def clean_block(block: NDArray, confounds: Confounds, settings: CleaningSettings
 def _filtered(
     values: NDArray[np.float64], kept: NDArray[np.bool_], band: tuple[float | None, float | None], interval: float
 ) -> NDArray[np.float64]:
-    """Detrended and filtered series of the kept volumes; those between them are interpolated by cubic splines."""
+    """Detrend and filter series; return the kept volumes. Volumes between them are interpolated by cubic splines."""
     if not values.shape[1]:
         return values[kept]
     times = np.flatnonzero(kept)
-    inside = slice(times[0], times[-1] + 1)  # nothing is extrapolated
+    inside = slice(times[0], times[-1] + 1)  # without extrapolation
     values = values[inside]
     if not kept[inside].all():
         values = interpolate.CubicSpline(times, values[kept[inside]])(np.arange(inside.start, inside.stop))
@@ -107,7 +105,18 @@ def _filtered(
 def standardized(
     cleaned: NDArray[np.float64], mean: NDArray[np.float64], deviation: NDArray[np.float64], method: str
 ) -> NDArray[np.float32]:
-    """Series (T, v) of zero mean by the settings' ``standardize``; what is constant is 0 (its mean, with ``none``)."""
+    """Standardise series (T, v) of zero mean by a method of the settings.
+
+    Parameters
+    ----------
+    cleaned : ndarray, (T, v)
+        Series.
+    mean, deviation : ndarray, (v,)
+        Mean before the cleaning, and standard deviation after it; 0: constant.
+    method : {"zscore", "percent", "none"}
+        Unit variance, percent of the mean, or the original units with the mean. Constant series are 0 (their mean,
+        with ``none``).
+    """
     moving = deviation > 0
     result = np.where(moving, cleaned, 0)
     if method == "none":

@@ -1,18 +1,16 @@
-"""The table of confounds of a run, in the column names of fMRIPrep, gathered while its volumes pass by.
+"""The table of confounds of a run, with fMRIPrep's column names, computed volume by volume.
 
 ==============================  ==========================================================================
-``trans_x`` .. ``rot_z``        pose of the head, in mm and rad (:mod:`voxnas.data.fmri.motion`)
+``trans_x`` .. ``rot_z``        pose of the head, in mm and rad (:mod:`voxnas.data.fmri.pose`)
 ``framewise_displacement``      Power et al. (2012), in mm; n/a for the first volume
 ``global_signal``, ``csf``,     mean over the brain, over deep CSF, over deep white matter
 ``white_matter``
-``dvars``                       change from the volume before: root mean square over the brain, in thousandths
+``dvars``                       change from the preceding volume: root mean square over the brain, in thousandths
                                 of its mean signal (Power et al. 2012); n/a for the first volume
 ``c_comp_cor_NN``,              principal components of CSF and white matter (Behzadi et al. 2007), after a
 ``w_comp_cor_NN``               high-pass at 1/128 Hz
 ==============================  ==========================================================================
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 
@@ -21,22 +19,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from voxnas.data.fmri.confounds import framewise_displacement
-from voxnas.data.fmri.motion import COLUMNS
+from voxnas.data.fmri.pose import MOTION, framewise_displacement
 from voxnas.data.fmri.registration import load_template
 from voxnas.data.fmri.volumes import Array, Volume
 from voxnas.data.fmri.warp import grid_points, sample
 
-TISSUES = {"csf": "c", "white_matter": "w"}  # and the first letter of their components
+TISSUES = {"csf": "c", "white_matter": "w"}  # with the first letter of their components
 COMPONENTS = 5
-COMPONENT_VOXELS = 500  # of a tissue, evenly spread: their series are all that grows with the run
+COMPONENT_VOXELS = 500  # of a tissue, evenly spaced; only their series grow with the run
 HIGH_PASS = 1 / 128  # Hz, before the components
-DEEP_MM = 15.0  # under the brain's surface: CSF there is ventricles
-SHARE, FEWEST = 0.9, 8  # of a tissue in a voxel; voxels of a tissue, the purest ones if need be
+DEEP_MM = 15.0  # depth below which CSF is in the ventricles
+SHARE, FEWEST = 0.9, 8  # least share of a tissue in a voxel, and least number of voxels, which may lower the share
 
 
 def tissue_masks(grid: Volume) -> dict[str, NDArray[np.bool_]]:
-    """Voxels of a grid in the template's space that hold a tissue and nearly nothing else, (X, Y, Z) each."""
+    """Return the voxels of a grid in the template's space that contain almost only one tissue, (X, Y, Z) each."""
     template = load_template()
     depth = ndimage.distance_transform_edt(template.brain) * np.abs(template.affine[0, 0])
     csf = np.clip(1 - template.grey - template.white, 0, 1) * (depth > DEEP_MM)
@@ -44,7 +41,7 @@ def tissue_masks(grid: Volume) -> dict[str, NDArray[np.bool_]]:
     masks = {}
     size = float(np.abs(grid.affine[0, 0]))
     for name, share in {"csf": csf, "white_matter": template.white}.items():
-        # What a voxel of the grid holds is an average over its size.
+        # A voxel of the grid contains the average over its size.
         blurred = ndimage.gaussian_filter(share, max(size / np.abs(template.affine[0, 0]), 1) / 2.35)
         found = sample(template.volume(blurred), points, order=1)
         masks[name] = (found >= min(SHARE, np.sort(found)[-FEWEST])).reshape(grid.array.shape)
@@ -52,14 +49,14 @@ def tissue_masks(grid: Volume) -> dict[str, NDArray[np.bool_]]:
 
 
 class ConfoundMeter:
-    """Gathers the signals of a run.
+    """Computes the signals of a run volume by volume.
 
     Parameters
     ----------
     brain : ndarray of bool, (X, Y, Z)
-        On the grid of the volumes that come.
+        On the grid of the volumes.
     tissues : mapping of str to ndarray of bool, (X, Y, Z)
-        Of :func:`tissue_masks`; empty where the run is not in the template's space.
+        Of :func:`tissue_masks`; empty if the run is not in the template's space.
     """
 
     def __init__(self, brain: NDArray[np.bool_], tissues: Mapping[str, NDArray[np.bool_]]) -> None:
@@ -70,7 +67,7 @@ class ConfoundMeter:
         self._before: NDArray | None = None
 
     def add(self, volume: Array) -> None:
-        """Take the next volume, (X, Y, Z)."""
+        """Add the next volume, (X, Y, Z)."""
         flat = volume.ravel()
         brain = flat[self._brain]
         row = {"global_signal": float(brain.mean())}
@@ -83,7 +80,7 @@ class ConfoundMeter:
         self._rows.append({**row, "dvars": change})
 
     def table(self, poses: Array, repetition_time: float) -> pd.DataFrame:
-        """The table, one row for each volume that came.
+        """Return the table, one row for each volume.
 
         Parameters
         ----------
@@ -92,7 +89,7 @@ class ConfoundMeter:
         repetition_time : float
             In s.
         """
-        motion = pd.DataFrame(poses, columns=list(COLUMNS))
+        motion = pd.DataFrame(poses, columns=list(MOTION))
         moved = framewise_displacement(np.asarray(poses, dtype=float))
         moved[0] = np.nan
         signals = pd.DataFrame(self._rows)
@@ -105,7 +102,7 @@ class ConfoundMeter:
 
 
 def _components(series: NDArray, repetition_time: float, prefix: str) -> pd.DataFrame:
-    """Principal components of series (T, V) over time, each of unit length; a sign has no meaning."""
+    """Return the principal components of series (T, V) over time, each of unit length and arbitrary sign."""
     from nilearn.glm.first_level import make_first_level_design_matrix
 
     frames = len(series)

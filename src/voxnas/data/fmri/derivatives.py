@@ -1,6 +1,4 @@
-"""Names and descriptions of what the spatial steps write: BIDS derivatives, in fMRIPrep's words."""
-
-from __future__ import annotations
+"""Names and descriptions of the outputs of the spatial steps: BIDS derivatives, with fMRIPrep's vocabulary."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,16 +14,16 @@ BIDS_VERSION = "1.9.0"
 
 @dataclass(frozen=True)
 class Step:
-    """What became of one step.
+    """The outcome of one step.
 
     Attributes
     ----------
     name : str
         As in the settings.
     reason : str
-        Why it was left out; empty: it was done.
+        Why the step was omitted; empty: it was done.
     details : dict
-        Plain data: its parameters, and what it found.
+        Parameters and results of the step, as JSON data.
     """
 
     name: str
@@ -41,7 +39,7 @@ class Names:
     bold : path
         The raw image, ``sub-X[_ses-Y]_.._bold.nii.gz``.
     space : str
-        Entity of the space that the series is brought to; empty: its own.
+        Entity of the output space; empty: the run's own space.
     """
 
     def __init__(self, bold: str | Path, space: str) -> None:
@@ -62,20 +60,20 @@ class Names:
 def describe_run(
     path: Path, raw: str | Path, repetition_time: float, start_time: float | None, dropped: int, steps: Sequence[Step]
 ) -> None:
-    """Write the sidecar of a series: what was done, step by step.
+    """Write the sidecar of a series, with the outcome of each step.
 
     Parameters
     ----------
     path : Path
         Of the sidecar.
     raw : path
-        The image that it was made from.
+        The source image.
     repetition_time : float
         In s.
     start_time : float or None
-        To what time of a volume its slices were brought, in s; None: they were not.
+        Reference time of the slice timing correction within a volume, in s; None: not corrected.
     dropped : int
-        Volumes left out at the start.
+        Volumes dropped at the start.
     steps : sequence of Step
         In order.
     """
@@ -93,7 +91,7 @@ def describe_run(
 
 
 def describe_confounds(path: Path, columns: Sequence[str], centre_mm: Sequence[float]) -> None:
-    """Write the sidecar of a table of confounds: what its columns mean."""
+    """Write the sidecar of a table of confounds, with the meanings of its columns."""
     meanings: Mapping[str, Mapping[str, str]] = {
         "trans": {"Description": "shift of the head along R, A or S", "Units": "mm"},
         "rot": {

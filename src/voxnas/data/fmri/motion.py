@@ -1,16 +1,12 @@
-"""Rigid motion of the head: the pose at each volume, in six numbers, and what it does from one to the next.
+"""Estimation of rigid head motion: the pose at each volume.
 
-Each volume is registered to a reference, the mean of the first steady volumes after they were
-brought onto one of them. The measure is the correlation over the brain's box (Jenkinson et al. 2002
-use the closely related correlation ratio), searched by SimpleITK with the volume before as the start:
-a head moves little in a repetition time.
+Each volume is registered to a reference, the mean of the first steady volumes after their alignment to one of them. The
+similarity measure is the correlation over the brain's bounding box (Jenkinson et al. 2002 use the related correlation
+ratio). SimpleITK starts at the pose of the preceding volume, since a head moves little in a repetition time.
 
-Poses say where a point of the head that the reference shows lies in a volume, so that sampling a
-volume there undoes the motion. Parameters are shifts along R, A, S in mm and angles about these axes in
-radians (:func:`to_matrix` is their definition), all about a fixed centre.
+A pose maps a point of the head in the reference to its position in a volume, so that sampling the volume there corrects
+the motion. Its parameters (:mod:`voxnas.data.fmri.pose`) are relative to a fixed centre.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
@@ -19,56 +15,27 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
+from voxnas.data.fmri.pose import to_matrix, to_parameters
 from voxnas.data.fmri.volumes import TO_LPS, Array, Volume, to_itk, world_matrix
 from voxnas.data.fmri.warp import grid_points, sample
 
-COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-TURNS = "xyz"  # about R, then A, then S, each an axis of the world, by the right hand
 REFERENCE_VOLUMES = 16
-BRAIN_RADIUS_MM = 50.0  # where nothing is bright
+BRAIN_RADIUS_MM = 50.0  # default for images without bright voxels
 STEP_MM, SMALLEST_STEP_MM, MOST_STEPS = 0.25, 0.002, 100
-RELAXATION = 0.8  # of the step at each turn; a smaller one stops before rotations of a round head are found
-MARGIN = 2  # voxels around the brain's box
-
-
-def to_matrix(parameters: Array, centre: Array) -> NDArray[np.float64]:
-    """The pose as a matrix, mm to mm.
-
-    Parameters
-    ----------
-    parameters : ndarray, (6,)
-        Shifts in mm, angles in rad: a point turns about R, then A, then S, through the centre, and is shifted.
-    centre : ndarray, (3,)
-        In mm.
-
-    Returns
-    -------
-    ndarray, (4, 4)
-    """
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_euler(TURNS, parameters[3:]).as_matrix()
-    matrix[:3, 3] = parameters[:3] + centre - matrix[:3, :3] @ centre
-    return matrix
-
-
-def to_parameters(matrix: Array, centre: Array) -> NDArray[np.float64]:
-    """The six numbers of a pose, the inverse of :func:`to_matrix`."""
-    angles = Rotation.from_matrix(matrix[:3, :3]).as_euler(TURNS)
-    shift = matrix[:3, :3] @ centre + matrix[:3, 3] - centre
-    return np.array([*shift, *angles])
+RELAXATION = 0.8  # of the step at each reversal; smaller values stop before rotations of a round head are found
+MARGIN = 2  # voxels around the brain's bounding box
 
 
 def estimate_motion(volumes: Iterable[Array], reference: Volume) -> NDArray[np.float64]:
-    """Pose of the head at each volume.
+    """Estimate the pose of the head at each volume.
 
     Parameters
     ----------
     volumes : iterable of ndarray, (X, Y, Z)
         On the grid of the reference.
     reference : Volume
-        Where pose 0 is.
+        At pose 0.
 
     Returns
     -------
@@ -87,12 +54,12 @@ def estimate_motion(volumes: Iterable[Array], reference: Volume) -> NDArray[np.f
 
 
 def centre_of(volume: Volume) -> NDArray[np.float64]:
-    """Centre of the grid in mm, (3,)."""
+    """Return the centre of the grid in mm, (3,)."""
     return nib.affines.apply_affine(volume.affine, (np.array(volume.array.shape) - 1) / 2)
 
 
 def make_reference(volumes: Iterable[Array], affine: Array) -> Volume:
-    """Mean of the first 16 volumes, after they were brought onto the middle one of them.
+    """Average the first 16 volumes after their alignment to the middle one.
 
     Parameters
     ----------
@@ -111,7 +78,7 @@ def make_reference(volumes: Iterable[Array], affine: Array) -> Volume:
 
 
 def _brain_box(image: sitk.Image) -> tuple[sitk.Image, float]:
-    """The image around what is bright in it, and the radius of that in mm (root mean square)."""
+    """Crop the image to its bright voxels; return it with their radius in mm (root mean square)."""
     bright = sitk.OtsuThreshold(image, 0, 1)
     shape = sitk.LabelShapeStatisticsImageFilter()
     shape.Execute(bright)
@@ -129,13 +96,13 @@ def _brain_box(image: sitk.Image) -> tuple[sitk.Image, float]:
 def _register(
     fixed: sitk.Image, moving: sitk.Image, start: sitk.Euler3DTransform, radius_mm: float
 ) -> sitk.Euler3DTransform:
-    """The pose nearest to `start` at which two images of one head correlate most."""
+    """Find the pose near `start` at which the correlation of two images of one head is largest."""
     search = sitk.ImageRegistrationMethod()
     search.SetNumberOfThreads(1)
     search.SetMetricAsCorrelation()
     search.SetMetricSamplingStrategy(search.NONE)
     search.SetInterpolator(sitk.sitkLinear)
-    # A step is as long for the brain's rim whether it shifts or turns.
+    # Translations and rotations of one step move the brain's surface equally far.
     search.SetOptimizerScales([radius_mm**2] * 3 + [1.0] * 3)
     search.SetOptimizerAsRegularStepGradientDescent(STEP_MM, SMALLEST_STEP_MM, MOST_STEPS, RELAXATION, 1e-12)
     search.SetInitialTransform(sitk.Euler3DTransform(start), inPlace=True)

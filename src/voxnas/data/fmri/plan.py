@@ -1,9 +1,6 @@
-"""The plan of a study of time series: grid, views, and what each of them looks like to a network."""
-
-from __future__ import annotations
+"""The plan of a study of time series: grid, views, and the network input of each view."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +9,13 @@ import pandas as pd
 
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.plan import InputView, RunFingerprint, RunPlan
-from voxnas.core.settings import ClipSettings
 from voxnas.core.spec import PreprocessSpec
-from voxnas.data.fingerprint import PADDED_STAGES, SAMPLE, choose_spacing, count_outputs, divisor_of, pad, pooling
+from voxnas.data.fingerprint import PADDED_STAGES, choose_spacing, count_outputs, divisor_of, pad, pooling, sample_scans
 from voxnas.data.fmri.regions import load_atlas, painting
-from voxnas.data.fmri.source import Series, brain_mask, find_source, read_spatial, table_rows
-from voxnas.data.preprocess import nonzero_box
+from voxnas.data.fmri.source import Series, brain_mask, find_source, read_spatial
+from voxnas.data.preprocess import Box, nonzero_box, target_size
 
 SAME_GRID = 1e-2  # mm by which the affines of one grid may differ
-Box = Sequence[Sequence[int]]
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the plan takes from one run.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        (X, Y, Z), canonical.
-    affine : ndarray, (4, 4)
-        Canonical voxels to mm.
-    box : list of [start, stop]
-        Of the brain.
-    spacing : ndarray, (3,)
-        In mm.
-    """
-
-    shape: tuple[int, ...]
-    affine: np.ndarray
-    box: Box
-    spacing: np.ndarray
 
 
 def make_timed_plan(
@@ -53,48 +26,46 @@ def make_timed_plan(
     Parameters
     ----------
     spec : PreprocessSpec
-        Of time series.
+        With the settings of time series.
     scans : DataFrame
         Rows of scans.tsv, without the test split.
     dataset : dict
         The content of dataset.json.
     spatial : path, optional
-        Folder ``preprocess/spatial``, for runs that went through the spatial steps.
+        Folder ``preprocess/spatial``, for runs processed by the spatial steps.
 
     Returns
     -------
     RunPlan
-        Of volumes (X, Y, Z) that all runs share a plan has the grid, so that a voxel is the same place in all of them.
+        It contains the grid (X, Y, Z) if all runs share one, so that a voxel is at one position in all runs.
 
     Raises
     ------
     UserError
-        If there are no runs, the task has no meaning for them, a view needs an atlas, or clips are longer than most
-        of the runs.
+        If no runs remain, the task is undefined for runs, a view needs an atlas, or clips are longer than most runs.
     """
     if scans.empty:
         raise UserError("no runs are left outside the test split", "see index/excluded.tsv")
     clips, task = spec.clips, spec.task
     assert clips is not None and spec.bold is not None
-    outputs = _outputs(task, clips, dataset, scans)
-    seconds = pd.to_numeric(scans["repetition_time"], errors="coerce")
+    if task == "segmentation":
+        raise UserError("task: segmentation is undefined for time series", "set task: classification or regression")
+    if clips.unit == "volume" and task == "regression":
+        raise UserError("clips.unit: volume decodes events, which are classes", "set task: classification")
+    outputs = count_outputs(task, dataset, scans)
     lengths = scans["frames"].astype(int)
-    longest = clips.span
-    if longest > lengths.median():
+    if clips.span > lengths.median():
         raise UserError(
-            f"clips.frames = {clips.frames} with clips.step = {clips.step} spans {longest} volumes, "
+            f"clips.frames = {clips.frames} with clips.step = {clips.step} spans {clips.span} volumes, "
             f"and runs have {int(lengths.median())}",
             "lower clips.frames or clips.step",
         )
-    if dataset["layout"] == "timeseries":
-        space = _painted_space(spec, scans, dataset)
-    else:
-        space = _image_space(spec, scans, spatial)
-    regions = space.pop("regions")
-    wanted = clips.views
-    lacking = [view for view in wanted if view in ("series", "connectivity") and not regions]
+    space = _painted_space(spec, dataset) if dataset["layout"] == "timeseries" else _image_space(spec, scans, spatial)
+    regions = space["regions"]
+    lacking = [view for view in clips.views if view in ("series", "connectivity") and not regions]
     if lacking:
-        raise UserError(f"clips.views has {lacking[0]}, and there is no atlas", "set clips.atlas to a label image")
+        raise UserError(f"clips.views has {lacking[0]}, which needs an atlas", "set clips.atlas to a label image")
+    seconds = pd.to_numeric(scans["repetition_time"], errors="coerce")
     interval = round(float(seconds.median()), 6) if seconds.notna().any() else None
     kinds = {
         "clips": lambda: {"channels": 1, "frames": clips.frames, **_volumes(space["size"], space["spacing"])},
@@ -102,8 +73,8 @@ def make_timed_plan(
         "series": lambda: {"channels": len(regions), **_volumes([clips.frames, 1, 1], [interval or 1.0] * 3)},
         "connectivity": lambda: {"channels": 1, **_volumes([len(regions), len(regions), 1], [1.0, 1.0, 1.0])},
     }
-    views = {view: InputView(**kinds[view]()) for view in wanted}
-    chosen = wanted[0] if clips.view == "auto" else clips.view
+    views = {view: InputView(**kinds[view]()) for view in clips.views}
+    chosen = clips.views[0] if clips.view == "auto" else clips.view
     return RunPlan(
         **{**dict(views[chosen]), "spacing": space["spacing"]},
         task=task,
@@ -129,16 +100,8 @@ def make_timed_plan(
     )
 
 
-def _outputs(task: str, clips: ClipSettings, dataset: dict[str, Any], scans: pd.DataFrame) -> int:
-    if task == "segmentation":
-        raise UserError("task: segmentation has no meaning for time series", "set task: classification or regression")
-    if clips.unit == "volume" and task == "regression":
-        raise UserError("clips.unit: volume decodes events, which are classes", "set task: classification")
-    return count_outputs(task, dataset, scans)
-
-
 def _volumes(size: Sequence[int], spacing: Sequence[float]) -> dict[str, Any]:
-    """Patch, strides and kernels for volumes of a size (X, Y, Z); along an axis of one voxel a kernel is 1."""
+    """Choose patch, strides and kernels for volumes of a size (X, Y, Z); along an axis of one voxel a kernel is 1."""
     patch, voxel = list(size)[::-1], list(spacing)[::-1]
     strides, kernels = pooling(patch, voxel)
     kernels = [[k if n > 1 else 1 for k, n in zip(kernel, patch, strict=True)] for kernel in kernels]
@@ -150,8 +113,8 @@ def _volumes(size: Sequence[int], spacing: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _painted_space(spec: PreprocessSpec, scans: pd.DataFrame, dataset: dict[str, Any]) -> dict[str, Any]:
-    """Of the timeseries layout: the grid of its atlas."""
+def _painted_space(spec: PreprocessSpec, dataset: dict[str, Any]) -> dict[str, Any]:
+    """Return the space of series of regions, the grid of their atlas."""
     atlas = Path((spec.clips and spec.clips.atlas) or dataset["atlas"])
     values = tuple(int(v) for v in dataset["regions"])
     given = spec.preprocess.spacing
@@ -162,17 +125,18 @@ def _painted_space(spec: PreprocessSpec, scans: pd.DataFrame, dataset: dict[str,
 
 
 def _image_space(spec: PreprocessSpec, scans: pd.DataFrame, spatial: str | Path | None) -> dict[str, Any]:
-    looks = _look(scans, read_spatial(spatial))
+    """Return the space of images: the grid of the runs if they share one."""
+    runs, boxes = _sample_runs(scans, read_spatial(spatial))
     given = spec.preprocess.spacing
-    spacings = np.array([look.spacing for look in looks])
+    spacings = np.array([run.spacing for run in runs])
     spacing = choose_spacing(spacings) if given == "auto" else given
-    first = looks[0]
-    shared = all(look.shape == first.shape and np.allclose(look.affine, first.affine, atol=SAME_GRID) for look in looks)
-    grid = None
-    if shared:
-        box = _union([look.box for look in looks]) if spec.preprocess.crop else [[0, n] for n in first.shape]
+    grid, first = None, runs[0]
+    if all(run.shape == first.shape and np.allclose(run.affine, first.affine, atol=SAME_GRID) for run in runs):
+        box: Box = [[0, n] for n in first.shape]
+        if spec.preprocess.crop:
+            box = [[min(a for a, _ in pairs), max(b for _, b in pairs)] for pairs in zip(*boxes, strict=True)]
         grid = {"shape": list(first.shape), "affine": first.affine.tolist(), "box": box}
-    boxes = [grid["box"] if grid else look.box for look in looks]
+        boxes = [box] * len(runs)
     sizes = np.array([target_size(b, s, spacing) for b, s in zip(boxes, spacings, strict=True)])
     path = spec.clips.atlas if spec.clips else ""
     return {
@@ -184,29 +148,19 @@ def _image_space(spec: PreprocessSpec, scans: pd.DataFrame, spatial: str | Path 
     }
 
 
-def _look(scans: pd.DataFrame, spatial: dict[str, dict[str, Any]]) -> list[Look]:
-    """At most 100 runs, evenly spaced in the order of their ids; those that cannot be used are passed over."""
-    ordered = scans.sort_values("scan")
-    chosen = np.unique(np.linspace(0, len(ordered) - 1, min(SAMPLE, len(ordered))).round().astype(int))
-    looks, errors = [], []
-    for row in table_rows(ordered.iloc[chosen]):
+def _sample_runs(scans: pd.DataFrame, spatial: dict[str, dict[str, Any]]) -> tuple[list[Series], list[Box]]:
+    """Open a sample of the runs (:func:`sample_scans`) and find the boxes of their brains; skip unusable runs."""
+    runs: list[Series] = []
+    boxes: list[Box] = []
+    errors = []
+    for row in sample_scans(scans).to_dict("records"):
         try:
             source = find_source(row, spatial)
             series = Series(source.bold)
-            box = nonzero_box(brain_mask(series, source.mask)[None])
+            boxes.append(nonzero_box(brain_mask(series, source.mask)[None]))
+            runs.append(series)
         except ScanError as error:
             errors.append(error)
-        else:
-            looks.append(Look(series.shape, series.affine, box, series.spacing))
-    if not looks:
+    if not runs:
         raise errors[0]
-    return looks
-
-
-def _union(boxes: Sequence[Box]) -> Box:
-    return [[min(a for a, _ in pairs), max(b for _, b in pairs)] for pairs in zip(*boxes, strict=True)]
-
-
-def target_size(box: Box, spacing: Sequence[float], wanted: Sequence[float]) -> list[int]:
-    """Voxels (X, Y, Z) of a box at the plan's spacing, the field of view kept."""
-    return [max(1, round((b - a) * s / w)) for (a, b), s, w in zip(box, spacing, wanted, strict=True)]
+    return runs, boxes

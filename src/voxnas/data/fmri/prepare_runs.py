@@ -1,22 +1,19 @@
-"""Runs of a shard: from the series on disk to clean volumes, light views, records and quality.
+"""Preprocessing of the runs of a shard: cleaned volumes, lighter views, records and measures of quality.
 
 Order of operations for one run (:func:`write_timed_shard`):
 
-1. volume by volume: smoothing (Gaussian), mean series of the atlas's regions, crop to the
-   plan's box (of the brain), linear resampling to the plan's spacing with the field of view kept; quality is measured
-   on the volumes as they come;
-2. a run that is not good enough ends here, with its reason;
-3. block of voxels by block of voxels: cleaning (:mod:`voxnas.data.fmri.clean`); the regions' series alike;
-4. volumes, chunk by chunk, into the run's file; maps, series and connectivity into the shard's.
+1. volume by volume: measures of quality, smoothing (Gaussian), mean series of the atlas's regions, crop to the
+   plan's box (of the brain), linear resampling to the plan's spacing with the same field of view;
+2. exclusion of a run of insufficient quality, with the reason;
+3. cleaning (:mod:`voxnas.data.fmri.clean`), block by block of voxels, and of the regions' series;
+4. output of the volumes to the run's file, chunk by chunk, and of maps, series and connectivity to the shard's file.
 
-Smoothing and resampling are linear in space and cleaning is linear in time, so they may change places; on the coarser
-grid it is less work. Between 1 and 4 the run lies in a scratch file, so memory depends on the size of a volume and of a
-block alone, and not on the number of volumes or of runs.
+Smoothing and resampling are linear in space and cleaning is linear in time, so their order may be exchanged; cleaning
+on the coarser grid is cheaper. From 1 to 4 the run is in a scratch file, so memory depends on the sizes of a volume and
+a block, and not on the number of volumes or runs.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,22 +27,23 @@ from voxnas.core.errors import ScanError, UserError
 from voxnas.core.plan import RunPlan
 from voxnas.data.fmri.clean import clean_block, standardized
 from voxnas.data.fmri.confounds import Confounds, read_confounds
-from voxnas.data.fmri.plan import SAME_GRID, Box, target_size
+from voxnas.data.fmri.plan import SAME_GRID
 from voxnas.data.fmri.quality import COLUMNS, Meter, mask_overlap, mosaic, reason_to_exclude, summarize
 from voxnas.data.fmri.regions import Regions, painting
 from voxnas.data.fmri.scratch import Scratch
-from voxnas.data.fmri.source import Series, Source, brain_mask, find_source, read_spatial, table_rows
+from voxnas.data.fmri.source import Series, Source, brain_mask, find_source, optional_path, read_spatial
 from voxnas.data.fmri.views import correlations, maps
-from voxnas.data.preprocess import nonzero_box, resample
+from voxnas.data.preprocess import Box, inside_box, nonzero_box, resample, target_size
+from voxnas.data.stimuli import DEFAULT_COLUMN, read_events, volume_labels
 from voxnas.data.timeseries import read_series
 from voxnas.io.clips import ATLAS, chunk_frames, read_atlas, write_run
 from voxnas.io.records import write_json
 from voxnas.io.tables import read_table, write_table
 from voxnas.io.tensors import TensorWriter
 
-PAINTING = "atlas.zip"  # regions on the plan's grid, once for all runs of a shard
+PAINTING = "atlas.zip"  # regions on the plan's grid, one file for all runs of a shard
 SIGMA_TO_FWHM = 8**0.5 * np.log(2) ** 0.5
-MASK_SHARE = 0.5  # of a resampled voxel that lies in the brain
+MASK_SHARE = 0.5  # least share of the brain in a resampled voxel of the mask
 
 
 @dataclass(frozen=True)
@@ -59,17 +57,16 @@ class Grid:
     size : list of int
         (X, Y, Z) of the resampled box.
     mask : ndarray of bool, (D, H, W)
-        The brain on it.
+        The brain on the resampled grid.
     """
 
     box: Box
     size: list[int]
     mask: NDArray[np.bool_]
 
-    def bring(self, volume: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A canonical volume (X, Y, Z) as (D, H, W) of this grid."""
-        inside = volume[tuple(slice(a, b) for a, b in self.box)]
-        return resample(inside[None], self.size)[0].transpose(2, 1, 0)
+    def resample(self, volume: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Resample a canonical volume (X, Y, Z) to (D, H, W) of this grid."""
+        return _resampled(volume, self.box, self.size)
 
 
 def write_timed_shard(
@@ -83,17 +80,17 @@ def write_timed_shard(
     index : path
         Folder with scans.tsv.
     spatial : path or None
-        What the spatial steps wrote: their folder, or that of this shard.
+        Output folder of the spatial steps, of all shards or of this shard.
     shard, shards : int
-        Row r of scans.tsv lies in shard ``r % shards``.
+        Row r of scans.tsv belongs to shard ``r % shards``.
     output : path
-        Folder for ``<scan>.zip`` (:mod:`voxnas.io.clips`), ``views.safetensors``, ``quality.safetensors`` (what
-        its figures draw), ``records.json`` and ``quality.tsv``.
+        Folder for ``<scan>.zip`` (:mod:`voxnas.io.clips`), ``views.safetensors``, ``quality.safetensors`` (data of
+        the figures), ``records.json`` and ``quality.tsv``.
 
     Raises
     ------
     UserError
-        If there is no such shard, or the settings ask for what no run can give.
+        If the shard does not exist, or the settings are impossible for every run.
     """
     if not 0 <= shard < shards:
         raise UserError(f"there is no shard {shard} of {shards}", f"choose 0 to {shards - 1}")
@@ -104,7 +101,7 @@ def write_timed_shard(
         space = painting(Path(plan.atlas), plan.regions, plan.spacing)
         write_run(output / PAINTING, [space], space.shape, len(space))
     with TensorWriter(output / "views.safetensors") as views, TensorWriter(output / "quality.safetensors") as drawn:
-        for row in table_rows(rows):
+        for row in rows.to_dict("records"):
             try:
                 if plan.layout == "timeseries":
                     record = _write_painted(row, plan, output, views, drawn)
@@ -115,25 +112,19 @@ def write_timed_shard(
             record["target"] = None if pd.isna(row.get("target")) else row["target"]
             records[row["scan"]] = record
     write_json(output / "records.json", records)
-    table = pd.DataFrame(
-        [
-            {"scan": scan, **record["quality"], "excluded": record["excluded"] or None}
-            for scan, record in records.items()
-        ],
-        columns=["scan", *COLUMNS, "excluded"],
-    )
-    write_table(output / "quality.tsv", table.round(4))
+    measures = [{"scan": scan, **r["quality"], "excluded": r["excluded"] or None} for scan, r in records.items()]
+    write_table(output / "quality.tsv", pd.DataFrame(measures, columns=["scan", *COLUMNS, "excluded"]).round(4))
 
 
 def _write_run(
-    row: Mapping[str, Any],
+    row: Mapping[Hashable, Any],
     plan: RunPlan,
     spatial: Mapping[str, dict[str, Any]],
     output: Path,
     views: TensorWriter,
     drawn: TensorWriter,
 ) -> dict[str, Any]:
-    """Preprocess one run; its record."""
+    """Preprocess one run, and return its record."""
     source = find_source(row, spatial)
     series = Series(source.bold)
     brain = brain_mask(series, source.mask)
@@ -148,7 +139,7 @@ def _write_run(
             volume = smoothed(volume, series.spacing, plan.bold.smoothing_mm)
             if regions:
                 means[frame] = regions.means(volume)
-            scratch.append(grid.bring(volume)[grid.mask])
+            scratch.append(grid.resample(volume)[grid.mask])
         measured = meter.finish()
         overlap = mask_overlap(brain, series, source.space)
         brain_ml = float(brain.sum()) * float(np.prod(series.spacing)) / 1000
@@ -156,7 +147,14 @@ def _write_run(
         record: dict[str, Any] = {
             "frames": quality["kept"],
             "repetition_time": source.repetition_time,
-            "geometry": _geometry(series, grid, plan),
+            "geometry": {
+                "shape": list(series.stored_shape),
+                "affine": series.stored_affine.tolist(),
+                "orientation": series.orientation.astype(int).tolist(),
+                "box": grid.box,
+                "size": grid.size,
+                "spacing": list(plan.spacing),
+            },
             "quality": quality,
             "excluded": reason_to_exclude(quality, plan.bold.quality, plan.clip.span),
         }
@@ -176,47 +174,44 @@ def _write_run(
 
 
 def make_grid(series: Series, brain: NDArray[np.bool_], plan: RunPlan) -> Grid:
-    """The grid of a run: the plan's box where the study's runs share one grid, else that of its own brain.
+    """Return the grid of a run: the plan's box if the study's runs share a grid, else the box of the run's own brain.
 
     Raises
     ------
     ScanError
-        If the study's runs share a grid and this one lies on another.
+        If the study's runs share a grid and this run has another, or the resampled mask is empty.
     """
     shared = plan.grid
-    box: Box
-    if shared is None:
-        box = nonzero_box(brain[None])
-    else:
-        same = tuple(series.shape) == shared.shape and np.allclose(series.affine, shared.affine, atol=SAME_GRID)
-        if not same:
-            raise ScanError(
-                f"{series.path}: lies on another grid ({'x'.join(map(str, series.shape))}) than the study's runs "
-                f"({'x'.join(map(str, shared.shape))})",
-                "bring all runs to one template (bold.spatial), or choose those of one grid by data.filters",
-            )
-        box = shared.box
-    size = target_size(box, series.spacing, plan.spacing)
-    inside = brain[tuple(slice(a, b) for a, b in box)].astype(np.float32)
-    mask = resample(inside[None], size)[0].transpose(2, 1, 0) >= MASK_SHARE
-    if not mask.any():
+    box: Box = nonzero_box(brain[None]) if shared is None else shared.box
+    if shared and not (series.shape == shared.shape and np.allclose(series.affine, shared.affine, atol=SAME_GRID)):
         raise ScanError(
-            f"{series.path}: no voxel of {list(plan.spacing)} mm lies in the brain", "choose smaller voxels"
+            f"{series.path}: has another grid ({'x'.join(map(str, series.shape))}) than the study's runs "
+            f"({'x'.join(map(str, shared.shape))})",
+            "bring all runs to one template (bold.spatial), or select runs of one grid by data.filters",
         )
+    size = target_size(box, series.spacing, plan.spacing)
+    mask = _resampled(brain.astype(np.float32), box, size) >= MASK_SHARE
+    if not mask.any():
+        raise ScanError(f"{series.path}: no voxel of {list(plan.spacing)} mm is in the brain", "choose smaller voxels")
     return Grid(box, size, mask)
 
 
+def _resampled(volume: NDArray[np.float32], box: Box, size: list[int]) -> NDArray[np.float32]:
+    """Crop and resample a canonical volume (X, Y, Z) to tensor order (D, H, W)."""
+    return resample(volume[inside_box(box)][None], size)[0].transpose(2, 1, 0)
+
+
 def smoothed(volume: NDArray[np.float32], spacing: NDArray, fwhm: float) -> NDArray[np.float32]:
-    """A volume smoothed as by :func:`nilearn.image.smooth_img`, without an image for each.
+    """Smooth a volume like :func:`nilearn.image.smooth_img`, without creating an image.
 
     Parameters
     ----------
     volume : ndarray, (X, Y, Z)
-        Mirrored at its ends.
+        Reflected at its borders.
     spacing : ndarray, (3,)
         Voxel size in mm.
     fwhm : float
-        Full width at half maximum of the Gaussian, in mm; 0: the volume as it is.
+        Full width at half maximum of the Gaussian, in mm; 0: the volume is not changed.
     """
     if not fwhm:
         return volume
@@ -233,7 +228,7 @@ def _write_clean(
     output: Path,
     views: TensorWriter,
 ) -> None:
-    """Clean what lies in the scratch file, and write the run and its views."""
+    """Clean the series of the scratch file, and write the run and its views."""
     settings, interval = plan.bold, source.repetition_time
     mean, deviation = np.zeros(scratch.voxels), np.zeros(scratch.voxels)
     for voxels, block in scratch.blocks():
@@ -255,9 +250,9 @@ def _write_clean(
 
 
 def _write_painted(
-    row: Mapping[str, Any], plan: RunPlan, output: Path, views: TensorWriter, drawn: TensorWriter
+    row: Mapping[Hashable, Any], plan: RunPlan, output: Path, views: TensorWriter, drawn: TensorWriter
 ) -> dict[str, Any]:
-    """A run that comes as series of regions: they are standardised, and painted onto the atlas when they are read."""
+    """Standardise a run of series of regions, which are expanded to the atlas's voxels when they are read."""
     series = read_series(row["image"], row["scan"]).astype(np.float64)
     frames, regions = series.shape
     if regions != len(plan.regions):
@@ -287,7 +282,7 @@ def _write_painted(
 
 
 def _volumes(scratch: Scratch, frames: int, length: int, mask: NDArray[np.bool_]) -> Iterator[NDArray[np.float32]]:
-    """Blocks (t, 1, D, H, W) of whole volumes; 0 outside the brain."""
+    """Yield blocks (t, 1, D, H, W) of whole volumes; 0 outside the brain."""
     for start in range(0, frames, length):
         rows = scratch.rows(start, min(start + length, frames))
         block = np.zeros((len(rows), 1, *mask.shape), np.float32)
@@ -295,16 +290,14 @@ def _volumes(scratch: Scratch, frames: int, length: int, mask: NDArray[np.bool_]
         yield block
 
 
-def _labels(row: Mapping[str, Any], plan: RunPlan, source: Source, confounds: Confounds) -> list[str | None]:
-    """The event of each volume that stays."""
-    from voxnas.data.stimuli import read_events, volume_labels
-
-    path = row.get("events")
-    if path is None or pd.isna(path):
-        raise ScanError(f"{row['image']}: the run has no table of events", "choose runs that have by data.filters")
+def _labels(row: Mapping[Hashable, Any], plan: RunPlan, source: Source, confounds: Confounds) -> list[str | None]:
+    """Return the event of each kept volume."""
+    path = optional_path(row.get("events"))
+    if path is None:
+        raise ScanError(f"{row['image']}: the run has no table of events", "select runs with events by data.filters")
     labels = volume_labels(
         read_events(path),
-        plan.target or "trial_type",
+        plan.target or DEFAULT_COLUMN,
         len(confounds.kept),
         source.repetition_time,
         source.dropped,
@@ -312,14 +305,3 @@ def _labels(row: Mapping[str, Any], plan: RunPlan, source: Source, confounds: Co
     )
     known = set(plan.classes)
     return [label if label in known else None for label, kept in zip(labels, confounds.kept, strict=True) if kept]
-
-
-def _geometry(series: Series, grid: Grid, plan: RunPlan) -> dict[str, Any]:
-    return {
-        "shape": list(series.stored_shape),
-        "affine": series.stored_affine.tolist(),
-        "orientation": series.orientation.astype(int).tolist(),
-        "box": grid.box,
-        "size": grid.size,
-        "spacing": list(plan.spacing),
-    }

@@ -1,25 +1,23 @@
-"""How good a run is, gathered volume by volume, and whether that is good enough.
+"""Measures of the quality of a run, computed volume by volume, and the criteria of exclusion.
 
 =====================  ==============================================================================
-``tsnr``               median over the brain of mean / standard deviation over time, after a linear
-                       trend was taken out (Welvaert & Rosseel 2013, doi:10.1371/journal.pone.0077089)
+``tsnr``               median over the brain of mean / standard deviation over time, after removal of
+                       a linear trend (Welvaert & Rosseel 2013, doi:10.1371/journal.pone.0077089)
 ``mean_fd_mm``         mean framewise displacement from the second volume on; ``max_fd_mm`` the largest
 ``mean_dvars``         mean over time of the root mean square change of the brain from one volume to
                        the next, in percent of its mean signal (Power et al. 2012), and ``max_dvars``
-``start_excess``       mean signal of the first volume over the median volume, in percent: what is
-                       left of the approach to the steady state
+``start_excess``       mean signal of the first volume over the median volume, in percent: residual of
+                       the approach to the steady state
 ``mask_overlap``       Dice overlap of the brain mask with the template's, in the template's space
 ``brain_ml``           volume of the brain mask
-``anatomical_overlap`` Dice overlap of the brain mask with that of the T1-weighted image, and
-                       ``bias_range`` of the bias field, where the spatial steps were done here;
-                       ``left_out``: which of them were not done, and why
+``anatomical_overlap`` Dice overlap of the brain masks of the run and of the T1-weighted image,
+                       ``bias_range`` of the bias field, and ``left_out``, the omitted steps with their
+                       reasons, for runs processed by the spatial steps
 ``frames``, ``kept``   volumes of the series, and after scrubbing; ``seconds`` of the latter
 =====================  ==============================================================================
 
-All but the last are those of the series before it is cleaned, on its own grid.
+All but the last describe the series before the cleaning, on its own grid.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,13 +45,13 @@ LIMITED = {
     "mask_overlap": "overlap with the template's mask {:.3g}",
     "seconds": "{:.4g} s are left",
 }
-AT_MOST = ("mean_fd_mm", "mean_dvars")  # of the others a limit is the least
+AT_MOST = ("mean_fd_mm", "mean_dvars")  # limits of these are upper limits, the others lower limits
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What :class:`Meter` found.
+    """Result of :class:`Meter`.
 
     Attributes
     ----------
@@ -64,7 +62,7 @@ class Measured:
     mean : ndarray, (X, Y, Z)
         Mean over time.
     carpet : ndarray, (n, T), float32
-        Series of some voxels of the brain.
+        Series of a sample of voxels of the brain.
     """
 
     tsnr: float
@@ -75,7 +73,7 @@ class Measured:
 
 
 class Meter:
-    """Gathers what quality needs while the volumes of a run pass by.
+    """Accumulates the measures of quality over the volumes of a run.
 
     Parameters
     ----------
@@ -92,23 +90,21 @@ class Meter:
         self._carpet = np.zeros((len(self._sample), frames), np.float32)
         self._change, self._signal = np.zeros(frames), np.zeros(frames)
         self._mean = np.zeros(mask.shape)
-        # Sums over time of the deviation from the first volume, which keeps their precision.
+        # Sums over time of the deviation from the first volume, which preserves precision.
         self._first: Values = np.zeros(inside)
         self._sums = np.zeros((3, inside))
         self._last: Values | None = None
         self._count = 0
 
     def add(self, volume: NDArray[np.float32]) -> None:
-        """The next volume, (X, Y, Z)."""
+        """Add the next volume, (X, Y, Z)."""
         values = volume[self._mask].astype(np.float64)
         if self._last is None:
             self._first = values
         else:
             self._change[self._count] = np.sqrt(np.mean((values - self._last) ** 2))
         offset = values - self._first
-        self._sums[0] += offset
-        self._sums[1] += offset**2
-        self._sums[2] += offset * self._count
+        self._sums += offset, offset**2, offset * self._count
         self._carpet[:, self._count] = values[self._sample]
         self._signal[self._count] = values.mean()
         self._mean += volume
@@ -116,7 +112,7 @@ class Meter:
         self._count += 1
 
     def finish(self) -> Measured:
-        """The measures of all volumes so far."""
+        """Return the measures of all volumes so far."""
         n, (total, squares, timed) = self._count, self._sums
         middle, spread = (n - 1) / 2, n * (n**2 - 1) / 12  # mean and sum of squares of the times 0 .. n-1
         slope = (timed - middle * total) / spread
@@ -137,7 +133,7 @@ def _template() -> nib.Nifti1Image:
 
 
 def mask_overlap(mask: NDArray[np.bool_], series: Series, space: str) -> float | None:
-    """Dice overlap of a brain mask with the template's inside the field of view; None outside of MNI's space."""
+    """Return the Dice overlap of a brain mask with the template's in the field of view; None outside MNI space."""
     if not space.startswith("MNI"):
         return None
     template = to_grid(_template(), series) > 0
@@ -148,7 +144,7 @@ def mask_overlap(mask: NDArray[np.bool_], series: Series, space: str) -> float |
 def summarize(
     measured: Measured, confounds: Confounds, source: Source, overlap: float | None, brain_ml: float
 ) -> dict[str, Any]:
-    """The row of a run in the table of quality (:data:`COLUMNS`); None where something is not known."""
+    """Return the row of a run in the table of quality (:data:`COLUMNS`); None for unknown measures."""
     moved = confounds.displacement
     kept = int(confounds.kept.sum())
     middle = float(np.median(measured.signal))
@@ -169,12 +165,12 @@ def summarize(
 
 
 def reason_to_exclude(row: Mapping[str, Any], limits: QualitySettings, least_frames: int) -> str:
-    """Why a run is not good enough; empty if it is.
+    """Return the reason to exclude a run; empty if its quality is sufficient.
 
     Parameters
     ----------
     row : mapping
-        Of :func:`summarize`. What is not known is not held against a run.
+        Of :func:`summarize`. Unknown measures do not exclude a run.
     limits : QualitySettings
     least_frames : int
         Volumes that a clip spans.
@@ -191,7 +187,7 @@ def reason_to_exclude(row: Mapping[str, Any], limits: QualitySettings, least_fra
 
 
 def mosaic(volume: NDArray, slices: int = SLICES) -> NDArray:
-    """Axial slices (n, Y, X), evenly spaced over those that are not blank."""
+    """Return axial slices (n, Y, X), evenly spaced over the slices that are not zero."""
     filled = np.flatnonzero(np.asarray(volume).any(axis=(0, 1)))
     first, last = (int(filled[0]), int(filled[-1])) if len(filled) else (0, volume.shape[2] - 1)
     chosen = np.unique(np.linspace(first, last, slices + 2)[1:-1].round().astype(int))

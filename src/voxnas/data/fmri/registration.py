@@ -1,17 +1,14 @@
-"""Transforms between a run, the T1-weighted image of its participant, and the template.
+"""Registration between a run, the T1-weighted image of its participant, and the template.
 
-Measured by mutual information (Mattes et al. 2003), from coarse to fine, with SimpleITK:
+SimpleITK maximises mutual information (Mattes et al. 2003) from coarse to fine:
 
-- run to T1w: rigid, from the scanner's own coordinates, or from the centres of both images where these
-  fit better;
-- template to T1w (to the run's mean where there is no T1w): affine, then free-form deformation by cubic
+- run to T1w: rigid, initialised by the scanner's coordinates or by the centres of both images, whichever fits better;
+- template to T1w (to the run's mean if there is no T1w): affine, then free-form deformation by cubic
   B-splines (Rueckert et al. 1999).
 
-The template is ICBM 2009a symmetric (Fonov et al. 2011), as nilearn ships it. A transform takes
-places in the fixed image to places in the moving one.
+The template is ICBM 2009a symmetric (Fonov et al. 2011), as distributed with nilearn. A transform maps points of the
+fixed image to points of the moving image.
 """
-
-from __future__ import annotations
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -26,16 +23,16 @@ from voxnas.data.fmri.volumes import TO_LPS, Volume, to_itk
 from voxnas.data.fmri.warp import grid_points, sample
 
 TEMPLATE_SPACE = "MNI152NLin2009aSym"
-TEMPLATE_MM, FIT_MM = 2, 4.0  # of the tissue maps, and of the image that is registered
+TEMPLATE_MM, FIT_MM = 2, 4.0  # voxel sizes of the tissue maps, and of the registered image
 BOX_MARGIN_MM = 6.0
 BINS = 32
 MESH = (5, 6, 5)  # elements of the B-spline along R, A, S
 DILATED_MM = 10.0
-SHARE = 0.25  # of the voxels that are compared
+SHARE = 0.25  # of the voxels in the metric
 
 
 class Template(NamedTuple):
-    """The template on one grid: intensities, the brain, and the tissues' shares, each (X, Y, Z)."""
+    """The template on one grid: intensities, brain mask, and tissue fractions, each (X, Y, Z)."""
 
     t1: NDArray[np.float32]
     brain: NDArray[np.bool_]
@@ -44,29 +41,27 @@ class Template(NamedTuple):
     affine: NDArray[np.float64]
 
     def volume(self, array: NDArray) -> Volume:
-        """An array on the template's grid."""
+        """Return an array on the template's grid as a volume."""
         return Volume(array, self.affine)
 
 
 @lru_cache(maxsize=1)
 def load_template() -> Template:
-    """The template at 2 mm, in canonical orientation."""
+    """Load the template at 2 mm, in canonical orientation."""
     from nilearn import datasets
 
-    t1 = datasets.load_mni152_template(resolution=TEMPLATE_MM)
+    loaders = datasets.load_mni152_template, datasets.load_mni152_gm_template, datasets.load_mni152_wm_template
+    images = [load(resolution=TEMPLATE_MM) for load in loaders]
+    t1, grey, white = (np.asarray(image.dataobj, dtype=np.float32) for image in images)
     brain = datasets.load_mni152_brain_mask(resolution=TEMPLATE_MM)
-    grey = datasets.load_mni152_gm_template(resolution=TEMPLATE_MM)
-    white = datasets.load_mni152_wm_template(resolution=TEMPLATE_MM)
-    maps = (np.asarray(i.dataobj, dtype=np.float32) for i in (t1, grey, white))
-    head, of_grey, of_white = maps
-    return Template(head, np.asarray(brain.dataobj) > 0, of_grey, of_white, np.asarray(t1.affine, dtype=float))
+    return Template(t1, np.asarray(brain.dataobj) > 0, grey, white, np.asarray(images[0].affine, dtype=float))
 
 
 def template_grid(spacing_mm: float) -> Volume:
-    """An empty grid of cubic voxels around the template's brain: the same for all runs of a study."""
+    """Return an empty grid of cubic voxels around the template's brain, common to all runs of a study."""
     template = load_template()
-    where = nib.affines.apply_affine(template.affine, np.argwhere(template.brain))
-    low, high = where.min(axis=0) - BOX_MARGIN_MM, where.max(axis=0) + BOX_MARGIN_MM
+    points = nib.affines.apply_affine(template.affine, np.argwhere(template.brain))
+    low, high = points.min(axis=0) - BOX_MARGIN_MM, points.max(axis=0) + BOX_MARGIN_MM
     shape = np.ceil((high - low) / spacing_mm).astype(int) + 1
     affine = np.diag([spacing_mm] * 3 + [1.0])
     affine[:3, 3] = (low + high) / 2 - spacing_mm * (shape - 1) / 2
@@ -74,19 +69,19 @@ def template_grid(spacing_mm: float) -> Volume:
 
 
 def register_rigid(run: Volume, brain: NDArray[np.bool_], t1: Volume) -> sitk.Transform:
-    """From places in a run to places in the T1-weighted image.
+    """Estimate the rigid transform from points of a run to points of the T1-weighted image.
 
     Parameters
     ----------
     run : Volume
-        Its mean.
+        Mean of the run.
     brain : ndarray of bool, (X, Y, Z)
-        Its brain mask, around which the images are compared.
+        Brain mask of the run; the metric is computed around it.
     t1 : Volume
         T1-weighted image of the same participant.
     """
     fixed, moving = to_itk(run), _coarse(to_itk(t1), FIT_MM / 2)
-    around = to_itk(run.with_array(_grown(run, brain)))
+    around = to_itk(run.with_array(_dilated(run, brain)))
     centre = _centre(run, brain)
     scanner = sitk.Euler3DTransform()
     scanner.SetCenter(centre)
@@ -108,23 +103,23 @@ def register_rigid(run: Volume, brain: NDArray[np.bool_], t1: Volume) -> sitk.Tr
 
 
 def register_template(image: Volume, brain: NDArray[np.bool_], deform: bool = True) -> sitk.Transform:
-    """From places in the template to places in a T1-weighted image (or in the mean of a run).
+    """Estimate the transform from points of the template to points of a T1-weighted image (or the mean of a run).
 
     Parameters
     ----------
     image : Volume
         After bias correction.
     brain : ndarray of bool, (X, Y, Z)
-        Its brain mask; what is outside is not looked at.
+        Its brain mask; other voxels are ignored.
     deform : bool
-        Whether to go beyond an affine transform; the mean of a run shows too little for that.
+        Whether to add a deformation to the affine transform; the mean of a run has too little detail for it.
     """
     template = load_template()
     coarse = template_grid(FIT_MM)
     sharp = template.volume(ndimage.gaussian_filter(template.t1 * template.brain, FIT_MM / TEMPLATE_MM / 2.35))
     fixed = to_itk(coarse.with_array(sample(sharp, grid_points(coarse), 1).reshape(coarse.array.shape)))
     inside = sample(template.volume(template.brain.astype(np.float32)), grid_points(coarse), 1) > 0.5
-    around = to_itk(coarse.with_array(_grown(coarse, inside.reshape(coarse.array.shape))))
+    around = to_itk(coarse.with_array(_dilated(coarse, inside.reshape(coarse.array.shape))))
     moving = _coarse(to_itk(image.with_array(image.array * brain)), FIT_MM)
 
     affine = sitk.AffineTransform(3)
@@ -151,7 +146,7 @@ def register_template(image: Volume, brain: NDArray[np.bool_], deform: bool = Tr
 
 
 def _method(around: sitk.Image, share: float = 1.0) -> sitk.ImageRegistrationMethod:
-    """Mutual information of a share of the voxels around the brain, evenly spread."""
+    """Create a registration by mutual information over a share of the voxels of a mask, evenly spaced."""
     method = sitk.ImageRegistrationMethod()
     method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(BINS)
@@ -163,7 +158,7 @@ def _method(around: sitk.Image, share: float = 1.0) -> sitk.ImageRegistrationMet
 
 
 def _coarse(image: sitk.Image, spacing_mm: float) -> sitk.Image:
-    """The image smoothed and thinned out to voxels of about the given size."""
+    """Smooth and subsample an image to voxels of about the given size."""
     factors = [max(1, int(spacing_mm / s + 0.01)) for s in image.GetSpacing()]
     if max(factors) == 1:
         return image
@@ -171,12 +166,12 @@ def _coarse(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     return sitk.Shrink(sitk.SmoothingRecursiveGaussian(image, sigmas), factors)
 
 
-def _grown(grid: Volume, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask and what is near it: the brain's rim is what registration holds on to."""
+def _dilated(grid: Volume, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Dilate the mask, because the brain's boundary determines the registration."""
     return ndimage.distance_transform_edt(~mask, sampling=nib.affines.voxel_sizes(grid.affine)) < DILATED_MM
 
 
 def _centre(volume: Volume, mask: NDArray[np.bool_]) -> list[float]:
-    """Centre of a mask in the coordinates of SimpleITK, mm."""
-    place = nib.affines.apply_affine(volume.affine, np.argwhere(mask).mean(axis=0))
-    return (TO_LPS[:3, :3] @ place).tolist()
+    """Return the centre of a mask in SimpleITK's coordinates, in mm."""
+    centre = nib.affines.apply_affine(volume.affine, np.argwhere(mask).mean(axis=0))
+    return (TO_LPS[:3, :3] @ centre).tolist()

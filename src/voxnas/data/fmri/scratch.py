@@ -1,11 +1,9 @@
-"""A run on disk that is written volume by volume and read voxel block by voxel block, and the other way round.
+"""Transposition of a run on disk: written by volumes and read by blocks of voxels, or the reverse.
 
-Cleaning wants all times of a voxel, networks want all voxels of a time. In memory one is the transpose of the
-other; on disk the run lies as blocks of voxels, each a contiguous (T, v) array, so that both are read in pieces whose
-size does not grow with the run. It is read and written, not mapped: mapped pages would count as memory.
+Cleaning needs all times of a voxel, networks need all voxels of a time. On disk the run is stored in blocks of voxels,
+each a contiguous (T, v) array, so that both are read in pieces whose size does not grow with the run. The file is not
+memory-mapped, because mapped pages count as memory.
 """
-
-from __future__ import annotations
 
 import os
 import tempfile
@@ -16,7 +14,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_VALUES = 1 << 19  # values of a block: 4 MiB in double precision, of which cleaning holds a few copies
+BLOCK_VALUES = 1 << 19  # values of a block: 4 MiB in double precision, of which cleaning needs a few copies
 Rows = NDArray[np.float32]
 
 
@@ -26,13 +24,13 @@ class Scratch:
     Parameters
     ----------
     folder : path
-        Where the file lies while it is used.
+        Folder of the file.
     frames : int
         T.
     voxels : int
         V.
     values : int
-        Most values of a block.
+        Largest number of values in a block.
     """
 
     def __init__(self, folder: Path, frames: int, voxels: int, values: int = BLOCK_VALUES) -> None:
@@ -43,7 +41,7 @@ class Scratch:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by __exit__)
         self._rows = 0
 
-    def __enter__(self) -> Scratch:
+    def __enter__(self) -> "Scratch":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -59,17 +57,17 @@ class Scratch:
         self._rows += 1
 
     def blocks(self) -> Iterator[tuple[slice, Rows]]:
-        """Voxels of each block, and all their times, (T, v)."""
+        """Yield the voxels of each block with all their times, (T, v)."""
         for start in self._starts:
             voxels = slice(start, min(start + self._width, self.voxels))
             yield voxels, self._read((self._rows, voxels.stop - start), self._offset(start, 0))
 
     def replace(self, voxels: slice, block: Rows) -> None:
-        """Put another block, of at most as many times, in the place of one of :meth:`blocks`."""
+        """Overwrite a block of :meth:`blocks`, with at most as many times."""
         self._write(np.ascontiguousarray(block, dtype=np.float32), self._offset(voxels.start, 0))
 
     def rows(self, start: int, stop: int) -> Rows:
-        """Times `start` to `stop` of all voxels, (t, V)."""
+        """Read the times `start` to `stop` of all voxels, (t, V)."""
         result = np.empty((stop - start, self.voxels), np.float32)
         for first in self._starts:
             width = min(self._width, self.voxels - first)
@@ -77,7 +75,7 @@ class Scratch:
         return result
 
     def _offset(self, start: int, row: int) -> int:
-        """Bytes before the row of the block that begins with voxel `start`."""
+        """Return the position in the file, in bytes, of a row of the block that begins with voxel `start`."""
         width = min(self._width, self.voxels - start)
         return 4 * (start * self.frames + row * width)
 

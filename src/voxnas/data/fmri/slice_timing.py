@@ -1,11 +1,9 @@
-"""Slices at one time: each slice's series is interpolated to the middle of the repetition time.
+"""Slice timing correction: the series of each slice is interpolated to the middle of the repetition time.
 
-Interpolation is by a sinc in a Lanczos window of four volumes to each side, a step towards the ideal
-interpolation of a band-limited series (Sladky et al. 2011 compare; SPM and AFNI use sincs too). Because
-a slice is shifted by the same time in each volume, a window of nine volumes in memory is enough.
+The kernel is a sinc in a Lanczos window of four volumes to each side, an approximation of the ideal interpolation of a
+band-limited series (Sladky et al. 2011 compare methods; SPM and AFNI use sincs too). A slice is shifted by the same
+time in all volumes, so nine volumes in memory suffice.
 """
-
-from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 HALF = 4  # volumes to each side
-MIDDLE = 0.5  # of the repetition time, to which all slices are brought
+MIDDLE = 0.5  # reference time of the slices, as a share of the repetition time
 
 
 def read_slice_times(
     sidecar: Mapping[str, Any], shape: Sequence[int], repetition_time: float
 ) -> tuple[NDArray[np.float64], int] | str:
-    """When each slice was acquired, by a BIDS sidecar.
+    """Read the acquisition time of each slice from a BIDS sidecar.
 
     Parameters
     ----------
@@ -36,8 +34,8 @@ def read_slice_times(
     Returns
     -------
     times, axis : ndarray, and int
-        Times in s, in the order of the slices along the axis; or, instead of both, the text that says
-        why slice timing cannot be corrected.
+        Times in s, in the order of the slices along the axis; or, instead of both, the reason why slice timing
+        cannot be corrected.
     """
     times = sidecar.get("SliceTiming")
     if times is None:
@@ -63,14 +61,14 @@ def read_slice_times(
 
 
 def lanczos(distance: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Weights at the given distances, in samples."""
+    """Return the weights at the given distances, in samples."""
     return np.sinc(distance) * np.sinc(distance / HALF) * (np.abs(distance) < HALF)
 
 
 def shift_slices(
     volumes: Iterator[NDArray], times: NDArray[np.floating], axis: int, repetition_time: float
 ) -> Iterator[NDArray]:
-    """The volumes as if all slices had been acquired in the middle of the repetition time.
+    """Interpolate the slices of the volumes to the middle of the repetition time.
 
     Parameters
     ----------
@@ -83,7 +81,7 @@ def shift_slices(
     repetition_time : float
         In s.
     """
-    later = MIDDLE - np.asarray(times, dtype=float) / repetition_time  # how much later than acquired, in volumes
+    later = MIDDLE - np.asarray(times, dtype=float) / repetition_time  # delay after the acquisition, in volumes
     taps = np.arange(-HALF, HALF + 1)
     weights = lanczos(taps[:, None] - later[None])
     weights /= weights.sum(axis=0)
@@ -102,11 +100,11 @@ def shift_slices(
 
 
 def _with_ends(volumes: Iterator[NDArray]) -> Iterator[NDArray]:
-    """The volumes, with the first and the last one repeated."""
-    first = last = next(volumes, None)
-    if first is None or last is None:
+    """Yield the volumes, with the first and the last repeated."""
+    last = next(volumes, None)
+    if last is None:
         return
-    yield from [first] * (HALF + 1)
+    yield from [last] * (HALF + 1)
     for last in volumes:
         yield last
     yield from [last] * HALF

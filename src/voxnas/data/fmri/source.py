@@ -1,8 +1,6 @@
-"""The files of a run, and its volumes one at a time."""
+"""The files of a run, and sequential access to its volumes."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,34 +12,35 @@ from nibabel import orientations
 from numpy.typing import NDArray
 
 from voxnas.core.errors import ScanError
+from voxnas.data.preprocess import canonical_order
 from voxnas.io.nifti import load_array, open_image
 from voxnas.io.records import read_json
 
-MEAN_VOLUMES = 20  # from which a brain mask is made where no file gives it
+MEAN_VOLUMES = 20  # for the mean from which a missing brain mask is computed
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a run and what belongs to it lie.
+    """The files of a run.
 
     Attributes
     ----------
     scan : str
-        Name of the run.
+        Identifier of the run.
     bold : Path
         The series, (X, Y, Z, T).
     mask, confounds : Path or None
         Brain mask on the same grid or in the same space; table of confounds.
     dropped : int
-        Volumes that were left out at the start, before the series.
+        Volumes dropped at the start, which the series lacks.
     preprocessed : bool
         Whether the series is fMRIPrep's.
     space : str
-        Space entity, such as MNI152NLin2009cAsym; empty: the run's own.
+        Space entity, such as MNI152NLin2009cAsym; empty: the run's own space.
     repetition_time : float
-        Seconds between volumes.
+        In s.
     found : dict
-        What the spatial steps found out about its quality, and what they left out.
+        Measures of quality and omitted steps, from the spatial steps.
     """
 
     scan: str
@@ -55,14 +54,8 @@ class Source:
     found: dict[str, Any] = field(default_factory=dict)
 
 
-def table_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The rows of a table, one at a time."""
-    for _, row in table.iterrows():
-        yield {str(column): value for column, value in row.items()}
-
-
 def read_spatial(folder: str | Path | None) -> dict[str, dict[str, Any]]:
-    """What the spatial steps wrote of each run, with absolute paths.
+    """Read the records of the spatial steps by run, with absolute paths.
 
     Parameters
     ----------
@@ -77,8 +70,8 @@ def read_spatial(folder: str | Path | None) -> dict[str, dict[str, Any]]:
     return found
 
 
-def find_source(row: Mapping[str, Any], spatial: Mapping[str, dict[str, Any]]) -> Source:
-    """The files of a run: those of the spatial steps where they ran, else those of the index.
+def find_source(row: Mapping[Hashable, Any], spatial: Mapping[str, dict[str, Any]]) -> Source:
+    """Return the files of a run, written by the spatial steps if they ran, else listed in the index.
 
     Parameters
     ----------
@@ -90,13 +83,13 @@ def find_source(row: Mapping[str, Any], spatial: Mapping[str, dict[str, Any]]) -
     Raises
     ------
     ScanError
-        If the spatial steps could not use the run, or the time between volumes is not known.
+        If the spatial steps excluded the run, or the repetition time is unknown.
     """
     scan = str(row["scan"])
-    done = spatial.get(scan)
-    if done is not None and done.get("excluded"):
+    done = spatial.get(scan, {})
+    if done.get("excluded"):
         raise ScanError(done["excluded"])
-    files = row if done is None else done
+    files = done or row
     seconds = float(row.get("repetition_time") or "nan")
     if not seconds > 0:
         raise ScanError(
@@ -105,31 +98,27 @@ def find_source(row: Mapping[str, Any], spatial: Mapping[str, dict[str, Any]]) -
         )
     return Source(
         scan=scan,
-        bold=Path(row["image"] if done is None else done["bold"]),
-        mask=_path(files.get("mask")),
-        confounds=_path(files.get("confounds")),
-        dropped=0 if done is None else int(done["dropped"]),
+        bold=Path(done.get("bold", row["image"])),
+        mask=optional_path(files.get("mask")),
+        confounds=optional_path(files.get("confounds")),
+        dropped=int(done.get("dropped", 0)),
         preprocessed=row.get("preprocessed") == "yes",
-        space=_text(files.get("space")),
+        space="" if pd.isna(files.get("space")) else str(files["space"]),
         repetition_time=seconds,
-        found={} if done is None else {**done.get("quality", {}), "left_out": _reasons(done.get("left_out", {}))},
+        found={
+            **done.get("quality", {}),
+            "left_out": "; ".join(f"{step}: {reason}" for step, reason in done.get("left_out", {}).items()) or None,
+        },
     )
 
 
-def _reasons(left_out: Mapping[str, str]) -> str | None:
-    return "; ".join(f"{step}: {reason}" for step, reason in left_out.items()) or None
-
-
-def _text(value: Any) -> str:
-    return "" if value is None or pd.isna(value) else str(value)
-
-
-def _path(value: Any) -> Path | None:
-    return Path(text) if (text := _text(value)) else None
+def optional_path(value: Any) -> Path | None:
+    """Return the path in a cell of a table, None if the cell is missing or empty."""
+    return None if pd.isna(value) or not value else Path(value)
 
 
 class Series:
-    """Volumes of a run, read one after the other along its file.
+    """The volumes of a run, read sequentially from its file.
 
     Parameters
     ----------
@@ -149,14 +138,14 @@ class Series:
     stored_affine : ndarray, (4, 4)
         Of the file.
     orientation : ndarray, (3, 2)
-        Of the file's axes, as of nibabel.
+        Nibabel's orientation of the file's axes.
     spacing : ndarray, (3,)
         Voxel size in mm along R, A, S.
 
     Raises
     ------
     ScanError
-        If it cannot be read, or is no series.
+        If the file cannot be read, or has only one volume.
     """
 
     def __init__(self, path: Path) -> None:
@@ -170,55 +159,52 @@ class Series:
         self.orientation = orientations.io_orientation(image.affine)
         self.affine = self.stored_affine @ orientations.inv_ornt_aff(self.orientation, self.stored_shape)
         self.spacing = nib.affines.voxel_sizes(self.affine)
-        shape = [0, 0, 0]
-        for (axis, _), size in zip(self.orientation, self.stored_shape, strict=True):
-            shape[int(axis)] = size
-        self.shape = (shape[0], shape[1], shape[2])
+        self.shape = tuple(int(n) for n in canonical_order(self.stored_shape, self.orientation))
 
     def volumes(self, stop: int | None = None) -> Iterator[NDArray[np.float32]]:
-        """Volumes (X, Y, Z) in canonical orientation; voxels that are not finite are 0.
+        """Yield the volumes (X, Y, Z) in canonical orientation; voxels that are not finite are 0.
 
-        A compressed file is read once from its start, so that T volumes cost T and not T^2 readings.
+        A compressed file is read once from its start: reading T volumes takes O(T) and not O(T^2) time.
         """
         image = open_image(self.path)
-        # A file that stays open goes on where the last volume ended.
+        # A file that stays open is read on from the end of the last volume.
         image = type(image).from_filename(str(self.path), keep_file_open=True)
         for frame in range(min(self.frames, stop or self.frames)):
             try:
                 volume = np.array(image.dataobj[..., frame], dtype=np.float32)
-            except Exception as error:  # nibabel's readers raise of every kind on damaged bytes
+            except Exception as error:  # nibabel's readers raise errors of all kinds for damaged bytes
                 raise ScanError(f"{self.path}: volume {frame} cannot be read: {error}") from None
             volume = np.nan_to_num(volume, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
             yield np.ascontiguousarray(orientations.apply_orientation(volume, self.orientation))
 
     def grid(self) -> nib.Nifti1Image:
-        """An empty image of the canonical grid."""
+        """Return an empty image of the canonical grid."""
         return nib.Nifti1Image(np.zeros(self.shape, dtype=np.uint8), self.affine)
 
 
 def brain_mask(series: Series, path: Path | None) -> NDArray[np.bool_]:
-    """Brain mask of a run, (X, Y, Z) in canonical orientation.
+    """Return the brain mask of a run, (X, Y, Z) in canonical orientation.
 
     Parameters
     ----------
     series : Series
         The run.
     path : path or None
-        Image of a mask in the run's space, brought to its grid by nearest neighbours; None: it is made of the mean
-        of the first volumes (:func:`voxnas.data.fmri.brain_mask.bold_mask`).
+        Image of a mask in the run's space, resampled to its grid by nearest neighbour; None: the mask is computed from
+        the mean of the first volumes (:func:`voxnas.data.fmri.brain_mask.bold_mask`).
 
     Raises
     ------
     ScanError
-        If no voxel is left.
+        If the mask is empty.
     """
     if path is not None:
         array, affine = load_array(path)
         if array.ndim != 3:
-            raise ScanError(f"{path}: a mask must be 3D, this one has {array.shape[3]} volumes")
+            raise ScanError(f"{path}: a mask must be 3D, this image has {array.shape[3]} volumes")
         mask = to_grid(nib.Nifti1Image(array, affine), series) > 0
     else:
-        from voxnas.data.fmri.brain_mask import bold_mask  # needs SimpleITK, which few runs do
+        from voxnas.data.fmri.brain_mask import bold_mask  # imports SimpleITK, which few runs need
         from voxnas.data.fmri.volumes import Volume
 
         mean = np.zeros(series.shape)
@@ -227,14 +213,14 @@ def brain_mask(series: Series, path: Path | None) -> NDArray[np.bool_]:
         try:
             mask = bold_mask(Volume(mean / min(series.frames, MEAN_VOLUMES), series.affine))
         except ScanError as error:
-            raise ScanError(f"{series.path}: {error.what}", "give a mask of the run's space") from None
+            raise ScanError(f"{series.path}: {error.what}", "provide a mask in the run's space") from None
     if not mask.any():
-        raise ScanError(f"{path or series.path}: the brain mask is empty", "give a mask of the run's space")
+        raise ScanError(f"{path or series.path}: the brain mask is empty", "provide a mask in the run's space")
     return mask
 
 
 def to_grid(image: nib.Nifti1Image, series: Series) -> NDArray[np.float32]:
-    """An image of the run's space at its canonical voxels, by nearest neighbours, (X, Y, Z)."""
+    """Resample an image of the run's space to its canonical grid by nearest neighbour, (X, Y, Z)."""
     from nilearn.image import resample_to_img
 
     if image.shape[:3] == series.shape and np.allclose(image.affine, series.affine, atol=1e-3):

@@ -1,6 +1,4 @@
-"""The spatial steps over the runs of one shard."""
-
-from __future__ import annotations
+"""The spatial steps for the runs of one shard."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -14,32 +12,33 @@ from voxnas.core.errors import ScanError, UserError
 from voxnas.data.fmri.anatomy import Anatomy, load_anatomy
 from voxnas.data.fmri.derivatives import describe_dataset
 from voxnas.data.fmri.registration import template_grid
+from voxnas.data.fmri.source import optional_path
 from voxnas.data.fmri.spatial import process_run
 from voxnas.data.index_files import read_index
 from voxnas.io.records import write_json
 
-SMALLEST_MM = 2.0  # voxels of the series in the template's space: its own maps are not finer
+SMALLEST_MM = 2.0  # smallest voxel size in the template's space, the size of the template's own maps
 
 
 def write_spatial_shard(steps: Sequence[str], index: str | Path, shard: int, shards: int, output: str | Path) -> None:
-    """Put the raw runs of one shard through the spatial steps; others are passed over.
+    """Process the raw runs of one shard by the spatial steps; other runs are skipped.
 
     Parameters
     ----------
     steps : sequence of str
-        The setting ``bold.spatial``. Without any, no run is touched.
+        The setting ``bold.spatial``. Without steps, no run is processed.
     index : path
         Folder with scans.tsv and sidecars.json.
     shard, shards : int
-        Number of this shard, from 0, and their count: head h of :func:`number_heads` is in shard ``h % shards``.
+        Number of this shard, from 0, and number of shards: head h of :func:`number_heads` is in shard ``h % shards``.
     output : path
-        Folder for the BIDS derivatives and ``runs.json``: by scan, what :func:`process_run` returns, or
-        ``{"excluded": REASON}`` for a run that cannot be used.
+        Folder for the BIDS derivatives and ``runs.json``: by scan, the record of :func:`process_run`, or
+        ``{"excluded": REASON}`` for an unusable run.
 
     Raises
     ------
     UserError
-        If there is no such shard.
+        If the shard does not exist.
     """
     if not 0 <= shard < shards:
         raise UserError(f"there is no shard {shard} of {shards}", f"choose 0 to {shards - 1}")
@@ -70,35 +69,34 @@ def write_spatial_shard(steps: Sequence[str], index: str | Path, shard: int, sha
 
 
 def is_raw(scans: pd.DataFrame) -> pd.Series:
-    """Which rows of scans.tsv are raw images of runs, and neither preprocessed nor series of regions."""
+    """Select the rows of scans.tsv that are raw images of runs, neither preprocessed nor series of regions."""
     image = scans["image"].astype(str)
     return (scans["preprocessed"] != "yes") & image.str.endswith((".nii", ".nii.gz")) & (scans["frames"] > 1)
 
 
 def study_spacing(scans: pd.DataFrame) -> float:
-    """Edge in mm of a cubic voxel that is as large as the runs' are (median), to a tenth, and at least 2 mm."""
+    """Return the edge in mm of a cubic voxel of the runs' median voxel volume, rounded to 0.1 mm, at least 2 mm."""
     volumes = [np.prod([float(n) for n in str(s).split("x")]) for s in scans["spacing"].dropna() if s]
     edge = float(np.median(volumes)) ** (1 / 3) if volumes else SMALLEST_MM
     return max(SMALLEST_MM, round(edge, 1))
 
 
 def number_heads(scans: pd.DataFrame, steps: Sequence[str]) -> NDArray[np.int64]:
-    """Number of the head of each run, (N,), from 0: runs with one T1-weighted image show one, any other run its own.
+    """Number the heads of the runs, (N,), from 0: runs with one T1-weighted image share a head, other runs do not.
 
-    The image's way to the template is found with its first run, once: how many shards there are must not change it.
+    The first run of a head determines the image's transform to the template, independent of the number of shards.
     """
     heads = [_anatomical(row, steps) or Path(str(row["scan"])) for row in scans.to_dict("records")]
     return pd.factorize(np.array(heads, dtype=object))[0]
 
 
 def _anatomical(row: Mapping[Hashable, Any], steps: Sequence[str]) -> Path | None:
-    """The T1-weighted image of a run's participant, if there is one and it is wanted."""
-    path = row.get("anatomical")
-    return None if "anatomical" not in steps or path is None or pd.isna(path) or not path else Path(path)
+    """Return the path of the participant's T1-weighted image, if it exists and the step is wanted."""
+    return optional_path(row.get("anatomical")) if "anatomical" in steps else None
 
 
 def _anatomy(row: Mapping[Hashable, Any], steps: Sequence[str], last: Anatomy | None) -> Anatomy | None:
-    """The same, loaded; the runs of one head follow each other and share it."""
+    """Load the T1-weighted image; consecutive runs of one head share it."""
     path = _anatomical(row, steps)
     if path is None:
         return None

@@ -1,30 +1,28 @@
-"""How many volumes at the start of a run are not yet in steady state.
+"""Detection of the non-steady-state volumes at the start of a run.
 
-Magnetisation takes a few excitations to settle, so the first volumes are brighter. As in fMRIPrep
-(Esteban et al. 2019), they are the leading outliers of the mean signal over the first volumes, by the
-modified z-score of Iglewicz & Hoaglin (1993); here also by at least 1 %, so that a slow drift is none.
+The magnetisation approaches the steady state within a few excitations, so the first volumes are brighter. As in
+fMRIPrep (Esteban et al. 2019), they are the leading outliers of the mean signal over the first volumes, by the modified
+z-score of Iglewicz & Hoaglin (1993). They must also exceed the median by 1 %, which excludes slow drifts.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
 
 import numpy as np
 
-FIRST = 50  # volumes that are looked at
+FIRST = 50  # number of examined volumes
 SCORE = 3.5
 BRIGHTER = 0.01
-MOST = 10  # a scanner that takes longer has another problem
+MOST = 10  # more outliers have another cause
 
 
 def count_non_steady(means: Sequence[float]) -> int:
-    """Number of leading volumes to drop.
+    """Return the number of leading volumes to drop.
 
     Parameters
     ----------
     means : sequence of float, (T,)
-        Mean signal of each volume; the first 50 count. Of fewer than 5, none is dropped.
+        Mean signal of each volume; the first 50 are examined. Runs of fewer than 5 volumes are kept whole.
     """
     level = np.asarray(means[:FIRST], dtype=float)
     if len(level) < 5:

@@ -1,15 +1,13 @@
-"""The lighter views of a run: maps over time, and correlations of an atlas's regions."""
-
-from __future__ import annotations
+"""Views of a run that are smaller than its volumes: maps over time, and correlations of an atlas's regions."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST = 0.999999  # correlation beyond which Fisher's z would not be finite
+LARGEST = 0.999999  # bound of correlations, so that Fisher's z is finite
 
 
 def correlations(series: NDArray) -> NDArray[np.float32]:
-    """Fisher's z of the correlation of each pair of regions.
+    """Return Fisher's z of the correlation of each pair of regions.
 
     Parameters
     ----------
@@ -19,13 +17,13 @@ def correlations(series: NDArray) -> NDArray[np.float32]:
     Returns
     -------
     ndarray, (R, R), float32
-        Symmetric, 0 on the diagonal and for regions that are constant.
+        Symmetric, 0 on the diagonal and for constant regions.
     """
     values = np.asarray(series, dtype=np.float64)
     moving = values.std(axis=0) > 0
     result = np.zeros((values.shape[1],) * 2)
     if moving.sum() > 1:
-        # Not nilearn's measure: it takes three times as long, and training draws a stretch of a run for each sample.
+        # nilearn's ConnectivityMeasure takes three times as long, and training correlates a part of a run per sample.
         found = np.corrcoef(values[:, moving], rowvar=False)
         result[np.ix_(moving, moving)] = np.arctanh(np.clip(found, -LARGEST, LARGEST))
     np.fill_diagonal(result, 0)
@@ -33,7 +31,7 @@ def correlations(series: NDArray) -> NDArray[np.float32]:
 
 
 def maps(mean: NDArray, deviation: NDArray, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Maps of a run: its mean, and its standard deviation over time, each standardised over the brain.
+    """Return the mean and the standard deviation over time of a run, each standardised over the brain.
 
     Parameters
     ----------

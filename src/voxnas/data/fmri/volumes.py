@@ -1,11 +1,8 @@
-"""A volume with its place in the world, and a run that is written one volume after the other."""
-
-from __future__ import annotations
+"""Volumes in world coordinates, and a writer of runs volume by volume."""
 
 import gzip
-import os
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import nibabel as nib
@@ -13,30 +10,31 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from voxnas.io.nifti import save_image
 from voxnas.io.replace import replacing
 
 Array = NDArray[np.floating]
-# World axes: nibabel's point right, anterior and superior, ITK's left, posterior and superior.
+# World axes: nibabel's point to the right, anterior and superior, ITK's to the left, posterior and superior.
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-COMPRESSION = 1  # of gzip; floating-point noise does not get much smaller than that
+COMPRESSION = 1  # of gzip; higher levels hardly compress floating-point noise further
 
 
 class Volume(NamedTuple):
-    """A volume and where it is.
+    """A volume and its position.
 
-    `array`, (X, Y, Z); `affine`, (4, 4), leads from voxels to mm (R, A, S).
+    `array`, (X, Y, Z); `affine`, (4, 4), maps voxels to mm (R, A, S).
     """
 
     array: NDArray
     affine: Array
 
-    def with_array(self, array: NDArray) -> Volume:
-        """Another array on the same grid."""
+    def with_array(self, array: NDArray) -> "Volume":
+        """Return another array on the same grid."""
         return Volume(array, self.affine)
 
 
 def to_itk(volume: Volume) -> sitk.Image:
-    """The volume as an image of SimpleITK, float32 (masks: uint8)."""
+    """Convert the volume to an image of SimpleITK, float32 (masks: uint8)."""
     kind = np.uint8 if volume.array.dtype == bool else np.float32
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array.T, dtype=kind))
     affine = TO_LPS @ volume.affine
@@ -48,7 +46,7 @@ def to_itk(volume: Volume) -> sitk.Image:
 
 
 def world_matrix(transform: sitk.Transform) -> NDArray[np.float64]:
-    """A rigid or affine transform of SimpleITK as a matrix, (4, 4), from mm to mm (R, A, S)."""
+    """Return a rigid or affine transform of SimpleITK as a matrix, (4, 4), from mm to mm (R, A, S)."""
     origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
     columns = [np.array(transform.TransformPoint(axis)) - origin for axis in np.eye(3).tolist()]
     matrix = np.eye(4)
@@ -63,65 +61,49 @@ def save_volume(path: str | Path, volume: Volume) -> None:
     image.header.set_xyzt_units("mm")
     image.set_qform(volume.affine, 1)
     image.set_sform(volume.affine, 1)
-    with replacing(path) as temporary:
-        temporary.write_bytes(gzip.compress(image.to_bytes(), 6, mtime=0))
+    save_image(path, image)
 
 
-class RunWriter:
-    """Write a run one volume after the other; equal volumes give equal bytes.
-
-    Used in a ``with`` block; the file appears under its name when the block ends well.
+def save_run(
+    path: str | Path, volumes: Iterable[Array], shape: tuple[int, ...], affine: Array, repetition_time: float
+) -> None:
+    """Write a run volume by volume; equal volumes give equal bytes.
 
     Parameters
     ----------
     path : path
-        A ``.nii.gz`` file.
+        A ``.nii.gz`` file, which appears under its name when it is complete.
+    volumes : iterable of ndarray, (X, Y, Z)
+        In order.
     shape : tuple of int
         (X, Y, Z, T).
     affine : ndarray, (4, 4)
         Voxels to mm.
-    step_s : float
-        Seconds from one volume to the next.
+    repetition_time : float
+        In s.
+
+    Raises
+    ------
+    ValueError
+        If the volumes do not have the given shape and number.
     """
-
-    def __init__(self, path: str | Path, shape: tuple[int, ...], affine: Array, step_s: float) -> None:
-        self.path = Path(path)
-        self.shape = shape
-        header = nib.Nifti1Header()
-        header.set_data_dtype(np.float32)
-        header.set_data_shape(shape)
-        header.set_zooms((*nib.affines.voxel_sizes(affine), step_s))
-        header.set_xyzt_units("mm", "sec")
-        header.set_qform(affine, 1)
-        header.set_sform(affine, 1)
-        header["vox_offset"] = 352
-        header["magic"] = b"n+1"
-        self.written = 0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        self._raw = self._part.open("wb")
-        self._file = gzip.GzipFile("", "wb", COMPRESSION, self._raw, mtime=0)
-        self._file.write(header.binaryblock + b"\0" * 4)
-
-    def write(self, volume: Array) -> None:
-        """Append one volume, (X, Y, Z)."""
-        if volume.shape != self.shape[:3]:
-            raise ValueError(f"{self.path}: a volume of shape {volume.shape} in a run of {self.shape}")
-        self._file.write(volume.astype("<f4").tobytes(order="F"))
-        self.written += 1
-
-    def __enter__(self) -> RunWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-        self._raw.close()
-        if kind is not None:
-            self._part.unlink(missing_ok=True)
-            return
-        if self.written != self.shape[3]:
-            self._part.unlink(missing_ok=True)
-            raise ValueError(f"{self.path}: {self.written} volumes written of {self.shape[3]}")
-        os.replace(self._part, self.path)
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.float32)
+    header.set_data_shape(shape)
+    header.set_zooms((*nib.affines.voxel_sizes(affine), repetition_time))
+    header.set_xyzt_units("mm", "sec")
+    header.set_qform(affine, 1)
+    header.set_sform(affine, 1)
+    header["vox_offset"] = 352
+    header["magic"] = b"n+1"
+    written = 0
+    with replacing(path) as temporary, temporary.open("wb") as raw:
+        with gzip.GzipFile("", "wb", COMPRESSION, raw, mtime=0) as file:
+            file.write(header.binaryblock + b"\0" * 4)
+            for volume in volumes:
+                if volume.shape != shape[:3]:
+                    raise ValueError(f"{path}: a volume of shape {volume.shape} in a run of {shape}")
+                file.write(volume.astype("<f4").tobytes(order="F"))
+                written += 1
+        if written != shape[3]:
+            raise ValueError(f"{path}: {written} volumes written of {shape[3]}")

@@ -1,9 +1,7 @@
-"""Places of voxels, where transforms take them, and volumes sampled there.
+"""Positions of voxels, their images under transforms, and sampling of volumes at these points.
 
-All transforms of a volume are put together before anything is interpolated, so that it is interpolated once.
+All transforms of a volume are composed before it is sampled, so that it is interpolated only once.
 """
-
-from __future__ import annotations
 
 import nibabel as nib
 import numpy as np
@@ -17,13 +15,12 @@ Points = NDArray[np.float64]
 
 
 def grid_points(grid: Volume) -> Points:
-    """Places of all voxels of a grid in mm, (X * Y * Z, 3)."""
-    voxels = np.stack(np.meshgrid(*(np.arange(n) for n in grid.array.shape), indexing="ij"), axis=-1)
-    return nib.affines.apply_affine(grid.affine, voxels.reshape(-1, 3))
+    """Return the positions of all voxels of a grid in mm, (X * Y * Z, 3)."""
+    return nib.affines.apply_affine(grid.affine, np.moveaxis(np.indices(grid.array.shape), 0, -1).reshape(-1, 3))
 
 
 def move_grid(grid: Volume, transform: sitk.Transform) -> Points:
-    """Where a transform of SimpleITK takes all voxels of a grid, in mm, (X * Y * Z, 3)."""
+    """Map the positions of all voxels of a grid by a transform of SimpleITK, in mm, (X * Y * Z, 3)."""
     like = to_itk(grid)
     field = sitk.TransformToDisplacementField(
         transform, sitk.sitkVectorFloat64, like.GetSize(), like.GetOrigin(), like.GetSpacing(), like.GetDirection()
@@ -33,12 +30,12 @@ def move_grid(grid: Volume, transform: sitk.Transform) -> Points:
 
 
 def sample(volume: Volume, points: Array, order: int = 3) -> NDArray[np.float32]:
-    """A volume at the given places, by splines; 0 outside of it.
+    """Sample a volume at the given points by spline interpolation; 0 outside the volume.
 
     Parameters
     ----------
     volume : Volume
-        What is sampled.
+        The sampled volume.
     points : ndarray, (N, 3)
         In mm.
     order : int
@@ -51,8 +48,3 @@ def sample(volume: Volume, points: Array, order: int = 3) -> NDArray[np.float32]
     voxels = nib.affines.apply_affine(np.linalg.inv(volume.affine), points).T
     array = np.asarray(volume.array, dtype=np.float32)
     return ndimage.map_coordinates(array, voxels, order=order, mode="constant", cval=0.0, output=np.float32)
-
-
-def resample(volume: Volume, grid: Volume, order: int = 1) -> Volume:
-    """A volume on another grid, without any transform between them."""
-    return grid.with_array(sample(volume, grid_points(grid), order).reshape(grid.array.shape))

@@ -71,9 +71,9 @@ class RunSampler(Sampler):
         else:
             x = self.data.input(chosen)
             if view == "clips":
-                x = self._windows.draw(rng)(x)
+                x, _ = self._windows.draw(rng)(x, None)
             elif view == "series":
-                x = self._windows.draw(rng)(x.movedim(-1, 0)).movedim(0, -1)
+                x = self._windows.draw(rng)(x.movedim(-1, 0), None)[0].movedim(0, -1)
             elif view == "maps":
                 x, _ = self._volumes.draw(rng)(x, None)
         x = crop_or_pad(x, centred_start(x.shape[-3:], self.patch), self.patch)

@@ -7,7 +7,8 @@ import pytest
 
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.settings import CleaningSettings
-from voxnas.data.fmri.confounds import MCFLIRT, MOTION, framewise_displacement, read_confounds
+from voxnas.data.fmri.confounds import MCFLIRT, read_confounds
+from voxnas.data.fmri.pose import MOTION, framewise_displacement
 from voxnas.io.tables import write_table
 
 from .conftest import FRAMES, INTERVAL, make_motion
@@ -100,10 +101,10 @@ def test_no_confounds_at_all(make_source):
 @pytest.mark.parametrize(
     ("change", "table", "words"),
     [
-        ({}, None, "has no table of confounds.*asks for motion, wm_csf.*bold.spatial"),
+        ({}, None, "has no table of confounds.*bold.confounds has motion, wm_csf.*bold.spatial"),
         ({"confounds": [], "scrub_mm": 0.5}, None, "bold.scrub_mm is set"),
-        ({"confounds": ["motion", "global_signal"]}, ["csf"], "asks for 'motion', and there is no trans_x"),
-        ({"confounds": ["wm_csf"]}, ["csf"], "there is no white_matter.*take wm_csf out.*has csf"),
+        ({"confounds": ["motion", "global_signal"]}, ["csf"], "has .motion., but the table has no trans_x"),
+        ({"confounds": ["wm_csf"]}, ["csf"], "has no white_matter.*remove wm_csf.*has csf"),
         ({"confounds": ["compcor"]}, ["csf"], "no compcor"),
         ({"confounds": ["ica_aroma"]}, ["csf"], "no ica_aroma"),
         ({"confounds": [], "scrub_mm": 0.5}, ["csf"], "needs motion parameters"),

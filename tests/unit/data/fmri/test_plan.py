@@ -73,8 +73,8 @@ def test_spatial_steps_say_where_the_runs_are(scans, make_source, make_spec, tmp
     ("sections", "words"),
     [
         ({"clips": {"frames": 40, "step": 2}}, "spans 79 volumes, and runs have 60"),
-        ({"clips": {"views": ["series"]}}, "clips.views has series, and there is no atlas"),
-        ({"task": "segmentation"}, "segmentation has no meaning"),
+        ({"clips": {"views": ["series"]}}, "clips.views has series, which needs an atlas"),
+        ({"task": "segmentation"}, "segmentation is undefined"),
         ({"task": "regression", "clips": {"unit": "volume"}}, "decodes events"),
     ],
 )

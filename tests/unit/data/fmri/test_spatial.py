@@ -14,7 +14,7 @@ from voxnas.core.settings import DataSettings
 from voxnas.core.spec import SpatialSpec
 from voxnas.data.fmri import spatial_shard
 from voxnas.data.fmri.anatomy import Anatomy, load_anatomy
-from voxnas.data.fmri.confounds import framewise_displacement
+from voxnas.data.fmri.pose import framewise_displacement
 from voxnas.data.fmri.registration import TEMPLATE_SPACE, template_grid
 from voxnas.data.fmri.source import find_source, read_spatial
 from voxnas.data.fmri.spatial import process_run
@@ -47,6 +47,21 @@ def study(cohort, tmp_path_factory):
         arguments = ["--index", str(root / "index"), "--shard", str(shard), "--shards", "2", "--output", str(output)]
         assert main(["spatial", "--spec", str(root / "spatial.json"), *arguments]) == 0
     return root
+
+
+def write_other_index(study, folder, **columns):
+    """Write the index of the study with other values in some columns of its only run, which may be repeated."""
+    rows = max([1, *(len(values) for values in columns.values())])
+    table = pd.read_csv(study / "index/scans.tsv", sep="\t", dtype=str).iloc[[0] * rows].assign(**columns)
+    folder.mkdir()
+    table.to_csv(folder / "scans.tsv", sep="\t", index=False, na_rep="n/a")
+    for name in ("excluded.tsv", "dataset.json"):
+        (folder / name).write_bytes((study / "index" / name).read_bytes())
+
+
+def run_verb(spec, index, shard, output):
+    arguments = ["--spec", spec, "--index", index, "--shard", shard, "--shards", 1, "--output", output]
+    return main(["spatial", *map(str, arguments)])
 
 
 def first_run(cohort):
@@ -140,13 +155,8 @@ class TestPassedOver:
     @pytest.mark.parametrize("shards", [1, 2, 3])
     def test_a_head_is_prepared_once_however_many_shards(self, study, tmp_path, monkeypatch, shards):
         """Also where its runs do not follow each other."""
-        table = pd.read_csv(study / "index/scans.tsv", sep="\t", dtype=str).iloc[[0] * 5]
-        table["scan"] = [f"run-{i}" for i in range(5)]
-        table["anatomical"] = ["a", "b", "a", np.nan, "b"]
-        (tmp_path / "index").mkdir()
-        table.to_csv(tmp_path / "index/scans.tsv", sep="\t", index=False, na_rep="n/a")
-        for name in ("excluded.tsv", "dataset.json"):
-            (tmp_path / "index" / name).write_bytes((study / "index" / name).read_bytes())
+        heads = ["a", "b", "a", np.nan, "b"]
+        write_other_index(study, tmp_path / "index", scan=[f"run-{i}" for i in range(5)], anatomical=heads)
         loaded, done = [], []
         monkeypatch.setattr(spatial_shard, "load_anatomy", lambda path: loaded.append(path) or Anatomy(path, None))
         monkeypatch.setattr(spatial_shard, "process_run", lambda *given: done.append(given[4]) or {})
@@ -157,25 +167,15 @@ class TestPassedOver:
 
     def test_no_steps_no_work(self, study, tmp_path):
         write_json(tmp_path / "spatial.json", SpatialSpec(stage="spatial", version=1, steps=()))
-        arguments = ["--index", str(study / "index"), "--shard", "0", "--shards", "1", "--output", str(tmp_path / "o")]
-        assert main(["spatial", "--spec", str(tmp_path / "spatial.json"), *arguments]) == 0
+        assert run_verb(tmp_path / "spatial.json", study / "index", 0, tmp_path / "o") == 0
         assert read_json(tmp_path / "o" / "runs.json") == {}
-        assert main(["spatial", "--spec", str(tmp_path / "spatial.json"), *arguments[:3], "5", *arguments[4:]]) == 2
+        assert run_verb(tmp_path / "spatial.json", study / "index", 5, tmp_path / "o") == 2
 
     def test_a_run_without_a_brain_is_excluded_with_its_reason(self, study, tmp_path):
-        index = read_json(study / "spatial.json")
-        write_json(tmp_path / "spatial.json", index)
-        table = pd.read_csv(study / "index/scans.tsv", sep="\t", dtype=str)
         empty = tmp_path / "empty_bold.nii.gz"
         nib.Nifti1Image(np.zeros((20, 20, 20, 9), np.int16), np.eye(4)).to_filename(empty)
-        table["image"] = str(empty)
-        (tmp_path / "index").mkdir()
-        table.to_csv(tmp_path / "index/scans.tsv", sep="\t", index=False, na_rep="n/a")
-        for name in ("excluded.tsv", "dataset.json"):
-            (tmp_path / "index" / name).write_bytes((study / "index" / name).read_bytes())
-        arguments = ["--shard", "0", "--shards", "1", "--output", str(tmp_path / "o")]
-        arguments = ["--spec", str(tmp_path / "spatial.json"), "--index", str(tmp_path / "index"), *arguments]
-        assert main(["spatial", *arguments]) == 0
+        write_other_index(study, tmp_path / "index", image=[str(empty)])
+        assert run_verb(study / "spatial.json", tmp_path / "index", 0, tmp_path / "o") == 0
         assert "no brain" in next(iter(read_json(tmp_path / "o" / "runs.json").values()))["excluded"]
 
     def test_the_voxels_of_a_study(self):

@@ -11,18 +11,19 @@ from voxnas.data.fmri.bias import bias_field
 from voxnas.data.fmri.brain_mask import bold_mask, is_stripped
 from voxnas.data.fmri.confound_table import ConfoundMeter, tissue_masks
 from voxnas.data.fmri.derivatives import Names
-from voxnas.data.fmri.motion import estimate_motion, make_reference, to_matrix, to_parameters
+from voxnas.data.fmri.motion import estimate_motion, make_reference
+from voxnas.data.fmri.pose import to_matrix, to_parameters
 from voxnas.data.fmri.registration import template_grid
 from voxnas.data.fmri.slice_timing import HALF, read_slice_times, shift_slices
 from voxnas.data.fmri.steady import count_non_steady
-from voxnas.data.fmri.volumes import RunWriter, Volume, save_volume, to_itk, world_matrix
-from voxnas.data.fmri.warp import grid_points, move_grid, resample, sample
+from voxnas.data.fmri.volumes import Volume, save_run, save_volume, to_itk, world_matrix
+from voxnas.data.fmri.warp import grid_points, move_grid, sample
 
 OBLIQUE = np.array([[-3.0, 0.2, 0, 40], [0.15, 4.0, 0.3, -50], [0, -0.25, 5.0, -30], [0, 0, 0, 1]])
 
 
 def blob(shape=(24, 26, 22), spacing=6.0, seed=0):
-    """A smooth thing on a grid that is centred on the origin."""
+    """Make a smooth object on a grid centred on the origin."""
     rng = np.random.default_rng(seed)
     inside = (
         np.linalg.norm(np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")), axis=0) < 0.75
@@ -116,25 +117,17 @@ class TestVolumes:
         rng = np.random.default_rng(0)
         volumes = rng.normal(size=(6, 3, 4, 5)).astype(np.float32)
         for name in ("a", "b"):
-            with RunWriter(tmp_path / f"{name}.nii.gz", (3, 4, 5, 6), OBLIQUE, 1.5) as writer:
-                for volume in volumes:
-                    writer.write(volume)
+            save_run(tmp_path / f"{name}.nii.gz", volumes, (3, 4, 5, 6), OBLIQUE, 1.5)
         image = nib.load(tmp_path / "a.nii.gz")
         assert np.array_equal(image.get_fdata(dtype=np.float32), np.moveaxis(volumes, 0, -1))
         assert image.header.get_zooms()[3] == 1.5 and np.allclose(image.affine, OBLIQUE, atol=1e-4)
         assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
 
     def test_a_run_that_is_not_whole_leaves_no_file(self, tmp_path):
-        with (
-            pytest.raises(ValueError, match="1 volumes written of 2"),
-            RunWriter(tmp_path / "a.nii.gz", (2, 2, 2, 2), np.eye(4), 1.0) as writer,
-        ):
-            writer.write(np.zeros((2, 2, 2)))
-        with (
-            pytest.raises(ValueError, match="a volume of shape"),
-            RunWriter(tmp_path / "a.nii.gz", (2, 2, 2, 1), np.eye(4), 1.0) as writer,
-        ):
-            writer.write(np.zeros((3, 2, 2)))
+        with pytest.raises(ValueError, match="1 volumes written of 2"):
+            save_run(tmp_path / "a.nii.gz", [np.zeros((2, 2, 2))], (2, 2, 2, 2), np.eye(4), 1.0)
+        with pytest.raises(ValueError, match="a volume of shape"):
+            save_run(tmp_path / "a.nii.gz", [np.zeros((3, 2, 2))], (2, 2, 2, 1), np.eye(4), 1.0)
         assert list(tmp_path.iterdir()) == []
 
     def test_masks_are_stored_as_bytes(self, tmp_path):
@@ -144,7 +137,7 @@ class TestVolumes:
 
     def test_sampling_between_grids(self):
         volume = blob()
-        assert np.allclose(resample(volume, volume, 3).array, volume.array, atol=0.05)
+        assert np.allclose(sample(volume, grid_points(volume)), volume.array.ravel(), atol=0.05)
         outside = sample(volume, np.array([[1e4, 0, 0]]))
         assert outside.tolist() == [0]
 

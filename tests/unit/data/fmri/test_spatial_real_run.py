@@ -8,7 +8,8 @@ import pytest
 from voxnas.cli.main import main
 from voxnas.core.settings import DataSettings
 from voxnas.core.spec import SpatialSpec
-from voxnas.data.fmri.motion import COLUMNS, centre_of, make_reference, to_matrix
+from voxnas.data.fmri.motion import centre_of, make_reference
+from voxnas.data.fmri.pose import MOTION, to_matrix
 from voxnas.data.fmri.source import Series
 from voxnas.data.fmri.volumes import Volume
 from voxnas.data.fmri.warp import grid_points, sample
@@ -65,7 +66,7 @@ def test_every_step_is_done(pumi):
 
 def test_motion_agrees_with_another_algorithm(pumi):
     path, folder, record = pumi
-    ours = pd.read_csv(folder / record["confounds"], sep="\t")[list(COLUMNS)].to_numpy()
+    ours = pd.read_csv(folder / record["confounds"], sep="\t")[list(MOTION)].to_numpy()
     series = Series(path)
     volumes = list(series.volumes())[record["dropped"] :]
     reference = make_reference(iter(volumes), series.affine)
