@@ -1,20 +1,21 @@
 #!/bin/sh
-# Build and use the image of envs/apptainer.def where no container engine runs:  tests/containers/build.sh [FOLDER]
+# Build and test the image of envs/apptainer.def without a container engine:  tests/containers/build.sh [FOLDER]
 #
-# As root: debootstrap makes a bare Debian tree in FOLDER (3 GB; without one a temporary folder, which is removed), the
-# recipe's files are copied, its %post and %test run in there, then as an ordinary user two processes of Horovod and the
-# smallest study. At last a Snakemake outside runs jobs in it by --software-deployment-method apptainer, with
-# tests/containers/apptainer in the place of the engine; SNAKEMAKE names that Snakemake, or it is looked for on PATH.
+# As root: debootstrap creates a minimal Debian tree in FOLDER (3 GB; default: a temporary folder, removed at the end).
+# The recipe's files are copied and its %post and %test run in the tree; then, as an ordinary user, two processes of
+# Horovod and the smallest study. Finally a Snakemake outside the tree runs jobs in it by
+# --software-deployment-method apptainer, with tests/containers/apptainer as the engine. The variable SNAKEMAKE gives the
+# path of this Snakemake; the default is the one on PATH.
 #
-# pip's settings are handed in (PIP_INDEX_URL, PIP_FIND_LINKS, PIP_CERT, ...; what they name on this machine is mounted).
-# MIRROR and SUITE choose the Debian: http://deb.debian.org/debian bookworm.
+# pip's settings are passed on (PIP_INDEX_URL, PIP_FIND_LINKS, PIP_CERT, ...; the files and folders they name are
+# mounted). MIRROR and SUITE select the Debian: http://deb.debian.org/debian bookworm.
 set -eu
 cd "$(dirname "$0")/../.."
 project=$PWD recipe=$PWD/envs/apptainer.def
 if [ "${VOXNAS_MOUNTS:-}" != private ]; then
     [ "$(id -u)" = 0 ] || { echo "tests/containers/build.sh must run as root: debootstrap, mount and chroot" >&2; exit 2; }
     command -v debootstrap >/dev/null || { echo "debootstrap is missing: apt-get install debootstrap" >&2; exit 2; }
-    # Mounts of its own, which end with it, however it ends.
+    # A private mount namespace, which ends with this script.
     VOXNAS_MOUNTS=private exec unshare --mount --propagation private "$0" "$@"
 fi
 
@@ -33,11 +34,11 @@ fi
 
 say "debootstrap"
 debootstrap --variant=minbase "${SUITE:-bookworm}" "$tree" "${MIRROR:-http://deb.debian.org/debian}" >/dev/null
-cp /etc/resolv.conf /etc/hosts "$tree/etc/" # as engines do; without hosts, localhost is looked for by ssh
+cp /etc/resolv.conf /etc/hosts "$tree/etc/" # as engines do; without hosts, Horovod reaches localhost by ssh
 mount -t proc proc "$tree/proc"
 mount --rbind /dev "$tree/dev"
 
-# What an engine would hand in: nothing of this machine but pip's settings.
+# Pass on pip's settings only, so that the environment is an engine's.
 settings=
 for variable in $(env | sed -n 's/^\(PIP_[A-Z_]*\)=.*/\1/p'); do
     eval "value=\$$variable"
@@ -83,7 +84,7 @@ enter $user sh -euc 'cd /study && snakemake --snakefile /opt/voxnas/Snakefile \
     --configfile /opt/voxnas/config/test/tiny.yaml --cores 2 --quiet rules && voxnas watch tiny'
 [ -s "$tree/study/results/tiny/report.html" ]
 
-say "jobs of a Snakemake outside"
+say "jobs of a Snakemake outside the tree"
 outside=$(mktemp -d)
 (
     cd "$outside"

@@ -1,4 +1,4 @@
-"""Runs of BIDS data sets: filters, derivatives, and the files that belong to a run."""
+"""Runs of BIDS data sets: filters, derivatives, and associated files."""
 
 import json
 
@@ -87,7 +87,7 @@ def test_what_belongs_to_a_raw_run(tree):
     assert nback.anatomical.name == "sub-01_run-2_T1w.nii.gz"  # the other file is empty
     assert found["sub-02_ses-b_task-rest"].anatomical.name == "sub-02_ses-b_T1w.nii.gz"
     assert (nback.task, nback.run, nback.space, nback.preprocessed) == ("nback", "01", "", False)
-    # Of the derivative's masks only the one in the image's own space may be its.
+    # Only the derivative's mask in the image's own space may be used.
     assert [m.name for m in found["sub-01_task-rest_run-1"].masks] == ["sub-01_task-rest_run-1_desc-brain_mask.nii.gz"]
     assert found["sub-01_task-rest_run-1"].confounds is None
     assert found["sub-01_task-rest_run-1"].sidecar == {"RepetitionTime": 2, "EchoTime": 0.03}
@@ -152,7 +152,7 @@ def test_metadata_is_inherited_key_by_key_and_damage_takes_nothing(tree):
     assert BidsFiles(tree).sidecar(image) == {"RepetitionTime": 2, "EchoTime": 0.04, "Manufacturer": "m"}
 
 
-# What each tree has: images of a suffix, and the reason why none of them can be read (None: all can).
+# Suffix and number of the images of each tree, and the reason to exclude all of them (None: all are usable).
 TREES = {
     "bids-examples_ds000117": ("bold", 9, "empty file (0 bytes)"),
     "bids-examples_ds003": ("bold", 13, "empty file (0 bytes)"),

@@ -17,7 +17,7 @@ STAGES = ("index", "preprocess", "splits")
 
 
 def build(root, cohort, shards=2, **raw):
-    """Everything up to the preprocessed scans, by the command line."""
+    """Run all stages up to preprocessing by the command line."""
     settings = parse_settings({"data_root": str(cohort), "splits": {"folds": 3}, **raw})
     paths = StudyPaths(root)
     for stage in STAGES:

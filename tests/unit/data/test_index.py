@@ -27,7 +27,7 @@ def label(value=1, shape=SHAPE, dtype=np.uint8):
 
 
 def msd(root, pairs, channels=1, **extra):
-    """An MSD data set of {case: (image array, label array or None, label affine)}."""
+    """Write an MSD data set of {case: (image array, label array or None, label affine)}."""
     training = []
     for case, (image, mask, affine) in pairs.items():
         save(root / f"imagesTr/{case}.nii.gz", image)

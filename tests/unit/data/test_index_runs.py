@@ -1,4 +1,4 @@
-"""The index of runs: its columns, its shards, its files, and what it leaves out."""
+"""The index of runs: columns, shards, files and exclusions."""
 
 import json
 import shutil

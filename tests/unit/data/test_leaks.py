@@ -1,4 +1,4 @@
-"""A leak of each kind is planted, and must be found and named."""
+"""Simulated leaks of each kind must be detected and named."""
 
 import pandas as pd
 import pytest
@@ -30,7 +30,7 @@ def split(scans, unit, folds=2):
 
 
 def swap(splits, scan, to):
-    """The splits with one scan moved to the test set (None) or a fold."""
+    """Move one scan to the test set (None) or a fold."""
     parts = [[s for s in part if s != scan] for part in (splits.test, *splits.folds)]
     parts[0 if to is None else 1 + to].append(scan)
     return Splits(**{**dict(splits), "test": sorted(parts[0]), "folds": [sorted(p) for p in parts[1:]]})

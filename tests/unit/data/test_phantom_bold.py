@@ -47,6 +47,11 @@ def scan(spacing=8.0, frames=48, seed=0, **who):
     return head, make_run(head, person(**who), spacing, np.random.default_rng(seed), frames)
 
 
+def positions(run):
+    """Return the positions of the voxels in mm, (X, Y, Z, 3)."""
+    return nib.affines.apply_affine(run.affine, np.moveaxis(np.indices(run.image.shape[:3]), 0, -1))
+
+
 def test_the_tree_is_bids_with_all_that_a_run_needs(cohort):
     runs = sorted(cohort.glob("sub-*/func/*_bold.nii.gz"))
     assert len(runs) == 4 and len(list(cohort.glob("sub-*/anat/*_T1w.nii.gz"))) == 4
@@ -82,10 +87,9 @@ def test_the_same_arguments_give_the_same_bytes_by_the_command(tmp_path, monkeyp
 
 def test_a_head_is_where_its_motion_says():
     head, run = scan(frames=30)
-    grid = np.stack(np.meshgrid(*(np.arange(n) for n in run.image.shape[:3]), indexing="ij")).reshape(3, -1)
-    world = nib.affines.apply_affine(run.affine, grid.T)
+    world = positions(run).reshape(-1, 3)
     shares = head.csf + head.grey + head.white
-    fine = np.stack(np.meshgrid(*(np.arange(n) for n in shares.shape), indexing="ij")).reshape(3, -1)
+    fine = np.indices(shares.shape).reshape(3, -1)
     middle = nib.affines.apply_affine(head.affine, np.average(fine, axis=1, weights=shares.ravel()))
     for t in (5, 29):
         weights = np.where(run.image[..., t] > 200, 1.0, 0.0).ravel()
@@ -103,8 +107,7 @@ def test_pictures_raise_the_signal_of_their_regions_only():
     )
     mean = run.image.mean(axis=3)
     change = (run.image[..., on].mean(axis=3) - run.image[..., ~on].mean(axis=3)) / np.maximum(mean, 200)
-    grid = np.stack(np.meshgrid(*(np.arange(n) for n in mean.shape), indexing="ij"), -1)
-    world = nib.affines.apply_affine(run.affine, grid)
+    world = positions(run)
     near = np.min([np.linalg.norm(world - place, axis=-1) for place in RESPONSES["faces"]], axis=0)
     brain = mean > 200
     assert change[brain & (near < 14)].mean() > 4 * abs(change[brain & (near > 40)].mean())
@@ -124,8 +127,7 @@ def test_the_default_network_is_looser_in_the_group_atrophy():
         found = []
         for seed in range(3):
             _, run = scan(frames=72, seed=seed, group=group)
-            grid = np.stack(np.meshgrid(*(np.arange(n) for n in run.image.shape[:3]), indexing="ij"), -1)
-            world = nib.affines.apply_affine(run.affine, grid)
+            world = positions(run)
             series = []
             for place in ((0, -54, 28), (-46, -66, 32), (46, -66, 32)):
                 near = (np.linalg.norm(world - place, axis=-1) < 12) & (run.image[..., 10] > 200)

@@ -9,12 +9,12 @@ from voxnas.data.fmri.source import Source
 from voxnas.io.tables import write_table
 
 SHAPE, FRAMES, INTERVAL = (8, 9, 6), 60, 2.0
-AFFINE = np.diag([-3.0, 3.0, 4.0, 1.0])  # L, A, S: the first axis is turned round by reading
+AFFINE = np.diag([-3.0, 3.0, 4.0, 1.0])  # L, A, S: reading reverses the first axis
 AFFINE[:3, 3] = (12.0, -12.0, -10.0)
 
 
 def make_bold(seed=0, frames=FRAMES, shape=SHAPE, noise=5.0):
-    """A series (X, Y, Z, T): a brain of about 1000 in an empty box, with drift and noise."""
+    """Simulate a series (X, Y, Z, T): a brain of intensity 1000 in an empty box, with drift and noise."""
     rng = np.random.default_rng(seed)
     brain = np.zeros(shape, bool)
     brain[1:-1, 2:-2, min(1, shape[2] - 1) :] = True
@@ -24,7 +24,7 @@ def make_bold(seed=0, frames=FRAMES, shape=SHAPE, noise=5.0):
 
 
 def make_motion(seed=0, frames=FRAMES, size=0.02):
-    """Translations in mm, then rotations in rad, (T, 6)."""
+    """Draw translations in mm, then rotations in rad, (T, 6)."""
     walk = np.cumsum(np.random.default_rng(seed).normal(size=(frames, 6)), axis=0) * size
     walk[:, 3:] /= 50
     return walk
@@ -32,7 +32,7 @@ def make_motion(seed=0, frames=FRAMES, size=0.02):
 
 @pytest.fixture
 def confound_table():
-    """fMRIPrep's columns, as far as the strategies want them."""
+    """The columns of fMRIPrep that the strategies use."""
     rng = np.random.default_rng(3)
     names = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
     table = pd.DataFrame(make_motion(), columns=names)
@@ -48,7 +48,7 @@ def confound_table():
 
 @pytest.fixture
 def make_source(tmp_path):
-    """Writes a run with its mask and table, and says where they are."""
+    """Write a run with its mask and table; return its files."""
 
     def write(bold=None, table=None, mask=True, space="", name="sub-1_task-rest", **changed):
         data, brain = make_bold()
@@ -70,7 +70,7 @@ def make_source(tmp_path):
 
 @pytest.fixture
 def make_spec():
-    """Spec of preprocessing; arguments are settings by section."""
+    """Make the spec of preprocessing; the arguments are settings by section."""
 
     def spec(task="classification", **sections):
         raw = {"task": task, "data_root": "x", "data": {"suffix": "bold", "target": "group"}}
@@ -83,7 +83,7 @@ def make_spec():
 
 
 def scan_row(source, target="a", **more):
-    """A row of scans.tsv."""
+    """Return a row of scans.tsv."""
     paths = {kind: path and str(path) for kind, path in (("confounds", source.confounds), ("mask", source.mask))}
     row = {
         "scan": source.scan, "participant": "sub-1", "image": str(source.bold), "frames": FRAMES, "target": target,

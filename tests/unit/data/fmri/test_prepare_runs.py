@@ -22,7 +22,7 @@ DATASET = {"layout": "bids", "classes": ["a", "b"], "target": "group"}
 
 @pytest.fixture
 def prepare(tmp_path, make_spec):
-    """Writes the index, the plan and all shards of some runs; the plan and the folder of shard 0."""
+    """Write the index, the plan and all shards of runs; return the plan and the folder of shard 0."""
 
     def run(rows, dataset=DATASET, shards=1, **sections):
         scans = pd.DataFrame(rows)
@@ -36,7 +36,7 @@ def prepare(tmp_path, make_spec):
 
 
 def test_a_run_is_that_of_the_whole_image(prepare, make_source, confound_table, atlas):
-    """Block by block and volume by volume gives what cleaning the whole image would."""
+    """Processing by blocks and volumes equals cleaning of the whole image."""
     source = make_source(table=confound_table)
     views = {"views": ["clips", "maps", "series", "connectivity"], "atlas": atlas}
     plan, folder = prepare([scan_row(source)], clips=views, bold={"high_pass": 0.01})
@@ -96,7 +96,6 @@ def test_smoothing_is_nilearns_and_none_is_none():
 
 
 def test_scrubbed_volumes_are_left_out_with_their_labels(prepare, make_source, confound_table, tmp_path):
-    pytest.importorskip("voxnas.data.stimuli")
     confound_table.loc[[20, 41], "framewise_displacement"] = 0.9
     events = tmp_path / "events.tsv"
     write_table(events, pd.DataFrame({"onset": [10.0, 70.0], "duration": 20.0, "trial_type": ["a", "b"]}))

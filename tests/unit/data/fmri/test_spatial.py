@@ -1,4 +1,4 @@
-"""Runs of the phantom, whose truth is known, through the spatial steps; and one planted error for each step."""
+"""Spatial steps on the phantom, whose truth is known, and on runs with one simulated error for each step."""
 
 import json
 from dataclasses import replace
@@ -37,7 +37,7 @@ def cohort(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def study(cohort, tmp_path_factory):
-    """Folder of a study whose only shard with a run has been through all steps."""
+    """Process the only run of a study by all steps; return the folder of the study."""
     root = tmp_path_factory.mktemp("study")
     index = index_dataset(cohort, "classification", DataSettings(suffix="bold", target="group"), 0)
     write_index(root / "index", replace(index, scans=index.scans.iloc[:1]))
@@ -69,7 +69,7 @@ def first_run(cohort):
 
 
 def planted(cohort, folder, change=lambda array: array, affine=lambda affine: affine):
-    """A copy of the first run with something wrong in it."""
+    """Write a copy of the first run with an error in it."""
     image = nib.load(first_run(cohort))
     path = folder / "sub-9" / "func" / "sub-9_task-x_bold.nii.gz"
     path.parent.mkdir(parents=True)
