@@ -9,7 +9,7 @@ from typing import Any
 from voxnas import __version__
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
-from voxnas.core.spec import EvaluateSpec, IndexSpec, ReportSpec, SpatialSpec, TrainSpec
+from voxnas.core.spec import EvaluateSpec, IndexSpec, SpatialSpec, TrainSpec
 from voxnas.core.trial import Network, Result
 from voxnas.data.digest import data_digest
 from voxnas.io.records import read_json, read_plan, read_record, write_json
@@ -63,7 +63,7 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
         "threads": training.threads,
         "precision": training.precision,
         **_reading(paths, plan),
-        "study": read_record(paths.spec("report"), ReportSpec).study,
+        "study": paths.root.name,
         "data_digest": data_digest(paths),
         "versions": {"voxnas": __version__, **{name: version(name) for name in PACKAGES}},
     }
