@@ -37,7 +37,7 @@ STEP_VERSIONS = {
     "splits": 2,
     "calibrate": 5,
     "search": 2,
-    "train": 4,
+    "train": 5,
     "select": 2,
     "evaluate": 2,
     "profile": 2,
