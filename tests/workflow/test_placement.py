@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+from plans import calibration
 from running import planned_jobs, snakemake, write_study
 
 from voxnas.complexity.features import FEATURES
+from voxnas.io.records import write_json
 
 PLACEMENT = {
     "cpu": {"slots": 2, "resources": {"slurm_partition": "long", "gres": "none"}},
@@ -16,12 +18,8 @@ PLACEMENT = {
 def measured(folder: Path) -> None:
     """Two kinds of nodes, one of which starts late and is then thirty times as fast."""
     for kind, start, rate in (("cpu", 1.0, 1e-6), ("gpu", 20.0, 3e-8)):
-        file = folder / f"results/tiny/devices/{kind}.json"
-        file.parent.mkdir(exist_ok=True)
-        model = {"train_seconds": {"coefficients": dict.fromkeys(FEATURES, rate), "factors": {}}}
-        file.write_text(
-            json.dumps({"start_seconds": start, "wall_factor": 1.0, "reading": {}, "table": {}, "model": model})
-        )
+        fields = {"start_seconds": start, "wall_factor": 1.0, "table": {}}
+        write_json(folder / f"results/tiny/devices/{kind}.json", calibration(dict.fromkeys(FEATURES, rate), **fields))
 
 
 def test_placement_runs_nothing_again_and_places_what_is_new(study_copy: Path) -> None:

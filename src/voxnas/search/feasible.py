@@ -19,7 +19,17 @@ PREDICTED = {"latency_ms": predict_latency_ms, "memory_mib": predict_training_mi
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network with its recipe, and its configuration (empty if it is not a point of the space)."""
+    """A network that a search may propose.
+
+    Parameters
+    ----------
+    config : mapping
+        Configuration in the search space; empty for a network that is not a point of the space.
+    architecture : Architecture
+        Network.
+    recipe : Recipe
+        Recipe of its training.
+    """
 
     config: Config
     architecture: Architecture
