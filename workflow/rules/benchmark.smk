@@ -22,8 +22,8 @@ rule profile:
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
     shell:
-        "python -m voxnas --log {log} profile --study results/{wildcards.study} --key {wildcards.key}"
-        " --output {output}"
+        "python -m voxnas --log {log:q} profile --study results/{wildcards.study:q} --key {wildcards.key:q}"
+        " --output {output:q}"
 
 
 rule evaluate:
@@ -47,8 +47,8 @@ rule evaluate:
     params:
         seeds=lambda w: settings_of(w).training.seeds,
     shell:
-        "python -m voxnas --log {log} evaluate --study results/{wildcards.study} --key {wildcards.key}"
-        " --seeds {params.seeds} --output {output.cases}"
+        "python -m voxnas --log {log:q} evaluate --study results/{wildcards.study:q} --key {wildcards.key:q}"
+        " --seeds {params.seeds:q} --output {output.cases:q}"
 
 
 rule benchmark:
@@ -75,8 +75,8 @@ rule benchmark:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} benchmark --study results/{wildcards.study}"
-        " --output {output.leaderboard} --comparisons {output.comparisons}"
+        "python -m voxnas --log {log:q} benchmark --study results/{wildcards.study:q}"
+        " --output {output.leaderboard:q} --comparisons {output.comparisons:q}"
 
 
 rule crossvalidate_network:
@@ -99,8 +99,8 @@ rule crossvalidate_network:
     params:
         seeds=lambda w: settings_of(w).training.seeds,
     shell:
-        "python -m voxnas --log {log} crossvalidate --study results/{wildcards.study} --key {wildcards.key}"
-        " --seeds {params.seeds} --output {output}"
+        "python -m voxnas --log {log:q} crossvalidate --study results/{wildcards.study:q} --key {wildcards.key:q}"
+        " --seeds {params.seeds:q} --output {output:q}"
 
 
 rule crossvalidate:
@@ -121,4 +121,4 @@ rule crossvalidate:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} crossvalidate --study results/{wildcards.study} --output {output}"
+        "python -m voxnas --log {log:q} crossvalidate --study results/{wildcards.study:q} --output {output:q}"

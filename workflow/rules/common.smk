@@ -1,33 +1,40 @@
 # Shared by all rules: the typed settings of each study, and the specs of its jobs.
+import shlex
 import sys
 from functools import cache
 
-import yaml
-
 SOURCE = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True))).parents[1]
 sys.path.insert(0, str(SOURCE / "src"))
-# The braces are escaped twice: for the f-string and for Snakemake's formatting.
-shell.prefix(f"export PYTHONPATH={SOURCE}/src:${{{{PYTHONPATH:-}}}}; ")
+# Braces are escaped for Snakemake's formatting.
+shell.prefix("export PYTHONPATH=" + shlex.quote(f"{SOURCE}/src").translate({123: "{{", 125: "}}"}) + ":${{PYTHONPATH:-}}; ")
 
 from snakemake.exceptions import WorkflowError
 
 from voxnas.core.canonical import canonical_json
 from voxnas.core.errors import UserError
-from voxnas.arch.study_outline import direct_baselines, has_spatial_steps, searches_of
+from voxnas.arch.study_outline import check_baselines, direct_baselines, has_spatial_steps, searches_of
 from voxnas.core.settings import StudySettings, needs_calibration, parse_settings
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
+from voxnas.core.study_files import read_study_file, read_yaml
 
 
-def checked(raw, source):
-    """Settings from a mapping; an invalid setting ends the run with a message of one line."""
+def end_run(message):
+    """End the run with a message of one line."""
+    print(f"voxnas: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def checked(read, source):
+    """Settings from a function that returns a mapping; an invalid setting ends the run."""
     try:
-        return parse_settings(raw, source)
+        settings = parse_settings(read(), source)
+        check_baselines(settings, source)
+        return settings
     except UserError as error:
-        print(f"voxnas: {error}", file=sys.stderr)
-        sys.exit(2)
+        end_run(error)
 
 
-STUDY = checked(config, "the configuration")
+STUDY = checked(lambda: config, "the configuration")
 
 
 @cache
@@ -37,12 +44,8 @@ def study_settings(name):
         return STUDY
     path = SOURCE / "config" / "studies" / f"{name}.yaml"
     if not path.exists():
-        print(f"voxnas: paper names {name!r}, but {path} does not exist", file=sys.stderr)
-        sys.exit(2)
-    raw = yaml.safe_load(path.read_text()) or {}
-    if raw.get("data", {}).get("folder"):
-        raw.setdefault("data_root", STUDY.data_root)
-    return checked(raw, str(path))
+        end_run(f"paper names {name!r}, but {path} does not exist")
+    return checked(lambda: read_study_file(path, STUDY.data_root), str(path))
 
 
 wildcard_constraints:
@@ -75,11 +78,10 @@ def search_space(settings):
         name = {"clips": "clip", "connectivity": "matrix"}.get(settings.view, volumes)
     path = Path(name) if name.endswith((".yaml", ".yml")) else SOURCE / "config" / "search_spaces" / f"{name}.yaml"
     try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        return read_yaml(path)
+    except UserError as error:
         known = sorted(p.stem for p in (SOURCE / "config" / "search_spaces").glob("*.yaml"))
-        print(f"voxnas: search.space = {name!r}: {error}. Known spaces: {', '.join(known)}", file=sys.stderr)
-        sys.exit(2)
+        end_run(f"search.space = {name!r}: {error}. Known spaces: {', '.join(known)}")
 
 
 def spec_text(wildcards):
@@ -112,12 +114,10 @@ def image():
     name = STUDY.container or str(SOURCE / "envs" / "voxnas.sif")
     methods = {method.name for method in workflow.deployment_settings.deployment_method}
     if "APPTAINER" in methods and "://" not in name and not Path(name).exists():
-        print(
-            f"voxnas: container = {name!r} does not exist. Build it in the project's folder: apptainer build "
-            "envs/voxnas.sif envs/apptainer.def, or name another by --config container=IMAGE",
-            file=sys.stderr,
+        end_run(
+            f"container = {name!r} does not exist. Build it in the project's folder: apptainer build "
+            "envs/voxnas.sif envs/apptainer.def, or name another by --config container=IMAGE"
         )
-        sys.exit(2)
     return name
 
 

@@ -16,7 +16,7 @@ rule phantom:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} phantom --spec {input.spec} --output {output}"
+        "python -m voxnas --log {log:q} phantom --spec {input.spec:q} --output {output:q}"
 
 
 # One job per shard reads the data set: the DAG grows with the number of shards, not with the number of participants.
@@ -39,8 +39,8 @@ rule index_shard:
         data=data_folder,
         shards=lambda w: settings_of(w).preprocess.shards,
     shell:
-        "python -m voxnas --log {log} index --spec {input.spec} --data {params.data:q}"
-        " --shard {wildcards.shard} --shards {params.shards} --output {output}"
+        "python -m voxnas --log {log:q} index --spec {input.spec:q} --data {params.data:q}"
+        " --shard {wildcards.shard:q} --shards {params.shards:q} --output {output:q}"
 
 
 # For runs, the rule also writes sidecars.json.
@@ -60,8 +60,8 @@ rule index:
     params:
         data=data_folder,
     shell:
-        "python -m voxnas --log {log} index --spec {input.spec} --data {params.data:q} --parts {input.parts}"
-        " --output results/{wildcards.study}/index"
+        "python -m voxnas --log {log:q} index --spec {input.spec:q} --data {params.data:q} --parts {input.parts:q}"
+        " --output results/{wildcards.study:q}/index"
 
 
 rule split:
@@ -76,8 +76,8 @@ rule split:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} split --spec {input.spec} --index results/{wildcards.study}/index"
-        " --output {output}"
+        "python -m voxnas --log {log:q} split --spec {input.spec:q} --index results/{wildcards.study:q}/index"
+        " --output {output:q}"
 
 
 rule spatial:
@@ -98,8 +98,8 @@ rule spatial:
     params:
         shards=lambda w: settings_of(w).preprocess.shards,
     shell:
-        "python -m voxnas --log {log} spatial --spec {input.spec} --index results/{wildcards.study}/index"
-        " --shard {wildcards.shard} --shards {params.shards} --output {output}"
+        "python -m voxnas --log {log:q} spatial --spec {input.spec:q} --index results/{wildcards.study:q}/index"
+        " --shard {wildcards.shard:q} --shards {params.shards:q} --output {output:q}"
 
 
 rule plan:
@@ -122,8 +122,8 @@ rule plan:
     params:
         spatial=spatial_option,
     shell:
-        "python -m voxnas --log {log} plan --spec {input.spec} --index results/{wildcards.study}/index"
-        " --splits {input.splits} {params.spatial} --output {output}"
+        "python -m voxnas --log {log:q} plan --spec {input.spec:q} --index results/{wildcards.study:q}/index"
+        " --splits {input.splits:q} {params.spatial:q} --output {output:q}"
 
 
 rule preprocess:
@@ -145,8 +145,8 @@ rule preprocess:
     params:
         shards=lambda w: settings_of(w).preprocess.shards,
     shell:
-        "python -m voxnas --log {log} preprocess --plan {input.plan} --index results/{wildcards.study}/index"
-        " --shard {wildcards.shard} --shards {params.shards} --output {output.arrays}"
+        "python -m voxnas --log {log:q} preprocess --plan {input.plan:q} --index results/{wildcards.study:q}/index"
+        " --shard {wildcards.shard:q} --shards {params.shards:q} --output {output.arrays:q}"
 
 
 rule preprocess_runs:
@@ -169,5 +169,5 @@ rule preprocess_runs:
         shards=lambda w: settings_of(w).preprocess.shards,
         spatial=spatial_option,
     shell:
-        "python -m voxnas --log {log} preprocess --plan {input.plan} --index results/{wildcards.study}/index"
-        " --shard {wildcards.shard} --shards {params.shards} {params.spatial} --output {output}"
+        "python -m voxnas --log {log:q} preprocess --plan {input.plan:q} --index results/{wildcards.study:q}/index"
+        " --shard {wildcards.shard:q} --shards {params.shards:q} {params.spatial:q} --output {output:q}"

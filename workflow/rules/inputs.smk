@@ -64,7 +64,7 @@ def spatial_folders(wildcards):
 
 def spatial_option(wildcards):
     folder = f"results/{wildcards.study}/preprocess/spatial"
-    return f"--spatial {folder}" if has_spatial_steps(settings_of(wildcards)) else ""
+    return ["--spatial", folder] if has_spatial_steps(settings_of(wildcards)) else []
 
 
 def calibration(wildcards):
@@ -105,7 +105,7 @@ def results_of_search(wildcards):
 
 def steps_option(wildcards):
     steps = searches_of(settings_of(wildcards))[wildcards.search]
-    return "" if steps is None else f"--steps {steps}"
+    return [] if steps is None else ["--steps", steps]
 
 
 def searched_tables(wildcards):

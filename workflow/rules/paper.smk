@@ -14,7 +14,7 @@ rule publish:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} publish --study results/{wildcards.study} --output {output}"
+        "python -m voxnas --log {log:q} publish --study results/{wildcards.study:q} --output {output:q}"
 
 
 rule collect:
@@ -28,7 +28,7 @@ rule collect:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} collect --results results/published --output {output}"
+        "python -m voxnas --log {log:q} collect --results results/published --output {output:q}"
 
 
 rule paper:

@@ -22,7 +22,7 @@ rule figures:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} figures --study results/{wildcards.study} --output {output}"
+        "python -m voxnas --log {log:q} figures --study results/{wildcards.study:q} --output {output:q}"
 
 
 rule package:
@@ -37,7 +37,7 @@ rule package:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} package --study results/{wildcards.study} --output {output}"
+        "python -m voxnas --log {log:q} package --study results/{wildcards.study:q} --output {output:q}"
 
 
 rule report:
@@ -55,4 +55,4 @@ rule report:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} report --study results/{wildcards.study} --output {output}"
+        "python -m voxnas --log {log:q} report --study results/{wildcards.study:q} --output {output:q}"

@@ -29,8 +29,8 @@ rule calibrate:
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
     shell:
-        "python -m voxnas --log {log} calibrate --study results/{wildcards.study} --spec {input.spec}"
-        " --search {input.search} --plan {input.plan} --output {output}"
+        "python -m voxnas --log {log:q} calibrate --study results/{wildcards.study:q} --spec {input.spec:q}"
+        " --search {input.search:q} --plan {input.plan:q} --output {output:q}"
 
 
 rule device:
@@ -49,8 +49,8 @@ rule device:
     resources:
         **{name: on_node(name) for name in ASKED},
     shell:
-        "python -m voxnas --log {log} device --study results/{wildcards.study} --spec {input.spec}"
-        " --search {input.search} --plan {input.plan} --output {output}"
+        "python -m voxnas --log {log:q} device --study results/{wildcards.study:q} --spec {input.spec:q}"
+        " --search {input.search:q} --plan {input.plan:q} --output {output:q}"
 
 
 rule propose:
@@ -67,8 +67,8 @@ rule propose:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} propose --study results/{wildcards.study} --search {wildcards.search}"
-        " --step {wildcards.k} --output {output}"
+        "python -m voxnas --log {log:q} propose --study results/{wildcards.study:q} --search {wildcards.search:q}"
+        " --step {wildcards.k:q} --output {output:q}"
 
 
 rule step:
@@ -100,10 +100,10 @@ rule step:
     params:
         order=lambda w: settings_of(w).search.order,
     shell:
-        "python -m voxnas --log {log} step --study results/{wildcards.study} --search {wildcards.search}"
-        " --step {wildcards.k} --order {params.order} --output {output.result}"
-        " --launcher {resources.launcher} --processes {resources.processes} --kind {resources.kind}"
-        " --nodes {resources.nodes} --tensorboard {resources.tensorboard} {resources.training}"
+        "python -m voxnas --log {log:q} step --study results/{wildcards.study:q} --search {wildcards.search:q}"
+        " --step {wildcards.k:q} --order {params.order:q} --output {output.result:q}"
+        " --launcher {resources.launcher:q} --processes {resources.processes:q} --kind {resources.kind:q}"
+        " --nodes {resources.nodes:q} --tensorboard {resources.tensorboard:q} --options={resources.training:q}"
 
 
 rule discover:
@@ -125,7 +125,7 @@ rule discover:
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
     shell:
-        "python -m voxnas --log {log} discover --study results/{wildcards.study} --search {wildcards.search}"
+        "python -m voxnas --log {log:q} discover --study results/{wildcards.study:q} --search {wildcards.search:q}"
 
 
 rule summarize:
@@ -141,8 +141,8 @@ rule summarize:
     params:
         steps=steps_option,
     shell:
-        "python -m voxnas --log {log} summarize --study results/{wildcards.study} --search {wildcards.search}"
-        " {params.steps} --output {output}"
+        "python -m voxnas --log {log:q} summarize --study results/{wildcards.study:q} --search {wildcards.search:q}"
+        " {params.steps:q} --output {output:q}"
 
 
 rule search:

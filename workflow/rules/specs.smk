@@ -13,4 +13,4 @@ rule spec:
     params:
         text=spec_text,
     shell:
-        "printf '%s\\n' {params.text:q} > {output} 2> {log}"
+        "printf '%s\\n' {params.text:q} > {output:q} 2> {log:q}"

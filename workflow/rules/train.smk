@@ -22,8 +22,8 @@ checkpoint select:
         searches=lambda w: ",".join(n if k is None else f"{n}={k}" for n, k in searches_of(settings_of(w)).items()),
         direct=lambda w: ",".join(direct_baselines(settings_of(w))),
     shell:
-        "python -m voxnas --log {log} select --study results/{wildcards.study} --searches={params.searches:q}"
-        " --direct={params.direct:q} --output {output}"
+        "python -m voxnas --log {log:q} select --study results/{wildcards.study:q} --searches={params.searches:q}"
+        " --direct={params.direct:q} --output {output:q}"
 
 
 rule network:
@@ -37,7 +37,7 @@ rule network:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log} network --finalists {input} --key {wildcards.key} --output {output}"
+        "python -m voxnas --log {log:q} network --finalists {input:q} --key {wildcards.key:q} --output {output:q}"
 
 
 rule train:
@@ -68,10 +68,11 @@ rule train:
         training="",
         tensorboard=lambda w: int(settings_of(w).training.tensorboard),
     shell:
-        "python -m voxnas --log {log} train --study results/{wildcards.study} --network {input.network}"
-        " --seed {wildcards.seed} --output {output.result}"
-        " --launcher {resources.launcher} --processes {resources.processes}"
-        " --nodes {resources.nodes} --kind {resources.kind} --tensorboard {resources.tensorboard} {resources.training}"
+        "python -m voxnas --log {log:q} train --study results/{wildcards.study:q} --network {input.network:q}"
+        " --seed {wildcards.seed:q} --output {output.result:q}"
+        " --launcher {resources.launcher:q} --processes {resources.processes:q}"
+        " --nodes {resources.nodes:q} --kind {resources.kind:q} --tensorboard {resources.tensorboard:q}"
+        " --options={resources.training:q}"
 
 
 rule trainings:
@@ -87,5 +88,5 @@ rule trainings:
     params:
         seeds=lambda w: settings_of(w).training.seeds,
     shell:
-        "python -m voxnas --log {log} trainings --study results/{wildcards.study} --seeds {params.seeds}"
-        " --output {output}"
+        "python -m voxnas --log {log:q} trainings --study results/{wildcards.study:q} --seeds {params.seeds:q}"
+        " --output {output:q}"

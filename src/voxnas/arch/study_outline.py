@@ -1,6 +1,7 @@
 """The searches and the hand-made networks of a study, as its settings determine them."""
 
 from voxnas.arch.baselines import BASELINES, baselines_for
+from voxnas.core.errors import UserError
 from voxnas.core.settings import StudySettings
 from voxnas.core.strategies import is_job
 
@@ -12,6 +13,15 @@ def baseline_names(settings: StudySettings) -> tuple[str, ...]:
         return names
     seen = (settings.clips.views, settings.clips.unit) if settings.timed else ()
     return tuple(name for name in baselines_for(settings.task, *seen) if BASELINES[name].scaled)
+
+
+def check_baselines(settings: StudySettings, source: str) -> None:
+    """Check that the baselines of a study exist; a UserError names the `source` of the settings and the key."""
+    for name in baseline_names(settings):
+        try:
+            BASELINES[name]
+        except UserError as error:
+            raise UserError(f"{source}: baselines.names: {error.what}", error.remedy) from None
 
 
 def direct_baselines(settings: StudySettings) -> list[str]:

@@ -14,8 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Validate the given files; with --write, write the generated files below the current folder."""
-    import yaml
-
+    from voxnas.arch.study_outline import check_baselines
     from voxnas.core.settings import parse_settings
     from voxnas.core.settings_files import generated_files
     from voxnas.core.study_files import read_study_file
@@ -24,11 +23,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.files and not arguments.write:
         raise UserError("nothing to do", "name a study file, or give --write")
     for name in arguments.files:
-        try:
-            raw = read_study_file(name)
-        except (OSError, yaml.YAMLError) as error:
-            raise UserError(f"{name}: {error}", "give the path of a YAML file") from None
-        settings = parse_settings(raw, name)
+        settings = parse_settings(read_study_file(name), name)
+        check_baselines(settings, name)
         print(f"{name}: study {settings.study!r} is valid")
     if arguments.write:
         if not Path("config").is_dir():

@@ -6,11 +6,12 @@ A stored result is written without a training. Exit status 75: the state is save
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options that are not part of the identity of a training."""
-    from voxnas.training.run_options import RunOptions
-
     parser.add_argument(
         "--output", type=Path, required=True, help="result.json to write; the other files are written to its folder"
     )
@@ -48,6 +47,28 @@ def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
         help="kind of node of this job, and maximum predicted duration of a trial on it",
     )
     parser.add_argument("--tensorboard", type=int, choices=(0, 1), default=0, help="1: write TensorBoard event files")
+    parser.add_argument(
+        "--options", action=_Options, metavar="TEXT", help="the following options in one argument, as in a shell"
+    )
+    _add_run_options(parser)
+
+
+class _Options(argparse.Action):
+    """Parse the options in one text, so that the workflow passes each resource as one quoted argument."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        inner = argparse.ArgumentParser(prog=parser.prog, add_help=False)
+        _add_run_options(inner)
+        try:
+            inner.parse_args(shlex.split(values), namespace)
+        except ValueError as error:
+            parser.error(f"--options {values!r}: {error}")
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the course of a training."""
+    from voxnas.training.run_options import RunOptions
+
     parser.add_argument(
         "--deadline", type=float, help="after this number of seconds, save the state and end with status 75"
     )

@@ -5,6 +5,7 @@ its traceback. A job that saved its state at a deadline or signal and must be re
 """
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 USER_ERROR = 2
@@ -30,6 +31,19 @@ class UserError(Exception):
 
 class ScanError(UserError):
     """One scan is unusable; the study may continue without it."""
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+_SHORT.maxstring = _SHORT.maxother = 120
+
+
+def shown(value: object) -> str:
+    """Text of a value in a message, shortened; nested or repeated parts of hostile data could be of any length."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # an integer of too many digits
+        return f"a very large {type(value).__name__}"
 
 
 def suggest(name: str, known: Iterable[str], prefix: str = "") -> str:

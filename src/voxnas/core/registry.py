@@ -38,7 +38,15 @@ class Registry(Generic[T]):
         if self._group:
             found, self._group = entry_points(group=self._group), ""
             for entry in found:
-                self.register(entry.name)(entry.load())
+                try:
+                    self.register(entry.name)(entry.load())
+                except Exception as error:  # a package of a third party can fail in any way
+                    package = entry.dist.name if entry.dist else entry.value
+                    raise UserError(
+                        f"the {self.kind} {entry.name!r} of the package {package!r} cannot be loaded: "
+                        f"{type(error).__name__}: {error}",
+                        f"mend or uninstall {package}",
+                    ) from error
         while self._later:
             for name, item in self._later.pop()().items():
                 self.register(name)(item)

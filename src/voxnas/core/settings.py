@@ -6,17 +6,34 @@ The description of a field is its documentation. ``config/config.yaml``, the sch
 
 from __future__ import annotations
 
+import re
+from math import prod
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from voxnas.core.errors import UserError, suggest
+from voxnas.core.errors import UserError, shown, suggest
 from voxnas.core.strategies import STRATEGIES
 
 M = TypeVar("M", bound=BaseModel)
-Positive = Annotated[int, Field(gt=0)]
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+MOST_VOXELS = 2**27  # of a patch: 512 MiB in float32
+Positive = Annotated[int, Field(gt=0, le=1_000_000)]
+Cost = Annotated[int, Field(gt=0, le=10**15)]
+Processors = Annotated[int, Field(gt=0, le=1024)]
+StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
 Spacing = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
-Patch = tuple[Positive, Positive, Positive]
+Side = Annotated[int, Field(gt=0, le=4096)]
+
+
+def _check_voxels(patch: tuple[int, int, int]) -> tuple[int, int, int]:
+    if prod(patch) > MOST_VOXELS:
+        raise ValueError(f"a patch has at most {MOST_VOXELS:,} voxels")
+    return patch
+
+
+Patch = Annotated[tuple[Side, Side, Side], AfterValidator(_check_voxels)]
 EntityValue = Annotated[str, Field(coerce_numbers_to_str=True)]  # YAML reads `run: 1` as a number
 Task = Literal["segmentation", "classification", "regression"]
 Normalization = Literal["zscore", "percentile", "none"]
@@ -25,9 +42,9 @@ SplitUnit = Literal["participant", "site", "session", "run"]
 
 
 class Settings(BaseModel):
-    """Base of the settings models: frozen, without unknown keys, NaN or infinity."""
+    """Base of the settings models: frozen, without unknown keys, NaN, infinity or texts as long as a path can be."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, str_max_length=1000)
 
 
 class Budget(Settings):
@@ -37,7 +54,7 @@ class Budget(Settings):
     processing time, and no decision depends on a clock.
     """
 
-    amount: Annotated[float, Field(gt=0)] = Field(240, description="Amount, in `unit`.")
+    amount: Annotated[float, Field(gt=0, le=1e12)] = Field(240, description="Amount, in `unit`.")
     unit: Literal["samples", "cpu_seconds"] = Field(
         "samples",
         description="`samples` seen in training, or `cpu_seconds`, which the calibration converts to samples.",
@@ -47,7 +64,7 @@ class Budget(Settings):
 class PhantomSettings(Settings):
     """The generated data set, used when `data_root` is empty."""
 
-    participants: Annotated[int, Field(ge=4)] = Field(40, description="Number of participants to generate.")
+    participants: Annotated[int, Field(ge=4, le=100_000)] = Field(40, description="Number of participants to generate.")
     spacing: Annotated[float, Field(ge=2, le=8)] = Field(5.0, description="Voxel size of the generated scans, in mm.")
 
 
@@ -85,7 +102,7 @@ class DataSettings(Settings):
         "events table with `clips.unit: volume`); for `npz` the suffix of the array names, e.g. `labels` for "
         "train_labels.",
     )
-    limit: Annotated[int, Field(ge=0)] = Field(
+    limit: Annotated[int, Field(ge=0, le=10**9)] = Field(
         0, description="Maximum number of scans, drawn at random and stratified by class; 0: all."
     )
     strict: bool = Field(False, description="Stop at the first unusable scan instead of excluding it.")
@@ -104,7 +121,9 @@ class PreprocessSettings(Settings):
         "99.5 percentiles mapped to [0, 1], or none.",
     )
     crop: bool = Field(True, description="Crop to the bounding box of the non-zero voxels.")
-    shards: Positive = Field(2, description="Number of preprocessing jobs; increase it for large data sets.")
+    shards: Annotated[int, Field(gt=0, le=10_000)] = Field(
+        2, description="Number of preprocessing jobs; increase it for large data sets."
+    )
 
 
 SpatialStep = Literal["steady", "slice_timing", "motion", "bias", "mask", "anatomical", "template"]
@@ -178,10 +197,12 @@ class ClipWindow(Settings):
         16, description="Volumes per clip; with `unit: volume` the labelled volume is the last one."
     )
     step: Positive = Field(1, description="Keep every n-th volume of a clip.")
-    delay: Annotated[float, Field(ge=0)] = Field(
+    delay: Annotated[float, Field(ge=0, le=3600)] = Field(
         5.0, description="Delay from event onset to the peak of the response, in seconds (`unit: volume`)."
     )
-    per_run: Positive = Field(4, description="Clips per run whose predictions are averaged.")
+    per_run: Annotated[int, Field(gt=0, le=10_000)] = Field(
+        4, description="Clips per run whose predictions are averaged."
+    )
 
     @property
     def span(self) -> int:
@@ -223,7 +244,7 @@ class SplitSettings(Settings):
     test_units: tuple[str, ...] = Field(
         (), description="Names of the units in the locked test split, e.g. sites; empty: drawn at random."
     )
-    folds: Annotated[int, Field(ge=2)] | Literal["leave_one_out"] = Field(
+    folds: Annotated[int, Field(ge=2, le=10_000)] | Literal["leave_one_out"] = Field(
         5,
         description="Number of folds of the remaining units, or one fold per unit. The search validates on fold 0, "
         "seed s of a finalist on fold s.",
@@ -233,8 +254,8 @@ class SplitSettings(Settings):
 class LimitSettings(Settings):
     """Hard limits: no proposed network exceeds them."""
 
-    parameters: Positive | None = Field(500_000, description="Maximum number of parameters.")
-    macs: Positive | None = Field(None, description="Maximum number of multiply-adds (MACs) for one patch.")
+    parameters: Cost | None = Field(500_000, description="Maximum number of parameters.")
+    macs: Cost | None = Field(None, description="Maximum number of multiply-adds (MACs) for one patch.")
     latency_ms: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Maximum latency of one patch in ms, predicted by the calibration of the study."
     )
@@ -257,7 +278,7 @@ class SearchSettings(Settings):
         description="A name in config/search_spaces, a YAML file, or `auto`: unet-small or cnn, by the task; clip or "
         "matrix where networks on clips or on connectivity are searched.",
     )
-    steps: Annotated[int, Field(ge=0)] = Field(
+    steps: Annotated[int, Field(ge=0, le=100_000)] = Field(
         6, description="Steps of each method; raising it runs only the new ones."
     )
     order: Literal["strict", "arrival"] = Field(
@@ -265,7 +286,7 @@ class SearchSettings(Settings):
         description="`strict`: proposal k knows exactly the results 0 .. k-W; `arrival`: it is made when its step "
         "starts, from every result that is there, and records them.",
     )
-    window: Positive = Field(
+    window: Annotated[int, Field(gt=0, le=100_000)] = Field(
         2,
         description="W: step k waits for result k-W, so W steps can run at once; twice the workers keeps all busy.",
     )
@@ -278,7 +299,9 @@ class SearchSettings(Settings):
     )
     options: dict[str, dict[str, Any]] = Field({}, description="Options of each strategy, by its name.")
     limits: LimitSettings = Field(LimitSettings(), description="Hard limits on every proposed network.")
-    finalists: Positive = Field(1, description="Networks of each method that are retrained at full budget.")
+    finalists: Annotated[int, Field(gt=0, le=1000)] = Field(
+        1, description="Networks of each method that are retrained at full budget."
+    )
 
 
 class BaselineSettings(Settings):
@@ -289,7 +312,7 @@ class BaselineSettings(Settings):
         description="Registered baselines; `auto`: all baselines of the task that are scaled to the limits; empty: "
         "none. `block-<name>` is a fixed small network built from one block.",
     )
-    steps: Annotated[int, Field(ge=0)] = Field(
+    steps: Annotated[int, Field(ge=0, le=100_000)] = Field(
         2,
         description="Recipes tried per baseline, beginning with its published recipe. 0: the published recipe without "
         "trials.",
@@ -345,8 +368,10 @@ class TrainingParameters(Settings):
     compression: Literal["none", "fp16"] = Field(
         "none", description="Compression of the exchanged gradients: none, or rounding to 16 bits."
     )
-    threads: Positive = Field(1, description="Threads per training process (part of the identity of a result).")
-    validations: Positive = Field(4, description="Validations per training; the last one is at its end.")
+    threads: Processors = Field(1, description="Threads per training process (part of the identity of a result).")
+    validations: Annotated[int, Field(gt=0, le=10_000)] = Field(
+        4, description="Validations per training; the last one is at its end."
+    )
     patience: Annotated[int, Field(ge=0)] = Field(
         0, description="Stop after this number of validations without improvement; 0: never."
     )
@@ -359,7 +384,7 @@ class TrainingSettings(TrainingParameters):
     """Training of trials and finalists."""
 
     budget: Budget = Field(Budget(amount=400), description="Budget of one finalist or baseline, per seed.")
-    seeds: Positive = Field(2, description="Seeds per finalist and baseline.")
+    seeds: Annotated[int, Field(gt=0, le=1000)] = Field(2, description="Seeds per finalist and baseline.")
     large_batch: LargeBatchSettings = Field(LargeBatchSettings(), description="Large batches.")
     tensorboard: bool = Field(
         False,
@@ -388,7 +413,9 @@ class BenchmarkSettings(Settings):
         description="Primary measure on the test split: `auto` is Dice, the area under the ROC curve, or the mean "
         "absolute error; `accuracy` for classification, `r` (Pearson correlation) for regression.",
     )
-    bootstrap: Annotated[int, Field(ge=100)] = Field(5000, description="Bootstrap samples of each interval.")
+    bootstrap: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
+        5000, description="Bootstrap samples of each interval."
+    )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Nominal coverage of the intervals.")
     latency_repeats: Positive = Field(20, description="Repetitions of the timed forward pass.")
 
@@ -402,6 +429,12 @@ class ReportSettings(Settings):
     )
 
 
+RESERVED = frozenset(
+    ("kind", "launcher", "processes", "nodes", "training", "tensorboard", "mem", "mem_mb", "mem_mib", "runtime")
+) | {"tmpdir", "mpi", "slurm_extra", "sbatch"}
+"""Resources that the rules define themselves, and raw options of sbatch, which belong to a profile."""
+
+
 class NodeKind(Settings):
     """A group of nodes of equal speed."""
 
@@ -412,16 +445,26 @@ class NodeKind(Settings):
     )
     resources: dict[str, str | int] = Field({}, description="Snakemake resources of a job on these nodes.")
 
+    @field_validator("resources", mode="after")
+    @classmethod
+    def _check_resources(cls, resources: dict[str, str | int]) -> dict[str, str | int]:
+        for name, value in resources.items():
+            if name in RESERVED:
+                raise ValueError(f"{name} is reserved; set it in a profile or by --set-resources")
+            if not re.fullmatch("[a-z][a-z0-9_]*", name):
+                raise ValueError(f"{name!r} is not the name of a resource (a-z, 0-9 and _)")
+            if not re.fullmatch("[A-Za-z0-9_.,:=@%+/-]*", str(value)):
+                raise ValueError(f"{name} = {shown(value)}: letters, digits and _.,:=@%+/- are allowed")
+        return resources
+
 
 class StudySettings(Settings):
     """All settings of one study."""
 
-    study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(
-        "phantom", description="Name of the study; its outputs are in results/<study>."
-    )
+    study: StudyName = Field("phantom", description="Name of the study; its outputs are in results/<study>.")
     data_root: str = Field("", description="Folder of the data set; empty: the generated phantom.")
     task: Task = Field("segmentation", description="Task of the networks.")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="Root seed of all random numbers.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Root seed of all random numbers.")
     data: DataSettings = Field(DataSettings(), description="Reading the data.")
     preprocess: PreprocessSettings = Field(PreprocessSettings(), description="Preprocessing.")
     bold: BoldSettings = Field(BoldSettings(), description="Preprocessing of time series.")
@@ -432,7 +475,7 @@ class StudySettings(Settings):
     training: TrainingSettings = Field(TrainingSettings(), description="Training.")
     benchmark: BenchmarkSettings = Field(BenchmarkSettings(), description="Benchmark.")
     report: ReportSettings = Field(ReportSettings(), description="Report.")
-    container: str = Field(
+    container: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:=@%+~/-]*$")] = Field(
         "",
         description="Container image for `--software-deployment-method apptainer`: a file, a folder, or an address "
         "such as `docker://...`; empty: envs/voxnas.sif of the project. No result depends on it.",
@@ -442,7 +485,7 @@ class StudySettings(Settings):
         description="Kinds of nodes among which trainings are placed by predicted time, by name: `slots`, `seconds` "
         "and `resources` (docs/cluster.md). No result depends on it.",
     )
-    paper: tuple[str, ...] = Field(
+    paper: tuple[StudyName, ...] = Field(
         ("phantom", "hippocampus", "efficiency", "efficiency-class"),
         description="Studies published by `snakemake paper` (config/studies/<name>.yaml).",
     )
@@ -459,8 +502,18 @@ class StudySettings(Settings):
             return ""
         return self.clips.views[0] if self.clips.view == "auto" else self.clips.view
 
+    @field_validator("data_root", mode="after")
+    @classmethod
+    def _home(cls, folder: str) -> str:
+        return str(Path(folder).expanduser()) if folder.startswith("~") else folder
+
     @model_validator(mode="after")
     def _check_consistency(self) -> StudySettings:
+        for name, text in (("data_root", self.data_root), ("data.folder", self.data.folder)):
+            if "{" in text or "}" in text:
+                raise ValueError(
+                    f"{name} = {text!r} contains braces, which are wildcards of Snakemake; rename or link the folder"
+                )
         if self.data.folder and not self.data_root:
             raise ValueError(
                 f"data_root is empty, but the study reads the folder {self.data.folder!r}; "
@@ -537,6 +590,7 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
     UserError
         The message names the first invalid key, its value, the allowed values, and the most similar valid key.
     """
+    _check_texts(raw, source)
     settings = _validated(StudySettings, raw, source)
     search = settings.search
     for key, names in {"methods": search.methods, "promotion": filter(None, [search.promotion])}.items():
@@ -549,6 +603,18 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
         if changed := strategy.model_dump(mode="json", exclude_defaults=True):
             options[name] = changed
     return settings.model_copy(update={"search": search.model_copy(update={"options": options})})
+
+
+def _check_texts(raw: Any, source: str) -> None:
+    """Check that no text has control characters or surrogates; a part that YAML repeats by aliases is read once."""
+    rest, known = [raw], set()
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict | list) and id(item) not in known:
+            known.add(id(item))
+            rest += [*item, *item.values()] if isinstance(item, dict) else item
+        elif isinstance(item, str) and UNPRINTABLE.search(item):
+            raise UserError(f"{source}: the text {shown(item)} contains control characters", "remove them")
 
 
 def _check_strategy(where: str, name: str, promotes: bool | None = None) -> None:
@@ -577,7 +643,7 @@ def _validated(model: type[M], raw: dict[str, Any], source: str, prefix: tuple[s
             known = _known_keys(model, location)
             section = "".join(f"{part}." for part in path[:-1])
             raise UserError(
-                f"{source}: unknown key {key!r} (value {value!r})", suggest(path[-1], known, section)
+                f"{source}: unknown key {key!r} (value {shown(value)})", suggest(path[-1], known, section)
             ) from None
         # A value of a union type fails once for each member of the union.
         messages = [
@@ -586,5 +652,5 @@ def _validated(model: type[M], raw: dict[str, Any], source: str, prefix: tuple[s
         allowed = ", or ".join(dict.fromkeys(messages))
         if not location:  # a rule about several keys, named in its message
             raise UserError(": ".join(filter(None, [source, key, allowed])), "see config/README.md") from None
-        what = key if isinstance(value, dict) else f"{key} = {value!r}"
+        what = key if isinstance(value, dict) else f"{key} = {shown(value)}"
         raise UserError(f"{source}: {what} is not allowed", f"{allowed}; see config/README.md") from None

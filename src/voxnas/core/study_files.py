@@ -8,21 +8,46 @@ import yaml
 from voxnas.core.errors import UserError
 from voxnas.core.settings import StudySettings, parse_settings
 
+LARGEST = 1_000_000  # bytes of a YAML file
 
-def read_study_file(path: str) -> dict[str, Any]:
-    """Read a study file for validation without a command line.
 
-    The folder of the scans is given on the command line; a placeholder replaces it if the study requires one.
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML file as plain data.
 
     Raises
     ------
-    yaml.YAMLError, OSError
-        If the file is unreadable.
+    UserError
+        If the file is no regular file, too large, unreadable or no YAML.
     """
-    with open(path, encoding="utf-8") as file:
-        raw = yaml.safe_load(file) or {}
+    try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise UserError(f"{path} is not a file", "give the path of a YAML file")
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise UserError(f"{path} is larger than {LARGEST:,} bytes", "give the path of a YAML file")
+        return yaml.safe_load(content.decode("utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}", "give the path of a YAML file") from None
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply", "give the path of a YAML file") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, an impossible date, too many digits
+        raise UserError(f"{path} is not YAML: {error}") from None
+
+
+def read_study_file(path: str | Path, data_root: str = "given later") -> dict[str, Any]:
+    """Read a study file for validation without a command line.
+
+    The folder of the scans is given on the command line; `data_root` replaces it if the study requires one.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read.
+    """
+    raw = read_yaml(path) or {}
     if isinstance(raw, dict) and isinstance(raw.get("data"), dict) and raw["data"].get("folder"):
-        raw.setdefault("data_root", "given later")
+        raw.setdefault("data_root", data_root)
     return raw
 
 
@@ -57,8 +82,4 @@ def find_study(folder: Path, text: str) -> tuple[Path | None, str]:
     if not file.exists():
         known = sorted({default, *(p.stem for p in (folder / "config" / "studies").glob("*.yaml"))})
         raise UserError(f"there is no study {text!r} ({file} does not exist)", f"known: {', '.join(known)}")
-    try:
-        raw = read_study_file(str(file))
-    except yaml.YAMLError as error:
-        raise UserError(f"{file} is not YAML: {error}") from None
-    return file, parse_settings(raw, str(file)).study
+    return file, parse_settings(read_study_file(str(file)), str(file)).study

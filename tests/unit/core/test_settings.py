@@ -29,6 +29,23 @@ MISTAKES = [
         ["placement.cpu.resources lacks gres", "gres: none"],
     ),
     ({"placement": {"cpu": {"slots": 0}}}, ["placement.cpu.slots = 0"]),
+    ({"placement": {"cpu": {"resources": {"kind": "; touch pwned"}}}}, ["placement.cpu.resources", "kind is reserved"]),
+    ({"placement": {"cpu": {"resources": {"sbatch": "--wrap=x"}}}}, ["sbatch is reserved"]),
+    ({"placement": {"cpu": {"resources": {"gres": "$(touch pwned)"}}}}, ["gres = '$(touch pwned)'"]),
+    ({"placement": {"cpu": {"resources": {"a b": 1}}}}, ["'a b' is not the name of a resource"]),
+    ({"placement": {"cpu; touch pwned": {}}}, ["placement.cpu; touch pwned"]),
+    ({"container": "docker://x; touch pwned"}, ["container = 'docker://x; touch pwned'"]),
+    ({"paper": ["../x|.*"]}, ["paper.0 = '../x|.*'"]),
+    ({"study": 300 * "a"}, ["study = 'aaa", "at most 100"]),
+    ({"data_root": "/x/{study}"}, ["data_root = '/x/{study}' contains braces"]),
+    ({"data_root": "/x", "data": {"folder": "}"}}, ["data.folder = '}' contains braces"]),
+    ({"data_root": "/x\0y"}, [r"'/x\x00y' contains control characters"]),
+    ({"report": {"title": "\ud800"}}, [r"'\ud800' contains control characters"]),
+    ({"report": {"title": 2000 * "a"}}, ["report.title = 'aaa", "at most 1000"]),
+    ({"preprocess": {"shards": 10**9}}, ["preprocess.shards = 1000000000", "10000"]),
+    ({"training": {"threads": 100_000}}, ["training.threads = 100000", "1024"]),
+    ({"training": {"patch": [4000, 4000, 4000]}}, ["training.patch", "at most 134,217,728 voxels"]),
+    ({"seed": 10**30}, ["seed = 1000", "less than 9223372036854775808"]),
 ]
 
 
@@ -40,6 +57,20 @@ def test_mistakes_are_one_clear_line(raw: dict, words: list[str]) -> None:
     assert "\n" not in text and text.startswith("study.yaml: ")
     for word in words:
         assert word in text
+
+
+def test_parts_that_yaml_repeats_are_not_expanded_in_the_message() -> None:
+    bomb: object = "x"
+    for _ in range(30):
+        bomb = [bomb] * 10
+    with pytest.raises(UserError, match=r"data\.filters\.x") as caught:
+        parse_settings({"data": {"filters": {"x": bomb}}})
+    assert len(str(caught.value)) < 2000
+
+
+def test_the_home_folder_of_data_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert parse_settings({"data_root": "~/scans"}).data_root == "/home/ann/scans"
 
 
 def test_empty_mapping_is_the_default_study() -> None:
