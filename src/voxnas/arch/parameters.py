@@ -46,6 +46,7 @@ RECIPE_VALUES: dict[str, ValueSet] = {
     "learning_rate": numbers(1e-7, 10),
     "weight_decay": numbers(0, 1),
     "schedule": _recipe_names("schedule"),
+    "averaging": numbers(0, 1),
     "loss": ("dice_ce", "dice_focal"),
     "augmentation": numbers(0, 1),
     "mirror": _recipe_names("mirror"),

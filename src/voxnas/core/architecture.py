@@ -69,7 +69,14 @@ class Recipe(Record):
     optimizer: Literal["adamw", "muon", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    schedule: Literal["poly", "cosine", "onecycle"] = "cosine"
+    schedule: Literal["poly", "cosine", "onecycle", "constant", "inverse_sqrt"] = Field(
+        "cosine", description="Schedule of the learning rate; `constant` and `inverse_sqrt` are independent of its end."
+    )
+    averaging: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        exclude_if=lambda share: share == 0,
+        description="Share of the training over which the weights are averaged; 0: the last weights.",
+    )
     loss: Literal["dice_ce", "dice_focal", "ce", "mse"] = Field(
         "dice_ce", description="Segmentation: dice_ce or dice_focal; classification: ce; regression: mse."
     )

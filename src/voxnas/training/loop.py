@@ -15,6 +15,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.seeds import derive_seed
 from voxnas.core.training import Training
 from voxnas.nn.precision import resolve_precision
+from voxnas.training.averaging import averaged
 from voxnas.training.distributed.balance import Balance
 from voxnas.training.distributed.base import Backend
 from voxnas.training.failures import divergence
@@ -107,7 +108,8 @@ def fit(
     its earlier steps did, each time with a schedule from the learning rate to zero (warm restarts, Loshchilov and
     Hutter 2017, but with the state of the optimizer preserved). After `n` samples the rate depends on ``n / goal`` with
     the next goal among ``restarts`` and ``samples``. The job therefore ends with the same bits, whether it continues
-    from the state of an earlier step or starts anew.
+    from the state of an earlier step or starts anew. With averaging in the recipe, the averaged weights are validated,
+    and the network has them at the end.
 
     Parameters
     ----------
@@ -131,10 +133,12 @@ def fit(
     growth, warm_up = large.get("growth", ()), large.get("warm_up", 0.0)
     device, options = backend.device, context.options
     optimizer = build_optimizer(network.to(device), job.recipe, large.get("layerwise", False))
+    average = averaged(network, job.recipe.averaging) if job.recipe.averaging else None
+    networks = {"network": network} | ({"average": average} if average is not None else {})
     model, optimizer = backend.prepare(network, optimizer)
     scaler = GradScaler(device.type, enabled=resolve_precision(training["precision"], device) is torch.float16)
     optimizers = {"optimizer": optimizer, **step.optimizers}
-    progress = _restore(network, optimizers, context)
+    progress = _restore(networks, optimizers, context)
     if mask is not None:
         mask.apply()
     if progress.scaler:
@@ -157,7 +161,8 @@ def fit(
             balance.begin()
         # A process without a share takes part in the exchange of gradients with the weight 0.
         images, targets = batches.batch(mine or samples[:1], backend.share(after) or after[:1])
-        rate = job.recipe.learning_rate * learning_rate_factor(job.recipe.schedule, seen / total, warm_up)
+        factor = learning_rate_factor(job.recipe.schedule, seen / total, seen / batch_size, warm_up)
+        rate = job.recipe.learning_rate * factor
         set_learning_rate(optimizer, rate)
         torch.manual_seed(derive_seed(job.seed, "step", seen, backend.rank))  # for dropout
         step.begin(network, compute, samples)
@@ -167,6 +172,8 @@ def fit(
         backend.step(optimizer, CLIP_NORM, scaler)
         if mask is not None:
             mask.apply()
+        if average is not None:
+            average.update_parameters(network)
         batch_loss, stops = news().tolist()
         if balance is not None and balance.end(len(images)):
             context.log("samples per second of each process: " + ", ".join(f"{speed:.3g}" for speed in backend.speeds))
@@ -178,7 +185,7 @@ def fit(
 
         marks = (math.ceil(total * (i + 1) / validations) for i in range(validations))
         if any(seen < mark <= progress.samples for mark in marks):
-            score, metrics = validate(network, backend)
+            score, metrics = validate(network if average is None else average.module, backend)
             if reason := divergence("score", score, progress.samples):
                 return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
             _enter(progress, score, metrics, rate)
@@ -193,10 +200,12 @@ def fit(
         leaving = stops > 0 and not over
         if backend.rank == 0 and (leaving or (over and options.keep_state) or now - saved > options.checkpoint_seconds):
             progress.scaler = scaler.state_dict()
-            save_state(context.folder, context.folder.name, network, optimizers, progress)
+            save_state(context.folder, context.folder.name, networks, optimizers, progress)
             saved = now
         if leaving:
             return Outcome("INTERRUPTED", "", None, {}, progress.samples, begun, progress.curve)
+    if average is not None:
+        network.load_state_dict(average.module.state_dict())
     last = progress.curve[-1]
     metrics = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
     stopped = progress.samples < job.samples
@@ -213,11 +222,13 @@ def _is_over(progress: Progress, goals: list[int], patience: int) -> bool:
     return ended
 
 
-def _restore(network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer], context: TrainingContext) -> Progress:
+def _restore(
+    networks: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer], context: TrainingContext
+) -> Progress:
     """Load the state of this training or of its parent; without a usable state start with zero progress."""
     for folder in filter(None, (context.folder, context.parent)):
         try:
-            progress = load_state(folder, folder.name, network, optimizers)
+            progress = load_state(folder, folder.name, networks, optimizers)
         except (StateRefused, UserError) as error:
             context.log(f"state refused, training again: {error}")
             continue

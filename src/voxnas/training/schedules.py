@@ -1,10 +1,17 @@
-"""Schedules of learning rate and batch: pure functions of the completed share of a training."""
+"""Schedules of learning rate and batch: pure functions of the samples that a training has seen.
+
+A schedule with an end depends on the completed share of the training. An anytime schedule depends only on the number
+of completed steps, so that a continued training is identical to a longer one. Its rate stays high; averaged weights
+(:mod:`voxnas.training.averaging`) take the place of the decay.
+"""
 
 import math
 from collections.abc import Sequence
 
 WARM_UP = 0.1
 START = 1 / 25  # initial share of the rate
+ANYTIME_WARM_UP = 20  # steps
+ANYTIME_PLATEAU = 400  # steps before the decay of `inverse_sqrt`
 
 
 def _poly(t: float) -> float:
@@ -24,24 +31,37 @@ def _onecycle(t: float) -> float:
     return _cosine((t - WARM_UP) / (1 - WARM_UP))
 
 
+def _constant(steps: float) -> float:
+    """A short rise, then 1."""
+    return min(1.0, START + (1 - START) * steps / ANYTIME_WARM_UP)
+
+
+def _inverse_sqrt(steps: float) -> float:
+    """A short rise, a plateau, then a decay with the inverse square root of the steps (Zhai et al. 2022)."""
+    return _constant(steps) * math.sqrt(min(1.0, ANYTIME_PLATEAU / max(steps, 1.0)))
+
+
 SCHEDULES = {"poly": _poly, "cosine": _cosine, "onecycle": _onecycle}
+ANYTIME = {"constant": _constant, "inverse_sqrt": _inverse_sqrt}
 
 
-def learning_rate_factor(schedule: str, progress: float, warm_up: float = 0.0) -> float:
+def learning_rate_factor(schedule: str, progress: float, steps: float, warm_up: float = 0.0) -> float:
     """Factor of the recipe's learning rate.
 
     Parameters
     ----------
     schedule : str
-        A key of :data:`SCHEDULES`.
+        A key of :data:`SCHEDULES` or :data:`ANYTIME`.
     progress : float
         Completed share of the samples, in [0, 1].
+    steps : float
+        Completed steps: samples divided by the initial batch.
     warm_up : float
         Share of the training with a linear warm-up factor (Goyal et al. 2017, gradual warm-up), for large batches.
     """
     t = min(max(progress, 0.0), 1.0)
     rise = START + (1 - START) * t / warm_up if t < warm_up else 1.0
-    return rise * SCHEDULES[schedule](t)
+    return rise * (ANYTIME[schedule](steps) if schedule in ANYTIME else SCHEDULES[schedule](t))
 
 
 def batch_at(progress: float, batch_size: int, growth: Sequence[tuple[float, float]] = ()) -> int:

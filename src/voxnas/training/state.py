@@ -54,10 +54,16 @@ class StateRefused(Exception):
 
 
 def save_state(
-    folder: Path, owner: str, network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer], progress: Progress
+    folder: Path,
+    owner: str,
+    networks: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    progress: Progress,
 ) -> None:
     """Write the state of the training with the store digest `owner` into `folder`, in place of the previous state."""
-    tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors = {
+        f"{kind}/{n}": tensor for kind, network in networks.items() for n, tensor in network.state_dict().items()
+    }
     for kind, optimizer in optimizers.items():
         for index, values in optimizer.state_dict()["state"].items():
             for name, value in values.items():
@@ -72,9 +78,9 @@ def save_state(
 
 
 def load_state(
-    folder: Path, owner: str, network: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer]
+    folder: Path, owner: str, networks: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
 ) -> Progress | None:
-    """Load the state of `owner` from `folder` into the network and the `optimizers`.
+    """Load the state of `owner` from `folder` into the `networks` and the `optimizers`.
 
     Returns
     -------
@@ -97,7 +103,9 @@ def load_state(
     if file_digest(file) != record["sha256"]:
         raise StateRefused(f"the digest of {file} is not the recorded one")
     tensors, _ = load_weights(file)
-    network.load_state_dict({n.removeprefix("network/"): t for n, t in tensors.items() if n.startswith("network/")})
+    for kind, network in networks.items():
+        start = f"{kind}/"
+        network.load_state_dict({n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)})
     for kind, optimizer in optimizers.items():
         values: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in tensors.items():

@@ -7,6 +7,7 @@ from tiny_training import make_context, run_fit
 
 from voxnas.core.architecture import Recipe
 from voxnas.io.records import read_json
+from voxnas.io.weights import load_weights
 from voxnas.training.schedules import learning_rate_factor
 
 
@@ -120,9 +121,38 @@ def test_the_schedule_starts_anew_after_each_restart(study, new_job, tmp_path):
     recipe = Recipe(learning_rate=1.0, schedule="cosine", augmentation=0)
     job = new_job(samples=12, restarts=(4,), recipe=recipe)
     rates = [row["learning_rate"] for row in run_fit(study, job, make_context(tmp_path / "a"))[1].curve]
-    wanted = [learning_rate_factor("cosine", seen / goal) for seen, goal in ((0, 4), (2, 4), (4, 12), (10, 12))]
+    wanted = [learning_rate_factor("cosine", seen / goal, 0) for seen, goal in ((0, 4), (2, 4), (4, 12), (10, 12))]
     assert rates == pytest.approx(wanted)
     assert rates[2] > rates[1]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt"])
+def test_an_anytime_training_does_not_depend_on_the_steps_that_reached_its_samples(study, new_job, tmp_path, schedule):
+    recipe = Recipe(schedule=schedule, averaging=0.5)
+    jobs = [new_job(samples=8, recipe=recipe), new_job(samples=20, restarts=(8,), recipe=recipe)]
+    first, _ = run_fit(study, jobs[0], make_context(tmp_path / "a", keep_state=True))
+    continued, outcome = run_fit(study, jobs[1], make_context(tmp_path / "b", parent=tmp_path / "a"))
+    longer, whole = run_fit(study, new_job(samples=20, recipe=recipe), make_context(tmp_path / "c"))
+    assert outcome.resumed_from == 8 and not equal(first, continued)
+    assert equal(continued, longer) and outcome.score == whole.score
+
+
+def test_averaged_weights_are_validated_and_returned_and_survive_an_interruption(study, new_job, tmp_path):
+    job = new_job(samples=12, recipe=Recipe(learning_rate=0.05, averaging=1.0))
+    network, outcome = run_fit(study, job, make_context(tmp_path / "a", keep_state=True))
+    stops = iter([False, False, True])
+    run_fit(study, job, make_context(tmp_path / "b", should_stop=lambda: next(stops)))
+    resumed, _ = run_fit(study, job, make_context(tmp_path / "b"))
+    assert equal(network, resumed)
+    # The state continues from the last weights, which are not the averaged ones.
+    file = tmp_path / "a" / read_json(tmp_path / "a" / "state.json")["file"]
+    last = load_weights(file)[0]
+    found = network.state_dict()
+    assert all(torch.equal(found[name], last[f"average/module.{name}"]) for name in found)
+    assert not all(torch.equal(found[name], last[f"network/{name}"]) for name in found)
+    assert outcome.score == outcome.curve[-1]["val_score"]
+    again, score = run_fit(study, job, make_context(tmp_path / "a", keep_state=True))
+    assert equal(again, network) and score.score == outcome.score
 
 
 def test_patience_starts_anew_after_a_plateau(new_study, new_job, tmp_path):
