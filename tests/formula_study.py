@@ -134,7 +134,7 @@ def arriving(study):
 
     def make(**changes):
         s = study(order="arrival", **changes)
-        write_text(s.paths.scans, "scan\tsha256\na\t00\n")
+        write_text(s.paths.scans, "scan\tparticipant\tsha256\na\ta\t00\n")
         write_json(s.paths.splits, Splits(test=(), folds=()))
         write_json(s.paths.spec("train"), {"stage": "train", "version": 1, "seed": 5, "training": {}})
         return s

@@ -60,8 +60,8 @@ def make_study(root, task="segmentation", scans=8, batch_size=2, validations=2, 
     paths.shard(0).parent.mkdir(parents=True)
     save_file(tensors, paths.shard(0))
     write_json(paths.shard(0).with_suffix(".json"), records)
-    rows = "".join(f"{name}\t{i:064d}\n" for i, name in enumerate(names))
-    write_text(paths.scans, "scan\tsha256\n" + rows)
+    rows = "".join(f"{name}\t{name}\t{i:064d}\n" for i, name in enumerate(names))
+    write_text(paths.scans, "scan\tparticipant\tsha256\n" + rows)
     write_json(paths.splits, Splits(test=names[:2], folds=[names[2:4], names[4:]]))
     labels = {"0": "background", "1": "ball"}
     outputs = 1 if task == "regression" else 2

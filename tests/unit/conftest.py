@@ -84,7 +84,7 @@ def make_fake_study(root, task="segmentation"):
                 "image": [str(images / f"{n}.nii.gz") for n in names],
                 "label": [str(images / f"{n}_dseg.nii.gz") for n in names],
                 "shape": "10x12x8", "spacing": "1x1x2", "orientation": "RAS", "dtype": "float32",
-                "channels": 1, "frames": 1, "target": None, "sha256": "0" * 64, "warnings": None,
+                "channels": 1, "frames": 1, "target": None, "subset": None, "sha256": "0" * 64, "warnings": None,
             }
         ),
     )  # fmt: skip
@@ -98,6 +98,7 @@ def make_fake_study(root, task="segmentation"):
         {
             "schema_version": 1, "name": "fake", "layout": "bids", "task": task, "channels": ["T1w"],
             "labels": labels, "classes": classes, "target": "", "scans": SCANS, "excluded": 1,
+            "identified": True, "doubt": "",
         },
     )  # fmt: skip
     write_json(paths.splits, Splits(test=names[:TEST], folds=[names[4:8], names[8:]]))

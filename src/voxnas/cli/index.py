@@ -34,13 +34,15 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         numbers = range(arguments.shards) if arguments.shard is None else [arguments.shard]
         parts = [
-            index_shard(arguments.data, spec.task, data, spec.seed, unit, number, arguments.shards)
+            index_shard(arguments.data, spec.task, data, spec.seed, unit, number, arguments.shards, spec.test_folder)
             for number in numbers
         ]
     if arguments.shard is None:
         for row in sorted(row for part in parts for row in part.excluded.itertuples(index=False, name=None)):
             print("excluded {} ({}): {}".format(*row), file=sys.stderr)
         index = merge_shards(parts, dataset_root(arguments.data, data))
+        if index.dataset["doubt"]:
+            print(f"voxnas index: warning: {index.dataset['doubt']}", file=sys.stderr)
     else:
         index = parts[0]
     write_index(arguments.output, index)

@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="target: column of participants.tsv (BIDS), or array <split>_TARGET (MedMNIST)",
     )
+    parser.add_argument(
+        "--participant",
+        default="",
+        metavar="PATTERN",
+        help="MSD, nnU-Net: regular expression of the names of the cases, whose first group is the participant",
+    )
     parser.add_argument("--derivatives", default="", help="BIDS: folder under derivatives/ with the label maps")
     parser.add_argument("--images", default="", help="BIDS: folder under derivatives/ with preprocessed images")
     parser.add_argument(
@@ -52,19 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the usable scans, the excluded scans and a summary."""
     from voxnas.core.errors import UserError
-    from voxnas.core.settings import DataSettings
+    from voxnas.core.settings import DataSettings, validated
     from voxnas.data.index import LAYOUTS, index_files, index_layout, is_image, read_layout
 
     path = arguments.path.expanduser().absolute()
-    settings = DataSettings(
-        suffix=arguments.suffix,
-        filters=dict(_filter(text) for text in arguments.filter),
-        images=arguments.images,
-        target=arguments.target,
-        derivatives=arguments.derivatives,
-        label_suffix=arguments.label_suffix,
-        strict=arguments.strict,
-    )
+    names = ("suffix", "images", "target", "participant", "derivatives", "label_suffix", "strict")
+    values = {name: getattr(arguments, name) for name in names}
+    filters = dict(_filter(text) for text in arguments.filter)
+    settings = validated(DataSettings, values | {"filters": filters}, "the command line", ("data",))
     if arguments.task in ("classification", "regression") and not settings.target:
         raise UserError(f"--task {arguments.task} needs --target", "name a column of participants.tsv")
     if any(check(path) for check in LAYOUTS.values()):
@@ -110,7 +111,7 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
     from voxnas.data.participants import read_participants, read_sessions
     from voxnas.data.timeseries import is_timeseries
 
-    if is_msd(root):
+    if is_msd(root) and not settings.target:
         return "segmentation"
     if settings.suffix in TIME_SUFFIXES and not settings.target:
         return None
@@ -180,6 +181,8 @@ def print_index(index: Index, root: Path) -> None:
             print(f"  {file.relative_to(root) if root in file.parents else file}: {row.reason}")
     for names in twins_of(scans):
         print(f"\nIdentical voxels: {', '.join(names)} (never divided between splits)")
+    if index.dataset["doubt"]:
+        print(f"\nParticipants are unknown: {index.dataset['doubt']}")
     doubtful = int(scans["warnings"].notna().sum())
     print(f"\n{len(scans)} usable ({doubtful} with warnings), {len(index.excluded)} excluded")
 

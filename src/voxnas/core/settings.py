@@ -102,11 +102,28 @@ class DataSettings(Settings):
         "events table with `clips.unit: volume`); for `npz` the suffix of the array names, e.g. `labels` for "
         "train_labels.",
     )
+    participant: str = Field(
+        "",
+        description="MSD and nnU-Net: regular expression that matches the whole name of a case, such as "
+        "`(patient\\d+)_.*`; its first group is the participant. Empty: participants.tsv beside dataset.json, or else "
+        "every case counts as a participant.",
+    )
     limit: Annotated[int, Field(ge=0, le=10**9)] = Field(
         0, description="Maximum number of scans, drawn at random and stratified by class; 0: all."
     )
     strict: bool = Field(False, description="Stop at the first unusable scan instead of excluding it.")
     phantom: PhantomSettings = Field(PhantomSettings(), description="The generated data set.")
+
+    @field_validator("participant")
+    @classmethod
+    def _check_pattern(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"it is not a regular expression: {error}") from None
+        if pattern and not groups:
+            raise ValueError("it has no group; put the part that names the participant in parentheses")
+        return pattern
 
 
 class PreprocessSettings(Settings):
@@ -238,8 +255,10 @@ class SplitSettings(Settings):
         description="Unit that is never divided between splits. `session` and `run` define a within-participant study, "
         "which the report states.",
     )
-    test: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.2, description="Fraction of the units in the locked test split."
+    test: Annotated[float, Field(gt=0, lt=1)] | Literal["folder"] = Field(
+        0.2,
+        description="Fraction of the units in the locked test split, or `folder`: the cases of imagesTs (MSD, "
+        "nnU-Net), with their labels in labelsTs.",
     )
     test_units: tuple[str, ...] = Field(
         (), description="Names of the units in the locked test split, e.g. sites; empty: drawn at random."
@@ -540,6 +559,8 @@ class StudySettings(Settings):
                     f"placement.{kind}.resources lacks {min(lacking)}, which other kinds define; add it for all kinds "
                     "(gres: none requests none)"
                 )
+        if self.splits.test == "folder" and self.splits.test_units:
+            raise ValueError("splits.test = folder locks the cases of imagesTs; remove splits.test_units")
         if not self.search.methods and not self.baselines.names:
             raise ValueError("search.methods and baselines.names are both empty; name at least one")
         # The default target of single volumes of a run is the trial_type of their events.
@@ -591,7 +612,7 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
         The message names the first invalid key, its value, the allowed values, and the most similar valid key.
     """
     _check_texts(raw, source)
-    settings = _validated(StudySettings, raw, source)
+    settings = validated(StudySettings, raw, source)
     search = settings.search
     for key, names in {"methods": search.methods, "promotion": filter(None, [search.promotion])}.items():
         for name in names:
@@ -599,7 +620,7 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
     options = {}
     for name, values in search.options.items():
         _check_strategy(f"{source}: search.options", name)
-        strategy = _validated(STRATEGIES[name], values, source, ("search", "options", name))
+        strategy = validated(STRATEGIES[name], values, source, ("search", "options", name))
         if changed := strategy.model_dump(mode="json", exclude_defaults=True):
             options[name] = changed
     return settings.model_copy(update={"search": search.model_copy(update={"options": options})})
@@ -629,7 +650,7 @@ def _check_strategy(where: str, name: str, promotes: bool | None = None) -> None
         raise UserError(f"{where}: {name!r} {what}", f"known: {', '.join(fitting)}")
 
 
-def _validated(model: type[M], raw: dict[str, Any], source: str, prefix: tuple[str, ...] = ()) -> M:
+def validated(model: type[M], raw: dict[str, Any], source: str, prefix: tuple[str, ...] = ()) -> M:
     """Validate a mapping, located at the keys `prefix` of a study file, as a model."""
     try:
         return model.model_validate(raw)

@@ -31,19 +31,19 @@ BLOCK_PREFIX = "block-"  # of baselines that differ only in their blocks (voxnas
 
 # Raise the number of a stage when a change of its code changes its results (tests/golden detects changes of code).
 STEP_VERSIONS = {
-    "index": 2,
+    "index": 3,
     "spatial": 2,
     "preprocess": 2,
     "splits": 2,
     "calibrate": 5,
     "search": 2,
-    "train": 5,
+    "train": 6,
     "select": 2,
-    "evaluate": 2,
+    "evaluate": 3,
     "profile": 2,
     "benchmark": 2,
     "figures": 2,
-    "report": 2,
+    "report": 3,
 }
 
 
@@ -77,11 +77,19 @@ class IndexSpec(Spec):
     data_root: str
     data: DataSettings
     unit: ClipUnit | None = Field(None, exclude_if=_absent, description="Time series only.")
+    test_folder: bool = Field(
+        False,
+        exclude_if=lambda read: not read,
+        description="Whether a folder of the data set is the locked test split.",
+    )
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
-        """Return the unit of clips, for time series only."""
-        return {"unit": settings.clips.unit if settings.timed else None}
+        """Return the unit of clips, for time series only, and whether the test split is a folder."""
+        return {
+            "unit": settings.clips.unit if settings.timed else None,
+            "test_folder": settings.splits.test == "folder",
+        }
 
 
 class SpatialSpec(Spec):

@@ -14,7 +14,7 @@ from voxnas.core.plan import Plan, RunPlan
 from voxnas.core.splits import Splits
 from voxnas.data.arrays import Runs, Volumes
 from voxnas.data.digest import data_digest
-from voxnas.data.samples import Sample, run_samples
+from voxnas.data.samples import Sample, run_samples, volume_samples
 from voxnas.io.records import read_plan, read_record
 from voxnas.io.tables import read_table
 
@@ -103,16 +103,19 @@ class StudyData:
 
     def samples(self, scans: Iterable[str]) -> list[Sample]:
         """Return the samples of the scans in validation and test; PermissionError for a locked test scan."""
-        found = []
+        scans = list(scans)
         for scan in scans:
             self._check(scan)
-            unit = self._splits.unit_of(scan)
-            if isinstance(self._arrays, Runs) and isinstance(self.plan, RunPlan):
-                record, person = self._arrays.records[scan], self._people[scan]
-                found += run_samples(scan, record, self.plan, self.view, person, unit)
-            else:
-                found.append(Sample(scan, None, self.target(scan), scan, unit))
-        return found
+        units, records = {scan: self._splits.unit_of(scan) for scan in scans}, self._arrays.records
+        if not isinstance(self.plan, RunPlan):
+            targets = {scan: records[scan]["target"] for scan in scans}
+            people = units if self._splits.within else {scan: self._people[scan] for scan in scans}
+            return volume_samples(targets, people, units)
+        return [
+            sample
+            for scan in scans
+            for sample in run_samples(scan, records[scan], self.plan, self.view, self._people[scan], units[scan])
+        ]
 
     def input(self, sample: Sample) -> Tensor:
         """Return the input of a network for a sample, float32.

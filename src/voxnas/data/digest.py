@@ -19,7 +19,10 @@ def data_digest(paths: StudyPaths) -> str:
     """
     try:
         with open(paths.scans, encoding="utf-8", newline="") as file:
-            content = [[row["scan"], row["sha256"]] for row in csv.DictReader(file, delimiter="\t")]
+            content = [
+                [row["scan"], row["sha256"], row["participant"], row.get("target")]
+                for row in csv.DictReader(file, delimiter="\t")
+            ]
     except FileNotFoundError:
         raise UserError(f"{paths.scans} does not exist", "run the stage index") from None
     except KeyError as error:

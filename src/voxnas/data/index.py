@@ -82,7 +82,12 @@ def find_layout(root: Path, layout: str = "auto") -> str:
 
 
 def read_layout(
-    root: Path, task: str | None, settings: DataSettings, unit: str = "run", pick: Suggestion | None = None
+    root: Path,
+    task: str | None,
+    settings: DataSettings,
+    unit: str = "run",
+    pick: Suggestion | None = None,
+    test_folder: bool = False,
 ) -> Layout:
     """Read a data set of any layout, without opening a scan.
 
@@ -98,8 +103,14 @@ def read_layout(
         The unit that has a target.
     pick : callable, optional
         Selects candidates.
+    test_folder : bool
+        Whether to read the data set's own folder of test scans too (MSD, nnU-Net).
     """
     kind = find_layout(root, settings.layout)
+    if test_folder and kind != "msd":
+        raise UserError(f"{root} has no folder of test scans (splits.test = folder)", "set splits.test to a fraction")
+    if settings.participant and kind != "msd":
+        raise UserError(f"{root} has the layout {kind}; data.participant is for dataset.json", "remove it")
     if kind == "bids":
         return read_bids(root, task, settings, unit, pick)
     if settings.filters or settings.images:
@@ -112,15 +123,19 @@ def read_layout(
         if task == "segmentation":
             raise UserError(f"{root} is an archive of volumes, which has no label maps", "set task: classification")
         layout = read_medmnist(root, settings)
-    elif task in ("classification", "regression"):
-        raise UserError(f"{root} has the MSD layout, which has no targets for {task}", "bring the data set into BIDS")
     else:
-        layout = read_msd(root)
+        layout = read_msd(root, task, settings, test_folder)
     return layout if pick is None else replace(layout, candidates=pick(layout.candidates))
 
 
 def index_dataset(
-    root: str | Path, task: str | None, data_settings: DataSettings, seed: int = 0, unit: str = "run", shards: int = 1
+    root: str | Path,
+    task: str | None,
+    data_settings: DataSettings,
+    seed: int = 0,
+    unit: str = "run",
+    shards: int = 1,
+    test_folder: bool = False,
 ) -> Index:
     """Index a data set for a study, all shards in this process.
 
@@ -140,6 +155,8 @@ def index_dataset(
         The unit that has a target.
     shards : int
         Number of shards.
+    test_folder : bool
+        Whether to read the data set's own folder of test scans too.
 
     Raises
     ------
@@ -148,12 +165,19 @@ def index_dataset(
     ScanError
         With `data_settings.strict`, at the first unusable scan.
     """
-    parts = [index_shard(root, task, data_settings, seed, unit, i, shards) for i in range(shards)]
+    parts = [index_shard(root, task, data_settings, seed, unit, i, shards, test_folder) for i in range(shards)]
     return merge_shards(parts, dataset_root(root, data_settings))
 
 
 def index_shard(
-    root: str | Path, task: str | None, data_settings: DataSettings, seed: int, unit: str, shard: int, shards: int
+    root: str | Path,
+    task: str | None,
+    data_settings: DataSettings,
+    seed: int,
+    unit: str,
+    shard: int,
+    shards: int,
+    test_folder: bool = False,
 ) -> Index:
     """Index every `shards`-th scan of a data set, from number `shard` on; see :func:`index_dataset`."""
     folder = dataset_root(root, data_settings)
@@ -164,7 +188,7 @@ def index_shard(
             candidates = limit_scans(candidates, data_settings.limit, task == "classification", seed)
         return sorted(candidates, key=lambda c: c.scan)[shard::shards]
 
-    layout = read_layout(folder, task, data_settings, unit, pick)
+    layout = read_layout(folder, task, data_settings, unit, pick, test_folder)
     if layout.kind == "timeseries" and data_settings.layout != "timeseries":
         raise UserError(f"{folder} holds series of regions", "set data.layout: timeseries")
     return index_layout(layout, task, data_settings, unit)
@@ -249,6 +273,8 @@ def index_layout(layout: Layout, task: str | None, settings: DataSettings, unit:
         "target": (column or settings.target) if task in ("classification", "regression") else "",
         "scans": len(scans),
         "excluded": len(excluded),
+        "identified": layout.identified,
+        "doubt": layout.doubt,
     }
     if unit == "volume":
         dataset["unit"] = unit

@@ -29,6 +29,8 @@ class Candidate:
         Meaning of the fourth axis of a 4D image; with ``none`` a 4D image is excluded.
     repetition_time : float or None
         In s, by the sidecar.
+    subset : {"", "test"}
+        ``test``: a scan of the data set's own folder of test scans.
     problem : str
         Reason to exclude the scan, if one is known before the image is read.
     task, run, space : str
@@ -52,6 +54,7 @@ class Candidate:
     target: str | None = None
     last_axis: LastAxis = "none"
     repetition_time: float | None = None
+    subset: Literal["", "test"] = ""
     problem: str = ""
     task: str = ""
     run: str = ""
@@ -88,6 +91,10 @@ class Layout:
         Label image of the regions, for scans that are series of regions.
     regions : list of int
         Value in the atlas of each column of the series.
+    identified : bool
+        Whether the participants are known; otherwise every scan counts as a participant.
+    doubt : str
+        Reason to suspect that participants have several scans, if they are unknown.
     """
 
     kind: str
@@ -97,6 +104,8 @@ class Layout:
     labels: dict[int, str] = field(default_factory=dict)
     atlas: Path | None = None
     regions: list[int] = field(default_factory=list)
+    identified: bool = True
+    doubt: str = ""
 
 
 def read_description(path: Path) -> dict[str, Any]:

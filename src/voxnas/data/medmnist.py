@@ -1,7 +1,8 @@
 """Reader of the MedMNIST layout (Yang et al. 2023, Scientific Data): one .npz archive with images and targets.
 
-The splits of the archive are ignored: the volumes of all splits are pooled. The archive does not identify persons, so
-every volume counts as a participant.
+The splits of the archive are ignored: the volumes of all splits are pooled. Arrays ``<split>_participants`` (N,) name
+the participant of each volume; an identifier is one person in all splits. MedMNIST's own archives lack them, so that
+the participants are unknown and every volume counts as one.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from voxnas.core.errors import UserError
 from voxnas.core.settings import DataSettings
 from voxnas.data.layout import Candidate, Layout
 from voxnas.io.npz import IMAGES, array_names, read_rows, volume_path
+
+PARTICIPANTS = "participants"
 
 
 def archives(root: Path) -> list[Path]:
@@ -37,7 +40,7 @@ def read_medmnist(root: Path, settings: DataSettings) -> Layout:
     Raises
     ------
     UserError
-        If the folder has several archives, or images and targets differ in number.
+        If the folder has several archives, or images, targets and participants differ in number.
     """
     found = archives(root)
     if len(found) > 1:
@@ -45,27 +48,29 @@ def read_medmnist(root: Path, settings: DataSettings) -> Layout:
         raise UserError(f"{root} holds {len(found)} archives: {names}", "name one in data.folder")
     file = found[0]
     arrays = array_names(file)
+    identified = any(name.endswith(f"_{PARTICIPANTS}") for name in arrays)
     candidates: list[Candidate] = []
     for split in sorted(name.removesuffix(IMAGES) for name in arrays if name.endswith(IMAGES)):
         images = read_rows(file, split + IMAGES)
         if images.ndim != 4:
             raise UserError(f"{file}: {split}{IMAGES} has {images.ndim} axes, volumes have 4 (N, X, Y, Z)")
-        targets = _targets(file, split, settings.target, arrays, len(images))
+        targets = _values(file, split, settings.target, arrays, len(images))
+        people = _values(file, split, PARTICIPANTS if identified else "", arrays, len(images))
         width = len(str(len(images) - 1))
-        for row, target in enumerate(targets):
+        for row, (target, person) in enumerate(zip(targets, people, strict=True)):
             scan = f"{split}_{row:0{width}d}"
-            candidates.append(Candidate(scan, scan, (volume_path(file, split, row),), target=target))
-    return Layout("npz", file.stem, candidates, ["image"])
+            candidates.append(Candidate(scan, person or scan, (volume_path(file, split, row),), target=target))
+    return Layout("npz", file.stem, candidates, ["image"], identified=identified)
 
 
-def _targets(file: Path, split: str, target: str, arrays: list[str], count: int) -> Sequence[str | None]:
-    """Read the target of each volume of a split as text, None without `target`; a UserError if the number differs."""
-    if not target:
+def _values(file: Path, split: str, column: str, arrays: list[str], count: int) -> Sequence[str | None]:
+    """Read the value of each volume of a split as text, None without a `column`; a UserError if the number differs."""
+    if not column:
         return [None] * count
-    name = f"{split}_{target}"
+    name = f"{split}_{column}"
     if name not in arrays:
         others = [n.removeprefix(f"{split}_") for n in arrays if n.startswith(f"{split}_") and not n.endswith(IMAGES)]
-        raise UserError(f"{file} has no array {name!r}", f"data.target can be {', '.join(others) or 'nothing here'}")
+        raise UserError(f"{file} has no array {name!r}", f"this split has {', '.join(others) or 'images only'}")
     values = read_rows(file, name)
     if values.size != count:
         raise UserError(f"{file}: {name} has shape {values.shape}, one value for each of {count} volumes is needed")

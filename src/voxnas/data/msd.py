@@ -5,13 +5,18 @@ pairs, defines ``modality`` {"0": "MRI"} and ``labels`` {"0": "background"}, and
 last axis of one file. nnU-Net v2 (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z) defines
 ``channel_names`` and ``labels`` {"background": 0}, and has one file for each channel,
 ``imagesTr/<case>_0000<file_ending>``, beside ``labelsTr/<case><file_ending>``.
+
+Neither layout names participants or targets; :mod:`voxnas.data.cases` reads them.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from voxnas.core.errors import UserError
+from voxnas.core.settings import DataSettings
+from voxnas.data.cases import identify
 from voxnas.data.layout import Candidate, Layout, read_description, stem
 
 
@@ -20,13 +25,24 @@ def is_msd(root: Path) -> bool:
     return (root / "dataset.json").is_file()
 
 
-def read_msd(root: Path) -> Layout:
+def read_msd(root: Path, task: str | None, settings: DataSettings, test_folder: bool = False) -> Layout:
     """Read the scans of a dataset.json.
+
+    Parameters
+    ----------
+    root : path
+        The data set's folder.
+    task : {"segmentation", "classification", "regression"} or None
+        The task. Segmentation needs label maps, classification and regression need targets.
+    settings : DataSettings
+        Pattern of the participant, and column of the target.
+    test_folder : bool
+        Whether to read imagesTs and labelsTs too, as the subset ``test``.
 
     Raises
     ------
     UserError
-        If dataset.json is missing, damaged or incomplete.
+        If dataset.json is missing, damaged or incomplete, or imagesTs has no scans.
     """
     path = root / "dataset.json"
     description = read_description(path)
@@ -37,15 +53,31 @@ def read_msd(root: Path) -> Layout:
         channels = [str(names[key]) for key in sorted(names, key=int)]
     except ValueError:
         raise UserError(f"{path}: the keys of the channels must be numbers, not {', '.join(names)}") from None
-    labels = _labels(path, description.get("labels"))
-    candidates = (
-        _listed(root, path, description["training"])
-        if isinstance(description.get("training"), list)
-        else _globbed(root, description.get("file_ending", ".nii.gz"), len(channels))
-    )
+    mapped = task == "segmentation"
+    labels = _labels(path, description.get("labels")) if mapped else {}
+
+    def read(part: str, pairs: Any) -> list[Candidate]:
+        if isinstance(description.get("training"), list):
+            return _listed(root, path, pairs, mapped)
+        return _globbed(root, description.get("file_ending", ".nii.gz"), len(channels), part, mapped)
+
+    candidates = read("Tr", description.get("training"))
     if not candidates:
         raise UserError(f"{path} lists no training scans")
-    return Layout("msd", str(description.get("name") or root.name), candidates, channels, labels)
+    if test_folder:
+        tested = read("Ts", _test_pairs(description))
+        if not tested:
+            raise UserError(f"{path} lists no test scans (splits.test = folder)", "set splits.test to a fraction")
+        candidates += [replace(candidate, subset="test") for candidate in tested]
+    candidates, identified, doubt = identify(root, candidates, task, settings)
+    name = str(description.get("name") or root.name)
+    return Layout("msd", name, candidates, channels, labels, identified=identified, doubt=doubt)
+
+
+def _test_pairs(description: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the pairs of MSD's test scans: it lists their images, and labels have the same names in labelsTs."""
+    images = [entry.get("image") if isinstance(entry, dict) else entry for entry in description.get("test") or []]
+    return [{"image": image, "label": f"labelsTs/{Path(image).name}"} for image in images if isinstance(image, str)]
 
 
 def _labels(path: Path, raw: Any) -> dict[int, str]:
@@ -69,39 +101,40 @@ def _labels(path: Path, raw: Any) -> dict[int, str]:
     return {0: "background"} | dict(sorted(labels.items()))
 
 
-def _listed(root: Path, path: Path, training: list[Any]) -> list[Candidate]:
-    """List the training pairs of MSD."""
+def _listed(root: Path, path: Path, pairs: list[Any], mapped: bool) -> list[Candidate]:
+    """List the pairs of MSD."""
     candidates = []
-    for entry in training:
+    for entry in pairs:
         entry = {"image": entry} if isinstance(entry, str) else entry
         if not isinstance(entry, dict) or not isinstance(entry.get("image"), str):
-            raise UserError(f"{path}: {entry!r} in training has no image")
+            raise UserError(f"{path}: {entry!r} has no image")
         image = root / entry["image"]
-        label = root / entry["label"] if isinstance(entry.get("label"), str) else None
+        label = root / entry["label"] if mapped and isinstance(entry.get("label"), str) else None
         candidates.append(
             Candidate(
                 scan=stem(image),
-                participant=stem(image),
+                participant="",
                 images=(image,),
                 label=label,
                 last_axis="channel",
-                problem="" if label else "dataset.json lists no label map for this image",
+                problem="dataset.json lists no label map for this image" if mapped and label is None else "",
             )
         )
     return candidates
 
 
-def _globbed(root: Path, ending: str, channels: int) -> list[Candidate]:
-    """List the cases of nnU-Net's imagesTr and labelsTr."""
+def _globbed(root: Path, ending: str, channels: int, part: str, mapped: bool) -> list[Candidate]:
+    """List the cases of nnU-Net's imagesTr and labelsTr, or of another `part`."""
+    folders = (f"images{part}", f"labels{part}")
     images, labelled = (
         {p.name.removesuffix(ending) for p in (root / folder).glob(f"*{ending}") if p.name[0] != "."}
-        for folder in ("imagesTr", "labelsTr")
+        for folder in folders
     )
     if not images:
-        raise UserError(f"{root / 'imagesTr'} has no *{ending} files", "check file_ending in dataset.json")
+        raise UserError(f"{root / folders[0]} has no *{ending} files", "check file_ending in dataset.json")
     cases = {re.sub(r"_\d{4}$", "", name) for name in images}
     candidates = []
-    for case in sorted(cases | labelled):
+    for case in sorted(cases | labelled if mapped else cases):
         files = [f"{case}_{channel:04d}" for channel in range(channels)]
         missing = [name for name in files if name not in images]
         problem = ""
@@ -109,14 +142,14 @@ def _globbed(root: Path, ending: str, channels: int) -> list[Candidate]:
             problem = "a label map without an image"
         elif missing:
             problem = f"channel file {missing[0]}{ending} is missing"
-        elif case not in labelled:
-            problem = f"labelsTr/{case}{ending} is missing"
+        elif mapped and case not in labelled:
+            problem = f"{folders[1]}/{case}{ending} is missing"
         candidates.append(
             Candidate(
                 scan=case,
-                participant=case,
-                images=tuple(root / "imagesTr" / f"{name}{ending}" for name in files),
-                label=root / "labelsTr" / f"{case}{ending}",
+                participant="",
+                images=tuple(root / folders[0] / f"{name}{ending}" for name in files),
+                label=root / folders[1] / f"{case}{ending}" if mapped else None,
                 problem=problem,
             )
         )

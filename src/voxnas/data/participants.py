@@ -17,16 +17,17 @@ Row = dict[str, str | None]
 
 def read_participants(root: Path) -> dict[str, Row]:
     """Read the rows of participants.tsv by participant identifier; values are texts, or None if missing."""
-    return _read_rows(root / "participants.tsv", "participant_id", "sub-")
+    return read_rows(root / "participants.tsv", "participant_id", "sub-")
 
 
 def read_sessions(root: Path, participant: str) -> dict[str, Row]:
     """Read the rows of a participant's sessions.tsv by session label, like :func:`read_participants`."""
-    rows = _read_rows(root / participant / f"{participant}_sessions.tsv", "session_id", "ses-")
+    rows = read_rows(root / participant / f"{participant}_sessions.tsv", "session_id", "ses-")
     return {name.removeprefix("ses-"): row for name, row in rows.items()}
 
 
-def _read_rows(path: Path, key: str, prefix: str) -> dict[str, Row]:
+def read_rows(path: Path, key: str, prefix: str = "") -> dict[str, Row]:
+    """Read the rows of a table by the column `key`, whose values get the `prefix`; empty without the file."""
     if not path.is_file():
         return {}
     rows: dict[str, Row] = {}

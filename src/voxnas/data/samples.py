@@ -1,6 +1,7 @@
 """Samples, the inputs of a network, and cases, the units of prediction.
 
-A scan of one volume is one sample and one case. A run is read in windows: a sample is a window of its volumes, and a
+A scan of one volume is a sample. It is also a case, unless its participant has several scans with one target, which
+together are one case. A run is read in windows: a sample is a window of its volumes, and a
 case is a labelled volume, the run, or the participant (``clips.unit``). The predictions of the samples of a case are
 averaged.
 """
@@ -76,6 +77,26 @@ def run_samples(
     case = participant if plan.unit == "participant" else scan
     starts = windows(int(record["frames"]), clip) if view in WINDOWED else [None]
     return [Sample(scan, start, record["target"], case, unit) for start in starts]
+
+
+def volume_samples(
+    targets: Mapping[str, str | None], people: Mapping[str, str], units: Mapping[str, str]
+) -> list[Sample]:
+    """Return the samples of scans of one volume, of which those of a participant with one target are one case.
+
+    Parameters
+    ----------
+    targets, people, units : mapping
+        Target, participant (or unit, in a within-participant study), and unit of the splits of each scan.
+    """
+    held: dict[str, list[str | None]] = {}
+    for scan, target in targets.items():
+        held.setdefault(people[scan], []).append(target)
+    joint = {person for person, values in held.items() if len(values) > 1 and len(set(values)) == 1}
+    return [
+        Sample(scan, None, target, people[scan] if people[scan] in joint else scan, units[scan])
+        for scan, target in targets.items()
+    ]
 
 
 def by_case(samples: Iterable[Sample]) -> dict[str, list[int]]:

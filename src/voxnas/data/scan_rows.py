@@ -23,7 +23,7 @@ COLUMNS = [
     *("scan", "participant", "session", "site", "image", "label", "shape", "spacing", "orientation", "dtype"),
     *("channels", "frames", "target", "sha256", "warnings"),
     *("task", "run", "repetition_time", "events", "confounds", "mask", "anatomical", "space", "preprocessed"),
-    *("content", "anatomical_sha256"),
+    *("content", "anatomical_sha256", "subset"),
 ]
 # Numeric columns of the table.
 DTYPES: dict[str, type | str] = {"channels": int, "frames": int, "repetition_time": float}
@@ -62,7 +62,7 @@ def read_scan(
     row, found, warnings = reader(candidate, layout, task)
     if events_column is not None:
         found = _kinds_of_events(candidate, events_column)
-    names = {key: getattr(candidate, key) or None for key in ("session", "site", "task", "run", "space")}
+    names = {key: getattr(candidate, key) or None for key in ("session", "site", "task", "run", "space", "subset")}
     paths = {key: getattr(candidate, key) for key in ("events", "confounds", "anatomical")}
     row |= names | {key: str(path) if path else None for key, path in paths.items()}
     row |= {"scan": candidate.scan, "participant": candidate.participant, "target": candidate.target}

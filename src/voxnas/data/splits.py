@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ DIVISIONS = 20  # random divisions of the other sites, the candidates for the fo
 def make_splits(
     scans: pd.DataFrame,
     task: str,
-    test: float,
+    test: float | Literal["folder"],
     folds: int | str,
     seed: int,
     unit: SplitUnit = "participant",
@@ -44,8 +45,8 @@ def make_splits(
         The index; at least ``scan``, ``participant`` and ``target``.
     task : str
         ``classification`` stratifies.
-    test : float
-        Share of the units in the test set; at least one unit.
+    test : float or "folder"
+        Share of the units in the test set, at least one unit; or the scans of the subset ``test``.
     folds : int or "leave_one_out"
         Number of folds of the other units, or one fold for each unit.
     seed : int
@@ -73,8 +74,8 @@ def make_splits(
     names = join_twins(unit_names(scans, unit), scans, unit)
     table = scans.assign(unit=scans["scan"].map(names))
     units = sorted(set(names.values()))
-    named = _named(test_units, set(units), unit)
-    tested = len(named) or max(1, round(test * len(units)))
+    named, share = (_held_out(table), 0.0) if test == "folder" else (_named(test_units, set(units), unit), test)
+    tested = len(named) or max(1, round(share * len(units)))
     one_each = folds == "leave_one_out"
     count = len(units) - tested if one_each else int(folds)
     members: dict[str, list[str]] = {}
@@ -83,7 +84,7 @@ def make_splits(
         members.setdefault("" if strata is None else str(strata[name]), []).append(name)
     _check_counts(members, len(units) - tested, tested, count, unit, one_each)
     if unit == "site":
-        locked = named or _draw_sites(table, units, tested, test, stratified, seed)
+        locked = named or _draw_sites(table, units, tested, share, stratified, seed)
         groups = _divide_sites(table, units, locked, count, stratified, one_each, seed)
     else:
         locked, groups = _deal(members, tested, count, seed, named)
@@ -98,6 +99,21 @@ def make_splits(
         test=tuple(scans_of(locked)),
         folds=tuple(tuple(scans_of(group)) for group in groups),
     )
+
+
+def _held_out(table: pd.DataFrame) -> list[str]:
+    """Return the units of the subset ``test``; a UserError if it is empty or shares a unit with the other scans."""
+    held_out = table["subset"] == "test"
+    locked = set(table.loc[held_out, "unit"])
+    if not locked:
+        raise UserError("no scan of the folder of test scans can be used", "see index/excluded.tsv")
+    if both := sorted(locked & set(table.loc[~held_out, "unit"])):
+        scans = [table.loc[(table["unit"] == both[0]) & rows, "scan"].iloc[0] for rows in (held_out, ~held_out)]
+        raise UserError(
+            f"{both[0]} is in the folder of test scans ({scans[0]}) and in that of training scans ({scans[1]})",
+            "remove one of the two, or set splits.test to a fraction",
+        )
+    return sorted(locked)
 
 
 def _named(wanted: Sequence[str], units: set[str], unit: str) -> list[str]:

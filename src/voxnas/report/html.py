@@ -24,7 +24,7 @@ from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.io.tables import read_table
 from voxnas.report import folds, tables, time_series
 from voxnas.report.efficiency import read_efficiency
-from voxnas.report.sentence import hand_made, headline, is_hand_made
+from voxnas.report.sentence import hand_made, headline, is_hand_made, separation
 
 
 def render_report(paths: StudyPaths) -> str:
@@ -67,7 +67,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "spaces": _spaces(paths),
         "record": json.dumps(network.plain(), indent=1, sort_keys=True),
         "dataset": dataset,
-        "splits": {"test": len(splits.test), "unit": splits.unit, "within": splits.within},
+        "splits": {"test": len(splits.test), "separation": separation(splits, dataset)},
         "facts": _facts(plan, dataset, splits),
         "runs": _runs(paths, board, comparisons, measure, network) if plan.timed else None,
         "excluded": tables.plain_table(excluded, {"scan": "scan", "file": "file", "reason": "reason"}),

@@ -12,7 +12,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.splits import Splits
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.report import tables
-from voxnas.report.sentence import headline
+from voxnas.report.sentence import headline, separation
 
 
 def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
@@ -45,6 +45,6 @@ def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
         development=len(splits.development),
         test=len(splits.test),
         headline=headline(board, comparisons, measure, confidence, plan.unit),
-        separated="" if splits.within else f", separated by {splits.unit}",
+        separation=separation(splits, dataset),
         rows=[row for row in board.to_dict("records") if row["name"] in names],
     )

@@ -9,6 +9,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import IndexSpec
 from voxnas.core.splits import Splits
 from voxnas.io.records import read_json, read_record, write_json
+from voxnas.report.sentence import separation
 
 
 def publish_study(study: str | Path, output: str | Path) -> None:
@@ -48,4 +49,5 @@ def provenance(paths: StudyPaths) -> dict[str, Any]:
         "trainings": len(runs),
         "training_cpu_seconds": round(sum(run["cpu_seconds"] for run in runs), 1),
         "splits": {"test": len(splits.test), "folds": [len(fold) for fold in splits.folds]},
+        "separation": separation(splits, read_json(paths.dataset)),
     }

@@ -1,10 +1,12 @@
 """The result of a study as sentences, including unfavourable comparisons."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from voxnas.benchmark.metrics import Measure
+from voxnas.core.splits import Splits
 from voxnas.core.trial import LINEAR
 from voxnas.io.tables import table_rows
 from voxnas.report.tables import number, quantity, signed, verdict
@@ -66,6 +68,29 @@ def against_linear(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Meas
         f"{measure.title} of {number(winner.test_score, d)} against {number(best.test_score, d)} it {words[said]} "
         f"(difference {signed(row.difference, d)}, interval {signed(row.low, d)} to {signed(row.high, d)})."
     )
+
+
+def separation(splits: Splits, dataset: Mapping[str, Any]) -> str:
+    """State what separates the locked test split from the other scans.
+
+    Parameters
+    ----------
+    splits : Splits
+    dataset : mapping
+        Content of ``index/dataset.json``, which tells whether the participants are known.
+    """
+    if splits.within:
+        return (
+            f"A within-participant study: the test split contains other {splits.unit}s of training participants, so "
+            "that the scores do not generalise to other people."
+        )
+    if not dataset["identified"]:
+        shared = " The names of its scans suggest that participants have several scans." if dataset["doubt"] else ""
+        return (
+            "The test split is separated by scan, since the data set does not name its participants: a participant of "
+            f"the test split may also have training scans.{shared}"
+        )
+    return f"The test split is separated by {splits.unit}."
 
 
 def is_hand_made(source: str) -> bool:

@@ -71,6 +71,24 @@ def test_a_target_chooses_the_task(cohort, capsys):
     assert "needs --target" in err
 
 
+def test_participants_and_targets_of_a_dataset_json(tmp_path, capsys):
+    names = ["p1_a", "p1_b", "p2_a", "p2_b"]
+    for name in names:
+        save(tmp_path / f"imagesTr/{name}_0000.nii.gz")
+        save(tmp_path / f"labelsTr/{name}.nii.gz")
+    (tmp_path / "dataset.json").write_text('{"channel_names": {"0": "T1"}, "labels": {"background": 0, "x": 1}}')
+    assert "Participants are unknown: 4 of 4 scans share" in run(capsys, tmp_path)[1]
+    status, out, err = run(capsys, tmp_path, "--participant", "(p[0-9]+)_.*")
+    assert (status, err) == (0, "") and "unknown" not in out
+    status, _, err = run(capsys, tmp_path, "--participant", "p_.*")
+    assert status == 2 and "data.participant = 'p_.*' is not allowed. it has no group" in err
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\np1\t31.5\np2\t40\n")
+    for path in (tmp_path / "labelsTr").iterdir():
+        path.unlink()
+    status, out, _ = run(capsys, tmp_path, "--participant", "(p[0-9]+)_.*", "--target", "age")
+    assert status == 0 and "regression of 'age'" in out and out.splitlines()[3].endswith("31.5")
+
+
 def test_label_maps_of_another_suffix_are_pointed_at(cohort, capsys):
     for path in cohort.glob("derivatives/d/*/anat/*"):
         path.rename(path.with_name(path.name.replace("dseg", "T1w_seg-manual")))

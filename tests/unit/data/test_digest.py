@@ -6,7 +6,7 @@ from voxnas.data.digest import data_digest
 from voxnas.io.records import write_json, write_text
 
 
-def make(root, scans="scan\tsha256\na\t01\n", plan=None, test=(), version=1, shards=2):
+def make(root, scans="scan\tparticipant\ttarget\tsha256\na\tp\tx\t01\n", plan=None, test=(), version=1, shards=2):
     paths = StudyPaths(root)
     write_text(paths.scans, scans)
     write_json(paths.plan, plan or {"patch": [8, 8, 8]})
@@ -19,8 +19,10 @@ def test_counts_what_changes_the_arrays(tmp_path):
     base = data_digest(make(tmp_path / "0"))
     assert data_digest(make(tmp_path / "1", shards=3)) == base
     changes = [
-        {"scans": "scan\tsha256\na\t1\n"},
-        {"scans": "scan\tsha256\nb\t01\n"},
+        {"scans": "scan\tparticipant\ttarget\tsha256\na\tp\tx\t1\n"},
+        {"scans": "scan\tparticipant\ttarget\tsha256\nb\tp\tx\t01\n"},
+        {"scans": "scan\tparticipant\ttarget\tsha256\na\tq\tx\t01\n"},
+        {"scans": "scan\tparticipant\ttarget\tsha256\na\tp\ty\t01\n"},
         {"plan": {"patch": [8, 8, 4]}},
         {"test": ["a"]},
         {"version": 2},
@@ -32,7 +34,7 @@ def test_counts_what_changes_the_arrays(tmp_path):
         paths = make(tmp_path / f"s{i}")
         write_json(paths.spec("spatial"), spatial)
         found.add(data_digest(paths))
-    assert len(found | {base}) == 9
+    assert len(found | {base}) == 11
 
 
 def test_names_of_units_count_where_the_scans_do_not_say_them(tmp_path):
@@ -46,7 +48,7 @@ def test_names_of_units_count_where_the_scans_do_not_say_them(tmp_path):
 
 
 def test_missing_table_and_column_are_named(tmp_path):
-    paths = make(tmp_path, scans="scan\na\n")
+    paths = make(tmp_path, scans="scan\tparticipant\na\tp\n")
     with pytest.raises(UserError, match=r"scans\.tsv has no column 'sha256'"):
         data_digest(paths)
     paths.scans.unlink()

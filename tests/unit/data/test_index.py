@@ -71,6 +71,8 @@ def test_good_scans_are_indexed_with_their_facts(tmp_path):
         "target": "",
         "scans": 2,
         "excluded": 0,
+        "identified": False,
+        "doubt": "",
     }
 
 
@@ -222,7 +224,7 @@ def test_the_folder_inside_the_root_is_used_where_it_exists(tmp_path):
         find_layout(inner, "bids")
     with pytest.raises(UserError, match="is not a folder"):
         index_dataset(tmp_path / "no", "segmentation", DataSettings())
-    with pytest.raises(UserError, match="no targets for regression"):
+    with pytest.raises(UserError, match=r"participants\.tsv does not exist"):
         index_dataset(inner, "regression", DataSettings(target="age"))
 
 

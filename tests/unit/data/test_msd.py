@@ -3,6 +3,7 @@ import json
 import pytest
 
 from voxnas.core.errors import UserError
+from voxnas.core.settings import DataSettings
 from voxnas.data.msd import read_msd
 
 MSD = {
@@ -25,7 +26,7 @@ def describe(root, description):
 
 
 def test_the_list_of_msd_is_read(tmp_path):
-    layout = read_msd(describe(tmp_path, MSD))
+    layout = read_msd(describe(tmp_path, MSD), "segmentation", DataSettings())
     assert (layout.name, layout.channels) == ("Toy", ["T1", "T2"])
     assert layout.labels == {0: "background", 1: "front", 2: "back"}
     first, second = layout.candidates
@@ -45,7 +46,7 @@ def test_the_folders_of_nnunet_are_read(tmp_path):
         (root / folder).mkdir()
         for name in names:
             (root / folder / f"{name}.nii.gz").touch()
-    layout = read_msd(root)
+    layout = read_msd(root, "segmentation", DataSettings())
     assert layout.labels == {0: "background", 1: "front"}
     problems = {c.scan: c.problem for c in layout.candidates}
     assert problems == {
@@ -73,13 +74,13 @@ def test_the_folders_of_nnunet_are_read(tmp_path):
 )
 def test_a_bad_description_is_named(tmp_path, change, words):
     with pytest.raises(UserError, match=words) as caught:
-        read_msd(describe(tmp_path, MSD | change))
+        read_msd(describe(tmp_path, MSD | change), "segmentation", DataSettings())
     assert "dataset.json" in str(caught.value)
 
 
 def test_damaged_json_and_missing_images_are_named(tmp_path):
     (tmp_path / "dataset.json").write_text("{")
     with pytest.raises(UserError, match="not readable JSON"):
-        read_msd(tmp_path)
+        read_msd(tmp_path, "segmentation", DataSettings())
     with pytest.raises(UserError, match="file_ending"):
-        read_msd(describe(tmp_path, NNUNET))
+        read_msd(describe(tmp_path, NNUNET), "segmentation", DataSettings())

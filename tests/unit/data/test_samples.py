@@ -2,7 +2,7 @@ import pytest
 from plans import input_view, run_plan
 
 from voxnas.core.settings import ClipWindow
-from voxnas.data.samples import by_case, run_samples, windows
+from voxnas.data.samples import by_case, run_samples, volume_samples, windows
 
 CLIP = ClipWindow(frames=4, step=2, per_run=3)
 
@@ -35,3 +35,10 @@ def test_windows_of_a_run_add_up_to_one_case(unit, case, view, starts):
     assert [s.start for s in found] == starts
     assert {(s.target, s.case, s.unit) for s in found} == {("old", case, "site-a")}
     assert by_case(found) == {case: list(range(len(starts)))}
+
+
+def test_scans_of_a_participant_with_one_target_are_one_case():
+    targets = {"a_1": "x", "a_2": "x", "b_1": "x", "b_2": "y", "c_1": "y"}
+    people = {scan: scan[0] for scan in targets}
+    cases = by_case(volume_samples(targets, people, people))
+    assert cases == {"a": [0, 1], "b_1": [2], "b_2": [3], "c_1": [4]}

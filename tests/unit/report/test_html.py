@@ -9,9 +9,11 @@ from voxnas.benchmark.leaderboard import benchmark
 from voxnas.benchmark.metrics import MEASURES
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
+from voxnas.core.splits import Splits
 from voxnas.io.records import read_json, write_json, write_text
+from voxnas.report.figures import draw_figures
 from voxnas.report.html import _parameters, inline_svg, render_report
-from voxnas.report.sentence import headline
+from voxnas.report.sentence import headline, separation
 
 VOID = {"meta", "br", "path", "rect", "use", "image", "link"}
 
@@ -91,6 +93,20 @@ def test_a_search_in_order_of_arrival_has_no_window(fake_segmentation, write_ben
         write_json(file, spec | {"search": spec["search"] | {"order": "arrival"}})
     page = render_report(fake_segmentation)
     assert "of arrival" in page and "window of concurrent steps" not in page
+
+
+def test_a_separation_of_participants_is_claimed_only_if_it_is_known(fake_segmentation, write_benchmark):
+    splits = Splits(test=("a",), folds=(("b",),))
+    assert separation(splits, {"identified": True, "doubt": ""}) == "The test split is separated by participant."
+    unknown = separation(splits, {"identified": False, "doubt": "2 of 2 scans share"})
+    assert "separated by scan" in unknown and "several scans" in unknown and "by participant" not in unknown
+    within = Splits(unit="run", within=True, test=("a",), folds=(("b",),))
+    assert separation(within, {"identified": False, "doubt": ""}).startswith("A within-participant study")
+    write_benchmark(fake_segmentation)
+    write_json(fake_segmentation.dataset, read_json(fake_segmentation.dataset) | {"identified": False})
+    draw_figures(fake_segmentation, fake_segmentation.figures)
+    page = render_report(fake_segmentation)
+    assert "separated by scan" in page and "separated by participant" not in page
 
 
 def test_the_sentence_is_honest(fake_segmentation):
