@@ -151,7 +151,8 @@ def main() -> int:
         left = [command_of(p) for p in psutil.process_iter() if in_folder(p, folder)]
         report = (folder / "results" / NAME / "report.html").is_file()
         row = {"run": number, "kills": len(found), "resumes": resumes, "seconds": round(time.monotonic() - begun)}
-        rows.append({**row, "records_that_differ": differ, "report": report, "still_running": ", ".join(left) or "none"})
+        row |= {"records_that_differ": differ, "report": report}
+        rows.append({**row, "still_running": ", ".join(left) or "none"})
         kills += [{"run": number, **hit} for hit in found]
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
