@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +21,8 @@ from voxnas.io.records import read_record
 from voxnas.io.tables import read_table
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from voxnas.deploy.predictor import Predictor
 
 
@@ -33,6 +35,7 @@ class Scored(NamedTuple):
 
 
 Scores = Iterator[tuple[int, int, Scored]]
+Members = Callable[[Sequence["Tensor"]], list[np.ndarray]]
 
 
 def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
@@ -62,14 +65,14 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     """
     from voxnas.data.splits import open_test
 
-    evaluation = _Evaluation(paths, key)
+    evaluation = NetworkEvaluation(paths, key)
     predictor = evaluation.predictor(range(seeds))  # reports missing files before the test split is opened
     test = open_test(paths, "evaluate", key)
     evaluation.data.unlock(test)
     folder = paths.cases(key).parent / "predictions"
     folder.mkdir(parents=True, exist_ok=True)
     names = [*map(str, range(seeds)), ENSEMBLE]
-    return _table(key, evaluation.score(evaluation.data.usable(test), predictor, folder), names, "test")
+    return case_table(key, evaluation.score(evaluation.data.usable(test), predictor, folder), names, "test")
 
 
 def predict_folds(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
@@ -87,15 +90,27 @@ def predict_folds(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     DataFrame
         As for :func:`evaluate_network`, with the number of the fold as seed.
     """
-    evaluation, parts = _Evaluation(paths, key), []
+    evaluation, parts = NetworkEvaluation(paths, key), []
     for fold in range(min(seeds, len(read_record(paths.splits, Splits).folds))):
         scored = evaluation.score(evaluation.data.validation_scans(fold), evaluation.predictor([fold]))
-        parts.append(_table(key, scored, [str(fold)], f"fold {fold}"))
+        parts.append(case_table(key, scored, [str(fold)], f"fold {fold}"))
     return pd.concat(parts, ignore_index=True)
 
 
-def _table(key: str, scored: Scores, names: Sequence[str], what: str) -> pd.DataFrame:
-    """Collect one row per member and case, and print the progress."""
+def case_table(key: str, scored: Scores, names: Sequence[str], what: str) -> pd.DataFrame:
+    """Collect one row per member and case, and print the progress.
+
+    Parameters
+    ----------
+    key : str
+        Key of the network.
+    scored : iterator
+        From :meth:`Evaluation.score`.
+    names : sequence of str
+        Value of the column ``seed`` for each member.
+    what : str
+        The scored part of the data, for the progress.
+    """
     began = time.monotonic()
     rows: list[dict[str, Any]] = []
     for number, total, found in scored:
@@ -106,37 +121,34 @@ def _table(key: str, scored: Scores, names: Sequence[str], what: str) -> pd.Data
     return pd.DataFrame(rows)
 
 
-class _Evaluation:
-    """A network with the data that its members predict."""
+class Evaluation:
+    """Scores of predictions for preprocessed scans against their targets.
 
-    def __init__(self, paths: StudyPaths, key: str) -> None:
+    Parameters
+    ----------
+    paths : StudyPaths
+        Folder with the index, the splits and the preprocessed scans.
+    view : str
+        The view that the network reads; empty for volumes.
+    tolerance : float
+        Tolerance of the normalised surface distance, in mm.
+    """
+
+    def __init__(self, paths: StudyPaths, view: str, tolerance: float) -> None:
         from voxnas.data.dataset import StudyData
 
-        self.paths, self.key, self.spec = paths, key, read_record(paths.spec("evaluate"), EvaluateSpec)
-        self.network = read_record(paths.network(key) / "network.json", Network)
-        self.data = StudyData(paths, self.network.architecture.view)
+        self.data, self.tolerance = StudyData(paths, view), tolerance
         table = read_table(paths.scans, {"scan": str, "participant": str, "label": str})
         self.rows = {row["scan"]: row for row in table.to_dict("records")}
 
-    def predictor(self, seeds: Sequence[int]) -> Predictor:
-        """Load the members of the given seeds; UserError if weights are missing."""
-        from voxnas.deploy.predictor import Predictor
-
-        weights = [self.paths.seed(self.key, s) / "weights.safetensors" for s in seeds]
-        if missing := [str(w) for w in weights if not w.is_file()]:
-            raise UserError(f"{missing[0]} does not exist", "train the network first")
-        mirror = MIRROR_AXES[self.network.recipe.mirror] if self.spec.mirror else ()
-        training = read_record(self.paths.spec("train"), TrainSpec).training
-        plan, threads, precision = self.data.plan, training.threads, training.precision
-        return Predictor(self.network.architecture, weights, plan, threads, precision, mirror)
-
-    def score(self, scans: Sequence[str], predictor: Predictor, folder: Path | None = None) -> Scores:
+    def score(self, scans: Sequence[str], predictor: Members, folder: Path | None = None) -> Scores:
         """Yield the scores of the cases of the given scans, by member.
 
         Parameters
         ----------
         scans : sequence of str
-        predictor : Predictor
+        predictor : callable
+            Predictions of the members for the inputs of a case, such as a ``Predictor``.
         folder : path or None
             For the locked test: folder for the label maps of the first member; the ensemble is scored as the last
             member.
@@ -145,7 +157,7 @@ class _Evaluation:
             return self._segmentations(scans, predictor, folder)
         return self._vectors(scans, predictor, folder is not None)
 
-    def _vectors(self, scans: Sequence[str], predictor: Predictor, ensemble: bool) -> Scores:
+    def _vectors(self, scans: Sequence[str], predictor: Members, ensemble: bool) -> Scores:
         """Score the class or value of each case: a scan, or a volume, run or participant of time series."""
         from voxnas.data.samples import by_case
         from voxnas.deploy.predictor import named_prediction
@@ -162,13 +174,13 @@ class _Evaluation:
             unit = first.unit if self.data.timed else str(self.rows[first.scan]["participant"])
             yield number, len(cases), Scored(case, unit, rows)
 
-    def _segmentations(self, scans: Sequence[str], predictor: Predictor, folder: Path | None) -> Scores:
+    def _segmentations(self, scans: Sequence[str], predictor: Members, folder: Path | None) -> Scores:
         """Score overlap and surface distances of each scan."""
         from voxnas.benchmark.metrics import segmentation_scores
         from voxnas.deploy.predictor import label_map
         from voxnas.io.nifti import header_facts, load_label, open_image, save_like
 
-        labels, tolerance = sorted(map(int, self.data.plan.labels)), self.spec.nsd_tolerance_mm
+        labels = sorted(map(int, self.data.plan.labels))
         for number, scan in enumerate(scans, 1):
             members, row = predictor([self.data.image(scan)]), self.rows[scan]
             members += [np.mean(members, axis=0)] if folder is not None else []
@@ -180,5 +192,26 @@ class _Evaluation:
             if folder is not None:
                 save_like(folder / f"{scan}.nii.gz", maps[0], reference, maps[0].dtype)
             foreground = [k for k in labels if k]
-            scored = [segmentation_scores(m, truth, foreground, spacing, tolerance) for m in maps]
+            scored = [segmentation_scores(m, truth, foreground, spacing, self.tolerance) for m in maps]
             yield number, len(scans), Scored(scan, str(row["participant"]), scored)
+
+
+class NetworkEvaluation(Evaluation):
+    """A network of a study with the data that its members predict."""
+
+    def __init__(self, paths: StudyPaths, key: str) -> None:
+        self.paths, self.key, self.spec = paths, key, read_record(paths.spec("evaluate"), EvaluateSpec)
+        self.network = read_record(paths.network(key) / "network.json", Network)
+        super().__init__(paths, self.network.architecture.view, self.spec.nsd_tolerance_mm)
+
+    def predictor(self, seeds: Sequence[int]) -> Predictor:
+        """Load the members of the given seeds; UserError if weights are missing."""
+        from voxnas.deploy.predictor import Predictor
+
+        weights = [self.paths.seed(self.key, s) / "weights.safetensors" for s in seeds]
+        if missing := [str(w) for w in weights if not w.is_file()]:
+            raise UserError(f"{missing[0]} does not exist", "train the network first")
+        mirror = MIRROR_AXES[self.network.recipe.mirror] if self.spec.mirror else ()
+        training = read_record(self.paths.spec("train"), TrainSpec).training
+        plan, threads, precision = self.data.plan, training.threads, training.precision
+        return Predictor(self.network.architecture, weights, plan, threads, precision, mirror)

@@ -18,6 +18,7 @@ from voxnas.core.errors import USER_ERROR, UserError
 PEOPLE = {
     "validate": "check every scan of a data set and list the defects",
     "predict": "apply a model to new scans",
+    "evaluate": "score a model on a labelled data set, per case and per participant",
     "watch": "show the progress of a study: running jobs, best networks, failures and remaining work",
     "resume": "continue a study after its Snakemake process was killed",
     "replay": "recompute the proposals of a search from its files and compare them with the recorded proposals",
@@ -42,7 +43,6 @@ RULES = {
     "network": "write the record of one finalist",
     "trainings": "write the table of all trainings with the full budget",
     "profile": "measure the latency and memory of a network",
-    "evaluate": "score a network on the locked test split",
     "crossvalidate": "score networks on the folds, each fold by the training that left it out",
     "benchmark": "write the leaderboard and the paired comparisons",
     "figures": "draw the figures",

@@ -59,7 +59,11 @@ class StudyData:
 
     def usable(self, scans: Iterable[str]) -> list[str]:
         """Return the scans that preprocessing did not exclude, sorted."""
-        return sorted(s for s in scans if not self._arrays.records[s].get("excluded"))
+        return sorted(s for s in scans if not self.reason(s))
+
+    def reason(self, scan: str) -> str:
+        """Return the reason for which preprocessing excluded a scan, empty if it did not."""
+        return str(self._arrays.records[scan].get("excluded") or "")
 
     def train_scans(self, fold: int) -> list[str]:
         """Return the scans of all folds except `fold`."""

@@ -10,9 +10,11 @@ from voxnas import __version__
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
 from voxnas.core.spec import EvaluateSpec, IndexSpec, SpatialSpec, TrainSpec
+from voxnas.core.splits import Splits
 from voxnas.core.trial import Network, Result
 from voxnas.data.digest import data_digest
 from voxnas.io.records import read_json, read_plan, read_record, write_json
+from voxnas.io.tables import read_table
 
 SCHEMA_VERSION = 1
 PACKAGES = ("torch", "nibabel", "numpy")
@@ -47,6 +49,7 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
     plan = read_plan(paths.plan)
     write_json(output / "plan.json", plan)
     training = read_record(paths.spec("train"), TrainSpec).training
+    evaluate = read_record(paths.spec("evaluate"), EvaluateSpec)
     scored = {seed: result.score for seed, result in trained.items() if result.score is not None}
     model = {
         "schema_version": SCHEMA_VERSION,
@@ -59,10 +62,12 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
         "classes": plan.classes,
         "members": sorted(trained),
         "default": max(scored, key=lambda seed: (scored[seed], -seed)) if scored else min(trained),
-        "mirror": read_record(paths.spec("evaluate"), EvaluateSpec).mirror,
+        "mirror": evaluate.mirror,
+        "nsd_tolerance_mm": evaluate.nsd_tolerance_mm,
         "threads": training.threads,
         "precision": training.precision,
         **_reading(paths, plan),
+        "images": _seen(paths),
         "study": paths.root.name,
         "data_digest": data_digest(paths),
         "versions": {"voxnas": __version__, **{name: version(name) for name in PACKAGES}},
@@ -72,12 +77,20 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
 
 
 def _reading(paths: StudyPaths, plan: Plan) -> dict[str, Any]:
-    """Return the settings by which a study of time series reads and spatially preprocesses runs, for new runs."""
+    """Return the settings by which a study reads scans and, for time series, preprocesses them spatially."""
+    data = read_record(paths.spec("index"), IndexSpec).data.model_dump(mode="json")
+    data["target"] = read_json(paths.dataset)["target"]  # the phantom has a default target
     if not plan.timed:
-        return {}
+        return {"data": data}
     spatial = paths.spec("spatial")
-    steps = read_record(spatial, SpatialSpec).steps if spatial.exists() else []
-    return {"data": read_record(paths.spec("index"), IndexSpec).data.model_dump(mode="json"), "spatial": steps}
+    return {"data": data, "spatial": read_record(spatial, SpatialSpec).steps if spatial.exists() else []}
+
+
+def _seen(paths: StudyPaths) -> list[str]:
+    """Return the digests of the images outside the test split, by which later evaluations recognise them."""
+    scans = read_table(paths.scans, {"scan": str})
+    known = scans[scans["scan"].isin(read_record(paths.splits, Splits).development)]
+    return sorted(known["content"].dropna()) if "content" in known else []
 
 
 def weights_name(seed: int) -> str:
