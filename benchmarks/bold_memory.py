@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from voxnas.core.paths import StudyPaths
-from voxnas.core.settings import parse_settings
+from voxnas.core.settings import LimitSettings, parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.core.splits import Splits
 from voxnas.data.fmri.pose import MOTION
@@ -110,7 +110,7 @@ def train(folder: Path) -> None:
 
     paths, entry = study(folder), Entry(folder / "study" / "store" / "one")
     plan = read_plan(paths.plan)
-    architecture, recipe = BASELINES["cnn-gru"](plan, {})
+    architecture, recipe = BASELINES["cnn-gru"](plan, LimitSettings(parameters=None))
     write_json(entry.job, Fit(architecture=architecture, recipe=recipe, fold=0, seed=0, samples=CLIPS))
     train_entry(paths, entry, RunOptions(), SingleBackend())
 

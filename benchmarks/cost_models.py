@@ -33,7 +33,7 @@ from voxnas.core.architecture import Architecture
 from voxnas.core.calibration import Calibration
 from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.seeds import derive_seed
-from voxnas.core.settings import StudySettings, Task
+from voxnas.core.settings import LimitSettings, StudySettings, Task
 from voxnas.core.spec import stage_spec
 from voxnas.io.records import write_json
 from voxnas.io.tables import write_table
@@ -109,7 +109,9 @@ def measure_times(count: int, seconds: float, seed: int) -> tuple[Calibration, p
     torch.set_num_threads(1)
     plan = PLANS["unet"]
     spec = stage_spec(StudySettings(seed=seed, training={"batch_size": BATCH}), "calibrate")
-    calibration = measure_calibration(space_of("unet"), plan, spec, {"macs": int(WORK["latency"])}, seconds)
+    calibration = measure_calibration(
+        space_of("unet"), plan, spec, LimitSettings(parameters=None, macs=int(WORK["latency"])), seconds
+    )
     print(f"calibrated in {calibration.seconds:.0f} s: {len(calibration.table)} networks, "
           f"{calibration.nodes} nodes", flush=True)  # fmt: skip
     rows = []

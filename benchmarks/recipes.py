@@ -20,6 +20,7 @@ from voxnas.arch.families.unet import UNet
 from voxnas.arch.stages import usable_stages
 from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import EffectiveTraining
 from voxnas.core.training import Fit
 from voxnas.data.dataset import StudyData
 from voxnas.io.records import write_text
@@ -68,7 +69,7 @@ def score(data: StudyData, recipe: Recipe, samples: int, seed: int, batch_size: 
     network = build_network(architecture)
     sampler = PatchSampler(data, scans, targets, seed, recipe, 0.33)
     validate = Validation(data, data.validation_scans(0), targets, "auto")
-    training = {"batch_size": batch_size, "precision": "auto", "validations": 1, "patience": 0}
+    training = EffectiveTraining(batch_size=batch_size, validations=1)
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         context = TrainingContext(Path(folder))

@@ -28,9 +28,11 @@ from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.seeds import derive_seed
+from voxnas.core.settings import parse_settings
+from voxnas.core.spec import stage_spec
 from voxnas.core.trial import Proposal, Result
 from voxnas.search.chain import Chain
-from voxnas.search.propose import propose
+from voxnas.search.propose import Search
 from voxnas.search.select import ranked
 
 SPACE = yaml.safe_load((Path(__file__).parents[1] / "config" / "search_spaces" / "unet.yaml").read_text())
@@ -47,7 +49,7 @@ PLAN = VolumePlan(
     outputs=3,
     fingerprint=VolumeFingerprint(median_shape=PATCH, median_spacing=(1, 1, 1), scans=1),
 )
-LIMITS = {"parameters": 560_000, "macs": None, "latency_ms": None}
+LIMITS = {"parameters": 560_000}
 NOISE = 0.003  # standard deviation between training seeds at full fidelity, in Dice
 
 
@@ -90,24 +92,19 @@ def true_score(proposal: Proposal, fidelity: float = 1.0) -> float | None:
 
 def search(method: str, seed: int, arguments: argparse.Namespace, fidelity: Fidelity) -> tuple[list[float], float]:
     """Noise-free score of the incumbent at full fidelity after each unit of cost, and seconds per proposal."""
-    spec = {
-        "seed": seed,
-        "method": method,
-        "baseline": None,
-        "space": SPACE,
-        "search": {
-            "space": "unet",
-            "window": arguments.window,
-            "start": False,
-            "budget": {"amount": 1, "unit": "samples"},
-            "promotion": "asha" if fidelity.rungs > 1 else "",
-            "options": {
-                "bayesian": {"initial": arguments.initial, "surrogate": arguments.surrogate},
-                "asha": {"rungs": max(2, fidelity.rungs), "factor": fidelity.factor},
-            },
-            "limits": LIMITS,
+    settings = {
+        "window": arguments.window,
+        "start": False,
+        "budget": {"amount": 1},
+        "promotion": "asha" if fidelity.rungs > 1 else "",
+        "options": {
+            "bayesian": {"initial": arguments.initial, "surrogate": arguments.surrogate},
+            "asha": {"rungs": max(2, fidelity.rungs), "factor": fidelity.factor},
         },
+        "limits": LIMITS,
     }
+    named = {"name": method, "method": method, "baseline": None, "space": SPACE}
+    inputs = Search(stage_spec(parse_settings({"seed": seed, "search": settings}), "search", **named), PLAN)
     proposals: list[Proposal] = []
     results: list[Result] = []
     curve: list[float] = []
@@ -116,7 +113,7 @@ def search(method: str, seed: int, arguments: argparse.Namespace, fidelity: Fide
         step = len(proposals)
         begin = time.perf_counter()
         chain = Chain(tuple(proposals), tuple(results[: max(0, step - arguments.window + 1)]))
-        proposal = propose(spec, PLAN, None, chain, method, step)
+        proposal = inputs.propose(chain, step)
         spent += time.perf_counter() - begin
         proposals.append(proposal)
         share = fidelity.of(proposal.rung)

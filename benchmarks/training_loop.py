@@ -22,6 +22,7 @@ from torch import Tensor
 from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe
 from voxnas.core.plan import VolumeFingerprint, VolumePlan
+from voxnas.core.spec import EffectiveTraining
 from voxnas.core.training import Fit
 from voxnas.io.records import write_text
 from voxnas.nn.build import build_network
@@ -103,7 +104,7 @@ def main() -> None:
     torch.set_num_threads(1)
     recipe = Recipe(augmentation=arguments.augmentation)
     job = Fit(architecture=ARCHITECTURE, recipe=recipe, fold=0, seed=0, samples=samples)
-    training = {"batch_size": BATCH, "precision": "auto", "validations": 1, "patience": 0}
+    training = EffectiveTraining(batch_size=BATCH, validations=1)
     sampler = PatchSampler(
         RandomData(),
         [str(i) for i in range(SCANS)],

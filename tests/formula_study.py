@@ -9,6 +9,8 @@ from plans import volume_plan
 
 from voxnas.complexity.analytic import analyze
 from voxnas.core.paths import StudyPaths
+from voxnas.core.settings import StudySettings, parse_settings
+from voxnas.core.spec import stage_spec
 from voxnas.core.splits import Splits
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_record, write_json, write_text
@@ -17,6 +19,7 @@ from voxnas.search.propose import make_proposal
 
 SPACES = Path(__file__).parents[1] / "config" / "search_spaces"
 
+NO_LIMIT = {"parameters": None}
 PLAN = volume_plan(patch=(32, 48, 32))
 
 
@@ -45,21 +48,14 @@ class Study:
             "window": 2,
             "start": True,
             "budget": {"amount": 240, "unit": "samples"},
-            "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
+            "limits": {"parameters": 300_000},
         }
         self.spec = {"stage": "search", "version": 1, "task": "segmentation", "seed": 5, "search": search | changes}
         self.space = yaml.safe_load((SPACES / "unet.yaml").read_text())
         write_json(self.paths.plan, PLAN)
-        write_json(
-            self.paths.spec("select"),
-            {
-                "finalists": 2,
-                "budget": {"amount": 600, "unit": "samples"},
-                "limits": {},
-                "task": "segmentation",
-                "seed": 5,
-            },
-        )
+        training = {"budget": {"amount": 600}}
+        settings = parse_settings({"seed": 5, "training": training, "search": {"finalists": 2, "limits": NO_LIMIT}})
+        write_json(self.paths.spec("select"), stage_spec(settings, "select"))
 
     def add_search(self, name, method, baseline=None, **changes):
         spec = self.spec | {"name": name, "method": method, "baseline": baseline, "space": self.space}
@@ -136,7 +132,7 @@ def arriving(study):
         s = study(order="arrival", **changes)
         write_text(s.paths.scans, "scan\tparticipant\tsha256\na\ta\t00\n")
         write_json(s.paths.splits, Splits(test=(), folds=()))
-        write_json(s.paths.spec("train"), {"stage": "train", "version": 1, "seed": 5, "training": {}})
+        write_json(s.paths.spec("train"), stage_spec(StudySettings(seed=5), "train"))
         return s
 
     return make

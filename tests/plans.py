@@ -3,6 +3,7 @@
 from voxnas.complexity.calibration import identity
 from voxnas.core.calibration import Calibration, DeviceCalibration
 from voxnas.core.plan import InputView, RunPlan, VolumePlan
+from voxnas.core.settings import LimitSettings
 
 HALVED = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
@@ -46,8 +47,13 @@ def run_plan(views, task="classification", unit="run", **fields):
     return RunPlan(**{**usual, **fields})
 
 
+def limit(parameters=None, **others):
+    """The limits of a search; by default none."""
+    return LimitSettings(parameters=parameters, **others)
+
+
 def changed(plan, **fields):
-    """A plan with other values of some fields."""
+    """A record with other values of some fields."""
     return type(plan)(**{**dict(plan), **fields})
 
 

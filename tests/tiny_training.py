@@ -15,12 +15,14 @@ from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
+from voxnas.core.settings import StudySettings
+from voxnas.core.spec import EffectiveTraining, TrainSpec, stage_spec
 from voxnas.core.splits import Splits
 from voxnas.core.training import Fit
 from voxnas.core.trial import Proposal
 from voxnas.data.dataset import StudyData
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_json, write_json, write_text
+from voxnas.io.records import read_record, write_json, write_text
 from voxnas.nn.build import build_network
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.loop import TrainingContext, fit
@@ -69,14 +71,13 @@ def make_study(root, task="segmentation", scans=8, batch_size=2, validations=2, 
     write_json(paths.plan, plan)
     training = {
         "batch_size": batch_size,
-        "patch": "auto",
         "precision": "float32",
-        "threads": 1,
         "validations": validations,
         "patience": patience,
         "foreground": 0.5,
     }
-    write_json(paths.spec("train"), {"stage": "train", "version": 1, "task": task, "seed": 7, "training": training})
+    settings = StudySettings.model_validate({"task": task, "seed": 7, "training": training})
+    write_json(paths.spec("train"), stage_spec(settings, "train"))
     return paths
 
 
@@ -108,14 +109,15 @@ def make_context(folder, **options):
 
 def run_fit(paths, job, context, prepare=None, backend=None, **changes):
     """Train in this process; `prepare` may change or replace the fresh network, `changes` are of the settings."""
-    training = {**read_json(paths.spec("train"))["training"], **changes}
+    known = read_record(paths.spec("train"), TrainSpec).training.plain()
+    training = EffectiveTraining(**{**known, **changes})
     data = StudyData(paths)
     parts = training_scans(data, job)
     targets = Targets.of(data, parts[0])
     sampler, alpha_sampler = (
-        PatchSampler(data, scans, targets, job.seed, job.recipe, training["foreground"]) for scans in parts
+        PatchSampler(data, scans, targets, job.seed, job.recipe, training.foreground) for scans in parts
     )
-    validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
+    validate = Validation(data, data.validation_scans(job.fold), targets, training.precision)
     torch.set_num_threads(1)
     torch.manual_seed(job.seed)
     network = build_network(job.architecture)
@@ -128,7 +130,7 @@ def run_fit(paths, job, context, prepare=None, backend=None, **changes):
 
 def train_stored(paths, job, **options):
     """Train in the store, in this process; its entry and outcome."""
-    entry = Entry(paths.store / store_digest(job, read_json(paths.spec("train")), data_digest(paths)))
+    entry = Entry(paths.store / store_digest(job, read_record(paths.spec("train"), TrainSpec), data_digest(paths)))
     write_json(entry.job, job)
     return entry, train_entry(paths, entry, RunOptions(**options), SingleBackend())
 

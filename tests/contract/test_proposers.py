@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from plans import volume_plan
+from plans import limit, volume_plan
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
@@ -37,7 +37,7 @@ of_all_strategies = pytest.mark.parametrize("strategy", cases("step"))
 of_all_promotions = pytest.mark.parametrize("promotion", cases("promotion"))
 
 SPACES = Path(__file__).parents[2] / "config" / "search_spaces"
-LIMIT = {"parameters": 200_000, "macs": None, "latency_ms": None}
+LIMIT = limit(200_000)
 TASKS = {"unet": "segmentation", "cnn": "classification"}
 
 
@@ -134,8 +134,7 @@ def test_pending_steps_are_not_proposed_again(strategy):
 
 @of_all_strategies
 def test_limits_hold(strategy):
-    limits = {"parameters": 60_000, "macs": 150_000_000, "latency_ms": None}
-    space = make_space("unet", limits)
+    space = make_space("unet", limit(60_000, macs=150_000_000))
     for scores in (HISTORIES["nothing"], HISTORIES["ordinary"]):
         cost = analyze(check(strategy, state(space, scores)).candidate.architecture, [32, 32, 32])
         assert cost.parameters <= 60_000

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from other_families import files_of_other_packages
-from plans import input_view, run_plan, volume_plan
+from plans import input_view, limit, run_plan, volume_plan
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.families import expand
@@ -189,7 +189,7 @@ def test_networks_have_equal_keys_exactly_if_their_graphs_are_equal(raw, space, 
 def test_a_search_can_start(space):
     for side in (32, 128):
         plan = plan_for(space, side)
-        config = space.start(plan, {"parameters": 560_000})
+        config = space.start(plan, limit(560_000))
         space.validate(config)
         space.decode(config, plan)
 
@@ -198,7 +198,7 @@ def test_a_search_can_start(space):
 @pytest.mark.parametrize("name", MACRO)
 def test_the_hand_made_plan_is_in_the_macro_spaces(name, side):
     space = SearchSpace.from_dict(yaml.safe_load((FOLDER / f"{name}.yaml").read_text()))
-    plan, limits = plan_for(space, side), {"parameters": 560_000}
+    plan, limits = plan_for(space, side), limit(560_000)
     found, recipe = space.decode(space.start(plan, limits), plan)
     baseline = BASELINES[space.family.start[plan.task]](plan, limits)
     assert found == baseline[0]
@@ -209,5 +209,5 @@ def test_the_hand_made_plan_is_in_the_macro_spaces(name, side):
 def test_the_space_for_cpu_minutes_starts_from_the_hand_made_plan_too():
     """Its recipe is the nearest, for the space leaves out an optimizer that has not begun to learn by then."""
     space = SearchSpace.from_dict(yaml.safe_load((FOLDER / "unet-small.yaml").read_text()))
-    plan, limits = plan_for(space), {"parameters": 560_000}
+    plan, limits = plan_for(space), limit(560_000)
     assert space.decode(space.start(plan, limits), plan)[0] == BASELINES["nnunet-small"](plan, limits)[0]

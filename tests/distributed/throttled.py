@@ -15,6 +15,7 @@ from torch import nn
 
 from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe
+from voxnas.core.spec import EffectiveTraining
 from voxnas.core.training import Fit
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
@@ -77,7 +78,7 @@ def main(launcher: str, output: str) -> None:
     # Hardly any step, so that the rounding of the first gradients does not grow into the last.
     recipe = Recipe(learning_rate=1e-9)
     job = Fit(architecture=ARCHITECTURE, recipe=recipe, fold=0, seed=0, samples=BATCH * STEPS)
-    training = {"batch_size": BATCH, "precision": "float32", "validations": 1, "patience": 0}
+    training = EffectiveTraining(batch_size=BATCH, validations=1, precision="float32")
     with tempfile.TemporaryDirectory() as folder:
         context = TrainingContext(Path(folder), RunOptions(shares="measured", micro_batch=2))
         outcome = fit(

@@ -21,6 +21,7 @@ from voxnas.arch.views import with_view
 from voxnas.core.architecture import Architecture, Recipe, network_key
 from voxnas.core.errors import UserError, suggest
 from voxnas.core.plan import Plan
+from voxnas.core.settings import LimitSettings
 
 MOST_ENUMERATED = 1_000_000
 
@@ -307,7 +308,7 @@ class SearchSpace:
         values = {p.name: p.nearest(wanted[p.target]) for p in self.parameters if p.target in wanted}
         return self._complete(values, None)
 
-    def start(self, plan: Plan, limits: Mapping[str, Any]) -> Config:
+    def start(self, plan: Plan, limits: LimitSettings) -> Config:
         """Where a search begins: the nnU-Net plan scaled to the limits (a ResNet for one vector a scan)."""
         architecture, recipe = BASELINES[self.family.start[plan.task]](plan, limits)
         return self.nearest(recipe, architecture)

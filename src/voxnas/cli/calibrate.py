@@ -32,7 +32,7 @@ def write_measurements(arguments: argparse.Namespace, measure: Callable[..., M])
 
     search, spec = read_record(arguments.search, SearchSpec), read_record(arguments.spec, CalibrateSpec)
     plan = read_plan(arguments.plan)
-    record = measure(search.space, plan, spec, search.search["limits"])
+    record = measure(search.space, plan, spec, search.search.limits)
     record = record.model_copy(update={"reading": reading_seconds(StudyPaths(arguments.study), plan, spec)})
     write_json(arguments.output, record)
     return record

@@ -33,8 +33,9 @@ def _searches(text: str) -> dict[str, int | None]:
 def run(arguments: argparse.Namespace) -> None:
     """Select and write the records."""
     from voxnas.core.paths import StudyPaths
+    from voxnas.core.spec import SelectSpec
     from voxnas.core.trial import SCHEMA_VERSION
-    from voxnas.io.records import read_json, read_plan, write_json
+    from voxnas.io.records import read_plan, read_record, write_json
     from voxnas.search.chain import finished_steps, read_chain
     from voxnas.search.propose import study_calibration
     from voxnas.search.select import select_finalists
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
         steps = finished_steps(paths, search) if steps is None else steps
         chains[search] = read_chain(paths, search, steps, steps)
     networks, left_out = select_finalists(
-        read_json(paths.spec("select")),
+        read_record(paths.spec("select"), SelectSpec),
         read_plan(paths.plan),
         study_calibration(paths),
         chains,

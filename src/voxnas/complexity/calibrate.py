@@ -33,6 +33,7 @@ from voxnas.core.calibration import (
 )
 from voxnas.core.plan import Plan
 from voxnas.core.seeds import derive_seed
+from voxnas.core.settings import LimitSettings
 from voxnas.core.spec import CalibrateSpec
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device
@@ -53,7 +54,7 @@ def measure_calibration(
     space: Mapping[str, Any],
     plan: Plan,
     spec: CalibrateSpec,
-    limits: Mapping[str, Any] | None = None,
+    limits: LimitSettings,
     seconds: float | None = None,
 ) -> Calibration:
     """Time the baselines, random networks of a space and their nodes, and fit the prediction.
@@ -65,7 +66,7 @@ def measure_calibration(
     plan : Plan
         The study's plan.
     spec : CalibrateSpec
-    limits : mapping or None
+    limits : LimitSettings
         Limits of the search; the random networks keep those on parameters and MACs. With one on the
         latency more is timed; with one on the memory a few peaks are measured too.
     seconds : float or None
@@ -80,9 +81,8 @@ def measure_calibration(
     torch.set_num_threads(spec.threads)
     begun, clock = time.monotonic(), cpu_clock(compute_device())
     started = clock()
-    limits = limits or {}
     if seconds is None:
-        seconds = SECONDS if limits.get("latency_ms") is None else LATENCY_SECONDS
+        seconds = SECONDS if limits.latency_ms is None else LATENCY_SECONDS
     batch = spec.batch_size
     swaps = _named(spec.swaps, plan, limits)
     references = baselines_for(plan.task, tuple(plan.views) or ("",), plan.unit)
@@ -132,21 +132,21 @@ def measure_calibration(
         model=TimeModels(**models),
         nodes=len(nodes),
         error=RelativeErrors(**errors),
-        memory=_memory(timed if limits.get("memory_mib") is not None else [], plan, spec),
+        memory=_memory(timed if limits.memory_mib is not None else [], plan, spec),
         bf16=_bf16(first, input_shape(first, plan, batch)),
         device=device_record(spec.threads, spec.precision),
         seconds=round(time.monotonic() - begun, 1),
     )
 
 
-def _named(names: Iterable[str], plan: Plan, limits: Mapping[str, Any]) -> dict[str, Architecture]:
+def _named(names: Iterable[str], plan: Plan, limits: LimitSettings) -> dict[str, Architecture]:
     """Build the named baselines that belong to searched families, the cheapest first."""
     built = {name: BASELINES[name](plan, limits)[0] for name in names if not BASELINES[name].fitted}
     networks = {name: a for name, a in built.items() if family_of(a).spaces}
     return dict(sorted(networks.items(), key=lambda item: analyze(item[1], input_size(item[1], plan)).macs))
 
 
-def _candidates(space: SearchSpace, plan: Plan, limits: Mapping[str, Any], seed: int) -> list[Architecture]:
+def _candidates(space: SearchSpace, plan: Plan, limits: LimitSettings, seed: int) -> list[Architecture]:
     """Draw random networks within the limits, in the order of their activations."""
     rng = np.random.default_rng(seed)
     found: dict[str, Architecture] = {}

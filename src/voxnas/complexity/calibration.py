@@ -6,8 +6,8 @@ layers, times a factor of the primitive. This orders networks better than a sing
 depthwise convolution can take many times as long per MAC.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from voxnas.complexity.features import features
 from voxnas.complexity.memory_model import training_mib
@@ -15,6 +15,7 @@ from voxnas.core.architecture import Architecture
 from voxnas.core.calibration import Calibration, TimeModel
 from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
+from voxnas.core.settings import Budget
 
 
 def identity(architecture: Architecture) -> str:
@@ -65,7 +66,7 @@ def predict_training_mib(calibration: Calibration, architecture: Architecture, p
 
 
 def samples_of(
-    budget: Mapping[str, Any],
+    budget: Budget,
     calibration: Calibration | None,
     architecture: Architecture,
     patch: Sequence[int],
@@ -74,8 +75,7 @@ def samples_of(
 
     Parameters
     ----------
-    budget : mapping
-        ``amount`` and ``unit``, which is ``samples`` or ``cpu_seconds``.
+    budget : Budget
     calibration : Calibration or None
         Needed for CPU seconds.
     architecture, patch
@@ -86,13 +86,13 @@ def samples_of(
     UserError
         If the budget is in CPU seconds and there is no calibration.
     """
-    if budget["unit"] == "samples":
-        return max(1, round(budget["amount"]))
+    if budget.unit == "samples":
+        return max(1, round(budget.amount))
     if calibration is None:
         raise UserError(
-            f"a budget of {budget['amount']} cpu_seconds needs a calibration and there is none",
+            f"a budget of {budget.amount} cpu_seconds needs a calibration and there is none",
             "run the stage calibrate, or give the budget in samples",
         )
     batch = calibration.batch_size
-    steps = budget["amount"] / (batch * predict_sample_seconds(calibration, architecture, patch))
+    steps = budget.amount / (batch * predict_sample_seconds(calibration, architecture, patch))
     return batch * max(1, int(steps))

@@ -12,6 +12,7 @@ from voxnas.complexity.measured import cpu_clock, measure_training
 from voxnas.core.architecture import parse_architecture
 from voxnas.core.calibration import DeviceCalibration
 from voxnas.core.plan import Plan
+from voxnas.core.settings import LimitSettings
 from voxnas.core.spec import CalibrateSpec
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device
@@ -21,13 +22,13 @@ START = "import torch, voxnas.nn.build, voxnas.nn.device as d; torch.zeros(1, de
 
 
 def measure_device(
-    space: Mapping[str, Any], plan: Plan, spec: CalibrateSpec, limits: Mapping[str, Any]
+    space: Mapping[str, Any], plan: Plan, spec: CalibrateSpec, limits: LimitSettings
 ) -> DeviceCalibration:
     """Measure this node as a representative of its kind.
 
     Parameters
     ----------
-    space, plan, spec, limits : mapping
+    space, plan, spec, limits
         See :func:`voxnas.complexity.calibrate.measure_calibration`.
 
     Returns

@@ -25,7 +25,7 @@ from voxnas.core.settings import (
     Task,
     TrainingParameters,
 )
-from voxnas.core.strategies import is_job, options_of
+from voxnas.core.strategies import STRATEGIES, StrategyOptions, is_job, options_of
 
 BLOCK_PREFIX = "block-"  # of baselines that differ only in their blocks (voxnas.arch.baselines.block_comparison)
 
@@ -147,12 +147,29 @@ class CalibrateSpec(Spec):
         return {"swaps": tuple(name for name in settings.baselines.names if name.startswith(BLOCK_PREFIX))}
 
 
+class EffectiveSearch(Record):
+    """Settings on which the proposals of one search depend; a setting without effect is None."""
+
+    space: str
+    order: Literal["strict", "arrival"] | None = Field(None, exclude_if=_absent)
+    window: Positive | None = Field(None, exclude_if=_absent)
+    start: bool | None = Field(None, exclude_if=_absent)
+    budget: Budget
+    promotion: str | None = Field(None, exclude_if=_absent)
+    options: dict[str, dict[str, Any]] = Field(description="Options of the strategies in use, by their names.")
+    limits: LimitSettings
+
+    def strategy(self, name: str) -> StrategyOptions:
+        """Return a strategy with its options."""
+        return STRATEGIES[name](**self.options.get(name, {}))
+
+
 class SearchSpec(Spec):
     """One search: a method, or the recipes of a baseline."""
 
     task: Task
     seed: int
-    search: dict[str, Any]
+    search: EffectiveSearch
     name: str
     method: str
     baseline: str | None
@@ -162,15 +179,15 @@ class SearchSpec(Spec):
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
         """Return the settings on which the proposals depend, with the options of the strategies in use."""
         search, method = settings.search, extra["method"]
-        unused = {"methods", "steps", "finalists"}
         if is_job(method):
-            unused |= {"order", "window", "start", "promotion"}
+            unused = {"order", "window", "start", "promotion"}
         else:
             # With `order: arrival`, the window only determines which steps wait; no proposal depends on it.
-            unused |= {"order" if search.order == "strict" else "window"}
-        used = search.model_dump(mode="json", exclude=unused)
+            unused = {"order" if search.order == "strict" else "window"}
+        used = {name: getattr(search, name) for name in EffectiveSearch.model_fields if name not in unused}
         names = filter(None, [method, used.get("promotion")])
-        return {"search": used | {"options": {name: options_of(name, search.options) for name in names}}}
+        used["options"] = {name: options_of(name, search.options) for name in names}
+        return {"search": EffectiveSearch(**used)}
 
 
 class EffectiveTraining(TrainingParameters):

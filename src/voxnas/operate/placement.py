@@ -16,6 +16,7 @@ from voxnas.core.calibration import DeviceCalibration
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
+from voxnas.core.spec import SearchSpec
 from voxnas.core.trial import Network, Proposal
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.search.propose import study_calibration
@@ -107,7 +108,7 @@ def arrival_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, 
     table = next(iter(devices.values())).table.values()
     middle = median_low(row.train_seconds for row in table)
     architecture = parse_architecture(next(row for row in table if row.train_seconds == middle).architecture)
-    budget = read_json(paths.spec(f"search-{search}"))["search"]["budget"]
+    budget = read_record(paths.spec(f"search-{search}"), SearchSpec).search.budget
     samples = samples_of(budget, study_calibration(paths), architecture, input_size(architecture, plan))
     return earliest_end([predicted(devices, plan, architecture, samples)] * (step + 1), slots, window)[-1]
 

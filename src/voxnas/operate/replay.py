@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import SearchSpec
 from voxnas.core.strategies import is_job
 from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import read_record
 from voxnas.operate.placement import worker_of
 from voxnas.search.arrival import Arrivals, record_digest
-from voxnas.search.propose import in_order_of_arrival, make_proposal
+from voxnas.search.propose import make_proposal
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,10 @@ def replay(paths: StudyPaths, search: str) -> Replay:
     UserError
         If the search does not exist, or a file that every proposal needs is missing.
     """
-    spec = read_json(paths.spec(f"search-{search}"))
-    if in_order_of_arrival(spec):
+    spec = read_record(paths.spec(f"search-{search}"), SearchSpec)
+    if spec.search.order == "arrival":
         return _arrival(paths, search)
-    if is_job(spec["method"]):
+    if is_job(spec.method):
         return Replay(search, "one job", 0, ())
     differences, step = [], 0
     while (file := paths.step(search, step) / "proposal.json").exists():

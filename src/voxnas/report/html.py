@@ -17,7 +17,7 @@ from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard, win
 from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
-from voxnas.core.spec import IndexSpec, ReportSpec
+from voxnas.core.spec import IndexSpec, ReportSpec, SearchSpec
 from voxnas.core.splits import Splits
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_plan, read_record
@@ -237,16 +237,16 @@ def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:
     for name in results.searches(paths):
         if is_hand_made(name):
             continue
-        spec = read_json(paths.spec(f"search-{name}"))
-        text = json.dumps(spec["space"], sort_keys=True)
-        new = {"methods": [], "space": spec["space"], "settings": spec["search"], "options": {}}
+        spec = read_record(paths.spec(f"search-{name}"), SearchSpec)
+        text = json.dumps(spec.space, sort_keys=True)
+        new = {"methods": [], "space": spec.space, "settings": spec.search, "options": {}}
         entry = shown.setdefault(text, new)
-        entry["methods"].append(spec["name"])
-        entry["options"] |= spec["search"]["options"]
+        entry["methods"].append(spec.name)
+        entry["options"] |= spec.search.options
     for entry in shown.values():
-        budget = entry["settings"]["budget"]
-        timed = budget["unit"] == "cpu_seconds"
-        entry["budget"] = tables.cost(budget["amount"] if timed else float("nan"), budget["amount"])
+        budget = entry["settings"].budget
+        timed = budget.unit == "cpu_seconds"
+        entry["budget"] = tables.cost(budget.amount if timed else float("nan"), budget.amount)
         entry["parameters"] = _parameters(entry["space"])
         entry["options"] = [
             (f"options of {strategy}", ", ".join(f"{name}: {value}" for name, value in options.items()))

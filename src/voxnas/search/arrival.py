@@ -29,9 +29,9 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.record import Record
 from voxnas.core.trial import Known, Proposal, Result
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_json, read_plan, read_record, write_json, write_text
+from voxnas.io.records import read_json, read_record, write_json, write_text
 from voxnas.search.chain import Chain, read_curve
-from voxnas.search.propose import propose, study_calibration
+from voxnas.search.propose import Search
 
 POLL_SECONDS = 0.2
 DIGITS = 12
@@ -56,11 +56,10 @@ class Arrivals:
     def __init__(self, paths: StudyPaths, search: str) -> None:
         self.paths = paths
         self.search = search
-        self.spec = read_json(paths.spec(f"search-{search}"))
-        self.plan = read_plan(paths.plan)
-        self.calibration = study_calibration(paths)
-        times = self.calibration.plain() if self.calibration else None
-        identity = digest([self.spec, read_json(paths.spec("train")), data_digest(paths), times], DIGITS)
+        self.inputs = Search.read(paths, search)
+        times = self.inputs.calibration.plain() if self.inputs.calibration else None
+        specs = [read_json(paths.spec(stage)) for stage in (f"search-{search}", "train")]
+        identity = digest([*specs, data_digest(paths), times], DIGITS)
         self.folder = paths.arrivals(search) / identity
         self._proposals: list[Proposal] = []
 
@@ -116,7 +115,7 @@ class Arrivals:
             seconds=worker.seconds if worker else None,
             calibration=worker.digest if worker else "",
         )
-        proposal = propose(self.spec, self.plan, self.calibration, chain, self.search, step, worker)
+        proposal = self.inputs.propose(chain, step, worker)
         # A promotion is a copy of the proposal that it continues, with another record of results.
         return proposal.model_copy(update={"known": known})
 

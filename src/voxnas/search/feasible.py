@@ -1,9 +1,8 @@
 """Feasible candidates of a search: configurations of its space that satisfy the hard limits."""
 
-import functools
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import cache, cached_property, partial
 
 from voxnas.arch.search_space import Config, SearchSpace
 from voxnas.arch.views import input_size
@@ -13,6 +12,7 @@ from voxnas.core.architecture import Architecture, Recipe, network_key
 from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
+from voxnas.core.settings import LimitSettings
 
 PREDICTED = {"latency_ms": predict_latency_ms, "memory_mib": predict_training_mib}
 
@@ -35,7 +35,7 @@ class Candidate:
     architecture: Architecture
     recipe: Recipe
 
-    @functools.cached_property
+    @cached_property
     def key(self) -> str:
         """Identity (see :func:`voxnas.core.architecture.network_key`)."""
         return network_key(self.architecture, self.recipe)
@@ -50,8 +50,8 @@ class FeasibleSpace:
         Search space; for a given architecture, the space of its recipes.
     plan : Plan
         Plan of the study; the limits apply to the cost of one patch.
-    limits : dict
-        ``parameters``, ``macs``, ``latency_ms`` and ``memory_mib``, each a number or None.
+    limits : LimitSettings
+        Hard limits of the search.
     calibration : Calibration or None
         Calibration of the device; required by limits on the latency or the memory.
     architecture : architecture or None
@@ -67,14 +67,14 @@ class FeasibleSpace:
         self,
         space: SearchSpace,
         plan: Plan,
-        limits: dict[str, Any],
+        limits: LimitSettings,
         calibration: Calibration | None = None,
         architecture: Architecture | None = None,
     ) -> None:
         for name in PREDICTED:
-            if limits.get(name) is not None and calibration is None and architecture is None:
+            if getattr(limits, name) is not None and calibration is None and architecture is None:
                 raise UserError(
-                    f"search.limits.{name} = {limits[name]} needs a calibration and there is none",
+                    f"search.limits.{name} = {getattr(limits, name)} needs a calibration and there is none",
                     "run the stage calibrate, or remove the limit",
                 )
         if architecture is None:
@@ -85,7 +85,7 @@ class FeasibleSpace:
         self.calibration = calibration
         self.architecture = architecture
         # Many candidates differ in their recipe alone, and the cost takes longer to compute than a decoding.
-        self.cost = functools.cache(lambda network: analyze(network, input_size(network, plan)))
+        self.cost = cache(lambda network: analyze(network, input_size(network, plan)))
 
     def candidate(self, config: Config) -> Candidate:
         """Return the candidate of a configuration."""
@@ -97,10 +97,10 @@ class FeasibleSpace:
         """Whether a candidate satisfies all limits."""
         if self.architecture is not None:
             return True
-        limits = [(name, self.limits[name]) for name in ("parameters", "macs", *PREDICTED) if name in self.limits]
-        return all(self._amount(name, candidate.architecture) <= limit for name, limit in limits if limit is not None)
+        amount = partial(self._amount, candidate.architecture)
+        return all(amount(name) <= limit for name, limit in self.limits if limit is not None)
 
-    def _amount(self, name: str, architecture: Architecture) -> float:
+    def _amount(self, architecture: Architecture, name: str) -> float:
         if name not in PREDICTED:
             return float(getattr(self.cost(architecture), name))
         assert self.calibration is not None  # checked by the constructor

@@ -2,12 +2,11 @@
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
-from voxnas.core.strategies import STRATEGIES
 from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_json, read_plan, write_json
+from voxnas.io.records import write_json
 from voxnas.search.base import Job
 from voxnas.search.chain import Chain
-from voxnas.search.propose import search_state, study_calibration
+from voxnas.search.propose import Search
 
 
 def run_job(paths: StudyPaths, search: str) -> int:
@@ -30,9 +29,9 @@ def run_job(paths: StudyPaths, search: str) -> int:
     UserError
         If a file is missing or damaged, or the search finds no network.
     """
-    spec, plan = read_json(paths.spec(f"search-{search}")), read_plan(paths.plan)
-    state, _ = search_state(spec, plan, study_calibration(paths), Chain((), ()), search, 0)
-    job = STRATEGIES[spec["method"]](**spec["search"]["options"][spec["method"]])
+    inputs = Search.read(paths, search)
+    state, method = inputs.state(Chain((), ()), 0), inputs.spec.method
+    job = inputs.spec.search.strategy(method)
     assert isinstance(job, Job)
     findings = list(job(state, paths))
     if not findings:
@@ -43,7 +42,7 @@ def run_job(paths: StudyPaths, search: str) -> int:
             search=search,
             step=step,
             trial=f"{search}-{step}",
-            origin=spec["method"],
+            origin=method,
             note=finding.note,
             config=candidate.config,
             architecture=candidate.architecture,

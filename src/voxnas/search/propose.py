@@ -4,8 +4,9 @@ Results newer than k-W are not read, even if they exist. Therefore the same file
 the times of arrival. The records are the complete state of a search.
 """
 
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Self
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.search_space import SearchSpace
@@ -18,18 +19,18 @@ from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
 from voxnas.core.seeds import derive_seed
-from voxnas.core.strategies import STRATEGIES
+from voxnas.core.spec import SearchSpec
 from voxnas.core.trial import Proposal
-from voxnas.io.records import read_json, read_plan, read_record
+from voxnas.io.records import read_plan, read_record
 from voxnas.search.base import Promotion, Proposer, SearchState, Strategy, Suggestion
 from voxnas.search.chain import Chain, read_chain
 from voxnas.search.feasible import Candidate, FeasibleSpace
 
 
 def make_proposal(paths: StudyPaths, search: str, step: int) -> Proposal:
-    """Propose one step of a search from the study's files.
+    """Propose one step of a search in strict order from the study's files.
 
-    Reads ``spec/search-<search>.json``, the plan, the calibration if it exists, and the records of the chain.
+    Reads the files of :meth:`Search.read` and the records of the chain.
 
     Parameters
     ----------
@@ -43,21 +44,16 @@ def make_proposal(paths: StudyPaths, search: str, step: int) -> Proposal:
     Raises
     ------
     UserError
-        If one of the files is missing or damaged.
+        If one of the files is missing or damaged, or the search is in order of arrival.
     """
-    spec = read_json(paths.spec(f"search-{search}"))
-    if in_order_of_arrival(spec):
+    inputs = Search.read(paths, search)
+    window = inputs.spec.search.window
+    if inputs.spec.search.order == "arrival":
         raise UserError(
             f"search.order = 'arrival': step {step} of {search} makes its proposal itself", "run the rule step"
         )
-    plan = read_plan(paths.plan)
-    chain = read_chain(paths, search, step, max(0, step - spec["search"]["window"] + 1))
-    return propose(spec, plan, study_calibration(paths), chain, search, step)
-
-
-def in_order_of_arrival(spec: dict[str, Any]) -> bool:
-    """Whether the spec of a search has `order: arrival`."""
-    return spec["search"].get("order") == "arrival"
+    assert window is not None  # every search of single steps in strict order has one
+    return inputs.propose(read_chain(paths, search, step, max(0, step - window + 1)), step)
 
 
 def study_calibration(paths: StudyPaths) -> Calibration | None:
@@ -65,126 +61,124 @@ def study_calibration(paths: StudyPaths) -> Calibration | None:
     return read_record(paths.calibration, Calibration) if paths.calibration.exists() else None
 
 
-def propose(
-    spec: dict[str, Any],
-    plan: Plan,
-    calibration: Calibration | None,
-    chain: Chain,
-    search: str,
-    step: int,
-    worker: Worker | None = None,
-) -> Proposal:
-    """Propose one step from plain data (see :func:`make_proposal`).
+@dataclass(frozen=True)
+class Search:
+    """Records on which all proposals of one search depend.
 
-    Parameters
+    Attributes
     ----------
-    spec : dict
-        Spec of the search.
+    spec : SearchSpec
     plan : Plan
         Plan of the study.
     calibration : Calibration or None
         Calibration of the study, if a limit or a budget requires one.
-    chain : Chain
-        The finished and the pending steps.
-    search : str
-        Name of the search.
-    step : int
-        Number of the step.
-    worker : Worker, optional
-        Free node in `order: arrival`. Apart from the first trial and hand-made networks, only trials that fit its time
-        are begun or continued.
-
-    Raises
-    ------
-    ValueError
-        If the strategy continues a step that is not finished or already has a continuation.
     """
-    state, given = search_state(spec, plan, calibration, chain, search, step, worker)
-    suggestion = _strategy(spec, given)(state)
-    identity = {"search": search, "step": step}
-    if suggestion is None:
-        return Proposal(**identity, trial=f"{search}-{step}", origin="idle")
-    identity |= {"origin": suggestion.origin, "note": suggestion.note, "resumable": suggestion.resumable}
-    if suggestion.candidate is None:
-        before = suggestion.continue_step
-        earlier = next((p for p, _ in chain.finished() if p.step == before), None)
-        if earlier is None or before in state.continued:
-            raise ValueError(f"{spec['method']}: step {step} cannot continue step {before}")
-        changes = {"resume_from": before, "rung": earlier.rung + 1, "samples": suggestion.samples}
-        return earlier.model_copy(update=identity | changes)
-    candidate = suggestion.candidate
-    return Proposal(
-        **identity,
-        trial=f"{search}-{step}",
-        config=candidate.config,
-        architecture=candidate.architecture,
-        recipe=candidate.recipe,
-        samples=state.budget(candidate) if suggestion.samples is None else suggestion.samples,
-    )
 
+    spec: SearchSpec
+    plan: Plan
+    calibration: Calibration | None = None
 
-def _strategy(spec: dict[str, Any], given: Candidate | None) -> Proposer:
-    """Combine the method of a search with the given first trial and the promotion, if any."""
-    options, promotion = spec["search"]["options"], spec["search"].get("promotion")
-    method = STRATEGIES[spec["method"]](**options.get(spec["method"], {}))
-    assert isinstance(method, Strategy)
-    propose_new: Proposer = method if given is None else partial(_given_first, given, method)
-    if not promotion:
-        return propose_new
-    wrapper = STRATEGIES[promotion](**options.get(promotion, {}))
-    assert isinstance(wrapper, Promotion)
-    return partial(wrapper, propose_new=propose_new)
+    @classmethod
+    def read(cls, paths: StudyPaths, search: str) -> Self:
+        """Read ``spec/search-<search>.json``, the plan and, if it exists, the calibration of a study.
+
+        Raises
+        ------
+        UserError
+            If one of the files is missing or damaged.
+        """
+        spec = read_record(paths.spec(f"search-{search}"), SearchSpec)
+        return cls(spec, read_plan(paths.plan), study_calibration(paths))
+
+    @cached_property
+    def feasible(self) -> tuple[FeasibleSpace, Candidate | None]:
+        """Networks that may be proposed, and the given first trial, if any.
+
+        The first trial is the published baseline, or with `start` the hand-made plan unless it exceeds a limit.
+        """
+        spec, plan, limits = self.spec, self.plan, self.spec.search.limits
+        source = f"search.space = {spec.search.space!r}"
+        if spec.baseline is not None:
+            architecture, recipe = BASELINES[spec.baseline](plan, limits)
+            space = SearchSpace.recipes_of(spec.space, source)
+            feasible = FeasibleSpace(space, plan, limits, self.calibration, architecture)
+            return feasible, baseline_candidate(feasible, architecture, recipe)
+        feasible = FeasibleSpace(SearchSpace.from_dict(spec.space, source), plan, limits, self.calibration)
+        if not spec.search.start:
+            return feasible, None
+        given = feasible.candidate(feasible.space.start(plan, limits))
+        return feasible, given if feasible.admits(given) else None
+
+    def state(self, chain: Chain, step: int, worker: Worker | None = None) -> SearchState:
+        """Return the knowledge of a strategy at one step (parameters: see :meth:`propose`)."""
+        budget, calibration = self.spec.search.budget, self.calibration
+        return SearchState(
+            feasible=self.feasible[0],
+            history=chain.observations(),
+            pending=chain.pending(),
+            step=step,
+            seed=derive_seed(self.spec.seed, "search", self.spec.name),
+            budget=lambda c: samples_of(budget, calibration, c.architecture, input_size(c.architecture, self.plan)),
+            worker=worker,
+        )
+
+    def propose(self, chain: Chain, step: int, worker: Worker | None = None) -> Proposal:
+        """Propose one step.
+
+        Parameters
+        ----------
+        chain : Chain
+            The finished and the pending steps.
+        step : int
+            Number of the step.
+        worker : Worker, optional
+            Free node in `order: arrival`. Apart from the first trial and hand-made networks, only trials that fit its
+            time are begun or continued.
+
+        Raises
+        ------
+        ValueError
+            If the strategy continues a step that is not finished or already has a continuation.
+        """
+        state = self.state(chain, step, worker)
+        suggestion = self._strategy()(state)
+        identity = {"search": self.spec.name, "step": step}
+        trial = f"{self.spec.name}-{step}"
+        if suggestion is None:
+            return Proposal(**identity, trial=trial, origin="idle")
+        identity |= {"origin": suggestion.origin, "note": suggestion.note, "resumable": suggestion.resumable}
+        if suggestion.candidate is None:
+            before = suggestion.continue_step
+            earlier = next((p for p, _ in chain.finished() if p.step == before), None)
+            if earlier is None or before in state.continued:
+                raise ValueError(f"{self.spec.method}: step {step} cannot continue step {before}")
+            changes = {"resume_from": before, "rung": earlier.rung + 1, "samples": suggestion.samples}
+            return earlier.model_copy(update=identity | changes)
+        candidate = suggestion.candidate
+        return Proposal(
+            **identity,
+            trial=trial,
+            config=candidate.config,
+            architecture=candidate.architecture,
+            recipe=candidate.recipe,
+            samples=state.budget(candidate) if suggestion.samples is None else suggestion.samples,
+        )
+
+    def _strategy(self) -> Proposer:
+        """Combine the method with the given first trial and the promotion, if any."""
+        settings, (_, given) = self.spec.search, self.feasible
+        method = settings.strategy(self.spec.method)
+        assert isinstance(method, Strategy)
+        propose_new: Proposer = method if given is None else partial(_given_first, given, method)
+        if not settings.promotion:
+            return propose_new
+        wrapper = settings.strategy(settings.promotion)
+        assert isinstance(wrapper, Promotion)
+        return partial(wrapper, propose_new=propose_new)
 
 
 def _given_first(given: Candidate, otherwise: Proposer, state: SearchState) -> Suggestion | None:
     return otherwise(state) if state.taken else Suggestion(given, origin="start")
-
-
-def search_state(
-    spec: dict[str, Any],
-    plan: Plan,
-    calibration: Calibration | None,
-    chain: Chain,
-    search: str,
-    step: int,
-    worker: Worker | None = None,
-) -> tuple[SearchState, Candidate | None]:
-    """Return the knowledge of a strategy at one step, and the given first trial, if any.
-
-    The parameters `spec`, `plan`, `calibration`, `chain`, `search`, `step` and `worker` are those of :func:`propose`.
-    """
-    feasible, given = _feasible_space(spec, plan, calibration)
-    budget = spec["search"]["budget"]
-    state = SearchState(
-        feasible=feasible,
-        history=chain.observations(),
-        pending=chain.pending(),
-        step=step,
-        seed=derive_seed(spec["seed"], "search", search),
-        budget=lambda c: samples_of(budget, calibration, c.architecture, input_size(c.architecture, plan)),
-        worker=worker,
-    )
-    return state, given
-
-
-def _feasible_space(
-    spec: dict[str, Any], plan: Plan, calibration: Calibration | None
-) -> tuple[FeasibleSpace, Candidate | None]:
-    settings = spec["search"]
-    limits, source = settings["limits"], f"search.space = {settings['space']!r}"
-    if spec["baseline"] is None:
-        feasible = FeasibleSpace(SearchSpace.from_dict(spec["space"], source), plan, limits, calibration)
-        return feasible, _start(feasible) if settings.get("start") else None
-    architecture, recipe = BASELINES[spec["baseline"]](plan, limits)
-    space = SearchSpace.recipes_of(spec["space"], source)
-    feasible = FeasibleSpace(space, plan, limits, calibration, architecture)
-    return feasible, baseline_candidate(feasible, architecture, recipe)
-
-
-def _start(feasible: FeasibleSpace) -> Candidate | None:
-    """Return the hand-made plan as a point of the space; None if it exceeds a limit."""
-    candidate = feasible.candidate(feasible.space.start(feasible.plan, feasible.limits))
-    return candidate if feasible.admits(candidate) else None
 
 
 def baseline_candidate(feasible: FeasibleSpace, architecture: Architecture, recipe: Recipe) -> Candidate:

@@ -4,7 +4,6 @@ Finalists are addressed by their key and not by rank, so that a new trial outsid
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.families import family_of
@@ -14,6 +13,7 @@ from voxnas.core.architecture import Architecture, network_key
 from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
+from voxnas.core.spec import SelectSpec
 from voxnas.core.trial import LINEAR, PER_FRAME, Network, Proposal, Result
 from voxnas.search.chain import Chain
 
@@ -46,7 +46,7 @@ def ranked(chain: Chain) -> list[tuple[Proposal, Result]]:
 
 
 def select_finalists(
-    spec: dict[str, Any],
+    spec: SelectSpec,
     plan: Plan,
     calibration: Calibration | None,
     chains: dict[str, Chain],
@@ -56,11 +56,11 @@ def select_finalists(
 
     Parameters
     ----------
-    spec : dict
-        Spec of the stage ``select``: ``finalists`` (per method), the full ``budget`` and the ``limits``.
+    spec : SelectSpec
     plan : Plan
+        Plan of the study.
     calibration : Calibration or None
-        The study's plan, and its calibration or None.
+        Calibration of the study, if any.
     chains : dict of search name to Chain
         All records of each search. A search named ``baseline-<name>`` contributes its best recipe only, under the name
         ``<name>``.
@@ -94,7 +94,7 @@ def select_finalists(
                     "raise search.steps, or loosen search.limits",
                 )
             left_out.append(f"{search} is left out, none of its trials succeeded: {'; '.join(reasons)}")
-        for rank, (proposal, result) in enumerate(trials[: 1 if is_baseline else spec["finalists"]], start=1):
+        for rank, (proposal, result) in enumerate(trials[: 1 if is_baseline else spec.finalists], start=1):
             assert proposal.architecture is not None and proposal.recipe is not None  # it was trained
             networks.append(
                 Network(
@@ -116,7 +116,7 @@ def select_finalists(
     return networks + [_baseline_network(name, spec, plan, calibration) for name in direct], left_out
 
 
-def _twin(network: Network, spec: dict[str, Any], plan: Plan, calibration: Calibration | None) -> list[Network]:
+def _twin(network: Network, spec: SelectSpec, plan: Plan, calibration: Calibration | None) -> list[Network]:
     """Return the twin for single frames, of equal cost and recipe; empty for a network without temporal operations."""
     family, size = family_of(network.architecture), input_size(network.architecture, plan)
     alone = family.without_time(network.architecture, size)
@@ -135,9 +135,9 @@ def _twin(network: Network, spec: dict[str, Any], plan: Plan, calibration: Calib
     ]
 
 
-def _baseline_network(name: str, spec: dict[str, Any], plan: Plan, calibration: Calibration | None) -> Network:
+def _baseline_network(name: str, spec: SelectSpec, plan: Plan, calibration: Calibration | None) -> Network:
     """Return a baseline with its own recipe; a linear one is fitted to all scans and has a nominal budget of 1."""
-    architecture, recipe = BASELINES[name](plan, spec["limits"])
+    architecture, recipe = BASELINES[name](plan, spec.limits)
     linear = family_of(architecture).fitted
     return Network(
         key=network_key(architecture, recipe),
@@ -149,6 +149,6 @@ def _baseline_network(name: str, spec: dict[str, Any], plan: Plan, calibration: 
     )
 
 
-def _samples(spec: dict[str, Any], plan: Plan, calibration: Calibration | None, architecture: Architecture) -> int:
+def _samples(spec: SelectSpec, plan: Plan, calibration: Calibration | None, architecture: Architecture) -> int:
     """Return the samples within the budget of a final training."""
-    return samples_of(spec["budget"], calibration, architecture, input_size(architecture, plan))
+    return samples_of(spec.budget, calibration, architecture, input_size(architecture, plan))

@@ -10,11 +10,12 @@ from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
+from voxnas.core.spec import TrainSpec
 from voxnas.core.splits import Splits
 from voxnas.core.training import FineTune, Fit, Training
 from voxnas.core.trial import Network, Proposal, Result
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_json, read_plan, read_record
+from voxnas.io.records import read_plan, read_record
 from voxnas.training.store import store_digest
 
 SEARCH_FOLD = 0
@@ -86,7 +87,9 @@ def network_job(paths: StudyPaths, network: Network, seed: int) -> Fit | FineTun
 def _stored(paths: StudyPaths, key: str, seed: int) -> str:
     """Digest in the store of training number `seed` of a network."""
     network = read_record(paths.network(key) / "network.json", Network)
-    return store_digest(network_job(paths, network, seed), read_json(paths.spec("train")), data_digest(paths))
+    return store_digest(
+        network_job(paths, network, seed), read_record(paths.spec("train"), TrainSpec), data_digest(paths)
+    )
 
 
 def compose_result(paths: StudyPaths, key: str, job: Training, outcome: dict[str, Any], store: str) -> Result:
@@ -118,4 +121,4 @@ def compose_result(paths: StudyPaths, key: str, job: Training, outcome: dict[str
 
 
 def _root_seed(paths: StudyPaths) -> int:
-    return int(read_json(paths.spec("train"))["seed"])
+    return read_record(paths.spec("train"), TrainSpec).seed

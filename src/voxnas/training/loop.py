@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,6 +12,7 @@ from torch.amp import GradScaler
 
 from voxnas.core.errors import UserError
 from voxnas.core.seeds import derive_seed
+from voxnas.core.spec import EffectiveTraining
 from voxnas.core.training import Training
 from voxnas.nn.precision import resolve_precision
 from voxnas.training.averaging import averaged
@@ -93,7 +93,7 @@ class TrainingContext:
 def fit(
     network: nn.Module,
     job: Training,
-    training: dict[str, Any],
+    training: EffectiveTraining,
     step: Step,
     sampler: Sampler,
     validate: Validation,
@@ -117,9 +117,8 @@ def fit(
         Has the initial weights; trained in place on the backend's device.
     job : Training
         Its recipe, seed, samples and restarts are used.
-    training : dict
-        ``batch_size``, ``precision``, ``validations`` and ``patience`` of the train spec, and ``large_batch`` where
-        the batch is large.
+    training : EffectiveTraining
+        Parameters of the train spec.
     step : Step
         The loss, and updates by additional optimizers.
     sampler, validate, backend, context
@@ -127,16 +126,16 @@ def fit(
     mask : Mask or None
         Mask of the weights that are fixed to 0.
     """
-    batch_size, validations = training["batch_size"], training["validations"]
-    goals, patience = [*job.restarts, job.samples], training["patience"]
-    large: dict[str, Any] = training.get("large_batch", {})
-    growth, warm_up = large.get("growth", ()), large.get("warm_up", 0.0)
+    batch_size, validations = training.batch_size, training.validations
+    goals, patience = [*job.restarts, job.samples], training.patience
+    large = training.large_batch
+    growth, warm_up = (large.growth, large.warm_up) if large else ((), 0.0)
     device, options = backend.device, context.options
-    optimizer = build_optimizer(network.to(device), job.recipe, large.get("layerwise", False))
+    optimizer = build_optimizer(network.to(device), job.recipe, large is not None and large.layerwise)
     average = averaged(network, job.recipe.averaging) if job.recipe.averaging else None
     networks = {"network": network} | ({"average": average} if average is not None else {})
     model, optimizer = backend.prepare(network, optimizer)
-    scaler = GradScaler(device.type, enabled=resolve_precision(training["precision"], device) is torch.float16)
+    scaler = GradScaler(device.type, enabled=resolve_precision(training.precision, device) is torch.float16)
     optimizers = {"optimizer": optimizer, **step.optimizers}
     progress = _restore(networks, optimizers, context)
     if mask is not None:
@@ -151,7 +150,7 @@ def fit(
     network.train()
     batches = Prefetcher(sampler, ahead=device.type == "cuda")
     balance = Balance(backend, network) if options.shares == "measured" and backend.size > 1 else None
-    compute = Gradients(model, backend, scaler, step.loss, training["precision"], options.micro_batch)
+    compute = Gradients(model, backend, scaler, step.loss, training.precision, options.micro_batch)
     while not over:
         seen, total = progress.samples, goals[progress.rung]
         samples = range(seen, min(seen + batch_at(seen / total, batch_size, growth), total))

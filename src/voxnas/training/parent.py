@@ -17,10 +17,11 @@ from typing import Any
 from voxnas import __version__
 from voxnas.core.host import processor_name
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import TrainSpec
 from voxnas.core.training import Training
 from voxnas.data.digest import data_digest
 from voxnas.io import slurm
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import read_json, read_record, write_json
 from voxnas.training import failures
 from voxnas.training.distributed.launch import launch_command
 from voxnas.training.lease import BEAT_SECONDS
@@ -72,7 +73,7 @@ def train(paths: StudyPaths, job: Training, options: RunOptions, log: Callable[[
     UserError
         If a worker cannot run with the settings.
     """
-    spec: dict[str, Any] = read_json(paths.spec("train"))
+    spec = read_record(paths.spec("train"), TrainSpec)
     entry = Entry(paths.store / store_digest(job, spec, data_digest(paths)))
     outcome = entry.finished()
     if outcome is not None and entry.settled():
@@ -85,7 +86,7 @@ def train(paths: StudyPaths, job: Training, options: RunOptions, log: Callable[[
         with entry.lease.hold(lambda: bool(received) or time.time() > deadline, log) as held:
             if not held:
                 raise failures.Interrupted
-            return _train(paths, entry, job, options, received, spec["training"]["threads"], log)
+            return _train(paths, entry, job, options, received, spec.training.threads, log)
     except failures.Failed as failure:
         return Trained({"state": "FAILED", "reason": str(failure)})
     except failures.Interrupted:

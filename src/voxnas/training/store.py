@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from voxnas.core.canonical import digest
+from voxnas.core.spec import TrainSpec
 from voxnas.core.training import TRAINING, Training
 from voxnas.io.records import check_record, file_digest, read_json, write_json
 from voxnas.training.lease import Lease
 
 
-def store_digest(job: Training, spec: dict[str, Any], data: str) -> str:
+def store_digest(job: Training, spec: TrainSpec, data: str) -> str:
     """Digest by which the store identifies a training.
 
     Parameters
     ----------
     job : Training
-    spec : dict
-        The train spec. The root seed of the study is excluded, because the training has a seed of its own.
+    spec : TrainSpec
+        The root seed of the study is excluded, because the training has a seed of its own.
     data : str
         Digest of the data (:func:`voxnas.data.digest.data_digest`).
     """
-    science = {name: value for name, value in spec.items() if name != "seed"}
+    science = spec.model_dump(mode="json", exclude={"seed"})
     return digest({"job": job.plain(), "spec": science, "data": data}, 16)
 
 

@@ -22,11 +22,12 @@ from voxnas.arch.families import family_of
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
+from voxnas.core.spec import TrainSpec
 from voxnas.core.training import FineTune, Supernet, Training
 from voxnas.data.dataset import StudyData
 from voxnas.data.digest import data_digest
 from voxnas.data.leaks import check_study
-from voxnas.io.records import read_json, read_record, write_json, write_text
+from voxnas.io.records import read_record, write_json, write_text
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
 from voxnas.nn.device import device_name, device_of
@@ -66,14 +67,14 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
     """
     check_study(paths)
     job = entry.training()
-    spec: dict[str, Any] = read_json(paths.spec("train"))
-    training = spec["training"]
-    torch.set_num_threads(training["threads"])
+    spec = read_record(paths.spec("train"), TrainSpec)
+    training = spec.training
+    torch.set_num_threads(training.threads)
     data = StudyData(paths, job.architecture.view)
     scans, alpha_scans = training_scans(data, job)
     targets = Targets.of(data, scans)
     earlier = paths.store / store_digest(job.parent, spec, data_digest(paths)) if job.parent else None
-    validate = Validation(data, data.validation_scans(job.fold), targets, training["precision"])
+    validate = Validation(data, data.validation_scans(job.fold), targets, training.precision)
 
     if family_of(job.architecture).fitted:
         network: nn.Module = fit_linear(job.architecture, data, scans, targets, job.seed)
@@ -88,7 +89,7 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
         if isinstance(job, FineTune):
             load_start(network, paths, job, job.start)
         mask = read_mask(paths, job.mask, network) if job.mask else None
-        how = (job.recipe, training["foreground"])
+        how = (job.recipe, training.foreground)
         sampler = make_sampler(data, scans, targets, job.seed, *how)
         alpha_seed = derive_seed(job.seed, "alphas")
         alpha_sampler = make_sampler(data, alpha_scans, targets, alpha_seed, *how) if alpha_scans else None
@@ -110,7 +111,7 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
         device = device_of(network)
         facts: dict[str, Any] = {
             "device": device_name(device),
-            "precision": precision_name(training["precision"], device),
+            "precision": precision_name(training.precision, device),
         }
         if backend.speeds:
             facts["samples_per_second"] = [round(speed, 3) for speed in backend.speeds]
@@ -192,7 +193,7 @@ def main(argv: list[str] | None = None) -> int:
     paths, entry = arguments.study, Entry(arguments.entry)
     try:
         options = read_record(entry.launch, RunOptions)
-        compression = read_json(paths.spec("train"))["training"].get("compression", "none")
+        compression = read_record(paths.spec("train"), TrainSpec).training.compression
         exchange = Exchange(compression, options.fusion_mb, options.cycle_ms)
         backend = join_backend(options.launcher, exchange, options.nodes)
         train_entry(paths, entry, options, backend)

@@ -1,5 +1,5 @@
 import pytest
-from plans import changed, volume_plan
+from plans import changed, limit, volume_plan
 
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.arch.baselines.handmade import WIDTHS
@@ -34,7 +34,7 @@ def test_each_task_has_its_baselines():
 
 
 def test_nnunet_is_the_published_plan():
-    architecture, recipe = BASELINES["nnunet"](HIPPOCAMPUS, {"parameters": 560_000})
+    architecture, recipe = BASELINES["nnunet"](HIPPOCAMPUS, limit(560_000))
     assert architecture.widths == (32, 64, 128, 256) and architecture.deep_supervision
     cost = analyze(architecture, HIPPOCAMPUS.patch)
     assert cost.parameters == 5_601_382
@@ -44,23 +44,23 @@ def test_nnunet_is_the_published_plan():
 
 def test_nnunet_stops_growing_at_ten_times_its_base():
     deep = volume_plan(patch=(128,) * 3, strides=[(1, 1, 1)] + [(2, 2, 2)] * 5)
-    assert BASELINES["nnunet"](deep, {})[0].widths == (32, 64, 128, 256, 320, 320)
+    assert BASELINES["nnunet"](deep, limit())[0].widths == (32, 64, 128, 256, 320, 320)
 
 
 @pytest.mark.parametrize(
-    ("limits", "base"), [({}, 8), ({"parameters": 560_000}, 8), ({"parameters": 2_000_000}, 16), ({"macs": 4e8}, 4)]
+    ("limits", "base"), [(limit(), 8), (limit(560_000), 8), (limit(2_000_000), 16), (limit(macs=400_000_000), 4)]
 )
 def test_nnunet_small_keeps_the_limits(limits, base):
     architecture, _ = BASELINES["nnunet-small"](HIPPOCAMPUS, limits)
     assert architecture.widths[0] == base
     cost = analyze(architecture, HIPPOCAMPUS.patch)
-    assert cost.parameters <= limits.get("parameters", 1e9) and cost.macs <= limits.get("macs", 1e12)
+    assert cost.parameters <= (limits.parameters or 1e9) and cost.macs <= (limits.macs or 1e12)
 
 
 @pytest.mark.parametrize("plan", [HIPPOCAMPUS, ANISOTROPIC], ids=["isotropic", "anisotropic"])
 def test_segmentation_baselines_take_strides_and_kernels_from_the_plan(plan):
     for name in ("nnunet", "nnunet-small", "unet"):
-        architecture, _ = BASELINES[name](plan, {})
+        architecture, _ = BASELINES[name](plan, limit())
         stages = len(architecture.widths)
         assert architecture.strides == plan.strides[:stages]
         assert architecture.kernels == plan.kernels[:stages]
@@ -70,7 +70,7 @@ def test_segmentation_baselines_take_strides_and_kernels_from_the_plan(plan):
 def test_the_loss_follows_the_task(task, loss):
     plan = volume_plan(task, (40, 56, 40), spacing=(4, 4, 4))
     for name in baselines_for(task):
-        architecture, recipe = BASELINES[name](plan, {"parameters": 200_000})
+        architecture, recipe = BASELINES[name](plan, limit(200_000))
         assert recipe.loss == loss and architecture.out_channels == plan.outputs
         if architecture.family == "cnn":
             assert analyze(architecture, plan.patch).parameters <= 200_000
@@ -85,7 +85,7 @@ def test_usable_stages_keep_the_patch_divisible_and_large_enough():
 
 def test_linear_size_turns_the_axes_and_rounds():
     plan = changed(CLASSES, spacing=(2, 4, 8))
-    assert input_size(BASELINES["linear"](plan, {})[0], plan) == (40, 28, 10)
+    assert input_size(BASELINES["linear"](plan, limit())[0], plan) == (40, 28, 10)
 
 
 @pytest.mark.parametrize("plan", [HIPPOCAMPUS, ANISOTROPIC, CLASSES], ids=["isotropic", "anisotropic", "classes"])
@@ -93,7 +93,7 @@ def test_named_networks_take_the_data_as_it_is_and_are_not_chosen_by_auto(plan):
     for name in baselines_for(plan.task):
         if name in NETWORKS or name in WIDTHS:
             baseline = BASELINES[name]
-            architecture, recipe = baseline(plan, {"parameters": 1})
+            architecture, recipe = baseline(plan, limit(1))
             assert not baseline.scaled and architecture.family == "named"
             assert recipe.loss == ("dice_ce" if plan.task == "segmentation" else "ce")
             assert analyze(architecture, plan.patch).macs > 0
@@ -101,14 +101,14 @@ def test_named_networks_take_the_data_as_it_is_and_are_not_chosen_by_auto(plan):
 
 
 def test_the_residual_encoder_follows_the_plan():
-    architecture, recipe = BASELINES["nnunet-resenc"](ANISOTROPIC, {})
+    architecture, recipe = BASELINES["nnunet-resenc"](ANISOTROPIC, limit())
     assert dict(architecture.options)["strides"] == ((1, 1, 1), (1, 2, 2), (1, 2, 2), (2, 2, 2))
-    assert recipe == BASELINES["nnunet"](ANISOTROPIC, {})[1]
-    assert BASELINES["nnunet-plain"](HIPPOCAMPUS, {})[0] != BASELINES["nnunet-plain"](ANISOTROPIC, {})[0]
+    assert recipe == BASELINES["nnunet"](ANISOTROPIC, limit())[1]
+    assert BASELINES["nnunet-plain"](HIPPOCAMPUS, limit())[0] != BASELINES["nnunet-plain"](ANISOTROPIC, limit())[0]
 
 
 def test_the_plain_plan_is_the_searched_family_with_idle_biases():
-    plain = analyze(BASELINES["nnunet-plain"](HIPPOCAMPUS, {})[0], HIPPOCAMPUS.patch)
-    searched = analyze(BASELINES["nnunet"](HIPPOCAMPUS, {})[0], HIPPOCAMPUS.patch)
+    plain = analyze(BASELINES["nnunet-plain"](HIPPOCAMPUS, limit())[0], HIPPOCAMPUS.patch)
+    searched = analyze(BASELINES["nnunet"](HIPPOCAMPUS, limit())[0], HIPPOCAMPUS.patch)
     assert plain.macs == searched.macs
     assert plain.parameters - searched.parameters == 2 * (32 + 64 + 128 + 256) + 2 * (128 + 64 + 32)

@@ -1,7 +1,7 @@
 """Baselines on the views of a run: networks and linear models."""
 
 import pytest
-from plans import input_view, run_plan, volume_plan
+from plans import input_view, limit, run_plan, volume_plan
 
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.arch.families.linear import Linear
@@ -27,7 +27,7 @@ def plan(unit="run", task="classification", views=tuple(VIEWS)):
 def test_each_reads_its_view_and_keeps_the_limits(name, task):
     baseline = BASELINES[name]
     whole = plan(baseline.units[-1], task)
-    architecture, recipe = baseline(whole, {"parameters": 60_000})
+    architecture, recipe = baseline(whole, limit(60_000))
     assert architecture.view == baseline.view
     assert parse_architecture(architecture.plain()) == architecture
     cost = analyze(architecture, input_size(architecture, whole))
@@ -54,20 +54,20 @@ def test_a_study_has_the_baselines_of_its_views_and_unit():
 
 def test_what_a_study_lacks_is_named():
     with pytest.raises(UserError, match=r"reads the view 'connectivity'.*prepares clips") as error:
-        BASELINES["connectivity-ridge"](plan(views=("clips",)), {})
+        BASELINES["connectivity-ridge"](plan(views=("clips",)), limit())
     assert "clips.views" in str(error.value)
     with pytest.raises(UserError, match=r"answers for a volume, and clips\.unit is 'run'"):
-        BASELINES["voxel-ridge"](plan("run"), {})
+        BASELINES["voxel-ridge"](plan("run"), limit())
     with pytest.raises(UserError, match="`linear` reads volumes"):
-        BASELINES["linear"](plan(views=("clips",)), {})
-    assert BASELINES["linear"](plan(views=("clips", "maps")), {})[0].view == "maps"
+        BASELINES["linear"](plan(views=("clips",)), limit())
+    assert BASELINES["linear"](plan(views=("clips", "maps")), limit())[0].view == "maps"
 
 
 def test_voxels_are_averaged_only_where_they_are_too_many():
     whole = plan("volume")
-    assert BASELINES["voxel-ridge"](whole, {})[0].voxel_mm == 0
+    assert BASELINES["voxel-ridge"](whole, limit())[0].voxel_mm == 0
     fine = run_plan({"clips": input_view((64, 80, 64), frames=8, spacing=(2, 2, 2))}, unit="volume")
-    architecture, _ = BASELINES["voxel-ridge"](fine, {})
+    architecture, _ = BASELINES["voxel-ridge"](fine, limit())
     assert 8 < architecture.voxel_mm < 9.5
     assert analyze(architecture, input_size(architecture, fine)).macs < 70_000
 
@@ -77,5 +77,5 @@ def test_a_linear_record_says_only_what_differs():
     assert plain == {"family": "linear", "in_channels": 1, "out_channels": 2, "voxel_mm": 8.0}
     one = {"in_channels": 1, "out_channels": 2, "view": "connectivity"}
     assert Linear(**one, voxel_mm=3) == Linear(**one)
-    volume, _ = BASELINES["volume"](volume_plan("regression"), {})
+    volume, _ = BASELINES["volume"](volume_plan("regression"), limit())
     assert volume.features == "volume" and volume.voxel_mm == 8.0

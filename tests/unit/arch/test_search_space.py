@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from plans import volume_plan
+from plans import limit, volume_plan
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.search_space import SearchSpace
@@ -67,7 +67,7 @@ def test_the_corners_of_the_unit_cube_are_the_ends_of_the_space(space):
 
 
 def test_search_starts_at_the_hand_made_plan(space, family):
-    plan, limits = PLANS[family], {"parameters": 560_000}
+    plan, limits = PLANS[family], limit(560_000)
     config = space.start(plan, limits)
     space.validate(config)
     if family == "unet":
@@ -77,7 +77,9 @@ def test_search_starts_at_the_hand_made_plan(space, family):
 
 
 def test_a_start_outside_of_a_narrowed_space_becomes_the_nearest():
-    config = SearchSpace.from_dict(narrowed(base_width=[12, 32], optimizer="adamw", kernel=5)).start(PLANS["unet"], {})
+    config = SearchSpace.from_dict(narrowed(base_width=[12, 32], optimizer="adamw", kernel=5)).start(
+        PLANS["unet"], limit()
+    )
     assert (config["base_width"], config["optimizer"], config["kernel"]) == (12, "adamw", 5)
 
 
@@ -87,7 +89,7 @@ def test_recipes_of_a_space_have_no_architecture(family):
     config = recipes.sample(np.random.default_rng(0))
     assert not {"stages", "block", "base_width"} & set(config)
     assert recipes.decode_recipe(config, plan).loss in (["ce"] if family == "cnn" else ["dice_ce", "dice_focal"])
-    published = BASELINES["nnunet" if family == "unet" else "sfcn"](plan, {})[1]
+    published = BASELINES["nnunet" if family == "unet" else "sfcn"](plan, limit())[1]
     assert recipes.decode_recipe(recipes.nearest(published), plan) == published
 
 
@@ -309,7 +311,7 @@ def test_a_missing_parameter_is_named():
 )
 def test_validate_names_what_does_not_belong(change, message):
     space = SearchSpace.from_dict(raw("unet"))
-    config = {**space.start(PLANS["unet"], {}), **change}
+    config = {**space.start(PLANS["unet"], limit()), **change}
     with pytest.raises(UserError, match=message):
         space.validate(config)
 

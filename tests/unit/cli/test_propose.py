@@ -8,6 +8,8 @@ import yaml
 from plans import volume_plan
 
 from voxnas.cli.main import main
+from voxnas.core.settings import parse_settings
+from voxnas.core.spec import stage_spec
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_record, write_json
 
@@ -17,16 +19,12 @@ SPACE = Path(__file__).parents[3] / "config" / "search_spaces" / "unet.yaml"
 @pytest.fixture
 def study(tmp_path):
     """A study with a plan and the spec of a random search."""
-    search = {
-        "space": "unet", "window": 1, "start": True, "budget": {"amount": 64, "unit": "samples"}, "options": {},
-        "limits": {"parameters": 300_000, "macs": None, "latency_ms": None},
-    }  # fmt: skip
-    spec = {"task": "segmentation", "seed": 1, "search": search, "name": "random", "method": "random", "baseline": None}
+    search = {"window": 1, "budget": {"amount": 64}, "limits": {"parameters": 300_000}, "finalists": 2}
+    settings = parse_settings({"seed": 1, "search": search, "training": {"budget": {"amount": 99}}})
+    names = {"name": "random", "method": "random", "baseline": None, "space": yaml.safe_load(SPACE.read_text())}
     write_json(tmp_path / "preprocess" / "plan.json", volume_plan())
-    write_json(tmp_path / "spec" / "search-random.json", {**spec, "space": yaml.safe_load(SPACE.read_text())})
-    write_json(
-        tmp_path / "spec" / "select.json", {"finalists": 2, "budget": {"amount": 99, "unit": "samples"}, "seed": 1}
-    )
+    write_json(tmp_path / "spec" / "search-random.json", stage_spec(settings, "search", **names))
+    write_json(tmp_path / "spec" / "select.json", stage_spec(settings, "select"))
     return tmp_path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from plans import calibration, measured_network, volume_plan
+from plans import calibration, limit, measured_network, volume_plan
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.complexity.calibration import (
@@ -22,7 +22,7 @@ from voxnas.complexity.features import features as features_by_primitive
 from voxnas.complexity.memory_model import training_mib
 from voxnas.core.calibration import MemoryCorrection
 from voxnas.core.errors import UserError
-from voxnas.core.settings import StudySettings
+from voxnas.core.settings import Budget, StudySettings
 from voxnas.core.spec import stage_spec
 
 PATCH = [16, 16, 16]
@@ -89,18 +89,18 @@ def test_memory_is_the_models_times_the_devices_factor():
 
 def test_a_budget_in_seconds_buys_whole_batches():
     record = calibrated()
-    assert samples_of({"amount": 77, "unit": "samples"}, None, cnn(8), PATCH) == 77
-    assert samples_of({"amount": 10.4, "unit": "cpu_seconds"}, record, cnn(8), PATCH) == 40
-    assert samples_of({"amount": 0.01, "unit": "cpu_seconds"}, record, cnn(8), PATCH) == 2
+    assert samples_of(Budget(amount=77, unit="samples"), None, cnn(8), PATCH) == 77
+    assert samples_of(Budget(amount=10.4, unit="cpu_seconds"), record, cnn(8), PATCH) == 40
+    assert samples_of(Budget(amount=0.01, unit="cpu_seconds"), record, cnn(8), PATCH) == 2
     with pytest.raises(UserError, match="needs a calibration"):
-        samples_of({"amount": 10, "unit": "cpu_seconds"}, None, cnn(8), PATCH)
+        samples_of(Budget(amount=10, unit="cpu_seconds"), None, cnn(8), PATCH)
 
 
 def test_a_budget_pays_for_the_reading_of_samples():
     seen = cnn(8).model_copy(update={"view": "series"})
     table = measured_network(cnn(8), PATCH, 0.25) | measured_network(seen, PATCH, 0.25)
     record = calibration(table=table, reading={"": 0.25, "series": 0.75})
-    budget = {"amount": 10.4, "unit": "cpu_seconds"}
+    budget = Budget(amount=10.4, unit="cpu_seconds")
     assert samples_of(budget, record, cnn(8), PATCH) == 20
     assert predict_sample_seconds(record, seen, PATCH) == 1.0
     assert samples_of(budget, record, seen, PATCH) == 10
@@ -161,7 +161,7 @@ def test_measuring_gives_a_record_that_predicts():
         baselines={"names": ["block-shift", "block-ghost"]},
     )
     spec = stage_spec(settings, "calibrate")
-    record = measure_calibration(space, plan, spec, {"parameters": 50_000}, seconds=1.0)
+    record = measure_calibration(space, plan, spec, limit(50_000), seconds=1.0)
     assert len(record.table) >= 4 and record.nodes > 0
     assert record.memory == MemoryCorrection(cuda=False, bf16=False, factor=1.0, table=())
     assert {"block-shift", "block-ghost", "resnet", "sfcn"} <= {row.name for row in record.table.values()}

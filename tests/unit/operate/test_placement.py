@@ -140,11 +140,12 @@ def test_no_result_knows_of_placement(measured):
     """Neither a stage's spec nor the digest of a training holds a kind of node or a measurement of one."""
     s = measured
     p = read_record(s.file("random", 0, "proposal"), Proposal)
-    write_json(s.paths.spec("train"), {"stage": "train", "version": 1, "seed": 5, "training": {}})
-    digest = store_digest(proposal_job(s.paths, p), {"training": {}}, "data")
+    spec = stage_spec(StudySettings(seed=5), "train")
+    write_json(s.paths.spec("train"), spec)
+    digest = store_digest(proposal_job(s.paths, p), spec, "data")
     measure(s, "cpu", 99.0, 1.0)
     s.paths.device("gpu").unlink()
-    assert store_digest(proposal_job(s.paths, p), {"training": {}}, "data") == digest
+    assert store_digest(proposal_job(s.paths, p), spec, "data") == digest
     placed = StudySettings.model_validate(
         {"placement": {"cpu": {"slots": 3, "seconds": 60, "resources": {"slurm_partition": "long"}}}}
     )

@@ -13,6 +13,8 @@ from formula_study import options
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.settings import StudySettings
+from voxnas.core.spec import stage_spec
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_record, write_json, write_text
 from voxnas.operate.replay import replay
@@ -135,13 +137,12 @@ def test_other_settings_begin_a_new_log_and_old_ones_find_theirs(arriving):
     s.add_search("random", "random")
     run_in_disorder(s, "random", 4, 2, seed=0)
     before = Arrivals(s.paths, "random").proposals()
-    s.add_search("random", "random", limits={"parameters": 90_000, "macs": None, "latency_ms": None})
+    s.add_search("random", "random", limits={"parameters": 90_000})
     assert Arrivals(s.paths, "random").proposals() == []
     s.begin("random", 0)
     s.add_search("random", "random")
     assert Arrivals(s.paths, "random").proposals() == before
-    spec = {"stage": "train", "version": 2, "seed": 5, "training": {}}
-    write_json(s.paths.spec("train"), spec)
+    write_json(s.paths.spec("train"), stage_spec(StudySettings(seed=6), "train"))
     assert Arrivals(s.paths, "random").proposals() == []
 
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from formula_study import options
-from plans import calibration, volume_plan
+from plans import calibration, limit, volume_plan
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.cli.main import main
@@ -131,13 +131,13 @@ def test_without_a_start_the_first_step_is_the_methods_own(study):
 
 
 def test_a_start_beyond_the_limits_is_not_proposed(study):
-    s = study(limits={"parameters": 3_000, "macs": None, "latency_ms": None})
+    s = study(limits={"parameters": 3_000})
     s.add_search("random", "random")
     assert s.propose("random", 0).origin in ("random", "idle")
 
 
 def test_baseline_search_keeps_the_architecture_and_varies_the_recipe(study):
-    s = study(limits={"parameters": 1_000, "macs": None, "latency_ms": None})
+    s = study(limits={"parameters": 1_000})
     s.add_search("baseline-unet", "random", baseline="unet")
     s.run("baseline-unet", 5)
     proposals = s.records("baseline-unet", 5)
@@ -174,7 +174,7 @@ def test_a_result_of_another_network_is_refused(study):
 
 def test_steps_without_a_feasible_network_are_idle_and_skipped(study):
     s = study()
-    s.add_search("random", "random", limits={"parameters": 10, "macs": None, "latency_ms": None})
+    s.add_search("random", "random", limits={"parameters": 10})
     s.run("random", 3)
     assert [p.origin for p in s.records("random", 3)] == ["idle"] * 3
     assert json.loads(s.file("random", 0, "proposal").read_text())["architecture"] is None
@@ -186,14 +186,14 @@ def test_steps_without_a_feasible_network_are_idle_and_skipped(study):
 
 
 def test_latency_limit_needs_a_calibration(study):
-    s = study(limits={"parameters": None, "macs": None, "latency_ms": 5.0})
+    s = study(limits={"parameters": None, "latency_ms": 5.0})
     s.add_search("random", "random")
     with pytest.raises(UserError, match=r"latency_ms = 5.0 needs a calibration"):
         make_proposal(s.paths, "random", 0)
 
 
 def test_a_network_that_would_need_too_much_memory_is_not_proposed(study):
-    s = study(limits={"parameters": None, "macs": None, "latency_ms": None, "memory_mib": 60.0})
+    s = study(limits={"parameters": None, "memory_mib": 60.0})
     s.add_search("random", "random")
     with pytest.raises(UserError, match=r"memory_mib = 60.0 needs a calibration"):
         make_proposal(s.paths, "random", 0)
@@ -256,7 +256,7 @@ def test_a_space_of_networks_on_clips_needs_clips():
 
     space = SearchSpace.from_dict(yaml.safe_load(Path("config/search_spaces/clip.yaml").read_text()), "clip.yaml")
     with pytest.raises(UserError, match="family clip reads clips"):
-        FeasibleSpace(space, volume_plan("regression"), {})
+        FeasibleSpace(space, volume_plan("regression"), limit())
 
 
 def test_observations_have_scores_costs_and_a_curve_that_is_read_when_asked_for(study):

@@ -5,8 +5,9 @@ from voxnas.arch.families.clip import Clip
 from voxnas.benchmark.leaderboard import is_searched
 from voxnas.core.architecture import network_key
 from voxnas.core.errors import UserError
+from voxnas.core.spec import SelectSpec
 from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import read_json, read_plan, read_record
+from voxnas.io.records import read_plan, read_record
 from voxnas.search.chain import Chain, read_chain
 from voxnas.search.select import ranked, select_finalists
 
@@ -27,7 +28,9 @@ def chains(s, *names, steps=4):
 
 
 def select(s, found, **changes):
-    return select_finalists(read_json(s.paths.spec("select")), read_plan(s.paths.plan), None, found, **changes)
+    return select_finalists(
+        read_record(s.paths.spec("select"), SelectSpec), read_plan(s.paths.plan), None, found, **changes
+    )
 
 
 def test_the_best_of_each_search_by_identity(finished):
@@ -109,7 +112,7 @@ def test_trials_that_were_trained_longest_go_first_and_each_counts_once(finished
 
 def test_linear_baseline_has_no_search(finished):
     plan = volume_plan("classification")
-    spec = read_json(finished.paths.spec("select"))
+    spec = read_record(finished.paths.spec("select"), SelectSpec)
     networks, _ = select_finalists(spec, plan, None, chains(finished, "random"), direct=["linear"])
     linear = networks[-1]
     assert (linear.name, linear.source, linear.samples, linear.search_score) == ("linear", "linear", 1, None)
@@ -119,7 +122,7 @@ def test_linear_baseline_has_no_search(finished):
 
 
 def test_a_baseline_without_trials_enters_with_its_own_recipe(finished):
-    spec, plan = read_json(finished.paths.spec("select")), read_plan(finished.paths.plan)
+    spec, plan = read_record(finished.paths.spec("select"), SelectSpec), read_plan(finished.paths.plan)
     networks, left_out = select_finalists(spec, plan, None, {}, direct=["block-shift", "unet"])
     assert [(n.name, n.source, n.samples) for n in networks] == [
         ("block-shift", "baseline-block-shift", 600),
@@ -142,7 +145,7 @@ def test_a_searched_network_with_time_is_followed_by_its_twin_without(finished):
         proposal = proposal.model_copy(update={"architecture": architecture})
         chain = Chain((proposal,), (Result(state="DONE", key=proposal.key, score=0.5, macs=5),))
         chains = {"random": chain, "baseline-x": chain}
-        found[name], left_out = select_finalists(read_json(paths.spec("select")), plan, None, chains)
+        found[name], left_out = select_finalists(read_record(paths.spec("select"), SelectSpec), plan, None, chains)
         assert left_out == []
     assert [n.name for n in found["still"]] == ["random-1", "x"]
     assert [n.name for n in found["timed"]] == ["random-1", "random-1-per-frame", "x"]

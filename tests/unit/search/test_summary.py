@@ -62,7 +62,7 @@ def test_whole_numbers_stay_whole_beside_missing_ones(study, tmp_path):
 
 
 def test_idle_steps_and_an_empty_search(study):
-    s = study(limits={"parameters": 10, "macs": None, "latency_ms": None})
+    s = study(limits={"parameters": 10})
     s.add_search("random", "random")
     s.run("random", 2)
     table = trials_table(read_chain(s.paths, "random", 2, 2))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from plans import input_view, run_plan, volume_plan
+from plans import input_view, limit, run_plan, volume_plan
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -212,7 +212,7 @@ def test_one_class_alone_is_an_error():
 )
 def test_baselines_on_runs_are_fitted_applied_and_scored(timed_study, name, unit):
     paths = timed_study(unit)
-    architecture, _ = BASELINES[name](read_plan(paths.plan), {})
+    architecture, _ = BASELINES[name](read_plan(paths.plan), limit())
     data = StudyData(paths, architecture.view)
     scans = data.development_scans()
     targets = Targets.of(data, scans)

@@ -1,19 +1,23 @@
+from plans import changed
+
+from voxnas.core.settings import StudySettings
+from voxnas.core.spec import stage_spec
 from voxnas.training.store import Entry, store_digest
 
-SPEC = {"version": 1, "seed": 0, "training": {"batch_size": 2}}
+SPEC = stage_spec(StudySettings(), "train")
 
 
 def test_digest_counts_what_is_science(new_job):
     job = new_job()
     base = store_digest(job, SPEC, "data")
-    assert base == store_digest(new_job(), {**SPEC, "seed": 5}, "data")
+    assert base == store_digest(new_job(), changed(SPEC, seed=5), "data")
     changes = [
         (new_job(samples=9), SPEC, "data"),
         (new_job(seed=4), SPEC, "data"),
         (new_job(fold=1), SPEC, "data"),
         (new_job(restarts=(4,)), SPEC, "data"),
-        (job, {**SPEC, "version": 2}, "data"),
-        (job, {**SPEC, "training": {"batch_size": 4}}, "data"),
+        (job, changed(SPEC, version=99), "data"),
+        (job, changed(SPEC, training=changed(SPEC.training, batch_size=4)), "data"),
         (job, SPEC, "other"),
     ]
     assert len({base, *(store_digest(*change) for change in changes)}) == 8

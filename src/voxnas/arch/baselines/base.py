@@ -3,7 +3,7 @@
 A baseline is a function of the study's plan and limits, and returns plain records like any source of networks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,10 @@ from voxnas.core.architecture import Architecture, Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
 from voxnas.core.registry import Registry
+from voxnas.core.settings import LimitSettings
 
 Pair = tuple[Architecture, Recipe]
-Build = Callable[[Plan, Mapping[str, Any]], Pair]
+Build = Callable[[Plan, LimitSettings], Pair]
 VECTOR = ("classification", "regression")  # tasks with one vector a scan
 WHOLE = ("run", "participant")  # units of which a view of the whole run says something
 
@@ -38,8 +39,8 @@ class Baseline:
     units: tuple[str, ...] = ("scan", "volume", "run", "participant")
     fitted: bool = False
 
-    def __call__(self, plan: Plan, limits: Mapping[str, Any]) -> Pair:
-        """Return architecture and recipe for the data of `plan` under `limits` (LimitSettings as plain data).
+    def __call__(self, plan: Plan, limits: LimitSettings) -> Pair:
+        """Return architecture and recipe for the data of `plan` under `limits`.
 
         Raises
         ------
@@ -86,16 +87,14 @@ def baselines_for(task: str, views: Sequence[str] = ("",), unit: str = "scan") -
     ]
 
 
-def within_limits(architecture: Architecture, limits: Mapping[str, Any], size: Sequence[int]) -> bool:
+def within_limits(architecture: Architecture, limits: LimitSettings, size: Sequence[int]) -> bool:
     """Whether the limits on parameters and multiply-adds hold on an input of a size, (D, H, W) or (T, D, H, W)."""
     layers = list(list_layers(architecture, size))
-    allowed = {name: limits.get(name) or float("inf") for name in ("parameters", "macs")}
+    allowed = {name: getattr(limits, name) or float("inf") for name in ("parameters", "macs")}
     return all(sum(getattr(layer, name) for layer in layers) <= most for name, most in allowed.items())
 
 
-def halved_to_fit(
-    build: Callable[[int], Architecture], base: int, plan: Plan, limits: Mapping[str, Any]
-) -> Architecture:
+def halved_to_fit(build: Callable[[int], Architecture], base: int, plan: Plan, limits: LimitSettings) -> Architecture:
     """`build(base)` with the base width halved until the limits hold, or to 2."""
     while base > 2 and not within_limits(narrow := build(base), limits, input_size(narrow, plan)):
         base //= 2

@@ -4,7 +4,6 @@ All have the same widths and the same recipe. One registered block takes every p
 so that differences in score or cost are due to the block. Blocks of third-party packages take part too.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ from voxnas.arch.primitives.base import PRIMITIVES, blocks
 from voxnas.arch.stages import stage_fields, usable_stages
 from voxnas.core.architecture import Recipe
 from voxnas.core.plan import Plan
+from voxnas.core.settings import LimitSettings
 from voxnas.core.spec import BLOCK_PREFIX
 
 STAGES = 4
@@ -38,7 +38,7 @@ def compared_blocks() -> list[str]:
     return [name for name in blocks() if not PRIMITIVES[name].constant]
 
 
-def _network_of(block: str, plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def _network_of(block: str, plan: Plan, limits: LimitSettings) -> Pair:
     """The network of a plan's task with this block; max pooling precedes each block, and the limits have no effect."""
     stages, segmentation = min(STAGES, usable_stages(plan)), plan.task == "segmentation"
     base = UNET_WIDTH if segmentation else CNN_WIDTH

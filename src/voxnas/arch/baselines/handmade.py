@@ -24,6 +24,7 @@ from voxnas.arch.reference.nnunet import stage_width
 from voxnas.arch.stages import stage_fields, usable_stages
 from voxnas.core.architecture import Architecture, Recipe
 from voxnas.core.plan import Plan
+from voxnas.core.settings import LimitSettings
 
 
 def _nnunet(plan: Plan, base: int) -> UNet:
@@ -57,20 +58,20 @@ UNET_RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-2, s
 
 
 @baseline("nnunet", "segmentation", scaled=False)
-def nnunet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def nnunet(plan: Plan, limits: LimitSettings) -> Pair:
     """The nnU-Net plan (Isensee et al. 2021) at its published width, 32 to 320, independent of the limits."""
     return _nnunet(plan, 32), NNUNET_RECIPE
 
 
 @baseline("nnunet-small", "segmentation")
-def nnunet_small(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def nnunet_small(plan: Plan, limits: LimitSettings) -> Pair:
     """The nnU-Net plan scaled to the limits by halving its width; 8, 16, 32 .. without limits."""
-    unlimited = not (limits.get("parameters") or limits.get("macs"))
+    unlimited = limits.parameters is None and limits.macs is None
     return halved_to_fit(lambda base: _nnunet(plan, base), 8 if unlimited else 32, plan, limits), NNUNET_RECIPE
 
 
 @baseline("unet", "segmentation")
-def unet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def unet(plan: Plan, limits: LimitSettings) -> Pair:
     """The plain 3D U-Net (Cicek et al. 2016) with three levels of 16, 32, 64 channels and max pooling.
 
     Instance norm in place of batch norm, for batches are small; AdamW with cosine decay.
@@ -122,19 +123,19 @@ def residual_encoder(plan: Plan, base: int) -> dict[str, Any]:
     }
 
 
-def residual_cnn(plan: Plan, limits: Mapping[str, Any], base: int) -> Architecture:
+def residual_cnn(plan: Plan, limits: LimitSettings, base: int) -> Architecture:
     """A ResNet-10 whose first stage has `base` channels, halved until the limits hold."""
     return halved_to_fit(lambda width: CNN(**residual_encoder(plan, width)), base, plan, limits)
 
 
 @baseline("resnet", *VECTOR)
-def resnet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def resnet(plan: Plan, limits: LimitSettings) -> Pair:
     """A 3D ResNet-10 (Hara et al. 2018; Chen et al. 2019) at a quarter of its width: 16, 32, 64, 128."""
     return residual_cnn(plan, limits, 16), resnet_recipe(plan.task)
 
 
 @baseline("sfcn", *VECTOR)
-def sfcn(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def sfcn(plan: Plan, limits: LimitSettings) -> Pair:
     """SFCN (Peng et al. 2021): 32, 64, 128, 256, 256 channels with max pooling, a pointwise 64, dropout 0.5."""
     stages = min(5, usable_stages(plan))
 
@@ -169,7 +170,7 @@ def _register_named(name: str, network: str, options: Mapping[str, Any]) -> None
     The two nnU-Nets take their strides and kernels from the plan, to the depth that the patch allows.
     """
 
-    def build(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+    def build(plan: Plan, limits: LimitSettings) -> Pair:
         chosen, recipe = dict(options), UNET_RECIPE
         if network.startswith("nnunet"):
             stages, recipe = usable_stages(plan), NNUNET_RECIPE

@@ -5,7 +5,6 @@ Schulz et al. 2020, Nature Communications). Each is fitted to convergence; its r
 cross-validation inside the training folds.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from math import prod
 from typing import Any
@@ -15,6 +14,7 @@ from voxnas.arch.families.linear import Linear
 from voxnas.core.architecture import Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
+from voxnas.core.settings import LimitSettings
 
 MOST_VALUES = 30_000  # voxels of a clip as single features; larger clips are averaged to fewer voxels
 
@@ -25,7 +25,7 @@ def _fitted(plan: Plan, **fields: Any) -> Pair:
 
 
 @baseline("linear", *VECTOR, fitted=True)
-def linear(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def linear(plan: Plan, limits: LimitSettings) -> Pair:
     """Ridge or logistic regression on voxels of 8 mm.
 
     Raises
@@ -41,7 +41,7 @@ def linear(plan: Plan, limits: Mapping[str, Any]) -> Pair:
 
 
 @baseline("volume", *VECTOR, fitted=True, reference=False)
-def volume(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def volume(plan: Plan, limits: LimitSettings) -> Pair:
     """Ridge or logistic regression on the number of non-zero voxels, the brain volume in skull-stripped scans.
 
     It shows how much of a group difference the size of the brain explains.
@@ -49,7 +49,7 @@ def volume(plan: Plan, limits: Mapping[str, Any]) -> Pair:
     return _fitted(plan, features="volume")
 
 
-def of_view(model: str, plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def of_view(model: str, plan: Plan, limits: LimitSettings) -> Pair:
     """A linear model on the view of a run: each pair of regions, or the voxels of maps averaged to 8 mm."""
     return _fitted(plan, view=plan.view, model=model)
 
@@ -62,7 +62,7 @@ baseline("maps-ridge", *VECTOR, fitted=True, view="maps")(partial(of_view, "ridg
 
 
 @baseline("voxel-ridge", *VECTOR, fitted=True, view="clips", units=("volume",))
-def voxel_ridge(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def voxel_ridge(plan: Plan, limits: LimitSettings) -> Pair:
     """Ridge regression on all voxels of a clip, without any search for informative ones.
 
     The decoder of events (Haxby et al. 2001, Science; Mitchell et al. 2004, Machine Learning). Like a network it reads

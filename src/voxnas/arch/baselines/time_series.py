@@ -4,15 +4,13 @@ None of these baselines flips its input, for the hemispheres of a brain respond 
 matrices are not spatial, so these inputs are not distorted either.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from voxnas.arch.baselines.base import VECTOR, WHOLE, Pair, baseline, halved_to_fit
 from voxnas.arch.baselines.handmade import residual_cnn, residual_encoder, resnet_recipe, sfcn
 from voxnas.arch.families.clip import Clip
 from voxnas.arch.families.reference import Reference
 from voxnas.core.architecture import Recipe
 from voxnas.core.plan import Plan
+from voxnas.core.settings import LimitSettings
 
 
 def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:
@@ -20,14 +18,14 @@ def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:
 
 
 @baseline("maps-sfcn", *VECTOR, view="maps")
-def maps_sfcn(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def maps_sfcn(plan: Plan, limits: LimitSettings) -> Pair:
     """SFCN (Peng et al. 2021) on the maps of mean and deviation over time."""
     architecture, recipe = sfcn.build(plan, limits)
     return architecture, _unflipped(recipe, recipe.augmentation)
 
 
 @baseline("cnn-gru", *VECTOR, view="clips")
-def cnn_gru(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def cnn_gru(plan: Plan, limits: LimitSettings) -> Pair:
     """A residual CNN of each volume, and over their vectors a GRU (after Donahue et al. 2015, CVPR, with an LSTM).
 
     16, 32, 64, 128 channels and 64 units, halved until the limits hold.
@@ -41,13 +39,13 @@ def cnn_gru(plan: Plan, limits: Mapping[str, Any]) -> Pair:
 
 
 @baseline("series-resnet1d", *VECTOR, view="series")
-def series_resnet(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def series_resnet(plan: Plan, limits: LimitSettings) -> Pair:
     """A ResNet along time (Wang et al. 2017, IJCNN) whose channels are the regions: 32, 64, 128, 256 wide."""
     return residual_cnn(plan, limits, 32), _unflipped(resnet_recipe(plan.task), 0.0)
 
 
 @baseline("connectivity-cnn", *VECTOR, view="connectivity", units=WHOLE)
-def connectivity_cnn(plan: Plan, limits: Mapping[str, Any]) -> Pair:
+def connectivity_cnn(plan: Plan, limits: LimitSettings) -> Pair:
     """BrainNetCNN (Kawahara et al. 2017) on the matrix of correlations."""
 
     def build(base: int) -> Reference:

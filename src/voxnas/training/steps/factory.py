@@ -1,11 +1,10 @@
 """Construction of the step of a training from the kind of its record."""
 
-from typing import Any
-
 import torch
 from torch import nn
 
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import EffectiveTraining
 from voxnas.core.training import Supernet, Training
 from voxnas.training.sampling.base import Sampler
 from voxnas.training.start import load_teachers
@@ -18,7 +17,7 @@ from voxnas.training.steps.supervised import Supervised
 def make_step(
     paths: StudyPaths,
     job: Training,
-    training: dict[str, Any],
+    training: EffectiveTraining,
     network: nn.Module,
     alpha_sampler: Sampler | None,
     device: torch.device,
@@ -30,8 +29,8 @@ def make_step(
     paths : StudyPaths
         The study.
     job : Training
-    training : dict
-        ``precision`` of the train spec, and ``large_batch`` where the batch is large.
+    training : EffectiveTraining
+        Its precision and label smoothing are used.
     network : nn.Module
         The network to train.
     alpha_sampler : Sampler or None
@@ -39,11 +38,11 @@ def make_step(
     device : device
         Device of the training.
     """
-    loss = (job.recipe.loss, training.get("large_batch", {}).get("label_smoothing", 0.0))
+    loss = (job.recipe.loss, training.large_batch.label_smoothing if training.large_batch else 0.0)
     if isinstance(job, Supernet):
         assert alpha_sampler is not None  # the record of a supernet names the folds of its alphas
         return Bilevel(*loss, network, job, alpha_sampler)
     if job.teacher is not None:
         teachers = load_teachers(paths, job, job.teacher, device)
-        return Distillation(*loss, teachers, job.teacher.temperature, job.teacher.weight, training["precision"])
+        return Distillation(*loss, teachers, job.teacher.temperature, job.teacher.weight, training.precision)
     return Supervised(*loss)

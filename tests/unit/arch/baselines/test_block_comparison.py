@@ -1,5 +1,5 @@
 import pytest
-from plans import volume_plan
+from plans import limit, volume_plan
 
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.arch.baselines.block_comparison import compared_blocks
@@ -16,8 +16,8 @@ SHALLOW = volume_plan(patch=(8, 8, 8))
 @pytest.mark.parametrize("block", compared_blocks())
 @pytest.mark.parametrize("plan", [PLAN, CLASSES, SHALLOW], ids=["unet", "cnn", "shallow"])
 def test_only_the_block_differs(block, plan):
-    architecture, recipe = BASELINES[BLOCK_PREFIX + block](plan, {"parameters": 1})
-    plain, common = BASELINES["block-plain"](plan, {})
+    architecture, recipe = BASELINES[BLOCK_PREFIX + block](plan, limit(1))
+    plain, common = BASELINES["block-plain"](plan, limit())
     changed = {"block", "decoder_block", "expansion"}
     assert {**architecture.plain(), **dict.fromkeys(changed)} == {**plain.plain(), **dict.fromkeys(changed)}
     assert recipe == common
@@ -27,11 +27,11 @@ def test_only_the_block_differs(block, plan):
 
 
 def test_widths_and_places_of_the_blocks():
-    ops = [node.op for node in expand(BASELINES["block-ghost"](PLAN, {})[0]).nodes]
+    ops = [node.op for node in expand(BASELINES["block-ghost"](PLAN, limit())[0]).nodes]
     assert ops.count("ghost") == 2 + 2 + 2 + 1 + 1 + 2 and ops.count("max_pool") == 3
-    assert BASELINES["block-ghost"](PLAN, {})[0].widths == (8, 16, 32, 64)
-    assert BASELINES["block-ghost"](CLASSES, {})[0].widths == (16, 32, 64, 128)
-    losses = [BASELINES["block-ghost"](volume_plan(task), {})[1].loss for task in ("classification", "regression")]
+    assert BASELINES["block-ghost"](PLAN, limit())[0].widths == (8, 16, 32, 64)
+    assert BASELINES["block-ghost"](CLASSES, limit())[0].widths == (16, 32, 64, 128)
+    losses = [BASELINES["block-ghost"](volume_plan(task), limit())[1].loss for task in ("classification", "regression")]
     assert losses == ["ce", "mse"]
 
 

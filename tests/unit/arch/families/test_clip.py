@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from plans import volume_plan
+from plans import limit, volume_plan
 
 from voxnas.arch.families import expand
 from voxnas.arch.families.clip import Clip
@@ -15,7 +15,7 @@ from voxnas.complexity.analytic import analyze
 
 SPACE = Path(__file__).parents[4] / "config" / "search_spaces" / "clip.yaml"
 PLAN = volume_plan("classification", (16, 16, 16))
-LIMITS = {"parameters": 1_000_000, "macs": None, "latency_ms": None}
+LIMITS = limit(1_000_000)
 
 
 def clip(**changes):

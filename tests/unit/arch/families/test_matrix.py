@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from plans import changed, input_view, run_plan
+from plans import changed, input_view, limit, run_plan
 from pydantic import ValidationError
 
 from voxnas.arch.baselines import BASELINES
@@ -69,10 +69,10 @@ def test_a_network_that_fits_nothing_reads_no_scan():
 
 def test_a_search_begins_near_brainnetcnn():
     space = SearchSpace.from_dict(yaml.safe_load(SPACE.read_text()))
-    architecture, recipe = space.decode(space.start(PLAN, {"parameters": 10**9}), PLAN)
+    architecture, recipe = space.decode(space.start(PLAN, limit(10**9)), PLAN)
     assert (architecture.reads, architecture.edges, architecture.nodes) == ("crosses", (32, 64), 1)
     assert architecture.view == "connectivity" and recipe.loss == "ce"
-    assert BASELINES["connectivity-cnn"](PLAN, {"parameters": 10**9})[0].name == "brainnetcnn"
+    assert BASELINES["connectivity-cnn"](PLAN, limit(10**9))[0].name == "brainnetcnn"
 
 
 def test_the_space_is_for_connectivity_alone():
