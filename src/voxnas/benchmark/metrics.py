@@ -46,8 +46,10 @@ def segmentation_scores(
     """Overlap and surface scores of one scan, per label and as mean over labels.
 
     Dice, symmetric 95th percentile Hausdorff distance and normalised surface distance (Nikolov et al. 2021) of MONAI,
-    on the grid of the scan. If a label is absent from both maps, Dice and NSD are 1; if it is absent from one map, they
-    are 0. In both cases the Hausdorff distance is undefined (NaN) and omitted from the mean.
+    on the grid of the scan. If a label is absent from both maps, Dice and NSD are 1 and the Hausdorff distance is 0. If it
+    is absent from one map, Dice and NSD are 0, and the distance is the diagonal of the image, the largest distance that
+    the image permits. A missed label thus worsens every score; without a value it would leave the mean and improve it
+    (Maier-Hein et al. 2024, Metrics Reloaded, Nature Methods 21; the same rule as in the BraTS challenges).
 
     Parameters
     ----------
@@ -69,6 +71,7 @@ def segmentation_scores(
 
     from voxnas.data.preprocess import nonzero_box
 
+    diagonal = float(np.linalg.norm(np.multiply(truth.shape, spacing)))
     # The crop to the labels, with a margin of one voxel, limits the search for surfaces.
     bounds = nonzero_box(((prediction > 0) | (truth > 0))[None])
     box = tuple(slice(max(0, start - 1), stop + 1) for start, stop in bounds)
@@ -82,13 +85,10 @@ def segmentation_scores(
             scores[f"nsd_{label}"] = float(compute_surface_dice(a, b, [tolerance], **geometry))
             scores[f"hd95_mm_{label}"] = float(compute_hausdorff_distance(a, b, percentile=95, **geometry))
         else:
-            scores[f"nsd_{label}"] = float(a.any() == b.any())
-            scores[f"hd95_mm_{label}"] = float("nan")
-    means = {}
-    for name in ("dice", "nsd", "hd95_mm"):
-        values = np.array([scores[f"{name}_{label}"] for label in labels])
-        known = values[np.isfinite(values)]
-        means[name] = float(known.mean()) if known.size else float("nan")
+            both_absent = bool(a.any() == b.any())
+            scores[f"nsd_{label}"] = float(both_absent)
+            scores[f"hd95_mm_{label}"] = 0.0 if both_absent else diagonal
+    means = {name: float(np.mean([scores[f"{name}_{n}"] for n in labels])) for name in ("dice", "nsd", "hd95_mm")}
     return {**means, **scores}
 
 

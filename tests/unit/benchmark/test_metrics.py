@@ -36,13 +36,28 @@ def test_labels_are_scored_apart_and_averaged():
     prediction = np.where(truth == 1, 1, 0)
     scores = segmentation_scores(prediction, truth, [1, 2], (1, 1, 1), 1.0)
     assert (scores["dice_1"], scores["dice_2"], scores["dice"]) == (1, 0, 0.5)
-    assert scores["nsd_2"] == 0 and math.isnan(scores["hd95_mm_2"]) and scores["hd95_mm"] == 0
+    assert scores["nsd_2"] == 0 and scores["hd95_mm_1"] == 0
+
+
+def test_a_missed_label_counts_with_the_diagonal_of_the_image():
+    truth = _cube((10, 8, 6), (1, 1, 1), (2, 2, 2), 1) + _cube((10, 8, 6), (6, 4, 3), (2, 2, 2), 2)
+    moved = np.roll(truth, 1, axis=0)
+    diagonal = math.hypot(10 * 1, 8 * 2, 6 * 3)
+    missed, found = (segmentation_scores(m, truth, [1, 2], (1, 2, 3), 1.0) for m in (np.where(moved == 1, 1, 0), moved))
+    assert missed["hd95_mm_2"] == pytest.approx(diagonal)
+    assert (
+        missed["hd95_mm"] == pytest.approx((found["hd95_mm_1"] + diagonal) / 2) and missed["hd95_mm"] > found["hd95_mm"]
+    )
+    # An invented label is as wrong as a missed one.
+    assert segmentation_scores(truth, np.where(truth == 1, 1, 0), [2], (1, 2, 3), 1.0)["hd95_mm"] == pytest.approx(
+        diagonal
+    )
 
 
 def test_a_label_absent_from_both_is_right():
     empty = np.zeros((4, 4, 4), np.uint8)
     scores = segmentation_scores(empty, empty, [1], (1, 1, 1), 1.0)
-    assert scores["dice"] == scores["nsd"] == 1 and math.isnan(scores["hd95_mm"])
+    assert scores["dice"] == scores["nsd"] == 1 and scores["hd95_mm"] == 0
 
 
 def test_the_box_changes_no_score():
