@@ -17,6 +17,7 @@ from voxnas.core.settings import parse_settings
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
 from voxnas.core.splits import Splits
 from voxnas.core.trial import Network, Proposal, Result
+from voxnas.data.ledger import ledger_file
 from voxnas.io.clips import write_run
 from voxnas.io.records import write_json, write_text
 from voxnas.io.tables import write_table
@@ -84,7 +85,8 @@ def make_fake_study(root, task="segmentation"):
                 "image": [str(images / f"{n}.nii.gz") for n in names],
                 "label": [str(images / f"{n}_dseg.nii.gz") for n in names],
                 "shape": "10x12x8", "spacing": "1x1x2", "orientation": "RAS", "dtype": "float32",
-                "channels": 1, "frames": 1, "target": None, "subset": None, "sha256": "0" * 64, "warnings": None,
+                "channels": 1, "frames": 1, "target": None, "subset": None, "sha256": "0" * 64, "content": names,
+                "warnings": None,
             }
         ),
     )  # fmt: skip
@@ -175,10 +177,10 @@ def make_fake_study(root, task="segmentation"):
         {"schema_version": 1, "searches": searches, "networks": [n.plain() for n in networks]},
     )
     lines = [
-        json.dumps({"reader": "evaluate", "key": n.key, "scans_digest": "abc", "count": TEST, "time": "2026-01-01"})
+        json.dumps({"study": "fake", "reader": "evaluate", "key": n.key, "count": TEST, "time": "2026-01-01"})
         for n in networks
     ]
-    write_text(paths.ledger, "\n".join(lines) + "\n")
+    write_text(ledger_file(paths), "\n".join(lines) + "\n")
     return paths
 
 
@@ -248,7 +250,9 @@ def make_timed_study(root, unit="run", runs=6, task="classification"):
     records[names[-1]]["excluded"] = "mean framewise displacement 0.9 mm is above 0.5"
     save_file(views, folder / "views.safetensors")
     write_json(folder / "records.json", records)
-    write_text(paths.scans, "scan\tparticipant\tsha256\n" + "".join(f"{n}\t{people[n]}\t{n}\n" for n in names))
+    write_text(
+        paths.scans, "scan\tparticipant\tsha256\tcontent\n" + "".join(f"{n}\t{people[n]}\t{n}\t{n}\n" for n in names)
+    )
     write_json(paths.splits, Splits(test=names[:2], folds=[names[2:4], names[4:]], units=people))
     found = {
         "clips": input_view(GRID, stages=1, frames=4),

@@ -1,7 +1,7 @@
 # In:  trained networks, and the locked test split
 # Out: leaderboard.tsv and comparisons.tsv
 #
-# `evaluate` is the only rule that reads the locked test split; each read is recorded in test_ledger.jsonl.
+# `evaluate` is the only rule that reads the locked test split; each read is recorded in results/ledger/.
 
 
 rule profile:

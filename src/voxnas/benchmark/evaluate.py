@@ -63,7 +63,7 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     UserError
         If weights or the spec of the stage are missing.
     """
-    from voxnas.data.splits import open_test
+    from voxnas.data.ledger import open_test
 
     evaluation = NetworkEvaluation(paths, key)
     predictor = evaluation.predictor(range(seeds))  # reports missing files before the test split is opened

@@ -36,8 +36,25 @@ def ranking_measure(spec: BenchmarkSpec) -> Measure:
 
 
 def validation_measure(task: str) -> Measure:
-    """Measure of the validation scores of a task."""
+    """Measure of the validation scores that steer the searches of a task."""
     return MEASURES[USUAL[task]]
+
+
+def validation_score(result: Result, measure: Measure) -> float | None:
+    """Validation score of a training in a measure, in natural units; None if the training or the score has none.
+
+    Raises
+    ------
+    UserError
+        If the result was written before trainings recorded this measure.
+    """
+    if result.valid_score is None:
+        return None
+    if measure.name in USUAL.values():
+        return measure.sign * result.valid_score
+    if not result.metrics.keys() & {"accuracy", "mae"}:
+        raise UserError(f"the training {result.key} records no {measure.name}", "delete its result and run the study again")
+    return result.metrics.get(measure.name)
 
 
 def segmentation_scores(
@@ -46,9 +63,9 @@ def segmentation_scores(
     """Overlap and surface scores of one scan, per label and as mean over labels.
 
     Dice, symmetric 95th percentile Hausdorff distance and normalised surface distance (Nikolov et al. 2021) of MONAI,
-    on the grid of the scan. If a label is absent from both maps, Dice and NSD are 1 and the Hausdorff distance is 0. If it
-    is absent from one map, Dice and NSD are 0, and the distance is the diagonal of the image, the largest distance that
-    the image permits. A missed label thus worsens every score; without a value it would leave the mean and improve it
+    on the grid of the scan. If a label is absent from both maps, Dice and NSD are 1 and the Hausdorff distance is 0. If
+    it is absent from one map, Dice and NSD are 0, and the distance is the diagonal of the image, the largest distance
+    that the image permits. A missed label thus worsens every score; without a value it would improve the mean
     (Maier-Hein et al. 2024, Metrics Reloaded, Nature Methods 21; the same rule as in the BraTS challenges).
 
     Parameters

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+LEDGERS = "ledger"  # folder of the ledgers in results/
+
 
 class StudyPaths:
     """Paths of one study.
@@ -25,7 +27,6 @@ class StudyPaths:
         self.calibration = self.root / "calibration.json"
         self.finalists = self.root / "finalists.json"
         self.store = self.root / "store"
-        self.ledger = self.root / "test_ledger.jsonl"
         self.leaderboard = self.root / "leaderboard.tsv"
         self.comparisons = self.root / "comparisons.tsv"
         self.cross_validation = self.root / "cross_validation.tsv"
@@ -58,6 +59,10 @@ class StudyPaths:
     def device(self, kind: str) -> Path:
         """Measurements of one kind of node, for placement only; no decision of a study depends on them."""
         return self.root / "devices" / f"{kind}.json"
+
+    def ledger(self, digest: str) -> Path:
+        """Reads of a test split by all studies, beside the folders of the studies; no study may have its name."""
+        return self.root.resolve().parent / LEDGERS / f"{digest}.jsonl"
 
     def trials(self, search: str) -> Path:
         """Table of all trials of a search."""

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from voxnas.core.errors import UserError, shown, suggest
+from voxnas.core.paths import LEDGERS
 from voxnas.core.strategies import STRATEGIES
 
 M = TypeVar("M", bound=BaseModel)
@@ -538,6 +539,8 @@ class StudySettings(Settings):
                 f"data_root is empty, but the study reads the folder {self.data.folder!r}; "
                 "add --config data_root=PATH, with the path of this folder or of its parent"
             )
+        if self.study in (LEDGERS, "published"):
+            raise ValueError(f"study = {self.study!r} is the name of another folder of results/; choose another name")
         if self.timed and self.view not in self.clips.views:
             raise ValueError(f"clips.view = {self.clips.view!r} is not in clips.views = {list(self.clips.views)}")
         single = self.timed and self.clips.unit == "volume"

@@ -81,7 +81,7 @@ class StudyData:
         return self.usable(self._splits.development)
 
     def unlock(self, test_scans: Iterable[str]) -> None:
-        """Allow the reading of test scans, from :func:`voxnas.data.splits.open_test`."""
+        """Allow the reading of test scans, from :func:`voxnas.data.ledger.open_test`."""
         self._locked = self._locked - frozenset(test_scans)
 
     def image(self, scan: str) -> Tensor:

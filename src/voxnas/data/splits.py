@@ -1,22 +1,17 @@
 """The locked test split and the folds, by participant, site, session or run."""
 
-import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from voxnas.core.canonical import canonical_json, digest
 from voxnas.core.errors import UserError, suggest
-from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.settings import SplitUnit
 from voxnas.core.splits import Splits
 from voxnas.data.units import WITHIN, join_twins, unit_names
-from voxnas.io.records import read_record
 
 DRAWS = 200  # random sets of sites, the candidates for the test set
 DIVISIONS = 20  # random divisions of the other sites, the candidates for the folds
@@ -223,40 +218,3 @@ def apportion(sizes: dict[str, int], seats: int) -> dict[str, int]:
     for name in by_remainder[: seats - sum(counts.values())]:
         counts[name] += 1
     return counts
-
-
-def open_test(paths: StudyPaths, reader: str, key: str) -> list[str]:
-    """Return the scans of the locked test split, and record the access in the ledger.
-
-    This function is the only access to these scans. The line of the ledger is on disk before it returns.
-
-    Parameters
-    ----------
-    paths : StudyPaths
-        The study.
-    reader : str
-        The reading stage (``evaluate``).
-    key : str
-        Key of the tested network.
-
-    Returns
-    -------
-    list of str
-        Sorted scan identifiers.
-    """
-    scans = list(read_record(paths.splits, Splits).test)
-    line = {
-        "reader": reader,
-        "key": key,
-        "count": len(scans),
-        "scans_digest": digest(scans),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    # One write in append mode: the lines of concurrent jobs do not interleave.
-    handle = os.open(paths.ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        os.write(handle, (canonical_json(line) + "\n").encode())
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    return scans

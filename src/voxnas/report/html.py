@@ -20,6 +20,7 @@ from voxnas.core.plan import Plan
 from voxnas.core.spec import IndexSpec, ReportSpec, SearchSpec
 from voxnas.core.splits import Splits
 from voxnas.core.trial import Network
+from voxnas.data.ledger import ledger_file, read_ledger
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.io.tables import read_table
 from voxnas.report import folds, tables, time_series
@@ -73,6 +74,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "excluded": tables.plain_table(excluded, {"scan": "scan", "file": "file", "reason": "reason"}),
         "warnings": _warnings(paths),
         "ledger": _ledger(paths),
+        "ledger_file": ledger_file(paths).name,
         "costs": _costs(paths, board),
         "seeds": len(results.seed_results(paths, network.key)),
         "seed": benchmark.seed,
@@ -293,14 +295,12 @@ def _warnings(paths: StudyPaths) -> list[tuple[str, int]]:
 
 
 def _ledger(paths: StudyPaths) -> tables.Table:
-    """Table of the reads of the test split."""
+    """Table of the reads of the test split by all studies."""
     names = {n.key: n.name for n in results.networks(paths)}
-    lines = paths.ledger.read_text(encoding="utf-8").splitlines() if paths.ledger.is_file() else []
-    rows = [json.loads(line) for line in lines if line.strip()]
-    table = pd.DataFrame(rows, columns=["time", "reader", "key", "count", "scans_digest"])
-    table["name"] = [names.get(key, "(former finalist)") for key in table.key]
-    titles = {"time": "time", "reader": "reader", "key": "key", "name": "network", "count": "scans"}
-    return tables.plain_table(table, {**titles, "scans_digest": "digest of the scans"})
+    table = pd.DataFrame(read_ledger(paths), columns=["time", "study", "reader", "key", "count"])
+    table["name"] = [names.get(key, tables.DASH) for key in table.key]
+    titles = {"time": "time", "study": "study", "reader": "reader", "key": "key", "name": "network", "count": "scans"}
+    return tables.plain_table(table, titles)
 
 
 def _costs(paths: StudyPaths, board: pd.DataFrame) -> list[tuple[str, str]]:

@@ -9,8 +9,8 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.data.dataset import StudyData
+from voxnas.data.ledger import ledger_file, open_test
 from voxnas.data.phantom import generate_phantom
-from voxnas.data.splits import open_test
 from voxnas.io.records import write_json
 
 STAGES = ("index", "preprocess", "splits")
@@ -84,7 +84,7 @@ def test_the_test_split_is_shut_until_it_is_opened(study):
     assert scan not in data.development_scans()
     data.unlock(open_test(study, "evaluate", "key"))
     assert data.image(scan).ndim == 4
-    assert study.ledger.read_text().count("\n") == 1
+    assert ledger_file(study).read_text().count("\n") == 1
 
 
 def test_a_caller_that_works_in_place_changes_nothing(study):

@@ -1,14 +1,10 @@
-import json
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 
 from voxnas.core.errors import UserError
-from voxnas.core.paths import StudyPaths
-from voxnas.data.splits import make_splits, open_test
-from voxnas.io.records import write_json
+from voxnas.data.splits import make_splits
 
 
 def cohort(participants=40, sessions=2, classes=("a", "a", "a", "b")):
@@ -65,22 +61,6 @@ def test_too_few_are_named():
         make_splits(cohort(20, 1, ("a",) * 9 + ("b",)), "classification", 0.2, 5, seed=0)
     with pytest.raises(UserError, match="has no target"):
         make_splits(cohort().assign(target=None), "classification", 0.2, 5, seed=0)
-
-
-def test_every_opening_of_the_test_split_is_in_the_ledger(tmp_path):
-    paths = StudyPaths(tmp_path)
-    write_json(paths.splits, make_splits(cohort(), "segmentation", 0.2, 5, seed=0))
-    test = json.loads(paths.splits.read_text())["test"]
-    assert open_test(paths, "evaluate", "k1") == test
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda i: open_test(paths, "evaluate", f"k{i}"), range(2, 12)))
-    lines = [json.loads(line) for line in paths.ledger.read_text().splitlines()]
-    assert {line["key"] for line in lines} == {f"k{i}" for i in range(1, 12)}
-    assert lines[0]["reader"] == "evaluate"
-    assert lines[0]["count"] == len(test)
-    assert len({line["scans_digest"] for line in lines}) == 1
-    assert lines[0]["time"].endswith("+00:00")
-    assert not set(test) & set(lines[0].values())
 
 
 def runs(participants=2, count=12):

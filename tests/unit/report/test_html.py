@@ -10,6 +10,7 @@ from voxnas.benchmark.metrics import MEASURES
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.core.splits import Splits
+from voxnas.data.ledger import ledger_file
 from voxnas.io.records import read_json, write_json, write_text
 from voxnas.report.figures import draw_figures
 from voxnas.report.html import _parameters, inline_svg, render_report
@@ -79,7 +80,7 @@ def test_the_title_can_be_set_and_is_escaped(fake_segmentation, write_benchmark)
     write_benchmark(fake_segmentation)
     settings = parse_settings({"study": "fake", "report": {"title": "A <b> study"}})
     write_json(fake_segmentation.spec("report"), stage_spec(settings, "report"))
-    write_text(fake_segmentation.ledger, "")
+    write_text(ledger_file(fake_segmentation), "")
     assert "<h1>A &lt;b&gt; study</h1>" in render_report(fake_segmentation)
 
 
