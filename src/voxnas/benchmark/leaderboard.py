@@ -1,7 +1,7 @@
 """Leaderboard and paired comparisons of a study.
 
-The winner is the searched finalist with the best mean validation score over its seeds. The test split determines the
-order of the table, but no selection.
+The winner is the searched finalist with the best mean validation score over its seeds, in the measure of the study. The
+test split determines the order of the table, but no selection.
 """
 
 from typing import Any
@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 
 from voxnas.benchmark import results
-from voxnas.benchmark.metrics import classification_scores, ranking_measure, regression_scores, validation_measure
+from voxnas.benchmark.metrics import (
+    Measure,
+    classification_scores,
+    ranking_measure,
+    regression_scores,
+    validation_score,
+)
 from voxnas.benchmark.results import ENSEMBLE
 from voxnas.benchmark.statistics import Bootstrap, Statistic, auc_statistic, correlation_statistic, mean_statistic
 from voxnas.core.errors import UserError
@@ -47,13 +53,13 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     spec = results.benchmark_spec(paths)
     task, measure = spec.task, ranking_measure(spec)
-    sign = validation_measure(task).sign
     found = results.networks(paths)
     if not found:
         raise UserError(f"{paths.finalists} contains no network", "add search.methods or baselines.names to the study")
     tables = {n.key: results.cases(paths.cases(n.key), task) for n in found}
-    validations = {n.name: validation_scores(paths, n, sign) for n in found}
-    winner = choose_winner(found, {name: mean for name, (mean, _) in validations.items()}, sign)
+    validations = {n.name: validation_scores(paths, n, measure) for n in found}
+    means = {name: float(scores.mean()) for name, scores in validations.items()}
+    winner = choose_winner(found, means, measure.sign)
 
     scans = _common_scans(tables)
     bootstrap = Bootstrap(scans.participant, spec.bootstrap, spec.confidence, derive_seed(spec.seed, "bootstrap"))
@@ -75,8 +81,8 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "source": network.source,
                     "key": network.key,
                     **_profile(paths, network, 1 if name == single else parts[single].seed.nunique()),
-                    "validation_score": validations[single][0] if name == single else np.nan,
-                    "validation_sd": validations[single][1] if name == single else np.nan,
+                    "validation_score": means[single] if name == single else np.nan,
+                    "validation_sd": validations[single].std() if name == single else np.nan,
                     "test_score": interval.estimate,
                     "low": interval.low,
                     "high": interval.high,
@@ -91,7 +97,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     leaderboard.insert(0, "rank", range(1, len(leaderboard) + 1))
 
     pairs = [("winner", winner.name, name) for name in leaderboard.name if name != winner.name]
-    best = best_of_methods(found, {name: mean for name, (mean, _) in validations.items()}, sign)
+    best = best_of_methods(found, means, measure.sign)
     pairs += [("methods", best[0], other) for other in best[1:]]
     if not results.searches(paths):
         pairs += [("reference", n.name, found[0].name) for n in found[1:]]
@@ -230,12 +236,10 @@ def _common_scans(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return scans
 
 
-def validation_scores(paths: StudyPaths, network: Network, sign: int) -> tuple[float, float]:
-    """Mean and standard deviation over seeds of the validation score, in natural units."""
-    scores = [r.score for r in results.seed_results(paths, network.key).values() if r.score is not None]
-    if not scores:
-        return np.nan, np.nan
-    return sign * float(np.mean(scores)), float(np.std(scores, ddof=1)) if len(scores) > 1 else np.nan
+def validation_scores(paths: StudyPaths, network: Network, measure: Measure) -> pd.Series:
+    """Validation score of each seed with a score, in the measure of the study and in natural units, by seed."""
+    scores = {seed: validation_score(r, measure) for seed, r in results.seed_results(paths, network.key).items()}
+    return pd.Series(scores, dtype=float).dropna()
 
 
 def _profile(paths: StudyPaths, network: Network, members: int) -> dict[str, Any]:

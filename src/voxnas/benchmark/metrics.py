@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voxnas.core.spec import BenchmarkSpec
+from voxnas.core.trial import Result
 from voxnas.training.scores import balanced_accuracy
 
 
@@ -41,19 +42,9 @@ def validation_measure(task: str) -> Measure:
 
 
 def validation_score(result: Result, measure: Measure) -> float | None:
-    """Validation score of a training in a measure, in natural units; None if the training or the score has none.
-
-    Raises
-    ------
-    UserError
-        If the result was written before trainings recorded this measure.
-    """
-    if result.valid_score is None:
-        return None
-    if measure.name in USUAL.values():
-        return measure.sign * result.valid_score
-    if not result.metrics.keys() & {"accuracy", "mae"}:
-        raise UserError(f"the training {result.key} records no {measure.name}", "delete its result and run the study again")
+    """Validation score of a training in a measure, in natural units; None if it has none."""
+    if result.valid_score is None or measure.name in USUAL.values():
+        return None if result.valid_score is None else measure.sign * result.valid_score
     return result.metrics.get(measure.name)
 
 

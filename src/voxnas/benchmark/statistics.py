@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from voxnas.training.scores import count_pairs
+from voxnas.training.scores import CONSTANT, count_pairs
 
 # Function from weights (B, N) to the scores of each bootstrap sample and seed, (B, S); NaN if undefined.
 Statistic = Callable[[np.ndarray], np.ndarray]
@@ -54,10 +54,13 @@ def mean_statistic(values: np.ndarray) -> Statistic:
     return statistic
 
 
-def auc_statistic(probabilities: np.ndarray, targets: np.ndarray) -> Statistic:
+def auc_statistic(probabilities: np.ndarray, targets: np.ndarray, folds: ArrayLike = 0) -> Statistic:
     """Area under the ROC curve; with more than two classes, the mean of the one-vs-rest AUCs.
 
-    Ties count one half (Mann and Whitney 1947). The AUC of a sample without one of the classes is NaN.
+    Ties count one half (Mann and Whitney 1947). The AUC of a sample without one of the classes is NaN. With folds, only
+    pairs of cases of the same fold are compared (van Elteren 1960): scores of different folds come from different
+    networks, and the AUC over all pairs is biased below 0.5 without any signal (Forman and Scholz 2010, SIGKDD
+    Explorations 12(1)).
 
     Parameters
     ----------
@@ -65,12 +68,16 @@ def auc_statistic(probabilities: np.ndarray, targets: np.ndarray) -> Statistic:
         Probabilities by seed, case and class.
     targets : ndarray of int, (N,)
         Class index of each case.
+    folds : array_like, (N,) or ()
+        Fold of each case.
     """
     probabilities, targets = np.asarray(probabilities, float), np.asarray(targets)
     classes = [1] if probabilities.shape[-1] == 2 else range(probabilities.shape[-1])
+    members = _members(folds, len(targets))
 
     def one_class(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        higher, tied, pairs = count_pairs(scores, positive, weights)
+        counts = [count_pairs(scores[m], positive[m], weights[:, m]) for m in members]
+        higher, tied, pairs = np.sum(counts, axis=0)
         return np.divide(higher + tied / 2, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0)
 
     def statistic(weights: np.ndarray) -> np.ndarray:
@@ -83,29 +90,52 @@ def auc_statistic(probabilities: np.ndarray, targets: np.ndarray) -> Statistic:
     return statistic
 
 
-def correlation_statistic(predicted: np.ndarray, targets: np.ndarray) -> Statistic:
-    """Pearson correlation of prediction and target over cases; NaN if one of the two is constant.
+def correlation_statistic(predicted: np.ndarray, targets: np.ndarray, folds: ArrayLike = 0) -> Statistic:
+    """Pearson correlation of prediction and target over cases.
+
+    With folds, predictions and targets are centred within each fold. The mean prediction of a fold follows the mean
+    target of the other folds and thus opposes the mean target of its own fold, which biases the correlation over all
+    cases below 0 without any signal. The correlation is 0 for a constant prediction (see
+    :func:`voxnas.training.scores.correlation`), and NaN for a constant target.
 
     Parameters
     ----------
     predicted : ndarray, (S, N)
         Predictions by seed and case.
     targets : ndarray, (N,)
+    folds : array_like, (N,) or ()
+        Fold of each case.
     """
     predicted, targets = np.atleast_2d(np.asarray(predicted, float)), np.asarray(targets, float)
+    members = _members(folds, len(targets))
     # Centred, so that the sums of squares retain precision.
-    x, y = predicted - predicted.mean(1, keepdims=True), targets - targets.mean()
+    x, y = predicted.copy(), targets.copy()
+    for m in members:
+        x[:, m] -= x[:, m].mean(1, keepdims=True)
+        y[m] -= y[m].mean()
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        shares = weights / weights.sum(1, keepdims=True)
-        mean_x, mean_y = shares @ x.T, (shares @ y)[:, None]
-        covariance = shares @ (x * y).T - mean_x * mean_y
-        variance = (shares @ (x * x).T - mean_x**2) * ((shares @ (y * y))[:, None] - mean_y**2)
-        return np.divide(
-            covariance, np.sqrt(variance.clip(0)), out=np.full(mean_x.shape, np.nan), where=variance > 1e-24
-        )
+        sums = np.zeros((3, len(weights), len(x)))
+        for m in members:
+            w, a, b = weights[:, m], x[:, m], y[m]
+            count = np.maximum(w.sum(1, keepdims=True), 1e-300)
+            sum_a, sum_b = w @ a.T, (w @ b)[:, None]
+            sums[0] += w @ (a * b).T - sum_a * sum_b / count
+            sums[1] += w @ (a * a).T - sum_a**2 / count
+            sums[2] += (w @ (b * b))[:, None] - sum_b**2 / count
+        covariance, variance_x, variance_y = sums
+        constant, undefined = variance_x <= CONSTANT**2 * variance_y, variance_y <= 1e-12 * (y @ y)
+        r = np.zeros(covariance.shape)
+        np.divide(covariance, np.sqrt(np.maximum(variance_x * variance_y, 0)), out=r, where=~(constant | undefined))
+        return np.where(undefined, np.nan, r)
 
     return statistic
+
+
+def _members(folds: ArrayLike, cases: int) -> list[np.ndarray]:
+    """Indices of the cases of each fold."""
+    folds = np.broadcast_to(np.asarray(folds), (cases,))
+    return [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
 
 
 class Bootstrap:

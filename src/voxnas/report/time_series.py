@@ -9,7 +9,7 @@ from voxnas.arch.families import family_of
 from voxnas.arch.views import reads_clips
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import is_searched
-from voxnas.benchmark.metrics import Measure, validation_measure
+from voxnas.benchmark.metrics import Measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import PER_FRAME, Network
 from voxnas.io.records import read_plan
@@ -78,7 +78,7 @@ def views_table(paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFram
     """
     found = {n.name: n for n in results.networks(paths)}
     plan = read_plan(paths.plan)
-    default, sign = plan.view, validation_measure(plan.task).sign
+    default, sign = plan.view, measure.sign
     singles = board[board.name.isin(found) & (board.source != PER_FRAME)]
     kinds = [(found[n].architecture.view or default, family_of(found[n].architecture).fitted) for n in singles.name]
     singles = singles.assign(view=[view for view, _ in kinds], linear=[linear for _, linear in kinds])

@@ -13,7 +13,7 @@ from voxnas.data.dataset import StudyData
 from voxnas.data.samples import by_case
 from voxnas.training.distributed.base import Backend
 from voxnas.training.inference import predict_probabilities, predict_vectors
-from voxnas.training.scores import validation_scores
+from voxnas.training.scores import correlation, validation_scores
 from voxnas.training.targets import Targets
 
 VALIDATION_BATCH = 16  # windows of runs that are predicted at once
@@ -82,8 +82,8 @@ class Validation:
         score : float
             Mean Dice over the labels, AUC (balanced accuracy for a fold with one class), or -MAE.
         metrics : dict of str to float
-            ``dice_<label>`` of each label, ``auc`` and ``balanced_accuracy``, or ``mae`` in the units of the target;
-            undefined metrics are omitted.
+            ``dice_<label>`` of each label; ``auc``, ``accuracy`` and ``balanced_accuracy``; or ``mae`` (in the units of
+            the target) and ``r``. Undefined metrics are omitted.
         """
         training = network.training
         network.eval()
@@ -125,5 +125,6 @@ class Validation:
             metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
             return metrics.get("auc", metrics["balanced_accuracy"]), metrics
         values = np.array([rows[case, 0].mean() for case in cases]) * self.targets.sd + self.targets.mean
-        mae = float(np.abs(values - (truth * self.targets.sd + self.targets.mean)).mean())
-        return -mae, {"mae": mae}
+        truth = truth * self.targets.sd + self.targets.mean
+        metrics = {"mae": float(np.abs(values - truth).mean()), "r": correlation(values, truth)}
+        return -metrics["mae"], {name: value for name, value in metrics.items() if np.isfinite(value)}

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+CONSTANT = 1e-6  # spread of a prediction, relative to the spread of the target, at and below which it is rounding error
+
 
 def count_pairs(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
     """Weighted counts of the pairs of a positive and a negative case, which give the AUC (Mann & Whitney 1947).
@@ -54,7 +56,7 @@ def balanced_accuracy(predicted: np.ndarray, truth: np.ndarray) -> float:
 
 
 def validation_scores(logits: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """AUC (of the second of two classes, otherwise the mean of one class against the rest) and balanced accuracy.
+    """AUC (of the second of two classes, otherwise the mean of one class against the rest) and both accuracies.
 
     Parameters
     ----------
@@ -70,4 +72,23 @@ def validation_scores(logits: np.ndarray, truth: np.ndarray) -> dict[str, float]
         shares = shifted / shifted.sum(1, keepdims=True)
         areas = [auc(shares[:, k], truth == k) for k in range(classes)]
         area = float(np.nanmean(areas)) if not np.all(np.isnan(areas)) else float("nan")
-    return {"auc": area, "balanced_accuracy": balanced_accuracy(logits.argmax(1), truth)}
+    predicted = logits.argmax(1)
+    accuracy = float((predicted == truth).mean())
+    return {"auc": area, "accuracy": accuracy, "balanced_accuracy": balanced_accuracy(predicted, truth)}
+
+
+def correlation(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Pearson correlation; 0 for a constant prediction (:data:`CONSTANT`), NaN for a constant truth.
+
+    A constant prediction carries no information on the order of the cases. Without a value it would leave the mean over
+    folds or seeds and improve it.
+
+    Parameters
+    ----------
+    predicted, truth : ndarray, (N,)
+        In the same unit.
+    """
+    if np.ptp(truth) == 0:
+        return float("nan")
+    x, y = predicted - predicted.mean(), truth - truth.mean()
+    return 0.0 if x.std() <= CONSTANT * y.std() else float(x @ y / np.sqrt((x @ x) * (y @ y)))

@@ -58,6 +58,20 @@ def test_a_positive_difference_is_always_a_win_of_the_first(fake_study):
     assert methods[["first", "second"]].values.tolist() == [["bayesian-1", "random-1"]]
 
 
+@pytest.mark.parametrize(("task", "measure"), [("classification", "accuracy"), ("regression", "r")])
+def test_the_winner_is_chosen_by_the_measure_of_the_study(new_fake_study, tmp_path, task, measure):
+    paths = new_fake_study(tmp_path / "fake", task)
+    for name, value in (("bayesian-1", 0.6), ("random-1", 0.7)):  # by the score that steers the search: bayesian-1
+        key = next(n.key for n in results.networks(paths) if n.name == name)
+        for seed in range(2):
+            file = paths.seed(key, seed) / "result.json"
+            write_json(file, read_json(file) | {"metrics": {measure: value}})
+    write_json(paths.spec("benchmark"), read_json(paths.spec("benchmark")) | {"measure": measure})
+    leaderboard, _ = benchmark(paths)
+    assert leaderboard.name[leaderboard.winner].tolist() == ["random-1"]
+    assert leaderboard.set_index("name").validation_score["random-1"] == pytest.approx(0.7)
+
+
 def test_tables_are_equal_when_made_twice_and_survive_a_file(fake_study, tmp_path):
     first, second = benchmark(fake_study), benchmark(fake_study)
     for a, b in zip(first, second, strict=True):

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
-from voxnas.training.scores import auc, validation_scores
+from voxnas.training.scores import auc, correlation, validation_scores
 
 
 def test_auc_agrees_with_scikit_learn():
@@ -25,3 +25,13 @@ def test_validation_scores_agree_with_scikit_learn(classes):
     expected = roc_auc_score(truth, shares[:, 1] if classes == 2 else shares, multi_class="ovr")
     assert found["auc"] == pytest.approx(expected)
     assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, logits.argmax(1)))
+    assert found["accuracy"] == pytest.approx(accuracy_score(truth, logits.argmax(1)))
+
+
+def test_a_constant_prediction_correlates_with_nothing():
+    rng = np.random.default_rng(2)
+    truth = rng.normal(40, 10, 30)
+    assert correlation(truth + 1, truth) == pytest.approx(1)
+    assert correlation(np.full(30, 40.1), truth) == 0
+    assert correlation(40.1 + 1e-7 * truth, truth) == 0  # rounding errors of a constant network
+    assert math.isnan(correlation(truth, np.full(30, 40.1)))
