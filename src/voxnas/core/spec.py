@@ -41,7 +41,7 @@ STEP_VERSIONS = {
     "select": 2,
     "evaluate": 3,
     "profile": 2,
-    "benchmark": 2,
+    "benchmark": 3,
     "figures": 2,
     "report": 3,
 }
