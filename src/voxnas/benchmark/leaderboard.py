@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from voxnas.benchmark import results
 from voxnas.benchmark.metrics import (
@@ -181,17 +182,17 @@ def best_of_methods(found: list[Network], validation: dict[str, float], sign: in
     return [choose_winner([n for n in found if n.source == s], validation, sign).name for s in sources]
 
 
-def case_statistic(table: pd.DataFrame, measure: str) -> Statistic:
-    """Measure of a table of cases, as a function of the weights of the cases."""
+def case_statistic(table: pd.DataFrame, measure: str, folds: ArrayLike = 0) -> Statistic:
+    """Measure of a table of cases, as a function of the weights of the cases; AUC and correlation within folds."""
     if measure == "auc":
-        probabilities, targets = _probabilities(table)
-        return auc_statistic(probabilities, targets)
+        probabilities, targets = class_probabilities(table)
+        return auc_statistic(probabilities, targets, folds)
 
     def by_seed(column: pd.Series) -> np.ndarray:
         return table.assign(value=column).pivot(index="seed", columns="scan", values="value").to_numpy(float)
 
     if measure == "r":
-        return correlation_statistic(by_seed(table.predicted), by_seed(table.target)[0])
+        return correlation_statistic(by_seed(table.predicted), by_seed(table.target)[0], folds)
     if measure == "accuracy":
         return mean_statistic(by_seed(table.predicted == table.target))
     return mean_statistic(by_seed(table[{"dice": "dice", "mae": "absolute_error"}[measure]]))
@@ -205,7 +206,7 @@ def further_scores(table: pd.DataFrame, task: str, measure: str) -> dict[str, fl
     per_seed = []
     for _, part in table.groupby("seed"):
         if task == "classification":
-            probabilities, targets = _probabilities(part)
+            probabilities, targets = class_probabilities(part)
             per_seed.append(classification_scores(targets, probabilities[0]))
         else:
             per_seed.append(regression_scores(part.target.to_numpy(), part.predicted.to_numpy()))
@@ -213,8 +214,8 @@ def further_scores(table: pd.DataFrame, task: str, measure: str) -> dict[str, fl
     return {str(name): float(value) for name, value in means.items() if name != measure}
 
 
-def _probabilities(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Class probabilities (S, N, K), and the class index of each case (N,)."""
+def class_probabilities(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Class probabilities (S, N, K), and the class index of each case (N,); cases sorted by scan."""
     columns = [c for c in table.columns if c.startswith("probability_")]
     classes = [c.removeprefix("probability_") for c in columns]
     seeds = [part.sort_values("scan") for _, part in table.groupby("seed")]

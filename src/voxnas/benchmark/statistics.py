@@ -186,3 +186,22 @@ class Bootstrap:
         """Interval of first minus second, paired by case."""
         (a, a_samples), (b, b_samples) = self._samples(first, 1), self._samples(second, 2)
         return self._interval(a - b, a_samples - b_samples)
+
+
+def holm(p: ArrayLike) -> np.ndarray:
+    """P-values adjusted for the number of tests (Holm 1979); NaN values are not counted.
+
+    Parameters
+    ----------
+    p : array_like, (N,)
+
+    Returns
+    -------
+    ndarray, (N,)
+    """
+    p = np.asarray(p, float)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[order] = np.maximum.accumulate(np.minimum(p[order] * np.arange(len(order), 0, -1), 1))
+    return adjusted

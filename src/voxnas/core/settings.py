@@ -422,8 +422,9 @@ class BenchmarkSettings(Settings):
     )
     cross_validate: bool = Field(
         False,
-        description="Also score each network on the scans outside the test split, each scan by the seeds that did not "
-        "train on it; requires `training.seeds` >= `splits.folds`.",
+        description="Also score each network on the scans outside the test split, each fold by the seed that did not "
+        "train on it (`training.seeds` >= `splits.folds` covers all folds). Fold 0, which the searches use, scores no "
+        "network of a study with a search. Requires `training.patience` 0.",
     )
     nsd_tolerance_mm: Annotated[float, Field(gt=0)] = Field(
         1.0, description="Tolerance of the normalised surface distance, in mm."
@@ -548,6 +549,13 @@ class StudySettings(Settings):
             raise ValueError(
                 "clips.unit = volume requires clips in clips.views and excludes connectivity (of a whole run)"
             )
+        if self.benchmark.cross_validate and self.training.patience:
+            raise ValueError(
+                f"training.patience = {self.training.patience} ends each training by the fold that "
+                "benchmark.cross_validate scores; set training.patience: 0"
+            )
+        if self.benchmark.cross_validate and self.training.seeds < 2:
+            raise ValueError("benchmark.cross_validate requires training.seeds >= 2: the searches use fold 0")
         fitting = {"classification": ("auto", "auc", "accuracy"), "regression": ("auto", "mae", "r")}
         if self.benchmark.measure not in fitting.get(self.task, ("auto",)):
             raise ValueError(

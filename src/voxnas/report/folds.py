@@ -2,13 +2,14 @@
 
 import pandas as pd
 
-from voxnas.benchmark.cross_validation import AGAINST, COLUMNS
+from voxnas.benchmark.cross_validation import AGAINST, COLUMNS, LEAST_FOLDS, SELECTED
 from voxnas.benchmark.metrics import Measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.tables import read_table, table_rows
-from voxnas.report.tables import Column, Table, number, signed, verdict
+from voxnas.report.sentence import join
+from voxnas.report.tables import Column, Table, number, signed
 
-TEXTS = ("name", "winner", "key", "reference")
+TEXTS = ("name", "chosen_on", "networks", "key", "reference")
 
 
 def read_folds(paths: StudyPaths) -> pd.DataFrame | None:
@@ -16,52 +17,61 @@ def read_folds(paths: StudyPaths) -> pd.DataFrame | None:
     if not paths.cross_validation.is_file():
         return None
     table = read_table(paths.cross_validation, dict.fromkeys(TEXTS, str))
-    numbers = [name for name in (*COLUMNS, *AGAINST) if name not in TEXTS]
-    return table.astype(dict.fromkeys(numbers, float)).assign(winner=table.winner == "True")
+    table[list(TEXTS)] = table[list(TEXTS)].fillna("")
+    return table.astype(dict.fromkeys((name for name in (*COLUMNS, *AGAINST) if name not in TEXTS), float))
 
 
-def folds_table(table: pd.DataFrame, measure: Measure, confidence: float) -> Table:
-    """Table of the networks over all folds, best first, with their differences to the reference."""
-    d = measure.digits
+def folds_table(table: pd.DataFrame, measure: Measure) -> Table:
+    """Table of the networks over all scored folds, best first, with their differences to the reference."""
+    d, reference = measure.digits, _reference(table)
     columns = [
         Column("#"),
-        Column("network", "★: the winner by validation", numeric=False),
-        Column(f"{measure.title} over the folds", f"over all cases, with its {confidence:.0%} interval"),
-        Column(f"minus {_reference(table)}", "positive: the network of the row is better; with its interval"),
-        Column("not better", "fraction of the bootstrap samples in which the network is not better"),
+        Column("network", numeric=False),
+        Column("chosen on", "folds whose scores chose the network", numeric=False),
+        Column(f"{measure.title} over the folds", "over all cases; AUC and correlation within folds"),
+        Column("p, permutation", "probability of such a score if the targets of each fold are permuted"),
+        Column(f"minus {reference['name']}", "positive: the network of the row is better"),
+        Column("p, difference", "two-sided, corrected resampled t-test over folds, adjusted by Holm"),
     ]
-    rows = []
-    for row in table_rows(table):
-        known = pd.notna(row.difference)
-        between = f"[{signed(row.difference_low, d)}, {signed(row.difference_high, d)}]"
-        rows.append(
-            [
-                (f"{row.rank:.0f}", row.rank),
-                (row.name + (" ★" if row.winner else ""), row.name),
-                (f"{number(row.score, d)} [{number(row.low, d)}, {number(row.high, d)}]", row.score),
-                (f"{signed(row.difference, d)} {between}" if known else "", row.difference),
-                (number(row.not_better, 3) if known else "", row.not_better),
-            ]
-        )
-    return Table(columns, rows, frozenset(int(i) for i in table.index[table.winner]))
+    rows = [
+        [
+            (f"{row.rank:.0f}", row.rank),
+            (f"{row.name}: {row.networks}" if row.networks else row.name, row.name),
+            (row.chosen_on, row.chosen_on),
+            (number(row.score, d), row.score),
+            (number(row.p_permutation, 3), row.p_permutation),
+            (signed(row.difference, d) if row.reference else "", row.difference),
+            (number(row.p_difference, 3) if row.reference else "", row.p_difference),
+        ]
+        for row in table_rows(table)
+    ]
+    return Table(columns, rows, frozenset({int(reference.name)}))
 
 
-def _reference(table: pd.DataFrame) -> str:
-    """Name of the reference network; a placeholder if the table has none."""
-    named = table.reference.dropna()
-    return named.iloc[0] if len(named) else "reference"
+def _reference(table: pd.DataFrame) -> pd.Series:
+    """Row of the network against which all others are held."""
+    return table[table.reference == ""].iloc[0]
 
 
-def folds_sentence(table: pd.DataFrame, measure: Measure) -> str:
-    """Describe the score of the winner and its difference to the reference over all cases."""
-    winner, d = table[table.winner].iloc[0], measure.digits
-    cases = f"Over the folds, {winner.cases:.0f} cases of {winner.units:.0f} units, {winner['name']} reaches"
-    reached = f"{cases} {measure.article} {measure.title} of {number(winner.score, d)}"
-    if pd.isna(winner.difference):
-        return f"{reached}."
-    words = {"better": "better than", "worse": "worse than", "indistinguishable": "indistinguishable from"}
-    between = f"interval {signed(winner.difference_low, d)} to {signed(winner.difference_high, d)}"
-    return (
-        f"{reached}: {words[verdict(winner.difference_low, winner.difference_high)]} {winner.reference} "
-        f"(difference {signed(winner.difference, d)}, {between})."
-    )
+def folds_sentence(table: pd.DataFrame, measure: Measure, confidence: float) -> str:
+    """Describe the score of the selected network (without a search, of the first) and its tested differences."""
+    row = _reference(table)
+    what = "the network that the other folds select" if row["name"] == SELECTED else row["name"]
+    parts = [
+        f"Over {row.folds:.0f} folds, {row.cases:.0f} cases of {row.units:.0f} units, {what} reaches "
+        f"{measure.article} {measure.title} of {number(row.score, measure.digits)}"
+    ]
+    if pd.notna(row.p_permutation):
+        chance = "better than" if row.p_permutation < 1 - confidence else "indistinguishable from"
+        parts[0] += f", {chance} chance (p = {number(row.p_permutation, 3)} by permutation)"
+    tested = table[table.p_difference.notna()]
+    significant = tested.p_difference < 1 - confidence
+    groups = {
+        "It is better than {}": tested[significant & (tested.difference < 0)],
+        "It is worse than {}": tested[significant & (tested.difference > 0)],
+        "The folds cannot distinguish it from {}": tested[~significant],
+    }
+    parts += [text.format(join(list(group["name"]))) for text, group in groups.items() if len(group)]
+    if row.folds < LEAST_FOLDS:
+        parts.append(f"Fewer than {LEAST_FOLDS} folds give no test of differences")
+    return ". ".join(parts) + "."

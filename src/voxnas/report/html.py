@@ -95,8 +95,8 @@ def _folds(paths: StudyPaths, measure: Measure, confidence: float) -> dict[str, 
     if table is None:
         return None
     return {
-        "table": folds.folds_table(table, measure, confidence),
-        "sentence": folds.folds_sentence(table, measure),
+        "table": folds.folds_table(table, measure),
+        "sentence": folds.folds_sentence(table, measure, confidence),
     }
 
 

@@ -147,24 +147,34 @@ def test_the_page_has_it_all(timed):
         assert text in page
 
 
-@pytest.mark.parametrize(("low", "high", "words"), [
-    (0.1, 0.2, "better than connectivity-ridge"),
-    (-0.1, 0.1, "indistinguishable from connectivity-ridge"),
+@pytest.mark.parametrize(("p", "words"), [
+    (0.01, "It is better than connectivity-ridge"),
+    (0.2, "The folds cannot distinguish it from connectivity-ridge"),
+    (float("nan"), "Fewer than 4 folds give no test"),
 ])  # fmt: skip
-def test_cross_validated_scores_stand_beside_the_test(tmp_path, low, high, words):
-    row = {"rank": 1, "name": "bayesian-1", "winner": True, "key": "k", "folds": 5, "cases": 500, "units": 9,
-           "score": 0.75, "low": 0.7, "high": 0.8, "reference": "connectivity-ridge", "difference": (low + high) / 2,
-           "difference_low": low, "difference_high": high, "not_better": 0.01}  # fmt: skip
-    own = {**row, "rank": 2, "name": "connectivity-ridge", "winner": False, "reference": ""}
-    own |= dict.fromkeys(("difference", "difference_low", "difference_high", "not_better"), float("nan"))
+def test_cross_validated_scores_stand_beside_the_test(tmp_path, p, words):
+    row = {"rank": 1, "name": "selected", "chosen_on": "the other folds", "networks": "bayesian-1 (4), random-1 (1)",
+           "key": "", "folds": 3 if p != p else 5, "cases": 500, "units": 9, "score": 0.75, "p_permutation": 0.004,
+           "reference": "", "difference": float("nan"), "p_difference": float("nan")}  # fmt: skip
+    own = {**row, "rank": 2, "name": "connectivity-ridge", "chosen_on": "no fold", "networks": "", "score": 0.7,
+           "reference": "selected", "difference": -0.05, "p_difference": p}  # fmt: skip
+    chosen = {**own, "rank": 3, "name": "bayesian-1", "chosen_on": "these folds", "p_permutation": float("nan"),
+              "p_difference": float("nan")}  # fmt: skip
     paths = StudyPaths(tmp_path)
     assert read_folds(paths) is None
-    write_table(paths.cross_validation, pd.DataFrame([row, own]))
+    write_table(paths.cross_validation, pd.DataFrame([row, own, chosen]))
     table = read_folds(paths)
-    assert words in folds_sentence(table, MEASURE) and "500 cases of 9 units" in folds_sentence(table, MEASURE)
-    shown = folds_table(table, MEASURE, 0.95)
-    assert shown.columns[3].title == "minus connectivity-ridge" and shown.marked == {0}
-    assert shown.rows[0][2][0] == "0.750 [0.700, 0.800]" and shown.rows[1][3][0] == ""
+    sentence = folds_sentence(table, MEASURE, 0.95)
+    assert words in sentence and "500 cases of 9 units" in sentence and "bayesian" not in sentence
+    assert "better than chance (p = 0.004 by permutation)" in sentence
+    shown = folds_table(table, MEASURE)
+    assert shown.columns[5].title == "minus selected" and shown.marked == {0}
+    assert [text for text, _ in shown.rows[0]][1:4] == [
+        "selected: bayesian-1 (4), random-1 (1)",
+        "the other folds",
+        "0.750",
+    ]
+    assert [text for text, _ in shown.rows[2]][4:] == ["\u2013", "\u22120.050", "\u2013"]
 
 
 def test_other_studies_show_none_of_it(finished_study):
