@@ -45,7 +45,7 @@ def folds_table(table: pd.DataFrame, measure: Measure) -> Table:
         ]
         for row in table_rows(table)
     ]
-    return Table(columns, rows, frozenset({int(reference.name)}))
+    return Table(columns, rows, frozenset(int(i) for i in table.index[table.reference == ""]))
 
 
 def _reference(table: pd.DataFrame) -> pd.Series:
