@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
 from voxnas.arch.graph import INPUT, Graph
+from voxnas.arch.layers import Size
 from voxnas.arch.primitives.base import PRIMITIVES
 from voxnas.nn.ops.base import MODULES, Framewise
 
@@ -28,6 +29,11 @@ class Network(nn.Module):
             framewise = node.id in timed and not PRIMITIVES[node.op].temporal
             self._register(node.id, Framewise(module) if framewise else module)
         self._order = {training: _plan(graph, training) for training in (False, True)}
+
+    @property
+    def divisor(self) -> Size:
+        """Divisor of the size of an input along each axis."""
+        return self.graph.divisor
 
     def _register(self, identity: str, module: nn.Module) -> None:
         """Register the module of a node; an identity such as ``encoder.1.block.0`` gives nested modules."""

@@ -46,29 +46,21 @@ def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Mod
     return network.to(compute_device()).eval()
 
 
-def padded_size(shape: Sequence[int], patch: Sequence[int]) -> list[int]:
-    """Smallest size that contains a volume of a `shape` and a `patch` and is divisible by the network's total stride.
-
-    A patch is divisible by the total stride, a power of two. So is every multiple of the largest power of two that
-    divides the patch.
-    """
-    units = [p & -p for p in patch]
-    return [max(p, -(-n // u) * u) for n, p, u in zip(shape, patch, units, strict=True)]
-
-
 @torch.inference_mode()
 def predict_probabilities(
     network: nn.Module, image: Tensor, patch: Sequence[int], mirror: Sequence[int], precision: str = "auto"
 ) -> Tensor:
     """Class probabilities of each voxel.
 
-    A volume of up to two patches is padded and predicted as a whole, a larger volume by a sliding window of one patch
+    A volume of up to two patches is predicted as a whole, padded to the size of the patch and to a multiple of the
+    network's divisor. A larger volume is padded to the size of the patch and predicted by a sliding window of one patch
     with half overlap and Gaussian weights (MONAI).
 
     Parameters
     ----------
     network : nn.Module
-        In evaluation mode, on the device of the prediction.
+        In evaluation mode, on the device of the prediction. Its attribute ``divisor``, if present, divides the sizes of
+        inputs.
     image : Tensor, (C, D, H, W)
         Preprocessed scan.
     patch : 3 ints
@@ -90,9 +82,12 @@ def predict_probabilities(
             return network(x).float()
 
     shape = image.shape[1:]
-    size = padded_size(shape, patch)
+    size = [max(n, p) for n, p in zip(shape, patch, strict=True)]
+    divisible = [-(-n // d) * d for n, d in zip(size, getattr(network, "divisor", (1, 1, 1)), strict=True)]
+    whole = prod(divisible) <= WHOLE_VOLUME * prod(patch)
+    if whole:
+        size = divisible
     padded = crop_or_pad(image, centred_start(shape, size), size)[None].to(device)
-    whole = prod(size) <= WHOLE_VOLUME * prod(patch)
     flipped = [axis + 2 for axis in mirror]
     total, copies = torch.zeros((), device=device), 0
     for flips in chain.from_iterable(combinations(flipped, n) for n in range(len(flipped) + 1)):

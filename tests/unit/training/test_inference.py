@@ -1,17 +1,21 @@
 import pytest
 import torch
+from monai.inferers import sliding_window_inference
 from torch import nn
 
 from voxnas.core.errors import UserError
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
-from voxnas.training.inference import load_trained, padded_size, predict_probabilities, predict_vectors
+from voxnas.training import inference
+from voxnas.training.inference import load_trained, predict_probabilities, predict_vectors
 
 PATCH = [8, 8, 8]
 
 
 class Voxelwise(nn.Module):
     """Each voxel's class from its value alone, so that tiling and flipping change nothing."""
+
+    divisor = (4, 4, 4)
 
     def __init__(self):
         super().__init__()
@@ -31,7 +35,7 @@ def test_probabilities_lie_on_the_scans_grid(shape, mirror):
     expected = torch.stack([torch.sigmoid(-2 * image[0]), torch.sigmoid(2 * image[0])])
     assert found.dtype == torch.float32
     assert torch.allclose(found, expected, atol=1e-5)
-    assert all(n % 8 == 0 for size in network.sizes for n in size)
+    assert all(n % 4 == 0 for size in network.sizes for n in size)
     if max(shape) == 30:
         assert set(network.sizes) == {(8, 8, 8)}
 
@@ -49,9 +53,37 @@ def test_mirroring_averages_eight_copies():
     assert torch.allclose(mirrored, (plain + plain.flip(1)) / 2, atol=1e-6)
 
 
-def test_padded_size_fits_the_network():
-    assert padded_size((35, 51, 35), (40, 56, 40)) == [40, 56, 40]
-    assert padded_size((41, 40, 10), (40, 40, 12)) == [48, 40, 12]
+@pytest.mark.parametrize(
+    ("shape", "patch", "sizes"),
+    [
+        ((35, 51, 35), (40, 56, 40), {(40, 56, 40)}),  # smaller than the patch
+        ((41, 40, 10), (40, 40, 12), {(44, 40, 12)}),  # as a whole: to the divisor of the network, not of the patch
+        ((140, 172, 140), (128, 128, 128), {(140, 172, 140)}),
+        ((33, 17, 20), (16, 16, 16), {(16, 16, 16)}),  # by a sliding window: no padding
+    ],
+)
+def test_volumes_are_padded_no_more_than_the_network_needs(shape, patch, sizes, monkeypatch):
+    slid = []
+    slide = inference._slide
+    monkeypatch.setattr(inference, "_slide", lambda f, x, p: slid.append(tuple(x.shape[2:])) or slide(f, x, p))
+    network = Voxelwise()
+    predict_probabilities(network, torch.zeros(1, *shape), patch, (), "float32")
+    assert set(network.sizes) == sizes
+    assert slid == [shape] * (shape == (33, 17, 20))
+
+
+def test_a_sliding_window_sees_the_volume_alone(new_job):
+    torch.manual_seed(0)
+    network, patch = build_network(new_job().architecture).eval(), (16, 16, 16)
+    image = torch.randn(1, 20, 23, 21) + 3  # not zero, as padding would be
+    found = predict_probabilities(network, image, patch, (), "float32")
+    with torch.inference_mode():
+        expected = sliding_window_inference(image[None], patch, 1, network, overlap=0.5, mode="gaussian")
+    assert torch.allclose(found, expected[0].softmax(0), atol=1e-6)
+    # Windows differ from their neighbours at the seams, so that the weights of the window matter.
+    with torch.inference_mode():
+        constant = sliding_window_inference(image[None], patch, 1, network, overlap=0.5, mode="constant")
+    assert not torch.allclose(found, constant[0].softmax(0), atol=1e-3)
 
 
 @pytest.mark.parametrize("task", ["segmentation", "classification"])
