@@ -57,9 +57,9 @@ def test_two_processes_equal_one(new_study, new_job, launcher):
     assert two.score == pytest.approx(one.score, abs=1e-3)
 
 
-def throttled(folder, launcher, processes):
+def run_program(name, folder, launcher, processes):
     output = folder / f"{launcher}.safetensors"
-    program = [str(Path(__file__).with_name("throttled.py")), launcher, str(output)]
+    program = [str(Path(__file__).with_name(name)), launcher, str(output)]
     command = launch_command(launcher, processes, program)
     done = subprocess.run(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -68,13 +68,13 @@ def throttled(folder, launcher, processes):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    return throttled(tmp_path_factory.mktemp("alone"), "single", 1)
+    return run_program("throttled.py", tmp_path_factory.mktemp("alone"), "single", 1)
 
 
 @pytest.mark.parametrize(("launcher", "processes"), [("horovod", 3), ("ddp", 2)])
 def test_a_slow_process_gets_less_of_the_batch_and_the_gradient_stays(launcher, processes, alone, tmp_path):
     skip_without(launcher)
-    found = throttled(tmp_path, launcher, processes)
+    found = run_program("throttled.py", tmp_path, launcher, processes)
     *others, slow = found["speeds"].tolist()
     print(launcher, "samples a second", found["speeds"].tolist(), "samples of process 0", float(found["mine"]))
     assert len(others) == processes - 1 and slow < 0.7 * max(others)
@@ -83,6 +83,14 @@ def test_a_slow_process_gets_less_of_the_batch_and_the_gradient_stays(launcher, 
     errors = [float((found[n] - alone[n]).abs().max() / alone[n].abs().max().clamp_min(1e-3)) for n in names]
     assert len(errors) > 10 and max(errors) <= 1e-5
     assert float(found["loss"]) == pytest.approx(float(alone["loss"]), rel=1e-6)
+
+
+@pytest.mark.parametrize("launcher", ["horovod", "ddp"])
+def test_all_processes_resume_at_the_progress_of_process_0(launcher, tmp_path):
+    skip_without(launcher)
+    found = run_program("resumed.py", tmp_path, launcher, 2)
+    assert found["begun"].tolist() == [4, 4]
+    assert found["spread"] < 1e-7
 
 
 def training_processes(process):

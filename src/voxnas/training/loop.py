@@ -27,7 +27,7 @@ from voxnas.training.prefetch import Prefetcher
 from voxnas.training.run_options import RunOptions
 from voxnas.training.sampling.base import Sampler
 from voxnas.training.schedules import batch_at, learning_rate_factor
-from voxnas.training.state import Progress, StateRefused, load_state, save_state
+from voxnas.training.state import Progress, SavedState, StateRefused, read_state, save_state
 from voxnas.training.steps.base import Step
 
 LOG_SECONDS = 10.0
@@ -137,7 +137,7 @@ def fit(
     model, optimizer = backend.prepare(network, optimizer)
     scaler = GradScaler(device.type, enabled=resolve_precision(training.precision, device) is torch.float16)
     optimizers = {"optimizer": optimizer, **step.optimizers}
-    progress = _restore(networks, optimizers, context)
+    progress = _restore(networks, optimizers, context, backend)
     if mask is not None:
         mask.apply()
     if progress.scaler:
@@ -222,19 +222,35 @@ def _is_over(progress: Progress, goals: list[int], patience: int) -> bool:
 
 
 def _restore(
-    networks: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer], context: TrainingContext
+    networks: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    context: TrainingContext,
+    backend: Backend,
 ) -> Progress:
-    """Load the state of this training or of its parent; without a usable state start with zero progress."""
+    """Load the state of this training or of its parent; without a usable state start with zero progress.
+
+    Process 0 reads the state and broadcasts it. Processes that read it separately could disagree, for example if one of
+    them cannot see the file yet, and would then take different numbers of steps.
+    """
+    saved = backend.broadcast(_find_state(context) if backend.rank == 0 else None)
+    if saved is None:
+        return Progress()
+    saved.load(networks, optimizers)
+    return saved.progress
+
+
+def _find_state(context: TrainingContext) -> SavedState | None:
+    """Read the state of this training, or else of its parent."""
     for folder in filter(None, (context.folder, context.parent)):
         try:
-            progress = load_state(folder, folder.name, networks, optimizers)
+            saved = read_state(folder, folder.name)
         except (StateRefused, UserError) as error:
             context.log(f"state refused, training again: {error}")
             continue
-        if progress is not None:
-            context.log(f"resuming at {progress.samples} samples")
-            return progress
-    return Progress()
+        if saved is not None:
+            context.log(f"resuming at {saved.progress.samples} samples")
+            return saved
+    return None
 
 
 def _enter(progress: Progress, score: float, metrics: dict[str, float], rate: float) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from voxnas.io.records import file_digest, read_json, write_json
 from voxnas.io.weights import load_weights, save_weights
@@ -49,6 +49,34 @@ class Progress:
     scaler: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class SavedState:
+    """A state that was read from disk.
+
+    Parameters
+    ----------
+    progress : Progress
+    tensors : dict of str to Tensor
+        By the names ``<network>/<name>`` and ``<optimizer>/<index>/<name>``, on the CPU.
+    """
+
+    progress: Progress
+    tensors: dict[str, Tensor]
+
+    def load(self, networks: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
+        """Load the tensors into the `networks` and the `optimizers`."""
+        for kind, network in networks.items():
+            start = f"{kind}/"
+            network.load_state_dict({n.removeprefix(start): t for n, t in self.tensors.items() if n.startswith(start)})
+        for kind, optimizer in optimizers.items():
+            values: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in self.tensors.items():
+                if name.startswith(f"{kind}/"):
+                    _, index, key = name.split("/")
+                    values.setdefault(int(index), {})[key] = tensor
+            optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
 class StateRefused(Exception):
     """Raised for a state that must not be resumed, because it is damaged or belongs to another training."""
 
@@ -77,20 +105,18 @@ def save_state(
         old.unlink(missing_ok=True)
 
 
-def load_state(
-    folder: Path, owner: str, networks: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
-) -> Progress | None:
-    """Load the state of `owner` from `folder` into the `networks` and the `optimizers`.
+def read_state(folder: Path, owner: str) -> SavedState | None:
+    """Read the state of `owner` from `folder`.
 
     Returns
     -------
-    Progress or None
+    SavedState or None
         None without a saved state.
 
     Raises
     ------
     StateRefused
-        If the state is damaged or belongs to another training; nothing is loaded.
+        If the state is damaged or belongs to another training.
     """
     if not (folder / RECORD).exists():
         return None
@@ -103,17 +129,7 @@ def load_state(
     if file_digest(file) != record["sha256"]:
         raise StateRefused(f"the digest of {file} is not the recorded one")
     tensors, _ = load_weights(file)
-    for kind, network in networks.items():
-        start = f"{kind}/"
-        network.load_state_dict({n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)})
-    for kind, optimizer in optimizers.items():
-        values: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith(f"{kind}/"):
-                _, index, key = name.split("/")
-                values.setdefault(int(index), {})[key] = tensor
-        optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
-    return Progress(**record["progress"])
+    return SavedState(Progress(**record["progress"]), tensors)
 
 
 def delete_state(folder: Path) -> None:

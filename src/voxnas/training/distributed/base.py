@@ -7,12 +7,15 @@ unequal shares give the exact gradient of the whole batch.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
 from voxnas.training.distributed.shares import split_by_speed
+
+T = TypeVar("T")
 
 
 class Backend(ABC):
@@ -98,6 +101,10 @@ class Backend(ABC):
     def sum(self, values: Tensor) -> Tensor:
         """Sum of the float `values` (any shape) over all processes, on every process."""
         return self.begin_sum(values)()
+
+    @abstractmethod
+    def broadcast(self, value: T) -> T:
+        """Return the `value` of process 0, a picklable object with tensors on the CPU, on every process."""
 
     @abstractmethod
     def close(self) -> None:

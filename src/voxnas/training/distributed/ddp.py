@@ -11,7 +11,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import fp16_compr
 from torch.nn.parallel import DistributedDataParallel
 
 from voxnas.nn.device import compute_device
-from voxnas.training.distributed.base import Backend
+from voxnas.training.distributed.base import Backend, T
 from voxnas.training.distributed.exchange import Exchange
 
 
@@ -58,6 +58,12 @@ class DDPBackend(Backend):
             return total.to(values.device)
 
         return wait
+
+    def broadcast(self, value: T) -> T:
+        """Return the `value` of process 0."""
+        values = [value]
+        dist.broadcast_object_list(values, src=0, device=self.device)
+        return values[0]
 
     def close(self) -> None:
         """Leave the process group."""

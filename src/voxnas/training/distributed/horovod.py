@@ -11,7 +11,7 @@ from torch.distributed import TCPStore
 
 from voxnas.core.errors import UserError
 from voxnas.nn.device import compute_device
-from voxnas.training.distributed.base import Backend
+from voxnas.training.distributed.base import Backend, T
 from voxnas.training.distributed.exchange import Exchange
 from voxnas.training.distributed.slurm import Place
 
@@ -66,7 +66,7 @@ class HorovodBackend(Backend):
         """Broadcast the weights, and sum gradients during the backward pass.
 
         The state of the optimizer is not broadcast: Horovod would initialise a fresh AdamW by a hidden step with zero
-        gradients, which decays the weights. All processes load the same saved state instead.
+        gradients, which decays the weights. The loop gives all processes the same saved state instead.
         """
         hvd.broadcast_parameters(network.state_dict(), root_rank=0)
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
@@ -108,6 +108,12 @@ class HorovodBackend(Backend):
         while self._last is not None and not hvd.poll(self._last):
             time.sleep(POLL_SECONDS)
         self._last = None
+
+    def broadcast(self, value: T) -> T:
+        """Return the `value` of process 0."""
+        # The default name is the type of the value, by which processes with values of other types would wait forever.
+        found: T = hvd.broadcast_object(value, root_rank=0, name="broadcast")
+        return found
 
     def close(self) -> None:
         """Shut Horovod down."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from voxnas.nn.device import compute_device
-from voxnas.training.distributed.base import Backend
+from voxnas.training.distributed.base import Backend, T
 
 
 class SingleBackend(Backend):
@@ -29,6 +29,10 @@ class SingleBackend(Backend):
     def begin_sum(self, values: Tensor) -> Callable[[], Tensor]:
         """Return the `values` (any shape) unchanged."""
         return lambda: values
+
+    def broadcast(self, value: T) -> T:
+        """Return the `value` unchanged."""
+        return value
 
     def close(self) -> None:
         """Do nothing."""
