@@ -81,7 +81,9 @@ class Recipe(Record):
         "dice_ce", description="Segmentation: dice_ce or dice_focal; classification: ce; regression: mse."
     )
     augmentation: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.5, description="Strength of all random transforms; 0: mirroring only."
+        0.5,
+        description="Probability of each random transform, relative to its usual one (volumes: nnU-Net's); the ranges "
+        "are fixed; 0: mirroring only.",
     )
     mirror: Literal["none", "left_right", "all"] = Field(
         "none", description="Axes of random flips in training and of test-time augmentation."

@@ -13,22 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from voxnas.data.transforms import Brightness, Mirror, Noise, Pair, Replay, Twin
-
-
-@dataclass(frozen=True)
-class Translate:
-    """Translate every volume by whole voxels along (D, H, W); voxels from outside are 0."""
-
-    voxels: tuple[int, int, int]
-
-    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
-        """Translate the window in space."""
-        padding = [pad for shift in reversed(self.voxels) for pad in (shift, -shift)]
-        return F.pad(image, padding), label
+from voxnas.data.transforms import Brightness, Mirror, Noise, Pair, Replay, Translate, Twin
 
 
 @dataclass(frozen=True)
@@ -78,7 +65,7 @@ class WindowAugmentation:
     Parameters
     ----------
     strength : float
-        In [0, 1]; scales the ranges and the probabilities of all transforms except mirroring.
+        In [0, 1]; factor of the probabilities of all transforms except mirroring. The ranges are fixed.
     mirror_axes : sequence of int
         Axes of (D, H, W) that may be flipped, each with probability 1/2; empty for series.
     frames : int
@@ -93,10 +80,9 @@ class WindowAugmentation:
 
     def draw(self, rng: np.random.Generator) -> Replay:
         """Draw the twins of one window; equal generators give equal twins."""
-        s = self.strength
 
         def happens(probability: float) -> bool:
-            return rng.random() < probability * s
+            return rng.random() < probability * self.strength
 
         twins: list[Twin] = []
         if axes := tuple(a for a in self.mirror_axes if rng.random() < 0.5):
@@ -105,15 +91,15 @@ class WindowAugmentation:
             d, h, w = (int(rng.integers(-n, n + 1)) for n in self.room)
             twins.append(Translate((d, h, w)))
         if happens(0.3):
-            twins.append(Brightness(float(math.exp(rng.uniform(-0.3, 0.3) * s))))
+            twins.append(Brightness(float(math.exp(rng.uniform(-0.3, 0.3)))))
         if self.frames > 1 and happens(0.3):
-            twins.append(Drift(tuple(float(rng.normal(0, 0.2 * s)) for _ in range(2))))
+            twins.append(Drift(tuple(float(rng.normal(0, 0.2)) for _ in range(2))))
         if happens(0.5):
-            twins.append(Noise(float(rng.uniform(0, 0.5) * s), int(rng.integers(2**31))))
+            twins.append(Noise(float(rng.uniform(0, 0.5)), int(rng.integers(2**31))))
         if self.frames > 2 and happens(0.3):
-            lost = np.flatnonzero(rng.random(self.frames - 1) < 0.1 * s) + 1
+            lost = np.flatnonzero(rng.random(self.frames - 1) < 0.1) + 1
             twins.append(Hold(tuple(int(volume) for volume in lost)))
         if self.frames > 4 and happens(0.3):
-            length = int(rng.integers(1, max(2, round(0.25 * s * self.frames)) + 1))
+            length = int(rng.integers(1, max(2, round(0.25 * self.frames)) + 1))
             twins.append(Silence(int(rng.integers(self.frames - length + 1)), length))
         return Replay(tuple(twins))

@@ -2,8 +2,14 @@
 
 :meth:`Augmentation.draw` returns frozen records of the drawn parameters, and the records transform the patch. The
 records alone reproduce the patch (as in TorchIO, Pérez-García et al. 2021). Kinds, ranges and probabilities at full
-strength, and the order (space, noise, blur, brightness, contrast, low resolution, gamma), are nnU-Net's (Isensee et
-al. 2021, supplement 4).
+strength, and the order (space, noise, blur, brightness, contrast, low resolution, gamma), are those of version 2 of
+nnU-Net (Isensee et al. 2021; ``nnUNetTrainer.get_training_transforms``), with three differences:
+
+- The image is mirrored first instead of last, and all channels are transformed alike. nnU-Net blurs each channel, and
+  lowers its resolution, with probability 1/2 within the given probability; here both have half the probability.
+- A patch is resampled within itself, whereas nnU-Net resamples a larger region and crops it to the patch.
+- A patch is translated. In nnU-Net foreground patches may exceed the upper borders of the volume, which translates the
+  content of a patch that is as large as the volume.
 
 All twins take ``image : Tensor, (C, D, H, W)`` and ``label : Tensor, (D, H, W)`` or None.
 """
@@ -84,6 +90,18 @@ class Affine:
         values = label[None, None].to(torch.float32)
         nearest = F.grid_sample(values, grid, mode="nearest", padding_mode="zeros", align_corners=False)
         return moved, nearest[0, 0].to(label.dtype)
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Translate by whole voxels along (D, H, W); voxels from outside are 0."""
+
+    voxels: tuple[int, int, int]
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Translate image and label."""
+        padding = [pad for shift in reversed(self.voxels) for pad in (shift, -shift)]
+        return F.pad(image, padding), None if label is None else F.pad(label, padding)
 
 
 @dataclass(frozen=True)
@@ -200,52 +218,62 @@ class Augmentation:
     Parameters
     ----------
     strength : float
-        In [0, 1]; scales the ranges and the probabilities of all transforms except mirroring. At 0 only mirroring
-        remains.
+        In [0, 1]; factor of the probabilities of all transforms except mirroring, relative to nnU-Net's. The ranges
+        are fixed. At 0 only mirroring remains.
     mirror_axes : sequence of int
         Axes of (D, H, W) that may be flipped, each with probability 1/2.
     spacing : 3 floats
         Voxel size along (D, H, W) in mm.
+    room : 3 ints
+        Largest translation along (D, H, W) in voxels.
     """
 
-    def __init__(self, strength: float, mirror_axes: Sequence[int], spacing: Sequence[float] = (1.0, 1.0, 1.0)) -> None:
+    def __init__(
+        self,
+        strength: float,
+        mirror_axes: Sequence[int],
+        spacing: Sequence[float] = (1.0, 1.0, 1.0),
+        room: Sequence[int] = (0, 0, 0),
+    ) -> None:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength {strength} is not in [0, 1]")
         self.strength = strength
         self.mirror_axes = tuple(mirror_axes)
         self.spacing = (float(spacing[0]), float(spacing[1]), float(spacing[2]))
+        self.room = tuple(int(n) for n in room)
 
     def draw(self, rng: np.random.Generator) -> Replay:
         """Draw the twins of one patch; equal generators give equal twins."""
-        s = self.strength
 
         def happens(probability: float) -> bool:
-            return rng.random() < probability * s
+            return rng.random() < probability * self.strength
 
         def factor(low: float, high: float) -> float:
-            # Above and below 1 with equal probability; the range shrinks to 1 with the strength.
-            edge = low if rng.random() < 0.5 else high
-            return float(math.exp(rng.uniform(0, 1) * math.log(edge) * s))
+            # Below and above 1 with equal probability.
+            return float(rng.uniform(low, 1) if rng.random() < 0.5 else rng.uniform(1, high))
 
         twins: list[Twin] = []
         if axes := tuple(a for a in self.mirror_axes if rng.random() < 0.5):
             twins.append(Mirror(axes))
-        turn, scale = happens(0.4), happens(0.4)
+        if any(self.room) and happens(0.2):
+            d, h, w = (int(rng.integers(-n, n + 1)) for n in self.room)
+            twins.append(Translate((d, h, w)))
+        turn, scale = happens(0.2), happens(0.2)
         if turn or scale:
-            limit = math.radians(30) * s if turn else 0.0
+            limit = math.radians(30) if turn else 0.0
             angles = [float(rng.uniform(-limit, limit)) for _ in range(3)]
-            size = factor(0.7, 1.4) if scale else 1.0
+            size = 1 / float(rng.uniform(0.7, 1.4)) if scale else 1.0
             twins.append(Affine((angles[0], angles[1], angles[2]), (size, size, size), self.spacing))
         if happens(0.1):
-            twins.append(Noise(math.sqrt(rng.uniform(0, 0.1)) * s, int(rng.integers(2**31))))
-        if happens(0.2):
-            twins.append(Blur(float(rng.uniform(0.5, 0.5 + 0.5 * s))))
+            twins.append(Noise(math.sqrt(rng.uniform(0, 0.1)), int(rng.integers(2**31))))
+        if happens(0.1):
+            twins.append(Blur(float(rng.uniform(0.5, 1))))
         if happens(0.15):
             twins.append(Brightness(factor(0.75, 1.25)))
         if happens(0.15):
             twins.append(Contrast(factor(0.75, 1.25)))
-        if happens(0.25):
-            twins.append(LowResolution(float(rng.uniform(1 - 0.5 * s, 1))))
+        if happens(0.125):
+            twins.append(LowResolution(float(rng.uniform(0.5, 1))))
         if happens(0.1):
             twins.append(Gamma(factor(0.7, 1.5), invert=True))
         if happens(0.3):

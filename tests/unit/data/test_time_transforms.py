@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,18 @@ def test_draws_depend_on_the_generator_and_increase_with_the_strength():
     counts = [sum(len(twins(s, seed)) for seed in range(200)) for s in (0.0, 0.5, 1.0)]
     assert counts[0] < counts[1] < counts[2]
     assert all(isinstance(twin, Mirror) for seed in range(50) for twin in twins(0.0, seed))
+
+
+@pytest.mark.parametrize("strength", [0.4, 1.0])
+def test_the_strength_leaves_the_ranges(strength):
+    rng = np.random.default_rng(0)
+    twins = [t for _ in range(3000) for t in WindowAugmentation(strength, (), 16, (0, 0, 0)).draw(rng).twins]
+    factors = [math.log(t.factor) for t in twins if isinstance(t, Brightness)]
+    assert len(factors) == pytest.approx(0.3 * strength * 3000, rel=0.15)
+    assert 0.29 < max(factors) <= 0.3
+    assert 0.48 < max(t.sd for t in twins if isinstance(t, Noise)) <= 0.5
+    assert max(t.length for t in twins if isinstance(t, Silence)) == 4
+    assert np.std([a for t in twins if isinstance(t, Drift) for a in t.amplitudes]) == pytest.approx(0.2, rel=0.1)
 
 
 def test_single_volumes_are_transformed_in_intensity_only():

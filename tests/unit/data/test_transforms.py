@@ -15,10 +15,12 @@ from voxnas.data.transforms import (
     Mirror,
     Noise,
     Replay,
+    Translate,
 )
 
 TWINS = [
     Mirror((0, 2)),
+    Translate((1, -2, 3)),
     Affine((0.2, -0.1, 0.3), (1.1, 1.1, 1.1)),
     Noise(0.2, 5),
     Blur(0.8),
@@ -49,7 +51,7 @@ def test_twin_is_deterministic_and_leaves_its_input(twin, patch):
     assert torch.isfinite(first[0]).all()
     assert not torch.equal(first[0], image)
     assert twin(image, None)[1] is None
-    spatial = isinstance(twin, Mirror | Affine)
+    spatial = isinstance(twin, Mirror | Translate | Affine)
     assert torch.equal(first[1], label) != spatial
 
 
@@ -70,6 +72,13 @@ def test_quarter_turn_equals_rot90(axis, turned):
     match = [k for k, option in zip((1, 3), options, strict=True) if torch.allclose(moved, option, atol=1e-4)]
     assert match
     assert torch.equal(moved_label, torch.rot90(label, match[0], turned))
+
+
+def test_translation_fills_with_zeros():
+    image = torch.arange(1.0, 61).view(1, 3, 4, 5)
+    moved, label = Translate((0, 1, -2))(image, image[0].to(torch.uint8))
+    assert torch.equal(moved[0, :, 1:, :3], image[0, :, :-1, 2:]) and moved.count_nonzero() == 3 * 3 * 3
+    assert torch.equal(label.float(), moved[0])
 
 
 def test_scale_two_doubles_a_ball():
@@ -119,16 +128,45 @@ def test_draw_replays_from_its_parameters(patch):
     assert torch.equal(rebuilt(*patch)[0], drawn[0](*patch)[0])
 
 
-def test_strength_zero_only_mirrors_and_strength_scales():
-    def twins(strength):
-        augmentation = Augmentation(strength, (2,))
-        return [t for j in range(300) for t in augmentation.draw(np.random.default_rng(j)).twins]
+# nnUNetTrainer.get_training_transforms of nnU-Net v2; blur and low resolution have half its probability (all channels).
+PROBABILITIES = {
+    "turn": 0.2,
+    "scale": 0.2,
+    "Translate": 0.2,
+    "Noise": 0.1,
+    "Blur": 0.1,
+    "Brightness": 0.15,
+    "Contrast": 0.15,
+    "LowResolution": 0.125,
+    "inverted": 0.1,
+    "Gamma": 0.3,
+}
 
-    assert {type(t) for t in twins(0)} == {Mirror}
-    half, full = twins(0.5), twins(1)
-    assert len(half) < len(full)
-    assert max(abs(a) for t in half if isinstance(t, Affine) for a in t.angles) <= math.radians(15)
-    assert all(0.7 <= t.gamma <= 1.5 for t in full if isinstance(t, Gamma))
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_the_strength_scales_nnunets_probabilities_and_leaves_the_ranges(strength):
+    rng, draws = np.random.default_rng(0), 6000
+    augmentation = Augmentation(strength, (2,), room=(2, 3, 0))
+    drawn = [twin for _ in range(draws) for twin in augmentation.draw(rng).twins]
+    affine = [twin for twin in drawn if isinstance(twin, Affine)]
+    turned = [abs(angle) for twin in affine for angle in twin.angles if any(twin.angles)]
+    sizes = [twin.scales[0] for twin in affine if twin.scales[0] != 1]
+    gammas = [twin for twin in drawn if isinstance(twin, Gamma)]
+    counts = {name: sum(type(twin).__name__ == name for twin in drawn) for name in PROBABILITIES}
+    counts |= {"turn": len(turned) / 3, "scale": len(sizes), "inverted": sum(g.invert for g in gammas)}
+    counts["Gamma"] -= counts["inverted"]
+    for name, probability in PROBABILITIES.items():
+        deviation = (probability * strength * draws) ** 0.5
+        assert abs(counts[name] - probability * strength * draws) <= 4 * deviation, name
+    assert abs(sum(isinstance(twin, Mirror) for twin in drawn) - draws / 2) < 4 * (draws / 4) ** 0.5
+    if strength:
+        assert 0.98 * math.radians(30) < max(turned) <= math.radians(30)
+        assert 1 / 1.4 <= min(sizes) < 0.73 and 1.38 < max(sizes) <= 1 / 0.7
+        assert {twin.voxels for twin in drawn if isinstance(twin, Translate)} == {
+            (d, h, 0) for d in range(-2, 3) for h in range(-3, 4)
+        }
+        assert {0.7, 1.5} == {round(f([g.gamma for g in gammas]), 1) for f in (min, max)}
+        assert np.mean([g.gamma < 1 for g in gammas]) == pytest.approx(0.5, abs=0.05)
 
 
 def test_strength_out_of_range_is_refused():

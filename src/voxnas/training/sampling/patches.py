@@ -16,6 +16,8 @@ from voxnas.data.transforms import Augmentation
 from voxnas.training.sampling.base import Sampler
 from voxnas.training.targets import Targets
 
+FARTHEST = 8  # a patch is translated by at most this part of its sides, so 1/8
+
 
 def crop_or_pad(array: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
     """Extract a box from the last three axes of an array; voxels outside the array are 0.
@@ -61,7 +63,8 @@ class PatchSampler(Sampler):
     recipe : Recipe
         Source of the strength of augmentation and the axes of mirroring.
     foreground : float
-        Share of the patches that are centred on a labelled voxel (segmentation).
+        Share of the patches that are centred on a labelled voxel (segmentation): a random voxel of a random label of
+        the scan (as in nnU-Net), so that rare labels are as frequent as large ones.
     """
 
     def __init__(
@@ -74,11 +77,12 @@ class PatchSampler(Sampler):
         self.foreground = foreground
         self.targets = targets
         self.segments = targets.task == "segmentation"
-        self.augmentation = Augmentation(recipe.augmentation, MIRROR_AXES[recipe.mirror], plan.spacing_dhw)
+        room = [n // FARTHEST for n in plan.patch]
+        self.augmentation = Augmentation(recipe.augmentation, MIRROR_AXES[recipe.mirror], plan.spacing_dhw, room)
         self._images = {scan: data.image(scan) for scan in self.scans}
         self._labels = {scan: data.label(scan) for scan in self.scans} if self.segments else {}
         self._values = {} if self.segments else {scan: targets.encode(data.target(scan)) for scan in self.scans}
-        self._labelled: dict[str, Tensor] = {}
+        self._labelled: dict[str, list[Tensor]] = {}
 
     def scan_of(self, sample: int) -> str:
         """Scan of `sample` j; each epoch is a permutation of the scans."""
@@ -93,9 +97,9 @@ class PatchSampler(Sampler):
         centre: list[int] | None = None
         if self.segments and rng.random() < self.foreground and any(room):
             if scan not in self._labelled:
-                self._labelled[scan] = self._labels[scan].nonzero().to(torch.int32)
-            voxels = self._labelled[scan]
-            if len(voxels):
+                self._labelled[scan] = _voxels_of_labels(self._labels[scan])
+            if labels := self._labelled[scan]:
+                voxels = labels[int(rng.integers(len(labels)))]
                 centre = voxels[int(rng.integers(len(voxels)))].tolist()
         for axis in range(3):
             if room[axis]:
@@ -112,3 +116,10 @@ class PatchSampler(Sampler):
         label = crop_or_pad(self._labels[scan], start, self.patch) if self.segments else None
         image, label = self.augmentation.draw(rng)(image, label)
         return image, self._values[scan] if label is None else label.long()
+
+
+def _voxels_of_labels(label: Tensor) -> list[Tensor]:
+    """Voxels (N, 3) of each label of a label map (D, H, W) except the background."""
+    voxels = label.nonzero().to(torch.int32)
+    values = label[label > 0]
+    return [voxels[values == value] for value in values.unique()]

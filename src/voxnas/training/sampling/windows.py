@@ -52,10 +52,10 @@ class RunSampler(Sampler):
         self.patch = data.plan.patch
         spatial = data.view in ("clips", "maps")
         axes = MIRROR_AXES[recipe.mirror] if spatial else ()
+        room = [int(n * FARTHEST) if spatial else 0 for n in self.patch]
         if data.view in WINDOWED:
-            room = [int(n * FARTHEST) if spatial else 0 for n in self.patch]
             self._windows = WindowAugmentation(recipe.augmentation, axes, data.plan.clip.frames, room)
-        self._volumes = Augmentation(recipe.augmentation if spatial else 0.0, axes, data.plan.spacing_dhw)
+        self._volumes = Augmentation(recipe.augmentation if spatial else 0.0, axes, data.plan.spacing_dhw, room)
         self.strength = recipe.augmentation
 
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
@@ -66,7 +66,7 @@ class RunSampler(Sampler):
         if view in WINDOWED and self.drawn:
             last = max(self.data.frames(chosen.scan) - self.plan.clip.span, 0)
             chosen = replace(chosen, start=int(rng.integers(last + 1)))
-        if view == "connectivity" and self.strength:
+        if view == "connectivity" and rng.random() < self.strength:
             x = self._correlations(chosen, rng)
         else:
             x = self.data.input(chosen)
@@ -80,10 +80,10 @@ class RunSampler(Sampler):
         return x, self._values[chosen.target]
 
     def _correlations(self, sample: Sample, rng: np.random.Generator) -> Tensor:
-        """Correlations over a random part of the run, at full strength at least half of it."""
+        """Correlations over a random part of the run, at least half of it."""
         from voxnas.data.fmri.views import correlations
 
         series = self.data.series(sample.scan)
-        length = round(len(series) * float(rng.uniform(1 - 0.5 * self.strength, 1)))
+        length = round(len(series) * float(rng.uniform(0.5, 1)))
         start = int(rng.integers(len(series) - length + 1))
         return torch.from_numpy(correlations(series[start : start + length]))[None, None]

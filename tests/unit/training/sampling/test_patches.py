@@ -66,6 +66,22 @@ def test_foreground_patches_hold_the_label(study):
     assert held[1] < 40
 
 
+def test_foreground_patches_are_drawn_by_label_and_then_by_voxel(study):
+    sampler = make_sampler(study, strength=0, foreground=1)
+    label = torch.zeros(20, 20, 20, dtype=torch.uint8)
+    label[2:14, 2:14, 2:14] = 1  # 1,728 voxels
+    label[17:19, 17:19, 17:19] = 2  # 8 voxels
+    scan, sampler.patch = sampler.scans[0], [4, 4, 4]
+    sampler._labels[scan], sampler._images[scan] = label, torch.zeros(1, 20, 20, 20)
+    starts = [sampler._start(scan, np.random.default_rng(j)) for j in range(400)]
+    rare = sum(min(start) >= 14 for start in starts)
+    assert 160 < rare < 240
+
+
+def test_patches_are_translated_by_an_eighth_of_their_sides(study):
+    assert make_sampler(study).augmentation.room == (1, 1, 1)
+
+
 @pytest.mark.parametrize(("task", "dtype"), [("classification", torch.int64), ("regression", torch.float32)])
 def test_vectors(new_study, task, dtype):
     sampler = make_sampler(new_study(task))
