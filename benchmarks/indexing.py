@@ -71,7 +71,7 @@ def index(root: Path, folder: Path, shards: int, jobs: int) -> None:
         "task": "classification",
         "data_root": str(root),
         "data": {"suffix": "bold", "target": "trial_type"},
-        "clips": {"unit": "volume"},
+        "clips": {"unit": "volume", "delay": 5.0},
     }
     write_json(folder / "spec.json", stage_spec(parse_settings(raw), "index"))
     common = [sys.executable, "-m", "voxnas", "index", "--spec", str(folder / "spec.json"), "--data", str(root)]
@@ -100,7 +100,7 @@ def dry_run(root: Path, folder: Path, shards: int) -> None:
         "study": "large",
         "task": "classification",
         "data": {"suffix": "bold", "target": "trial_type", "folder": "."},
-        "clips": {"unit": "volume"},
+        "clips": {"unit": "volume", "delay": 5.0},
         "preprocess": {"shards": shards},
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study))

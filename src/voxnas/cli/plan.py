@@ -30,7 +30,11 @@ def run(arguments: argparse.Namespace) -> None:
     spec, dataset = read_record(arguments.spec, PreprocessSpec), read_json(index / "dataset.json")
     if spec.clips:
         from voxnas.data.fmri.plan import make_timed_plan
+        from voxnas.data.stimuli import describe_delay
 
-        write_json(arguments.output, make_timed_plan(spec, scans, dataset, arguments.spatial))
+        plan = make_timed_plan(spec, scans, dataset, arguments.spatial)
+        if plan.clip.delay is not None and plan.unit == "volume":
+            print(describe_delay(scans["events"].dropna().unique(), plan.clip.delay))
+        write_json(arguments.output, plan)
     else:
         write_json(arguments.output, make_plan(spec, scans, dataset))

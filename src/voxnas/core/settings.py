@@ -215,8 +215,11 @@ class ClipWindow(Settings):
         16, description="Volumes per clip; with `unit: volume` the labelled volume is the last one."
     )
     step: Positive = Field(1, description="Keep every n-th volume of a clip.")
-    delay: Annotated[float, Field(ge=0, le=3600)] = Field(
-        5.0, description="Delay from event onset to the peak of the response, in seconds (`unit: volume`)."
+    delay: Annotated[float, Field(ge=0, le=3600)] | None = Field(
+        None,
+        description="With `unit: volume`, which requires it: seconds from an event to the volumes that it labels. 5, "
+        "the time to the peak of the haemodynamic response, if the events are the times of stimuli; 0 if the events "
+        "are already shifted by the response.",
     )
     per_run: Annotated[int, Field(gt=0, le=10_000)] = Field(
         4, description="Clips per run whose predictions are averaged."
@@ -556,6 +559,11 @@ class StudySettings(Settings):
             )
         if self.benchmark.cross_validate and self.training.seeds < 2:
             raise ValueError("benchmark.cross_validate requires training.seeds >= 2: the searches use fold 0")
+        if single and self.clips.delay is None:
+            raise ValueError(
+                "clips.unit = volume requires clips.delay: 5 (s) if the events are the times of stimuli, 0 if they are "
+                "already shifted by the haemodynamic response"
+            )
         fitting = {"classification": ("auto", "auc", "accuracy"), "regression": ("auto", "mae", "r")}
         if self.benchmark.measure not in fitting.get(self.task, ("auto",)):
             raise ValueError(

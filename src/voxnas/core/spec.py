@@ -32,10 +32,10 @@ BLOCK_PREFIX = "block-"  # of baselines that differ only in their blocks (voxnas
 # Raise the number of a stage when a change of its code changes its results (tests/golden detects changes of code).
 STEP_VERSIONS = {
     "index": 3,
-    "spatial": 2,
+    "spatial": 3,
     "preprocess": 2,
     "splits": 2,
-    "calibrate": 5,
+    "calibrate": 6,
     "search": 2,
     "train": 6,
     "select": 2,

@@ -1,10 +1,12 @@
 """Events of a run, and the event that each volume shows.
 
 The haemodynamic response peaks about 5 s after the onset of an event (Glover 1999, NeuroImage 9). The label of a volume
-is therefore the event that was present `delay` seconds before.
+is therefore the event that was present `delay` seconds before. Some published events are the labels of volumes, already
+shifted by the response; their delay is 0. The table does not tell which, so the delay is a setting without default.
 """
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +114,11 @@ def volume_labels(
         for k in shown:
             labels[k] = event[column]
     return labels
+
+
+def describe_delay(paths: Iterable[str | Path], delay: float) -> str:
+    """Describe the labels of volumes in one line, with the median duration of the events in the tables at `paths`."""
+    durations = [seconds for path in paths for seconds in read_events(path)["duration"]]
+    event = f"an event (median duration {np.median(durations):g} s)"
+    shift = f"{delay:g} s later" if delay else "at the same time (clips.delay = 0)"
+    return f"{event} labels the volumes {shift}; the response to a stimulus peaks about 5 s after its onset"

@@ -46,6 +46,10 @@ MISTAKES = [
     ({"training": {"threads": 100_000}}, ["training.threads = 100000", "1024"]),
     ({"training": {"patch": [4000, 4000, 4000]}}, ["training.patch", "at most 134,217,728 voxels"]),
     ({"seed": 10**30}, ["seed = 1000", "less than 9223372036854775808"]),
+    (
+        {"task": "classification", "data": {"suffix": "bold"}, "clips": {"unit": "volume"}},
+        ["clips.delay: 5 (s)", "0 if they are already shifted"],
+    ),
 ]
 
 

@@ -120,7 +120,7 @@ def test_an_index_comes_back_from_its_files(tree, tmp_path):
 
 
 def test_the_verb_by_shards(tree, tmp_path, capsys):
-    raw = {"study": "s", "task": "classification", "data_root": str(tree), "clips": {"unit": "volume"}}
+    raw = {"study": "s", "task": "classification", "data_root": str(tree), "clips": {"unit": "volume", "delay": 5.0}}
     settings = parse_settings({**raw, "data": {"suffix": "bold", "target": "trial_type"}})
     write_json(tmp_path / "spec.json", stage_spec(settings, "index"))
     common = ["index", "--spec", tmp_path / "spec.json", "--data", tree]

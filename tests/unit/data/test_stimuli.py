@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from voxnas.core.errors import ScanError
-from voxnas.data.stimuli import event_types, read_events, volume_labels
+from voxnas.data.stimuli import describe_delay, event_types, read_events, volume_labels
 
 
 def table(*rows):
@@ -43,6 +43,13 @@ def test_a_volume_shows_what_was_on_before_the_delay():
     assert volume_labels(events, "trial_type", 8, 2.0, 0, 4.0) == [None, None, None, None, "a", "a", None, "b"]
     # Dropped volumes shift the labels and not the times.
     assert volume_labels(events, "trial_type", 6, 2.0, 2, 0.0) == ["a", "a", None, "b", None, None]
+
+
+def test_the_delay_is_described_with_the_durations(tmp_path):
+    (tmp_path / "events.tsv").write_text("onset\tduration\n1\t20\n30\t22.5\n60\t25\n")
+    line = describe_delay([tmp_path / "events.tsv"], 5.0)
+    assert "median duration 22.5 s" in line and "labels the volumes 5 s later" in line
+    assert "at the same time" in describe_delay([tmp_path / "events.tsv"], 0.0)
 
 
 def test_an_event_between_volumes_is_given_the_nearest():

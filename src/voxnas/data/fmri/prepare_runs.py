@@ -295,6 +295,7 @@ def _labels(row: Mapping[Hashable, Any], plan: RunPlan, source: Source, confound
     path = optional_path(row.get("events"))
     if path is None:
         raise ScanError(f"{row['image']}: the run has no table of events", "select runs with events by data.filters")
+    assert plan.clip.delay is not None  # the settings require it
     labels = volume_labels(
         read_events(path),
         plan.target or DEFAULT_COLUMN,

@@ -24,7 +24,7 @@ def test_plan_of_clips(scans, make_spec):
     assert plan.fingerprint.median_shape == (6, 5, 5)
     assert plan.view == "clips" and plan.patch == plan.views["clips"].patch == (5, 5, 6)
     assert (plan.channels, plan.frames, plan.outputs) == (1, 8, 2)
-    assert plan.plain()["clip"] == {"frames": 8, "step": 1, "delay": 5.0, "per_run": 4}
+    assert plan.plain()["clip"] == {"frames": 8, "step": 1, "delay": None, "per_run": 4}
     assert plan.timed and plan.classes == ("a", "b") and plan.labels == {}
 
 
@@ -75,7 +75,7 @@ def test_spatial_steps_say_where_the_runs_are(scans, make_source, make_spec, tmp
         ({"clips": {"frames": 40, "step": 2}}, "spans 79 volumes, and runs have 60"),
         ({"clips": {"views": ["series"]}}, "clips.views has series, which needs an atlas"),
         ({"task": "segmentation"}, "segmentation is undefined"),
-        ({"task": "regression", "clips": {"unit": "volume"}}, "decodes events"),
+        ({"task": "regression", "clips": {"unit": "volume", "delay": 5.0}}, "decodes events"),
     ],
 )
 def test_what_cannot_be_is_said(scans, make_spec, sections, words):

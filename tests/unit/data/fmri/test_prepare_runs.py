@@ -184,7 +184,9 @@ def test_haxby(prepare, data_root, acquisition, mask):
     labels = read_table(folder / "volume_labels.tsv", {})
     kinds = ["bottle", "cat", "chair", "face", "house", "scissors", "scrambledpix", "shoe"]
     dataset = {"layout": "bids", "classes": kinds, "target": "trial_type"}
-    _, out = prepare(rows, dataset, clips={"unit": "volume", "frames": 4}, bold={"confounds": ["motion", "high_pass"]})
+    _, out = prepare(
+        rows, dataset, clips={"unit": "volume", "frames": 4, "delay": 5.0}, bold={"confounds": ["motion", "high_pass"]}
+    )
     records = read_json(out / "records.json")
     assert len(labels) == 1452 and all(r["excluded"] == "" for r in records.values())
     for record in records.values():
