@@ -117,14 +117,16 @@ def run_fit(paths, job, context, prepare=None, backend=None, **changes):
     sampler, alpha_sampler = (
         PatchSampler(data, scans, targets, job.seed, job.recipe, training.foreground) for scans in parts
     )
-    validate = Validation(data, data.validation_scans(job.fold), targets, training.precision)
+    validate = None
+    if job.fold is not None:
+        validate = Validation(data, data.validation_scans(job.fold), targets, training.precision)
     torch.set_num_threads(1)
     torch.manual_seed(job.seed)
     network = build_network(job.architecture)
     if prepare:
         network = prepare(network) or network
     backend = backend or SingleBackend()
-    step = make_step(paths, job, training, network, alpha_sampler, backend.device)
+    step = make_step(paths, job, training, network, targets, sampler, alpha_sampler, backend.device)
     return network, fit(network, job, training, step, sampler, validate, backend, context)
 
 

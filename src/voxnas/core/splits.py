@@ -23,6 +23,10 @@ class Splits(Record):
         """Scans of all folds, i.e. all scans outside the test split."""
         return [scan for fold in self.folds for scan in fold]
 
+    def fold_of(self, scan: str) -> int:
+        """Fold of a scan; StopIteration for a scan of the test split."""
+        return next(number for number, fold in enumerate(self.folds) if scan in fold)
+
     def unit_of(self, scan: str) -> str:
         """Unit of a scan; the scan itself if the splits define no units."""
         return self.units[scan] if self.units else scan

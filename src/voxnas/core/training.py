@@ -44,6 +44,11 @@ class Teacher(Record):
     )
     temperature: Annotated[float, Field(gt=0)] = 2.0
     weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="Weight of the distillation term in the loss.")
+    out_of_fold: bool = Field(
+        False,
+        exclude_if=_is_default(False),
+        description="Whether a scan is taught only by the sources that validated on its fold and have not learnt it.",
+    )
 
 
 class Derivation(Record):
@@ -52,6 +57,11 @@ class Derivation(Record):
     start: Weights | None = None
     teacher: Teacher | None = None
     mask: SHA256 | None = None
+    refit: bool = Field(
+        False,
+        exclude_if=_is_default(False),
+        description="Whether the network is trained on all folds, that is on all scans outside the test split.",
+    )
 
 
 class _Training(Record):
@@ -60,7 +70,9 @@ class _Training(Record):
     schema_version: Literal[1] = 1
     architecture: Architecture
     recipe: Recipe
-    fold: Annotated[int, Field(ge=0)] = Field(description="Fold that validates; the other folds train.")
+    fold: Annotated[int, Field(ge=0)] | None = Field(
+        description="Fold that validates; the other folds train. None: all folds train, and the training has no score."
+    )
     seed: int = Field(description="Seed of initialisation, sampling and augmentation.")
     samples: Annotated[int, Field(ge=1)]
     restarts: tuple[Annotated[int, Field(ge=1)], ...] = Field(
@@ -85,19 +97,29 @@ class _Training(Record):
         return self.model_copy(update={"samples": self.restarts[-1], "restarts": self.restarts[:-1]})
 
 
-class Fit(_Training):
+class _Taught(_Training):
+    """Field of the trainings that may have a teacher."""
+
+    teacher: Teacher | None = Field(None, exclude_if=_is_default(None))
+
+    @model_validator(mode="after")
+    def _check_teacher(self) -> Self:
+        if self.fold is not None and self.teacher is not None and self.teacher.out_of_fold:
+            raise ValueError(f"teachers that left out other folds have learnt from fold {self.fold}, which validates")
+        return self
+
+
+class Fit(_Taught):
     """A training from fresh weights."""
 
     kind: Literal["fit"] = Field("fit", exclude_if=_is_default("fit"))
-    teacher: Teacher | None = Field(None, exclude_if=_is_default(None))
 
 
-class FineTune(_Training):
+class FineTune(_Taught):
     """A training from the weights of a finished one."""
 
     kind: Literal["fine_tune"] = "fine_tune"
     start: Weights
-    teacher: Teacher | None = Field(None, exclude_if=_is_default(None))
 
 
 class Supernet(_Training):

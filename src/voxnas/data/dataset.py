@@ -65,9 +65,10 @@ class StudyData:
         """Return the reason for which preprocessing excluded a scan, empty if it did not."""
         return str(self._arrays.records[scan].get("excluded") or "")
 
-    def train_scans(self, fold: int) -> list[str]:
-        """Return the scans of all folds except `fold`."""
-        self.validation_scans(fold)
+    def train_scans(self, fold: int | None) -> list[str]:
+        """Return the scans of all folds except `fold`; None: of all folds."""
+        if fold is not None:
+            self.validation_scans(fold)
         return self.usable(s for i, scans in enumerate(self._splits.folds) if i != fold for s in scans)
 
     def validation_scans(self, fold: int) -> list[str]:

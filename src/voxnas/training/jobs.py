@@ -62,7 +62,8 @@ def proposal_job(paths: StudyPaths, proposal: Proposal, earlier: Mapping[int, Pr
 def network_job(paths: StudyPaths, network: Network, seed: int) -> Fit | FineTune:
     """Compose training number `seed` of a network, which validates on fold ``seed % folds``.
 
-    A derived network starts from or learns from the trainings of the same number, which have the same fold.
+    A derived network starts from or learns from the trainings of the same number, which have the same fold. A refitted
+    network trains on all folds; with out-of-fold teachers it learns from the trainings of all numbers.
     """
     folds = len(read_record(paths.splits, Splits).folds)
     fields: dict[str, Any] = {
@@ -75,8 +76,11 @@ def network_job(paths: StudyPaths, network: Network, seed: int) -> Fit | FineTun
     if network.derivation is None:
         return Fit(**fields)
     start, teacher, mask = network.derivation.start, network.derivation.teacher, network.derivation.mask
+    if network.derivation.refit:
+        fields["fold"] = None
     if teacher is not None:
-        sources = tuple(_stored(paths, key, seed) for key in teacher.sources)
+        seeds = range(folds) if teacher.out_of_fold else [seed]
+        sources = tuple(_stored(paths, key, number) for key in teacher.sources for number in seeds)
         teacher = teacher.model_copy(update={"sources": sources})
     fields |= {"teacher": teacher, "mask": mask}
     if start is None:

@@ -96,7 +96,7 @@ def fit(
     training: EffectiveTraining,
     step: Step,
     sampler: Sampler,
-    validate: Validation,
+    validate: Validation | None,
     backend: Backend,
     context: TrainingContext,
     mask: Mask | None = None,
@@ -122,7 +122,8 @@ def fit(
     step : Step
         The loss, and updates by additional optimizers.
     sampler, validate, backend, context
-        The samples, the validation fold, the process group, and the process.
+        The samples, the validation fold or None, the process group, and the process. Without a validation fold the
+        rows of the curve and the outcome have no score, and `patience` has no effect.
     mask : Mask or None
         Mask of the weights that are fixed to 0.
     """
@@ -184,8 +185,9 @@ def fit(
 
         marks = (math.ceil(total * (i + 1) / validations) for i in range(validations))
         if any(seen < mark <= progress.samples for mark in marks):
-            score, metrics = validate(network if average is None else average.module, backend)
-            if reason := divergence("score", score, progress.samples):
+            judged = network if average is None else average.module
+            score, metrics = validate(judged, backend) if validate else (None, {})
+            if score is not None and (reason := divergence("score", score, progress.samples)):
                 return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
             _enter(progress, score, metrics, rate)
             context.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
@@ -209,7 +211,7 @@ def fit(
     metrics = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
     stopped = progress.samples < job.samples
     state, reason = ("STOPPED", f"no better score in {progress.stale} validations") if stopped else ("DONE", "")
-    return Outcome(state, reason, metrics.pop("score"), metrics, progress.samples, begun, progress.curve)
+    return Outcome(state, reason, metrics.pop("score", None), metrics, progress.samples, begun, progress.curve)
 
 
 def _is_over(progress: Progress, goals: list[int], patience: int) -> bool:
@@ -253,11 +255,14 @@ def _find_state(context: TrainingContext) -> SavedState | None:
     return None
 
 
-def _enter(progress: Progress, score: float, metrics: dict[str, float], rate: float) -> None:
-    """Record a validation in the progress."""
+def _enter(progress: Progress, score: float | None, metrics: dict[str, float], rate: float) -> None:
+    """Record a validation in the progress; without a score, the loss and the learning rate."""
     row = {"samples": progress.samples, "train_loss": progress.loss_sum / progress.loss_count, "learning_rate": rate}
-    progress.curve.append({**row, "val_score": score, **{f"val_{k}": v for k, v in metrics.items()}})
     progress.loss_sum, progress.loss_count = 0.0, 0
+    if score is None:
+        progress.curve.append(row)
+        return
+    progress.curve.append({**row, "val_score": score, **{f"val_{k}": v for k, v in metrics.items()}})
     better = progress.best is None or score > progress.best
     progress.best, progress.stale = (score, 0) if better else (progress.best, progress.stale + 1)
 
@@ -267,7 +272,7 @@ def _line(progress: Progress, total: int, epoch: int, rate: float, started: floa
     left = (time.monotonic() - started) / (progress.samples - begun) * (total - progress.samples)
     row = progress.curve[-1] if progress.curve else {}
     loss = progress.loss_sum / progress.loss_count if progress.loss_count else row["train_loss"]
-    score = f"{row['val_score']:.4f}" if row else "-"
+    score = f"{row['val_score']:.4f}" if "val_score" in row else "-"
     return (
         f"epoch {progress.samples / epoch:6.1f}  samples {progress.samples}/{total}  loss {loss:.4f}  "
         f"score {score}  learning rate {rate:.2e}  {left:.0f} s left"

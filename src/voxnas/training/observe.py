@@ -82,7 +82,7 @@ class Observer:
         record = {
             "samples": progress.samples,
             "loss": loss if math.isfinite(loss) else None,
-            "score": progress.curve[-1]["val_score"] if progress.curve else None,
+            "score": progress.curve[-1].get("val_score") if progress.curve else None,
             "rate": round(samples / seconds, 4) if samples and seconds else None,
         }
         write_json(self._entry.progress, record)

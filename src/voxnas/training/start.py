@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.splits import Splits
 from voxnas.core.training import Channels, Teacher, Training, Weights
+from voxnas.io.records import read_record
 from voxnas.io.weights import load_weights
 from voxnas.training.inference import load_trained
 from voxnas.training.store import Entry
@@ -19,14 +21,13 @@ def _finished(paths: StudyPaths, source: str, job: Training) -> tuple[Entry, Tra
     Raises
     ------
     UserError
-        If the source is not finished, has no weights, or validates on another fold, because it then has learnt from
-        validation scans of the other training.
+        If the source is not finished, has no weights, or has learnt from validation scans of the other training.
     """
     entry = Entry(paths.store / source)
     if not entry.finished() or not entry.weights.exists():
         raise UserError(f"{entry.folder} is not a finished training", "train it first")
     found = entry.training()
-    if found.fold != job.fold:
+    if job.fold is not None and found.fold != job.fold:
         raise UserError(
             f"training {source} has learnt from scans of fold {job.fold}, which validates this training",
             f"start from a training of fold {job.fold}",
@@ -34,10 +35,32 @@ def _finished(paths: StudyPaths, source: str, job: Training) -> tuple[Entry, Tra
     return entry, found
 
 
-def load_teachers(paths: StudyPaths, job: Training, teacher: Teacher, device: torch.device) -> list[nn.Module]:
-    """Load the networks of a teacher in evaluation mode on a `device`; their predicted values are standardised."""
-    sources = [_finished(paths, source, job) for source in teacher.sources]
-    return [load_trained(training.architecture, entry.weights).to(device) for entry, training in sources]
+def load_teachers(
+    paths: StudyPaths, job: Training, teacher: Teacher, device: torch.device
+) -> dict[int | None, list[nn.Module]]:
+    """Load the networks of a teacher in evaluation mode on a `device`.
+
+    Returns
+    -------
+    dict of int or None to list of nn.Module
+        The teachers of the scans of each fold, with ``out_of_fold``; otherwise the teachers of all scans under None.
+
+    Raises
+    ------
+    UserError
+        If a source is unfinished or has learnt from validation scans of the training, or if a fold has no teacher.
+    """
+    found: dict[int | None, list[nn.Module]] = {}
+    for entry, training in (_finished(paths, source, job) for source in teacher.sources):
+        network = load_trained(training.architecture, entry.weights).to(device)
+        found.setdefault(training.fold if teacher.out_of_fold else None, []).append(network)
+    if teacher.out_of_fold:
+        for fold in range(len(read_record(paths.splits, Splits).folds)):
+            if fold not in found:
+                raise UserError(
+                    f"no source of the teacher has left out fold {fold}", "raise training.seeds to the folds"
+                )
+    return found
 
 
 def load_start(network: nn.Module, paths: StudyPaths, job: Training, start: Weights) -> None:

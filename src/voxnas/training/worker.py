@@ -74,12 +74,17 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
     scans, alpha_scans = training_scans(data, job)
     targets = Targets.of(data, scans)
     earlier = paths.store / store_digest(job.parent, spec, data_digest(paths)) if job.parent else None
-    validate = Validation(data, data.validation_scans(job.fold), targets, training.precision)
+    validate = None
+    if job.fold is not None:
+        validate = Validation(data, data.validation_scans(job.fold), targets, training.precision)
 
     if family_of(job.architecture).fitted:
         network: nn.Module = fit_linear(job.architecture, data, scans, targets, job.seed)
-        score, metrics = validate(network, backend)
-        row = {"samples": len(scans), "val_score": score, **{f"val_{k}": v for k, v in metrics.items()}}
+        score, metrics = validate(network, backend) if validate else (None, {})
+        row = {
+            "samples": len(scans),
+            **{f"val_{k}": v for k, v in {"score": score, **metrics}.items() if v is not None},
+        }
         outcome = Outcome("DONE", "", score, metrics, len(scans), 0, [row])
     else:
         should_stop = _stop_signs(entry, options)
@@ -93,7 +98,7 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
         sampler = make_sampler(data, scans, targets, job.seed, *how)
         alpha_seed = derive_seed(job.seed, "alphas")
         alpha_sampler = make_sampler(data, alpha_scans, targets, alpha_seed, *how) if alpha_scans else None
-        step = make_step(paths, job, training, network, alpha_sampler, backend.device)
+        step = make_step(paths, job, training, network, targets, sampler, alpha_sampler, backend.device)
         observer = Observer(entry, job, options.tensorboard) if backend.rank == 0 else None
         context = TrainingContext(
             folder=entry.folder,

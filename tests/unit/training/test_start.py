@@ -107,3 +107,21 @@ def test_nothing_is_built_on_unfinished_trainings_or_on_other_folds(study, new_j
         train_stored(study, new_job(teacher=Teacher(sources=(other.name,))))
     with pytest.raises(UserError, match="is not a finished training"):
         train_stored(study, new_job(kind=FineTune, start=Weights(source="f" * 16)))
+
+
+def test_a_refitted_network_learns_all_folds_from_teachers_that_left_the_scan_out(study, new_job):
+    base = write_network(study, new_job())
+    origins = [train_stored(study, network_job(study, base, seed))[0].name for seed in (0, 1)]
+    teacher = Teacher(sources=(base.key,), out_of_fold=True)
+    job = network_job(study, write_network(study, new_job(), Derivation(teacher=teacher, refit=True)), 1)
+    assert (job.fold, list(job.teacher.sources)) == (None, origins)
+    entry, outcome = train_stored(study, job)
+    assert (outcome.state, outcome.score, outcome.samples) == ("DONE", None, 8)
+    assert [set(row) for row in outcome.curve] == [{"samples", "train_loss", "learning_rate"}] * 2
+    assert entry.finished()["score"] is None and entry.weights.exists()
+    with pytest.raises(ValueError, match="have learnt from fold 0"):
+        new_job(teacher=job.teacher)
+    with pytest.raises(UserError, match="no source of the teacher has left out fold 1"):
+        train_stored(study, new_job(fold=None, teacher=Teacher(sources=origins[:1], out_of_fold=True)))
+    with pytest.raises(UserError, match="has learnt from scans of fold 1"):  # the refit has learnt every fold
+        train_stored(study, new_job(fold=1, teacher=Teacher(sources=(entry.name,))))

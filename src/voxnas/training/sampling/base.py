@@ -42,6 +42,10 @@ class Sampler(ABC):
         return int(self._order[1][place])
 
     @abstractmethod
+    def scan_of(self, sample: int) -> str:
+        """Scan of `sample` j."""
+
+    @abstractmethod
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
         """Return the input of the network and the target of `sample` j."""
 

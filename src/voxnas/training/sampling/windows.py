@@ -58,6 +58,10 @@ class RunSampler(Sampler):
         self._volumes = Augmentation(recipe.augmentation if spatial else 0.0, axes, data.plan.spacing_dhw, room)
         self.strength = recipe.augmentation
 
+    def scan_of(self, sample: int) -> str:
+        """Run of `sample` j."""
+        return self.samples[self.position(sample)].scan
+
     def sample(self, sample: int) -> tuple[Tensor, Tensor]:
         """Return the input of the network and the class or value of the target of `sample` j."""
         chosen = self.samples[self.position(sample)]

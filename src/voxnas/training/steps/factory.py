@@ -5,13 +5,16 @@ from torch import nn
 
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import EffectiveTraining
+from voxnas.core.splits import Splits
 from voxnas.core.training import Supernet, Training
+from voxnas.io.records import read_record
 from voxnas.training.sampling.base import Sampler
 from voxnas.training.start import load_teachers
 from voxnas.training.steps.base import Step
 from voxnas.training.steps.bilevel import Bilevel
 from voxnas.training.steps.distillation import Distillation
 from voxnas.training.steps.supervised import Supervised
+from voxnas.training.targets import Targets
 
 
 def make_step(
@@ -19,6 +22,8 @@ def make_step(
     job: Training,
     training: EffectiveTraining,
     network: nn.Module,
+    targets: Targets,
+    sampler: Sampler,
     alpha_sampler: Sampler | None,
     device: torch.device,
 ) -> Step:
@@ -33,6 +38,10 @@ def make_step(
         Its precision and label smoothing are used.
     network : nn.Module
         The network to train.
+    targets : Targets
+        Coding of the targets of the training.
+    sampler : Sampler
+        Samples of the training.
     alpha_sampler : Sampler or None
         Samples for the alphas of a supernet.
     device : device
@@ -43,6 +52,14 @@ def make_step(
         assert alpha_sampler is not None  # the record of a supernet names the folds of its alphas
         return Bilevel(*loss, network, job, alpha_sampler)
     if job.teacher is not None:
-        teachers = load_teachers(paths, job, job.teacher, device)
-        return Distillation(*loss, teachers, job.teacher.temperature, job.teacher.weight, training.precision)
+        splits = read_record(paths.splits, Splits)
+        return Distillation(
+            *loss,
+            load_teachers(paths, job, job.teacher, device),
+            job.teacher.temperature,
+            job.teacher.weight,
+            training.precision,
+            targets,
+            (lambda sample: splits.fold_of(sampler.scan_of(sample))) if job.teacher.out_of_fold else None,
+        )
     return Supervised(*loss)
