@@ -109,7 +109,7 @@ def make_context(folder, **options):
 
 def run_fit(paths, job, context, prepare=None, backend=None, **changes):
     """Train in this process; `prepare` may change or replace the fresh network, `changes` are of the settings."""
-    known = read_record(paths.spec("train"), TrainSpec).training.plain()
+    known = read_record(paths.spec("train"), TrainSpec).training.model_dump(mode="json")
     training = EffectiveTraining(**{**known, **changes})
     data = StudyData(paths)
     parts = training_scans(data, job)
