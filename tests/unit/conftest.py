@@ -91,7 +91,10 @@ def make_fake_study(root, task="segmentation"):
         ),
     )  # fmt: skip
     write_table(
-        paths.excluded, pd.DataFrame([{"scan": "sub-99", "file": "sub-99.nii.gz", "reason": "the gzip <stream> ends"}])
+        paths.excluded,
+        pd.DataFrame(
+            [{"scan": "sub-99", "stage": "index", "file": "sub-99.nii.gz", "reason": "the gzip <stream> ends"}]
+        ),
     )
     labels = {"0": "background", "1": "anterior", "2": "posterior"}
     classes = ["atrophy", "control"]

@@ -30,7 +30,7 @@ def test_a_rule_says_what_it_does(rule: str) -> None:
 def test_rules_bear_the_name_of_their_verb() -> None:
     called = {rule: re.search(r"voxnas --log \{log:q\} (\w+)", body) for rule, body in BLOCKS.items()}
     verbs = {rule: match[1] for rule, match in called.items() if match}
-    assert set(verbs.values()) == {*RULES, "collect"}
+    assert set(verbs.values()) == {*RULES, "collect", "evaluate"}
     assert [rule for rule, verb in verbs.items() if rule != verb and not rule.startswith(f"{verb}_")] == []
 
 

@@ -1,5 +1,5 @@
 # In:  a data set (MSD, nnU-Net or BIDS), or none
-# Out: index/ (scans and exclusions), splits.json, preprocess/ (plan, arrays by shard)
+# Out: index/ (scans and exclusions), splits.json, preprocess/ (plan, arrays by shard), excluded.tsv
 #
 # Studies of time series have two separate rules: `spatial` transforms raw runs to a common space, and
 # `preprocess_runs` cleans them. A change of the band-pass or of the clip length therefore repeats only the second.
@@ -147,6 +147,23 @@ rule preprocess:
     shell:
         "python -m voxnas --log {log:q} preprocess --plan {input.plan:q} --index results/{wildcards.study:q}/index"
         " --shard {wildcards.shard:q} --shards {params.shards:q} --output {output.arrays:q}"
+
+
+rule exclude:
+    """List the exclusions of all stages; stop the study if the runs that are left do not suffice."""
+    input:
+        rules.index.output,
+        rules.split.output,
+        rules.plan.output,
+        preprocessed,
+    output:
+        "results/{study}/excluded.tsv",
+    log:
+        "results/{study}/logs/exclude.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log:q} exclude --study results/{wildcards.study:q} --output {output:q}"
 
 
 rule preprocess_runs:

@@ -45,14 +45,20 @@ def index_shards(wildcards):
     return [f"results/{wildcards.study}/index/shards/{i}" for i in range(settings_of(wildcards).preprocess.shards)]
 
 
-def arrays(wildcards):
-    """Inputs of a training: plan, splits and the arrays of all shards."""
+def preprocessed(wildcards):
+    """The arrays of all shards."""
     settings = settings_of(wildcards)
     end = "" if settings.timed else ".safetensors"
+    return [f"results/{{study}}/preprocess/shards/{i}{end}" for i in range(settings.preprocess.shards)]
+
+
+def arrays(wildcards):
+    """Inputs of a training: plan, splits, the arrays of all shards, and the check that enough of them are usable."""
     return [
         "results/{study}/preprocess/plan.json",
         "results/{study}/splits.json",
-        *(f"results/{{study}}/preprocess/shards/{i}{end}" for i in range(settings.preprocess.shards)),
+        "results/{study}/excluded.tsv",
+        *preprocessed(wildcards),
     ]
 
 
@@ -170,7 +176,7 @@ def study_outputs(study):
 PREPROCESSED = [
     f"results/{STUDY.study}/preprocess/shards/{i}{'' if STUDY.timed else '.json'}"
     for i in range(STUDY.preprocess.shards)
-]
+] + [f"results/{STUDY.study}/excluded.tsv"]
 # Named stages and their outputs.
 STAGES = {
     "index": [f"results/{STUDY.study}/index/scans.tsv"],

@@ -31,6 +31,7 @@ RULES = {
     "plan": "choose voxel size and patch from the fingerprint of the data set",
     "spatial": "apply the spatial preprocessing steps to one shard of raw runs",
     "preprocess": "preprocess one shard of scans",
+    "exclude": "write the table of all exclusions, and stop a study without usable runs",
     "split": "split the participants into the locked test split and the folds",
     "calibrate": "measure training and inference times on this device",
     "device": "measure the speed of this kind of node, for the placement of trainings",

@@ -27,6 +27,10 @@ class Splits(Record):
         """Fold of a scan; StopIteration for a scan of the test split."""
         return next(number for number, fold in enumerate(self.folds) if scan in fold)
 
+    def outside(self, fold: int | None) -> list[str]:
+        """Scans of all folds except `fold`; None: of all folds."""
+        return [scan for i, scans in enumerate(self.folds) if i != fold for scan in scans]
+
     def unit_of(self, scan: str) -> str:
         """Unit of a scan; the scan itself if the splits define no units."""
         return self.units[scan] if self.units else scan

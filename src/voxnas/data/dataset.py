@@ -69,7 +69,7 @@ class StudyData:
         """Return the scans of all folds except `fold`; None: of all folds."""
         if fold is not None:
             self.validation_scans(fold)
-        return self.usable(s for i, scans in enumerate(self._splits.folds) if i != fold for s in scans)
+        return self.usable(self._splits.outside(fold))
 
     def validation_scans(self, fold: int) -> list[str]:
         """Return the scans of the fold; IndexError if it does not exist."""

@@ -154,7 +154,7 @@ class Watcher:
         read, paths = self._reader, self.paths
         indexed = paths.scans.exists()
         note = _many(read.lines(paths.scans), "scan") if indexed else ""
-        left_out = read.lines(paths.excluded)
+        left_out = read.lines(paths.index_excluded)
         index = _stage("index", indexed, jobs, f"{note}, {left_out} left out" if left_out else note)
         shards = settings.preprocess.shards if settings else None
         names = read.names(paths.preprocess / "shards")

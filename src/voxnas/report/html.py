@@ -45,7 +45,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
     network = winning_network(paths)
     labels = {k: v for k, v in sorted(plan.labels.items(), key=lambda kv: int(kv[0])) if int(k)}
     labels = labels if spec.task == "segmentation" else {}
-    excluded = read_table(paths.excluded, {"scan": str, "file": str, "reason": str})
+    excluded = read_table(paths.excluded, dict.fromkeys(("scan", "stage", "file", "reason"), str))
     return {
         "title": spec.title or spec.study,
         "study": spec.study,
@@ -71,7 +71,9 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "splits": {"test": len(splits.test), "separation": separation(splits, dataset)},
         "facts": _facts(plan, dataset, splits),
         "runs": _runs(paths, board, comparisons, measure, network) if plan.timed else None,
-        "excluded": tables.plain_table(excluded, {"scan": "scan", "file": "file", "reason": "reason"}),
+        "excluded": tables.plain_table(
+            excluded, {"scan": "scan", "stage": "stage", "file": "file", "reason": "reason"}
+        ),
         "warnings": _warnings(paths),
         "ledger": _ledger(paths),
         "ledger_file": ledger_file(paths).name,
