@@ -7,8 +7,9 @@ import socket
 import subprocess
 import time
 
+import psutil
 import pytest
-from tiny_training import ENVIRONMENT, finish, propose, start, train_command
+from tiny_training import ENVIRONMENT, PATIENCE, finish, propose, start, train_command
 
 from voxnas.arch.families.linear import Linear
 from voxnas.core.architecture import Recipe
@@ -23,8 +24,8 @@ def result_of(paths):
     return read_record(paths.step("random", 0) / "result.json", Result)
 
 
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
+def wait_for(condition):
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "timed out"
         time.sleep(0.02)
@@ -113,11 +114,9 @@ def test_a_killed_parent_leaves_no_orphan_and_its_lease_is_taken_over(study, new
 
     def gone():
         try:
-            os.kill(child, 0)
-        except ProcessLookupError:
+            return psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
             return True
-        with open(f"/proc/{child}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] == "Z"
 
     wait_for(gone)
     arguments = propose(study, new_job(), 1_000_000)
@@ -138,11 +137,18 @@ def worker_of(paths, other_than=()):
     return found()
 
 
+def samples_of(paths):
+    """Samples seen at the last saved state."""
+    return json.loads((running(paths) / "state.json").read_text())["progress"]["samples"]
+
+
 def test_a_killed_worker_goes_on(study, new_job):
     process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
     worker = worker_of(study)
     os.kill(worker, signal.SIGKILL)
+    seen = samples_of(study)
     worker_of(study, other_than=[worker])
+    wait_for(lambda: samples_of(study) > seen)  # a process that still starts would not end within the grace period
     process.send_signal(signal.SIGUSR1)
     status, log = finish(process)
     assert status == 75 and "killed (1 of 3 times)" in log

@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import time
 
 import pytest
 import torch
@@ -45,32 +44,31 @@ def test_no_other_shares_are_done_earlier():
 
 
 class Slow(nn.Module):
-    """A layer that takes its time, forwards."""
+    """A layer whose forward pass takes 0.02 s on a clock that only it and the test advance."""
 
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
-        self.seconds = 0.01
+        self.clock = self.seconds = 0.0
 
     def forward(self, x):
-        time.sleep(self.seconds)
+        self.clock += self.seconds
         return x * self.weight
 
 
-def test_a_step_is_timed_until_its_last_gradient_and_seldom():
+def test_a_step_is_timed_until_its_last_gradient_and_seldom(monkeypatch):
     backend, network = SingleBackend(), Slow()
+    monkeypatch.setattr(Balance, "_now", lambda self: network.clock)
     balance = Balance(backend, network)
     news = []
     for step in range(EVERY + SKIPPED + MEASURED + 1):
         slow = SKIPPED <= step < SKIPPED + MEASURED
-        network.seconds = 0.02 if slow else 0.0
+        network.seconds = 0.02 if slow else 0.005
         balance.begin()
         network(torch.ones(4)).sum().backward()
-        if slow:
-            time.sleep(0.05)  # waiting for others, which does not count
+        network.clock += 0.05  # waiting for others, which does not count
         if balance.end(4):
             news.append((step, backend.speeds[0]))
     assert [step for step, _ in news] == [SKIPPED + MEASURED - 1, EVERY + SKIPPED + MEASURED - 1]
-    assert 100 < news[0][1] <= 200  # 4 samples in at least 0.02 s
-    assert news[1][1] > 500
+    assert [speed for _, speed in news] == pytest.approx([4 / 0.02, 4 / 0.005])
     assert not network.weight._post_accumulate_grad_hooks
