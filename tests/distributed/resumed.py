@@ -13,6 +13,7 @@ import torch
 from throttled import ARCHITECTURE, Noise
 
 from voxnas.core.architecture import Recipe
+from voxnas.core.spec import EffectiveTraining
 from voxnas.core.training import Fit
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
@@ -28,7 +29,7 @@ def main(launcher: str, output: str) -> None:
     backend = join_backend(launcher)
     recipe = Recipe(learning_rate=1e-3)
     job = Fit(architecture=ARCHITECTURE, recipe=recipe, fold=0, seed=0, samples=BATCH * STEPS)
-    training = {"batch_size": BATCH, "precision": "float32", "validations": 1, "patience": 0}
+    training = EffectiveTraining(batch_size=BATCH, validations=1, precision="float32")
     outcomes = []
     with tempfile.TemporaryDirectory() as folder:  # of this process, unlike the store of a study
         for stop in (True, False):

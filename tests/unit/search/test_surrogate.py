@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from voxnas.search import surrogate
 from voxnas.search.surrogate import rank_by_improvement, robust_losses
 
 
@@ -86,3 +87,27 @@ def test_short_trainings_tell_where_the_long_ones_have_not_been():
         robust_losses([*scores, 0.2, 0.3]), np.empty((0, 1)), candidates, 0,
     )  # fmt: skip
     assert order[0] == 2
+
+
+def test_the_incumbent_is_the_best_prediction_and_the_lie_the_mean_of_its_rung(monkeypatch):
+    seen = {}
+
+    class Model:
+        """Predicts a quarter of the first feature."""
+
+        def fit(self, x, y):
+            seen["fitted"] = y.tolist()
+
+        def predict(self, x):
+            return x[:, 0] / 4
+
+    def improvement(points, model, y_opt, xi):
+        seen["incumbent"] = y_opt
+        return np.zeros(len(points))
+
+    monkeypatch.setattr(surrogate, "_model", lambda kind, seed: Model())
+    monkeypatch.setattr("skopt.acquisition.gaussian_ei", improvement)
+    x, losses, rungs = np.array([[-2.0], [0.0], [1.0], [3.0]]), np.array([1.0, -2.0, 0.4, -3.0]), np.array([0, 0, 0, 1])
+    rank_by_improvement("gp", x, rungs, losses, np.array([[5.0]]), np.zeros((2, 1)), 0)
+    assert seen["incumbent"] == -0.5
+    assert seen["fitted"] == [1.0, -2.0, 0.4, -3.0, pytest.approx(-0.2)]

@@ -8,7 +8,9 @@ from tiny_training import make_context, run_fit
 from voxnas.core.architecture import Recipe
 from voxnas.io.records import read_json
 from voxnas.io.weights import load_weights
+from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.schedules import learning_rate_factor
+from voxnas.training.steps.supervised import Supervised
 
 
 def equal(first, second):
@@ -42,6 +44,15 @@ def test_training_learns(new_study, new_job, tmp_path):
     assert outcome.metrics == {"dice_1": outcome.score}
     assert outcome.curve[1]["train_loss"] < outcome.curve[0]["train_loss"]
     assert "samples 300/300" in lines[-1] and "score 0." in lines[-1]
+
+
+def test_a_process_weights_its_loss_by_its_share_of_the_batch(new_study, new_job, tmp_path, monkeypatch):
+    backend = SingleBackend()
+    backend.size, backend.speeds = 2, (3.0, 1.0)
+    monkeypatch.setattr(Supervised, "loss", lambda self, inputs, outputs, targets: 0 * outputs[0].sum() + 1)
+    paths = new_study(batch_size=4, validations=1)
+    _, outcome = run_fit(paths, new_job(samples=4), make_context(tmp_path / "a"), backend=backend)
+    assert outcome.curve[0]["train_loss"] == 0.75  # three of the four samples; nobody adds the loss of the fourth
 
 
 def test_divergence_is_a_failure_with_a_reason(study, new_job, tmp_path):

@@ -31,6 +31,22 @@ def test_muon_steps_along_orthogonal_matrices():
         assert values.min() > 0.5 and values.max() < 1.4
 
 
+def test_muon_has_nesterov_momentum():
+    from voxnas.training.muon import MOMENTUM, RMS, Muon, orthogonalize
+
+    parameter = nn.Parameter(torch.zeros(3, 5))
+    optimizer = Muon([{"params": [parameter], "orthogonal": True}], lr=0.1, weight_decay=0)
+    gradients = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
+    momentum, expected = torch.zeros(3, 5), torch.zeros(3, 5)
+    for gradient in gradients:
+        parameter.grad = gradient.clone()
+        optimizer.step()
+        momentum = MOMENTUM * momentum + (1 - MOMENTUM) * gradient
+        ahead = MOMENTUM * momentum + (1 - MOMENTUM) * gradient
+        expected -= 0.1 * RMS * 5**0.5 * orthogonalize(ahead)
+    assert torch.allclose(parameter, expected, atol=1e-6)
+
+
 def test_muon_leaves_ends_vectors_and_depthwise_convolutions_to_adamw():
     graph = GraphBuilder(2)
     at = graph.add("plain", graph.input, 4, kernel=3)

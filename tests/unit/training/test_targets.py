@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 import torch
+from tiny_training import train_stored
 
 from voxnas.core.errors import UserError
 from voxnas.data.dataset import StudyData
+from voxnas.io.weights import load_weights
 from voxnas.training.targets import Targets
 
 
@@ -23,6 +26,17 @@ def test_classes_and_values(new_study):
     for bad in ("old", "nan", None):
         with pytest.raises(UserError, match="is not a number"):
             targets.encode(bad)
+
+
+def test_a_training_scales_the_targets_by_its_own_scans(new_study, new_job):
+    paths = new_study("regression")
+    data = StudyData(paths)
+    entry, _ = train_stored(paths, new_job("regression", 4))
+    _, metadata = load_weights(entry.weights)
+    values = np.array([float(data.target(scan)) for scan in data.train_scans(0)])
+    assert float(metadata["target_mean"]) == pytest.approx(values.mean())
+    assert float(metadata["target_sd"]) == pytest.approx(values.std())
+    assert values.mean() != np.mean([float(data.target(scan)) for scan in data.development_scans()])
 
 
 def test_equal_values_do_not_divide_by_zero(new_study):
