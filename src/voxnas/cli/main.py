@@ -4,6 +4,7 @@ The module of a verb defines ``add_arguments(parser)`` and ``run(arguments) -> i
 """
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -51,6 +52,7 @@ RULES = {
     "report": "write the HTML report",
     "publish": "copy the tables and figures of a study, with their provenance",
 }
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
@@ -93,18 +95,39 @@ def _redirect(path: str) -> TextIO:
     return terminal
 
 
+def _end(verb: str, error: UserError, terminal: TextIO | None) -> int:
+    """Print an error as one line, also on the terminal; return the exit status."""
+    for stream in filter(None, (sys.stderr, terminal)):
+        print(f"voxnas {verb}: {error}", file=stream, flush=True)
+    return USER_ERROR
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb and return its exit status; a UserError is printed as one line on stderr with status 2."""
+    """Run one verb and return its exit status.
+
+    A UserError, and an error of the system about a file or a full disk, are one line on stderr with status 2.
+    """
     argv = sys.argv[1:] if argv is None else argv
     verb = next((a for a in argv if a in PEOPLE or a in RULES), None)
     arguments = build_parser(verb).parse_args(argv)
-    terminal = _redirect(arguments.log) if arguments.log else None
+    terminal = None
     try:
-        return import_module(f"voxnas.cli.{arguments.verb}").run(arguments) or 0
+        terminal = _redirect(arguments.log) if arguments.log else None
+        status = import_module(f"voxnas.cli.{arguments.verb}").run(arguments) or 0
+        sys.stdout.flush()
+        return status
     except UserError as error:
-        for stream in filter(None, (sys.stderr, terminal)):
-            print(f"voxnas {arguments.verb}: {error}", file=stream, flush=True)
-        return USER_ERROR
+        return _end(arguments.verb, error, terminal)
+    except BrokenPipeError:  # closed by the reader (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except OSError as error:
+        if error.filename is None and error.errno not in FULL:
+            raise
+        if terminal:
+            traceback.print_exc()
+        where = error.filename2 or error.filename or "the output"
+        return _end(arguments.verb, UserError(f"{where}: {error.strerror}"), terminal)
     except Exception:
         if terminal:
             traceback.print_exc(file=terminal)

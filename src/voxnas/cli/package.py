@@ -1,7 +1,6 @@
 """``voxnas package``: write the model folder of the winner."""
 
 import argparse
-from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,10 +16,12 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.core.paths import StudyPaths
     from voxnas.deploy.package import write_model
     from voxnas.io.records import write_text
+    from voxnas.io.replace import replacing_folder
     from voxnas.report.model_card import model_card
 
-    paths, output = StudyPaths(arguments.study), Path(arguments.output)
+    paths = StudyPaths(arguments.study)
     network = winning_network(paths)
-    model = write_model(paths, network, seed_results(paths, network.key), output)
-    write_text(output / "README.md", model_card(paths, model))
+    with replacing_folder(arguments.output, "model.json") as folder:
+        model = write_model(paths, network, seed_results(paths, network.key), folder)
+        write_text(folder / "README.md", model_card(paths, model.plain()))
     print(f"wrote {arguments.output}; apply it: voxnas predict --model {arguments.output} --input SCANS --output OUT")

@@ -1,9 +1,12 @@
 """``voxnas predict``: apply a model folder to new scans."""
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
+
+TABLE = "predictions.tsv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="DIR", help="model folder, results/<study>/model")
     parser.add_argument("--input", required=True, metavar="PATH", help="image, or folder of images")
     parser.add_argument("--output", default="predictions", metavar="DIR", help="folder to write (default: predictions)")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist in the output folder")
     parser.add_argument("--ensemble", action="store_true", help="average the predictions of all members of the model")
     parser.add_argument(
         "--mirror",
@@ -32,13 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
         return _predict_runs(arguments)
     model = Model(arguments.model, arguments.ensemble, arguments.mirror)
     scans, others = find_scans(arguments.input, model.plan.channels)
-    output = Path(arguments.output)
-    output.mkdir(parents=True, exist_ok=True)
+    output, segmentation = Path(arguments.output), model.plan.task == "segmentation"
+    _prepare(output, [f"{scan}_dseg.nii.gz" for scan in scans] if segmentation else [TABLE], arguments.overwrite)
     rows, refused = [], 0
     for number, (scan, files) in enumerate(scans.items(), 1):
         began = time.monotonic()
         try:
-            if model.plan.task == "segmentation":
+            if segmentation:
                 model.segment(files, output / f"{scan}_dseg.nii.gz")
                 said = f"{scan}_dseg.nii.gz"
             else:
@@ -53,10 +57,21 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"voxnas predict: warning: {file}: {warning}", file=sys.stderr, flush=True)
         print(f"{number}/{len(scans)} {scan}: {said} ({time.monotonic() - began:.1f} s)", flush=True)
     if rows:
-        write_table(output / "predictions.tsv", pd.DataFrame(rows))
+        write_table(output / TABLE, pd.DataFrame(rows))
     ignored = f", {len(others)} other files ignored" if others else ""
     print(f"predicted {len(scans) - refused} of {len(scans)} scans into {output}, {refused} refused{ignored}")
     return USER_ERROR if refused else 0
+
+
+def _prepare(output: Path, names: list[str], overwrite: bool) -> None:
+    """Create the output folder; a UserError if a file to write exists, unless it is to be replaced."""
+    from voxnas.core.errors import UserError
+
+    taken = [output / name for name in names if os.path.lexists(output / name)]
+    if taken and not overwrite:
+        more = f" (and {len(taken) - 1} more)" if len(taken) > 1 else ""
+        raise UserError(f"{taken[0]} exists{more}", "give another --output, or replace such files by --overwrite")
+    output.mkdir(parents=True, exist_ok=True)
 
 
 def _predict_runs(arguments: argparse.Namespace) -> int:
@@ -70,13 +85,13 @@ def _predict_runs(arguments: argparse.Namespace) -> int:
     from voxnas.io.tables import write_table
 
     output = Path(arguments.output)
-    output.mkdir(parents=True, exist_ok=True)
     model = RunModel(arguments.model, arguments.ensemble)
+    _prepare(output, [TABLE], arguments.overwrite)
     with tempfile.TemporaryDirectory(dir=output, prefix=".runs-") as work:
         refused = model.prepare(Path(arguments.input), Path(work))
         for scan, reason in refused.items():
             print(f"voxnas predict: refused: {scan}: {reason}", file=sys.stderr, flush=True)
         rows = [{"case": found.case, **found.columns} for found in model.predict(Path(work))]
-    write_table(output / "predictions.tsv", pd.DataFrame(rows))
-    print(f"predicted {len(rows)} {model.plan.unit}s into {output / 'predictions.tsv'}, {len(refused)} runs refused")
+    write_table(output / TABLE, pd.DataFrame(rows))
+    print(f"predicted {len(rows)} {model.plan.unit}s into {output / TABLE}, {len(refused)} runs refused")
     return USER_ERROR if refused else 0

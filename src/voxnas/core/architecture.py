@@ -34,7 +34,10 @@ class ArchitectureRecord(Record):
     @model_validator(mode="before")
     @classmethod
     def _neutral(cls, data: Any) -> Any:
-        return cls.neutral(dict(data)) if isinstance(data, dict) else data
+        try:
+            return cls.neutral(dict(data)) if isinstance(data, dict) else data
+        except (TypeError, AttributeError, LookupError, RecursionError) as error:
+            raise ValueError(f"a field has a wrong type ({error})") from None
 
     @classmethod
     def neutral(cls, data: dict[str, Any]) -> dict[str, Any]:

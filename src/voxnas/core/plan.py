@@ -7,11 +7,13 @@ a :class:`VolumePlan`, a study of time series a :class:`RunPlan`, which lists al
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from voxnas.core.errors import UserError
 from voxnas.core.record import Positive, Record, Triple
-from voxnas.core.settings import CleaningSettings, ClipUnit, ClipWindow, Normalization, Spacing, Task
+from voxnas.core.settings import CleaningSettings, ClipUnit, ClipWindow, Normalization, Spacing, Task, check_voxels
+
+LabelValue = Annotated[str, Field(pattern=r"^\d{1,9}$")]
 
 
 class InputView(Record):
@@ -29,6 +31,11 @@ class InputView(Record):
         0, exclude_if=lambda frames: not frames, description="Volumes of a clip; 0: no time axis."
     )
 
+    @field_validator("patch", mode="after")
+    @classmethod
+    def _check_voxels(cls, patch: tuple[int, int, int]) -> tuple[int, int, int]:
+        return check_voxels(patch)
+
     @property
     def spacing_dhw(self) -> tuple[float, float, float]:
         """Voxel size in mm along D, H, W."""
@@ -42,7 +49,7 @@ class _Plan(InputView):
     schema_version: Literal[1] = 1
     task: Task
     outputs: Positive = Field(description="Outputs of a network per voxel or scan.")
-    labels: dict[str, str] = Field({}, description="Segmentation: name of each label value.")
+    labels: dict[LabelValue, str] = Field({}, description="Segmentation: name of each label value.")
     classes: tuple[str, ...] = Field((), description="Classification: names of the classes, in order of the outputs.")
 
     @property

@@ -4,9 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Positive = Annotated[int, Field(gt=0)]
-Triple = tuple[Positive, Positive, Positive]
-Size = tuple[Positive, ...]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
+Side = Annotated[int, Field(gt=0, le=4096)]
+Repeats = Annotated[int, Field(gt=0, le=256)]  # blocks or cells of a stage
+Triple = tuple[Side, Side, Side]
+Size = tuple[Side, ...]
 Norm = Literal["instance", "group"]
 Activation = Literal["relu", "leaky_relu", "silu"]
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from voxnas.core.errors import UserError, shown, suggest
 from voxnas.core.paths import LEDGERS
+from voxnas.core.record import Side
 from voxnas.core.strategies import STRATEGIES
 
 M = TypeVar("M", bound=BaseModel)
@@ -24,20 +25,22 @@ Positive = Annotated[int, Field(gt=0, le=1_000_000)]
 Cost = Annotated[int, Field(gt=0, le=10**15)]
 Processors = Annotated[int, Field(gt=0, le=1024)]
 StudyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
-Spacing = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
-Side = Annotated[int, Field(gt=0, le=4096)]
+Millimetres = Annotated[float, Field(gt=0, le=1000)]
+Spacing = tuple[Millimetres, Millimetres, Millimetres]
 
 
-def _check_voxels(patch: tuple[int, int, int]) -> tuple[int, int, int]:
+def check_voxels(patch: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Check the number of voxels of a patch; ValueError above the limit."""
     if prod(patch) > MOST_VOXELS:
         raise ValueError(f"a patch has at most {MOST_VOXELS:,} voxels")
     return patch
 
 
-Patch = Annotated[tuple[Side, Side, Side], AfterValidator(_check_voxels)]
+Patch = Annotated[tuple[Side, Side, Side], AfterValidator(check_voxels)]
 EntityValue = Annotated[str, Field(coerce_numbers_to_str=True)]  # YAML reads `run: 1` as a number
 Task = Literal["segmentation", "classification", "regression"]
 Normalization = Literal["zscore", "percentile", "none"]
+Precision = Literal["auto", "float32", "bf16", "fp16"]
 ClipUnit = Literal["volume", "run", "participant"]
 SplitUnit = Literal["participant", "site", "session", "run"]
 
@@ -211,9 +214,7 @@ class BoldSettings(CleaningSettings, SpatialSettings):
 class ClipWindow(Settings):
     """Input window of a network on fMRI."""
 
-    frames: Positive = Field(
-        16, description="Volumes per clip; with `unit: volume` the labelled volume is the last one."
-    )
+    frames: Side = Field(16, description="Volumes per clip; with `unit: volume` the labelled volume is the last one.")
     step: Positive = Field(1, description="Keep every n-th volume of a clip.")
     delay: Annotated[float, Field(ge=0, le=3600)] | None = Field(
         None,
@@ -383,7 +384,7 @@ class TrainingParameters(Settings):
     patch: Literal["auto"] | Patch = Field(
         "auto", description="Patch size in voxels (x, y, z); `auto`: from the fingerprint of the data set."
     )
-    precision: Literal["auto", "float32", "bf16", "fp16"] = Field(
+    precision: Precision = Field(
         "auto",
         description="Autocast precision: `auto` is bfloat16 where the hardware supports it, else float16 on a GPU, "
         "else float32. `fp16` uses loss scaling and is slow on most CPUs.",

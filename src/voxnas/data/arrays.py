@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
 
 from voxnas.core.paths import StudyPaths
 from voxnas.io.clips import Run
 from voxnas.io.records import read_json
+from voxnas.io.tensors import open_tensors
 
 
 class _Shards:
@@ -37,7 +37,7 @@ class Volumes(_Shards):
 
     def __init__(self, paths: StudyPaths, expected: frozenset[str]) -> None:
         super().__init__(lambda number: paths.shard(number).with_suffix(".json"), expected)
-        self._open = cache(partial(safe_open, framework="pt"))
+        self._open = cache(partial(open_tensors, framework="pt"))
 
     def tensor(self, scan: str, kind: str) -> Any:
         """Return a copy of the tensor ``image`` (C, D, H, W) or ``label`` (D, H, W) of a scan."""
@@ -51,7 +51,7 @@ class Runs(_Shards):
     def __init__(self, paths: StudyPaths, expected: frozenset[str]) -> None:
         super().__init__(lambda number: paths.runs(number) / "records.json", expected)
         self._open_run = cache(Run)
-        self._open_views = cache(partial(safe_open, framework="np"))
+        self._open_views = cache(partial(open_tensors, framework="np"))
 
     def run(self, scan: str) -> Run:
         """Return the volumes of a run, (T, C, D, H, W)."""

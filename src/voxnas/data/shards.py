@@ -9,8 +9,8 @@ from voxnas.core.errors import ScanError, UserError
 from voxnas.core.plan import VolumePlan
 from voxnas.data.preprocess import preprocess_scan
 from voxnas.io.records import write_json
-from voxnas.io.replace import replacing
 from voxnas.io.tables import read_table
+from voxnas.io.tensors import saving
 
 
 def write_shard(plan: VolumePlan, index: str | Path, shard: int, shards: int, output: str | Path) -> None:
@@ -51,6 +51,6 @@ def write_shard(plan: VolumePlan, index: str | Path, shard: int, shards: int, ou
             arrays[f"{scan}/label"] = prepared.label
         target = None if pd.isna(row["target"]) else row["target"]
         records[scan] = {"geometry": prepared.geometry, "target": target}
-    with replacing(output) as temporary:
+    with saving(output) as temporary:
         save_file(arrays, temporary)
     write_json(output.with_suffix(".json"), records)

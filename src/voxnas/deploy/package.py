@@ -4,23 +4,60 @@ import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
 
 from voxnas import __version__
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
+from voxnas.core.record import Record
+from voxnas.core.settings import DataSettings, Precision, Processors, SpatialStep, Task
 from voxnas.core.spec import EvaluateSpec, IndexSpec, SpatialSpec, TrainSpec
 from voxnas.core.splits import Splits
+from voxnas.core.training import Derivation
 from voxnas.core.trial import Network, Result
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_json, read_plan, read_record, write_json
+from voxnas.io.records import file_digest, read_json, read_plan, read_record, write_json
 from voxnas.io.tables import read_table
 
-SCHEMA_VERSION = 1
 PACKAGES = ("torch", "nibabel", "numpy")
+Seed = Annotated[int, Field(ge=0)]
 
 
-def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Result], output: Path) -> dict[str, Any]:
+class ModelRecord(Record):
+    """Content of ``model.json``."""
+
+    schema_version: Literal[2] = 2
+    name: str
+    key: str
+    derivation: Derivation | None = Field(None, exclude_if=lambda derivation: derivation is None)
+    task: Task
+    channels: tuple[str, ...]
+    labels: dict[str, str]
+    classes: tuple[str, ...]
+    members: tuple[Seed, ...] = Field(min_length=1, description="Seeds of the trained networks.")
+    default: Seed = Field(description="Seed that predicts unless an ensemble is asked for.")
+    mirror: bool
+    threads: Processors
+    precision: Precision
+    nsd_tolerance_mm: Annotated[float, Field(gt=0)]
+    data: DataSettings = Field(description="Reading of scans.")
+    spatial: tuple[SpatialStep, ...] = Field((), description="Spatial steps of raw runs.")
+    images: tuple[str, ...] = Field((), description="Digests of the images outside the test split.")
+    study: str
+    data_digest: str
+    versions: dict[str, str]
+    digests: dict[str, str] = Field(description="SHA-256 of each other file that a prediction reads, by its name.")
+
+    @model_validator(mode="after")
+    def _default_is_a_member(self) -> Self:
+        if self.default not in self.members:
+            raise ValueError(f"default = {self.default} is none of the members {list(self.members)}")
+        return self
+
+
+def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Result], output: Path) -> ModelRecord:
     """Write ``architecture.json``, ``plan.json``, ``model.json`` and the weights of all seeds.
 
     The default member is the seed with the best validation score.
@@ -34,15 +71,13 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
     trained : mapping of int to Result
         Results of the network's trainings by seed.
     output : Path
-        Folder to write; existing content is removed.
+        An empty folder.
 
     Returns
     -------
-    dict
+    ModelRecord
         The content of ``model.json``.
     """
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
     for seed in trained:
         shutil.copyfile(paths.seed(network.key, seed) / "weights.safetensors", output / weights_name(seed))
     write_json(output / "architecture.json", network)
@@ -51,46 +86,48 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
     training = read_record(paths.spec("train"), TrainSpec).training
     evaluate = read_record(paths.spec("evaluate"), EvaluateSpec)
     scored = {seed: result.score for seed, result in trained.items() if result.score is not None}
-    model = {
-        "schema_version": SCHEMA_VERSION,
-        "name": network.name,
-        "key": network.key,
-        **({"derivation": network.derivation.plain()} if network.derivation else {}),
-        "task": plan.task,
-        "channels": read_json(paths.dataset)["channels"],
-        "labels": plan.labels,
-        "classes": plan.classes,
-        "members": sorted(trained),
-        "default": max(scored, key=lambda seed: (scored[seed], -seed)) if scored else min(trained),
-        "mirror": evaluate.mirror,
-        "nsd_tolerance_mm": evaluate.nsd_tolerance_mm,
-        "threads": training.threads,
-        "precision": training.precision,
+    model = ModelRecord(
+        name=network.name,
+        key=network.key,
+        derivation=network.derivation,
+        task=plan.task,
+        channels=read_json(paths.dataset)["channels"],
+        labels=plan.labels,
+        classes=plan.classes,
+        members=tuple(sorted(trained)),
+        default=max(scored, key=lambda seed: (scored[seed], -seed)) if scored else min(trained),
+        mirror=evaluate.mirror,
+        nsd_tolerance_mm=evaluate.nsd_tolerance_mm,
+        threads=training.threads,
+        precision=training.precision,
         **_reading(paths, plan),
-        "images": _seen(paths),
-        "study": paths.root.name,
-        "data_digest": data_digest(paths),
-        "versions": {"voxnas": __version__, **{name: version(name) for name in PACKAGES}},
-    }
+        images=_seen(paths),
+        study=paths.root.name,
+        data_digest=data_digest(paths),
+        versions={"voxnas": __version__, **{name: version(name) for name in PACKAGES}},
+        digests={file.name: file_digest(file) for file in sorted(output.iterdir())},
+    )
     write_json(output / "model.json", model)
     return model
 
 
 def _reading(paths: StudyPaths, plan: Plan) -> dict[str, Any]:
     """Return the settings by which a study reads scans and, for time series, preprocesses them spatially."""
-    data = read_record(paths.spec("index"), IndexSpec).data.model_dump(mode="json")
-    data["target"] = read_json(paths.dataset)["target"]  # the phantom has a default target
+    # The phantom has a default target.
+    target = {"target": read_json(paths.dataset)["target"]}
+    data = read_record(paths.spec("index"), IndexSpec).data.model_copy(update=target)
     if not plan.timed:
         return {"data": data}
     spatial = paths.spec("spatial")
-    return {"data": data, "spatial": read_record(spatial, SpatialSpec).steps if spatial.exists() else []}
+    steps = read_record(spatial, SpatialSpec).steps if spatial.exists() else ()
+    return {"data": data, "spatial": steps}
 
 
-def _seen(paths: StudyPaths) -> list[str]:
+def _seen(paths: StudyPaths) -> tuple[str, ...]:
     """Return the digests of the images outside the test split, by which later evaluations recognise them."""
     scans = read_table(paths.scans, {"scan": str})
     known = scans[scans["scan"].isin(read_record(paths.splits, Splits).development)]
-    return sorted(known["content"].dropna()) if "content" in known else []
+    return tuple(sorted(known["content"].dropna())) if "content" in known else ()
 
 
 def weights_name(seed: int) -> str:

@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from voxnas.core.architecture import MIRROR_AXES
+from voxnas.arch.views import input_size
+from voxnas.complexity.analytic import analyze
+from voxnas.core.architecture import MIRROR_AXES, Architecture
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.plan import Plan, VolumePlan
 from voxnas.core.trial import Network
-from voxnas.deploy.package import weights_name
+from voxnas.deploy.package import ModelRecord, weights_name
 from voxnas.deploy.predictor import Predictor, label_map, named_prediction
-from voxnas.io.records import read_json, read_plan, read_record
+from voxnas.io.records import file_digest, read_plan, read_record
 
+PACKAGE_AGAIN = "write the model folder again: voxnas package"
+LABEL_MAP = "_dseg"  # ending of the names of label maps, as in BIDS
 CHANNEL_FILE = re.compile(r"(.+)_\d{4}")  # names of the channels of one scan in nnU-Net
 
 
@@ -31,7 +35,7 @@ class ModelFolder:
 
     Attributes
     ----------
-    record : dict
+    record : ModelRecord
         Content of model.json.
     plan : Plan
         The plan of the study.
@@ -39,21 +43,43 @@ class ModelFolder:
     Raises
     ------
     UserError
-        If the folder is not a model folder, or a file in it is damaged.
+        If the folder is not a model folder, or a file in it is damaged, or not the file that was packaged.
     """
 
     def __init__(self, folder: str | Path, ensemble: bool = False, mirror: bool | None = None) -> None:
         folder = Path(folder)
         self.plan: Plan = read_model_plan(folder)
-        self.record = read_json(folder / "model.json")
-        network = read_record(folder / "architecture.json", Network)
+        self.record = record = read_record(folder / "model.json", ModelRecord, PACKAGE_AGAIN)
+        network = read_record(folder / "architecture.json", Network, PACKAGE_AGAIN)
         self.view = network.architecture.view
-        members = self.record["members"] if ensemble else [self.record["default"]]
-        weights = [folder / weights_name(seed) for seed in members]
-        axes = MIRROR_AXES[network.recipe.mirror] if mirror or (mirror is None and self.record["mirror"]) else ()
         seen = self.plan.for_view(self.view)
-        self.predictor = Predictor(
-            network.architecture, weights, seen, self.record["threads"], self.record["precision"], axes
+        weights = [folder / weights_name(seed) for seed in (record.members if ensemble else [record.default])]
+        for file in (folder / "architecture.json", folder / "plan.json", *weights):
+            if not file.is_file() or file_digest(file) != record.digests.get(file.name):
+                raise UserError(f"{file} is not the file that was packaged (SHA-256 in model.json)", PACKAGE_AGAIN)
+        _check_size(folder, network.architecture, seen, min(file.stat().st_size for file in weights))
+        axes = MIRROR_AXES[network.recipe.mirror] if mirror or (mirror is None and record.mirror) else ()
+        self.predictor = Predictor(network.architecture, weights, seen, record.threads, record.precision, axes)
+
+
+def _check_size(folder: Path, architecture: Architecture, plan: Plan, weights: int) -> None:
+    """Check, before memory is allocated, that a network fits its plan and is not larger than its `weights` in bytes."""
+    try:
+        parameters = analyze(architecture, input_size(architecture, plan)).parameters
+    except (ValueError, UserError, LookupError, ArithmeticError) as error:
+        raise UserError(f"{folder / 'architecture.json'} is no network: {error}", PACKAGE_AGAIN) from None
+    values = {
+        "channels": (architecture.in_channels, plan.channels),
+        "outputs": (architecture.out_channels, plan.outputs),
+    }
+    if plan.task != "regression":
+        values["classes"] = (plan.outputs, len(plan.labels or plan.classes))
+    for name, (one, other) in values.items():
+        if one != other:
+            raise UserError(f"{folder}: the {name} of architecture.json and plan.json differ", PACKAGE_AGAIN)
+    if parameters > weights:
+        raise UserError(
+            f"{folder}: the weights hold less than the {parameters:,} parameters of the network", PACKAGE_AGAIN
         )
 
 
@@ -71,7 +97,7 @@ def read_model_plan(folder: str | Path) -> Plan:
     """
     if not (Path(folder) / "model.json").is_file():
         raise UserError(f"{folder} is not a model folder: it has no model.json", "give results/<study>/model")
-    return read_plan(Path(folder) / "plan.json")
+    return read_plan(Path(folder) / "plan.json", PACKAGE_AGAIN)
 
 
 class Model(ModelFolder):
@@ -97,13 +123,20 @@ class Model(ModelFolder):
         Raises
         ------
         ScanError
-            If a file cannot be read, or the number of channels is not the model's.
+            If a file cannot be read, the number of channels is not the model's, or all voxels of a channel are equal
+            or not finite.
         """
         import torch
 
         from voxnas.data.preprocess import preprocess_scan
 
+        for file in files:
+            if not file.is_file():
+                raise ScanError(f"{file} is a dangling link or not a file")
         prepared = preprocess_scan(files, None, self.plan)
+        for number, channel in enumerate(prepared.image):
+            if channel.min() == channel.max():
+                raise ScanError(f"{files[min(number, len(files) - 1)]}: all voxels are equal or not finite")
         members = self.predictor([torch.from_numpy(prepared.image)])
         return np.mean(members, axis=0), prepared.geometry
 
@@ -135,7 +168,7 @@ def find_scans(path: str | Path, channels: int) -> tuple[dict[str, list[Path]], 
     scans : dict
         Sorted files of each scan, by its name.
     others : list of path
-        Files of the folder that are not images.
+        Files of the folder that are not images, and label maps (``*_dseg``), such as earlier predictions.
 
     Raises
     ------
@@ -148,9 +181,13 @@ def find_scans(path: str | Path, channels: int) -> tuple[dict[str, list[Path]], 
     if not path.exists():
         raise UserError(f"{path} does not exist", "give an image, or a folder with images")
     if path.is_file():
-        return {stem_of(path, SUFFIXES): [path]}, []
-    found = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-    images = [p for p in found if p.name.lower().endswith(SUFFIXES)]
+        name = stem_of(path, SUFFIXES)
+        if name.endswith(LABEL_MAP):
+            raise ScanError(f"{path} is a label map ({LABEL_MAP})", "give an image")
+        return {name: [path]}, []
+    named = sorted(p for p in path.iterdir() if not p.name.startswith("."))
+    found = [p for p in named if p.is_file() or p.name.lower().endswith(SUFFIXES)]
+    images = [p for p in found if p.name.lower().endswith(SUFFIXES) and not stem_of(p, SUFFIXES).endswith(LABEL_MAP)]
     if not images:
         raise UserError(f"{path} holds no image", f"looked for {', '.join(SUFFIXES)} in the folder itself")
     scans: dict[str, list[Path]] = {}

@@ -9,9 +9,8 @@ import numpy as np
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import RunPlan
-from voxnas.core.settings import DataSettings
 from voxnas.core.splits import Splits
-from voxnas.deploy.predict import ModelFolder
+from voxnas.deploy.predict import PACKAGE_AGAIN, ModelFolder
 from voxnas.deploy.predictor import named_prediction
 from voxnas.io.records import read_json, write_json
 
@@ -54,13 +53,15 @@ class RunModel(ModelFolder):
         from voxnas.data.index_files import write_index
 
         paths = StudyPaths(work)
-        settings = DataSettings.model_validate({**self.record["data"], "folder": "", "limit": 0, "strict": False})
+        if self.record.data is None:
+            raise UserError("model.json does not state how runs are read (data)", PACKAGE_AGAIN)
+        settings = self.record.data.model_copy(update={"folder": "", "limit": 0, "strict": False})
         index = index_dataset(data, None, settings)
         write_index(paths.index, index)
         spatial = None
-        if self.record["spatial"] and self.plan.layout == "bids":
+        if self.record.spatial and self.plan.layout == "bids":
             spatial = paths.preprocess / "spatial" / "0"
-            write_spatial_shard(self.record["spatial"], paths.index, 0, 1, spatial)
+            write_spatial_shard(self.record.spatial, paths.index, 0, 1, spatial)
         # Whole runs are prepared, since the cases are selected here and not by events.
         write_timed_shard(self.plan.model_copy(update={"unit": "run"}), paths.index, spatial, 0, 1, paths.runs(0))
         write_json(paths.plan, self.plan)

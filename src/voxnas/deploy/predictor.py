@@ -93,12 +93,12 @@ def label_map(probabilities: np.ndarray, geometry: dict[str, Any]) -> np.ndarray
     Returns
     -------
     ndarray, (X, Y, Z)
-        uint8, or int16 for labels above 255.
+        uint8, int16 for labels above 255, int32 for labels above 32,767.
     """
     from voxnas.data.preprocess import restore_probabilities
 
     values = np.array(geometry["values"])
-    values = values.astype(np.uint8 if values.max() < 256 else np.int16)
+    values = values.astype(np.uint8 if values.max() < 256 else np.min_scalar_type(-int(values.max()) - 1))
     return values[restore_probabilities(probabilities, geometry).argmax(0)]
 
 

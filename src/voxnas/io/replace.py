@@ -2,9 +2,12 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from voxnas.core.errors import UserError
 
 
 @contextmanager
@@ -29,5 +32,44 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # writing to a full disk names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: str | Path, content: str) -> Iterator[Path]:
+    """Yield a temporary folder, which replaces `path` when the context ends without an error.
+
+    Parameters
+    ----------
+    path : path
+        Folder to write; an existing folder is removed at the end.
+    content : str
+        File that every folder of this kind contains.
+
+    Yields
+    ------
+    Path
+        New folder beside it, in which the caller writes the content.
+
+    Raises
+    ------
+    UserError
+        If the folder contains other files, which are not removed.
+    """
+    path = Path(path)
+    if path.is_dir() and any(path.iterdir()) and not (path / content).exists():
+        raise UserError(f"{path} contains other files (and no {content})", "give another folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -10,15 +10,41 @@ import json
 import shutil
 import struct
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
+from voxnas.core.errors import UserError
+from voxnas.io.records import REWRITE
 from voxnas.io.replace import replacing
 
 NAMES = {"float32": "F32", "float16": "F16", "uint8": "U8"}
+
+
+def open_tensors(path: str | Path, framework: str) -> Any:
+    """Open a safetensors file of tensors for `framework` ("pt", "np"); UserError if it is missing or damaged."""
+    try:
+        return safe_open(path, framework=framework)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist", "run the stage that writes it") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not a readable safetensors file: {error}", REWRITE) from None
+
+
+@contextmanager
+def saving(path: str | Path) -> Iterator[Path]:
+    """As :func:`voxnas.io.replace.replacing`, for a file that the library of safetensors writes."""
+    try:
+        with replacing(path) as temporary:
+            yield temporary
+    except SafetensorError as error:
+        raise UserError(f"{path} cannot be written: {error}") from None
 
 
 class TensorWriter:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voxnas.core.errors import UserError
-from voxnas.io.replace import replacing
+from voxnas.io.tensors import open_tensors, saving
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +27,7 @@ def save_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
     from safetensors.torch import save_file
 
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
+    with saving(path) as temporary:
         save_file(copies, temporary, metadata=dict(metadata or {}))
 
 
@@ -45,12 +44,5 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     UserError
         If the file is missing or damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist", "train the network first") from None
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is not a readable safetensors file: {error}", "delete it and train again") from None
+    with open_tensors(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -9,6 +9,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import IndexSpec
 from voxnas.core.splits import Splits
 from voxnas.io.records import read_json, read_record, write_json
+from voxnas.io.replace import replacing_folder
 from voxnas.report.sentence import separation
 
 
@@ -23,16 +24,15 @@ def publish_study(study: str | Path, output: str | Path) -> None:
         Folder to write: leaderboard.tsv, comparisons.tsv, cross_validation.tsv, trials-<search>.tsv, figures/ and
         provenance.json (command, machines, versions, CPU time). Existing content is replaced.
     """
-    paths, output = StudyPaths(study), Path(output)
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
-    for table in (paths.leaderboard, paths.comparisons, paths.cross_validation):
-        if table.exists():  # cross-validation is optional
-            shutil.copy(table, output)
-    for search in results.searches(paths):
-        shutil.copy(paths.trials(search), output / f"trials-{search}.tsv")
-    shutil.copytree(paths.figures, output / "figures", ignore=shutil.ignore_patterns(".*"))
-    write_json(output / "provenance.json", provenance(paths))
+    paths = StudyPaths(study)
+    with replacing_folder(output, "provenance.json") as folder:
+        for table in (paths.leaderboard, paths.comparisons, paths.cross_validation):
+            if table.exists():  # cross-validation is optional
+                shutil.copy(table, folder)
+        for search in results.searches(paths):
+            shutil.copy(paths.trials(search), folder / f"trials-{search}.tsv")
+        shutil.copytree(paths.figures, folder / "figures", ignore=shutil.ignore_patterns(".*"))
+        write_json(folder / "provenance.json", provenance(paths))
 
 
 def provenance(paths: StudyPaths) -> dict[str, Any]:

@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from safetensors import safe_open
 
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import QualitySettings
 from voxnas.io.records import read_plan
+from voxnas.io.tensors import open_tensors
 from voxnas.report.style import COLOURS, STYLE, Drawn, new_figure, save_figure, spread_rows
 from voxnas.report.time_series import read_quality
 
@@ -88,7 +88,7 @@ def carpets(table: pd.DataFrame, number: int) -> Drawn:
 
 def _drawings(file: str, scan: str) -> dict[str, NDArray]:
     """Read the arrays of a run that preprocessing saved for the figures."""
-    with safe_open(file, framework="np") as tensors:
+    with open_tensors(file, "np") as tensors:
         names = [name for name in tensors.keys() if name.rpartition("/")[0] == scan]  # noqa: SIM118 (not a mapping)
         return {name.rpartition("/")[2]: tensors.get_tensor(name) for name in names}
 

@@ -41,6 +41,8 @@ def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Mod
         network.load_state_dict(tensors)
     except RuntimeError:
         raise UserError(f"{weights_path} holds the weights of another network", "train this network") from None
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        raise UserError(f"{weights_path} holds weights that are not finite", "train this network again")
     scale = (float(metadata.get("target_mean", 0.0)), float(metadata.get("target_sd", 1.0)))
     network.target_scale = scale  # type: ignore[assignment]
     return network.to(compute_device()).eval()

@@ -6,7 +6,7 @@ from voxnas.core.architecture import network_key
 from voxnas.core.training import Derivation, Weights
 from voxnas.core.trial import Network
 from voxnas.deploy.package import write_model
-from voxnas.io.records import read_json, read_record
+from voxnas.io.records import file_digest, read_json, read_record
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def test_the_folder_holds_all_that_prediction_needs(model, finished_study):
 def test_the_best_seed_by_validation_is_the_default(model):
     record = read_json(model / "model.json")
     assert record["default"] == 1 and record["members"] == [0, 1]
+    assert {name: file_digest(model / name) for name in record["digests"]} == record["digests"]
     assert record["threads"] == 1 and record["precision"] == "auto" and len(record["data_digest"]) == 64
 
 
@@ -48,6 +49,7 @@ def test_an_old_member_does_not_stay(model, finished_study):
 def test_the_derivation_of_a_network_is_recorded(model, finished_study, tmp_path):
     network = read_record(model / "architecture.json", Network)
     derived = network.model_copy(update={"derivation": Derivation(start=Weights(source="a" * 12))})
+    (tmp_path / "derived").mkdir()
     write_model(finished_study, derived, seed_results(finished_study, network.key), tmp_path / "derived")
     assert read_json(tmp_path / "derived" / "model.json")["derivation"]["start"] == {"source": "a" * 12}
     assert read_record(tmp_path / "derived" / "architecture.json", Network) == derived

@@ -1,3 +1,5 @@
+import os
+
 import nibabel
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from voxnas.arch.families.unet import UNet
 from voxnas.cli.main import main
 from voxnas.core.architecture import Recipe, network_key
 from voxnas.core.trial import Network
-from voxnas.io.records import write_json
+from voxnas.io.records import file_digest, read_json, write_json
 from voxnas.io.tables import read_table
 
 STAGED = {
@@ -39,11 +41,22 @@ def _write_model(folder, task, channels=1, labels=("background", "a", "b"), memb
     }
     plan = volume_plan(task, (8, 8, 8), channels=channels, outputs=outputs, spacing=(1.5, 1.5, 1.5), **answers)
     write_json(folder / "plan.json", plan)
-    record = {"members": list(range(members)), "default": 1, "mirror": False, "threads": 1, "precision": "float32"}
-    write_json(folder / "model.json", record)
     for seed in range(members):
         torch.manual_seed(seed)
         save_weights(folder / f"weights-{seed}.safetensors", build_network(architecture).state_dict())
+    record = {
+        "schema_version": 2, "name": "best", "key": network.key, "task": task, **answers,
+        "channels": ["T1w"] * channels, "members": list(range(members)), "default": 1, "mirror": False, "threads": 1, "precision": "float32",
+        "study": "test", "data_digest": "0", "versions": {},
+    }  # fmt: skip
+    write_json(folder / "model.json", record)
+    return _sign(folder)
+
+
+def _sign(folder, **fields):
+    """Change fields of model.json, and state the digests of the files as they are."""
+    digests = {file.name: file_digest(file) for file in folder.iterdir() if file.name != "model.json"}
+    write_json(folder / "model.json", {**read_json(folder / "model.json"), "digests": digests, **fields})
     return folder
 
 
@@ -109,9 +122,7 @@ def test_the_ensemble_is_the_mean_of_its_members(tmp_path):
     files = [tmp_path / "scan.nii.gz"]
     both, _ = Model(folder, ensemble=True).predict(files)
     second, _ = Model(folder).predict(files)
-    write_json(
-        folder / "model.json", {"members": [0, 1], "default": 0, "mirror": False, "threads": 1, "precision": "float32"}
-    )
+    _sign(folder, default=0)
     first, _ = Model(folder).predict(files)
     assert not np.allclose(first, second)
     np.testing.assert_allclose(both, (first + second) / 2, atol=1e-6)
@@ -143,3 +154,125 @@ def test_a_doubt_about_a_file_is_said(tmp_path, capsys):
     image.to_filename(tmp_path / "scan.nii.gz")
     assert _predict("--model", model, "--input", tmp_path / "scan.nii.gz", "--output", tmp_path / "out") == 0
     assert "warning: " in capsys.readouterr().err
+
+
+def _folder_of_scans(folder, *names):
+    folder.mkdir()
+    for number, name in enumerate(names):
+        _write_scan(folder / name, seed=number)
+    return folder
+
+
+def test_a_file_that_exists_is_replaced_only_if_asked(tmp_path, capsys):
+    """With output = input, a manual label map has the name of a prediction."""
+    model = _write_model(tmp_path / "model", "segmentation")
+    folder = _folder_of_scans(tmp_path / "in", "a.nii.gz", "b.nii.gz")
+    (folder / "b_dseg.nii.gz").write_bytes(b"drawn by hand")
+    assert _predict("--model", model, "--input", folder, "--output", folder) == 2
+    assert f"{folder / 'b_dseg.nii.gz'} exists" in capsys.readouterr().err
+    assert (folder / "b_dseg.nii.gz").read_bytes() == b"drawn by hand" and not (folder / "a_dseg.nii.gz").exists()
+    assert _predict("--model", model, "--input", folder, "--output", folder, "--overwrite") == 0
+    assert "predicted 2 of 2 scans" in capsys.readouterr().out
+    # A second run does not read the predictions of the first.
+    assert _predict("--model", model, "--input", folder, "--output", tmp_path / "out") == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_dseg.nii.gz", "b_dseg.nii.gz"]
+    assert _predict("--model", model, "--input", folder / "a_dseg.nii.gz", "--output", tmp_path / "other") == 2
+    assert "a_dseg.nii.gz is a label map" in capsys.readouterr().err
+
+
+def test_a_table_that_exists_is_replaced_only_if_asked(tmp_path, capsys):
+    model = _write_model(tmp_path / "model", "regression")
+    arguments = ["--model", model, "--input", _folder_of_scans(tmp_path / "in", "a.nii"), "--output", tmp_path / "out"]
+    assert [_predict(*arguments), _predict(*arguments), _predict(*arguments, "--overwrite")] == [0, 2, 0]
+    assert "predictions.tsv exists" in capsys.readouterr().err
+
+
+def test_what_is_no_file_is_refused_and_counted(tmp_path, capsys):
+    model = _write_model(tmp_path / "model", "segmentation")
+    folder = _folder_of_scans(tmp_path / "in", "a.nii.gz")
+    (folder / "dangling.nii.gz").symlink_to(folder / "absent.nii.gz")
+    (folder / "itself.nii.gz").symlink_to(folder / "itself.nii.gz")
+    (folder / "folder.nii.gz").mkdir()
+    os.mkfifo(folder / "pipe.nii.gz")
+    assert _predict("--model", model, "--input", folder, "--output", tmp_path / "out") == 2
+    said = capsys.readouterr()
+    assert "predicted 1 of 5 scans" in said.out and "4 refused" in said.out
+    for name in ("dangling", "itself", "folder", "pipe"):
+        assert f"{name}.nii.gz is a dangling link or not a file" in said.err
+
+
+@pytest.mark.parametrize("values", [0, 7, np.nan, np.inf, -np.inf])
+def test_an_image_without_contrast_is_refused(tmp_path, capsys, values):
+    model = _write_model(tmp_path / "model", "segmentation")
+    nibabel.Nifti1Image(np.full((9, 9, 9), values, np.float32), np.eye(4)).to_filename(tmp_path / "flat.nii.gz")
+    assert _predict("--model", model, "--input", tmp_path / "flat.nii.gz", "--output", tmp_path / "out") == 2
+    assert "flat.nii.gz: all voxels are equal or not finite" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def _flip(folder):
+    content = bytearray((folder / "weights-1.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "weights-1.safetensors").write_bytes(content)
+
+
+def _set_nan(folder):
+    from voxnas.io.weights import load_weights, save_weights
+
+    tensors, _ = load_weights(folder / "weights-1.safetensors")
+    next(iter(tensors.values())).view(-1)[0] = float("nan")
+    save_weights(folder / "weights-1.safetensors", tensors)
+    _sign(folder)
+
+
+def _replace_by_folder(name):
+    def replace(folder):
+        (folder / name).unlink()
+        (folder / name).mkdir()
+
+    return replace
+
+
+def _edit(name, *path, value):
+    def edit(folder):
+        record = place = read_json(folder / name)
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = value
+        write_json(folder / name, record)
+        _sign(folder) if name != "model.json" else None
+
+    return edit
+
+
+DAMAGES = {
+    "a flipped bit": (_flip, "weights-1.safetensors is not the file that was packaged"),
+    "a weight that is NaN": (_set_nan, "weights-1.safetensors holds weights that are not finite"),
+    "an absent file": (lambda folder: (folder / "weights-1.safetensors").unlink(), "is not the file that was packaged"),
+    "a folder for a file": (_replace_by_folder("weights-1.safetensors"), "is not the file that was packaged"),
+    "a folder for the plan": (_replace_by_folder("plan.json"), "plan.json cannot be read: Is a directory"),
+    "another schema": (_edit("model.json", "schema_version", value=99), "model.json: schema_version: Input"),
+    "too many threads": (_edit("model.json", "threads", value=100_000), "model.json: threads"),
+    "an unknown member": (_edit("model.json", "default", value=7), "model.json: Value error, default = 7 is none"),
+    "a negative spacing": (_edit("plan.json", "spacing", value=[-5, 1, 1]), "plan.json: spacing.0"),
+    "a list for a plan": (lambda folder: (folder / "plan.json").write_text("[]"), "plan.json: Input should be a valid"),
+    "a deep plan": (lambda folder: (folder / "plan.json").write_text("[" * 100_000), "plan.json is not JSON"),
+    "a patch of 4096^3": (_edit("plan.json", "patch", value=[4096] * 3), "plan.json: patch: Value error, a patch has"),
+    "another plan": (_edit("plan.json", "channels", value=2), "the channels of architecture.json and plan.json differ"),
+    "wide": (_edit("architecture.json", "architecture", "widths", value=[4000] * 2), "the weights hold less than the"),
+    "a kernel": (_edit("architecture.json", "architecture", "kernels", 0, value=[9999] * 3), "kernels.0.0"),
+    "blocks": (_edit("architecture.json", "architecture", "blocks", value=[10**6] * 2), "architecture.blocks.0"),
+    "a number for widths": (_edit("architecture.json", "architecture", "widths", value=5), "architecture.json: arch"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_model_folder_is_one_line(tmp_path, capsys, name):
+    damage, words = DAMAGES[name]
+    model = _write_model(tmp_path / "model", "segmentation")
+    damage(model)
+    _write_scan(tmp_path / "scan.nii.gz")
+    assert _predict("--model", model, "--input", tmp_path / "scan.nii.gz", "--output", tmp_path / "out") == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1 and words in said.err and str(model) in said.err
+    assert not (tmp_path / "out").exists()

@@ -29,7 +29,9 @@ class Skeleton(ArchitectureRecord):
     All triples are in tensor order (D, H, W), that is (z, y, x).
     """
 
-    widths: tuple[Positive, ...] = Field(min_length=1, description="Channels of each stage; of each node of its cells.")
+    widths: tuple[Positive, ...] = Field(
+        min_length=1, max_length=32, description="Channels of each stage; of each node of its cells."
+    )
     strides: tuple[Triple, ...] = Field(description="Stride on entering each stage, (D, H, W); the first is usually 1.")
     kernels: tuple[Triple, ...] = Field(description="Kernel of each stage's operations, (D, H, W).")
     norm: Norm = "instance"

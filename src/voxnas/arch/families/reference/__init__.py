@@ -1,7 +1,7 @@
 """The hand-made networks of :mod:`voxnas.arch.reference`."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
@@ -10,7 +10,9 @@ from voxnas.arch.graph import Graph
 from voxnas.arch.reference import NETWORKS
 from voxnas.core.architecture import ArchitectureRecord
 
-OptionValue = bool | int | float | str | tuple[int, ...] | tuple[tuple[int, ...], ...]
+Number = Annotated[int, Field(ge=-4096, le=4096)]
+Numbers = Annotated[tuple[Number, ...], Field(max_length=256)]
+OptionValue = bool | Number | float | str | Numbers | Annotated[tuple[Numbers, ...], Field(max_length=32)]
 
 
 class Reference(ArchitectureRecord):

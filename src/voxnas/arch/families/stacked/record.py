@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from voxnas.arch.families.skeleton import Skeleton
-from voxnas.core.record import Positive
+from voxnas.core.record import Repeats
 
 
 class Stacked(Skeleton):
@@ -14,7 +14,7 @@ class Stacked(Skeleton):
     A kernel is 1 along axes where the operations of a stage see one voxel, else 3.
     """
 
-    cells: tuple[Positive, ...] = Field(description="Cells of each stage; a single number applies to all stages.")
+    cells: tuple[Repeats, ...] = Field(description="Cells of each stage; a single number applies to all stages.")
     decoder: bool = Field(description="Decoder for segmentation; without it the output is one vector per sample.")
     deep_supervision: bool = Field(False, description="Also score the outputs of the lower decoder stages.")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Before the linear layer without a decoder.")

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from voxnas.arch.families.skeleton import Skeleton
 from voxnas.arch.primitives.base import PRIMITIVES, Value, blocks
-from voxnas.core.record import Positive, Triple
+from voxnas.core.record import Positive, Repeats, Triple
 
 Downsample = Literal["stride", "max", "average"]
 
@@ -14,7 +14,7 @@ Downsample = Literal["stride", "max", "average"]
 class Staged(Skeleton):
     """A chain of stages of blocks."""
 
-    blocks: tuple[Positive, ...] = Field(description="Blocks of each stage.")
+    blocks: tuple[Repeats, ...] = Field(description="Blocks of each stage.")
     block: tuple[str, ...] = Field((), description="Primitive of each stage's blocks; a single name is for all stages.")
     excite: tuple[bool, ...] = Field((), description="Whether squeeze-and-excitation follows each block of a stage.")
     expansion: tuple[Positive, ...] = Field((), description="Expansion of each stage's blocks; 1 if they have none.")

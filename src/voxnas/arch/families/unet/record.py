@@ -5,14 +5,14 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from voxnas.arch.families.staged.record import Staged, check_blocks
-from voxnas.core.record import Positive
+from voxnas.core.record import Repeats
 
 
 class UNet(Staged):
     """Encoder-decoder with skip connections, for segmentation."""
 
     family: Literal["unet"] = "unet"
-    decoder_blocks: tuple[Positive, ...] = Field(description="Blocks of each decoder stage, from the top; stages - 1.")
+    decoder_blocks: tuple[Repeats, ...] = Field(description="Blocks of each decoder stage, from the top; stages - 1.")
     decoder_block: tuple[str, ...] = Field((), description="Primitive of each decoder stage; by default the encoder's.")
     deep_supervision: bool = Field(False, description="Also score the outputs of the lower decoder stages.")
 
