@@ -46,3 +46,4 @@ rule all:
     default_target: True
     input:
         goals,
+        network_records,

@@ -169,8 +169,23 @@ def device_files(study):
     return [f"results/{study}/devices/{kind}.json" for kind in study_settings(study).placement]
 
 
-def study_outputs(study):
-    return [f"results/{study}/report.html", f"results/{study}/model"]
+def search_records(settings):
+    """Records and tables of the searches, and the tables of the study.
+
+    Snakemake misses a file only if a job needs it, and all jobs may be complete: a lost record, or a damaged record that
+    was deleted, would not be written again if it were not a target.
+    """
+    root = f"results/{settings.study}"
+    files = [f"{root}/finalists.json", f"{root}/networks.tsv", f"{root}/leaderboard.tsv", f"{root}/comparisons.tsv"]
+    for search, steps in searches_of(settings).items():
+        files.append(f"{root}/search/{search}/trials.tsv")
+        records = ("proposal", "result") if steps is not None else ()
+        files += [f"{root}/search/{search}/steps/{k}/{name}.json" for k in range(steps or 0) for name in records]
+    return files
+
+
+def study_outputs(settings):
+    return [f"results/{settings.study}/report.html", f"results/{settings.study}/model", *search_records(settings)]
 
 
 PREPROCESSED = [
@@ -191,14 +206,29 @@ if STUDY.placement:
     STAGES["device"] = device_files(STUDY.study)
 
 
-def goals(wildcards):
-    """Targets of the run: the whole study, or the stages named by --until.
+@cache
+def named_stages():
+    """Stages named by --until.
 
     The --until of Snakemake 9 omits jobs that appear after a checkpoint. The outputs of the named stages
     are therefore the targets (tests/workflow/test_stages.py tests the internals that this relies on).
     """
     stages = workflow.dag.untilrules & set(STAGES)
     workflow.dag.untilrules -= stages
-    if not stages:
-        return study_outputs(STUDY.study)
-    return [file for stage in sorted(stages) for file in STAGES[stage]]
+    return stages
+
+
+def goals(wildcards):
+    """Targets of the run: the whole study, or the stages named by --until."""
+    if not named_stages():
+        return study_outputs(STUDY)
+    return [file for stage in sorted(named_stages()) for file in STAGES[stage]]
+
+
+def network_records(wildcards):
+    """Records of the full trainings (known after `select`), targets as those of :func:`search_records`."""
+    if named_stages():
+        return []
+    folders = [f"results/{STUDY.study}/networks/{key}" for key in finalists(STUDY.study)]
+    seeds = [f"seed-{s}/result.json" for s in range(STUDY.training.seeds)]
+    return [f"{folder}/{name}" for folder in folders for name in ("network.json", "profile.json", *seeds)]

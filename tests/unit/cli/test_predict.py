@@ -46,7 +46,8 @@ def _write_model(folder, task, channels=1, labels=("background", "a", "b"), memb
         save_weights(folder / f"weights-{seed}.safetensors", build_network(architecture).state_dict())
     record = {
         "schema_version": 2, "name": "best", "key": network.key, "task": task, **answers,
-        "channels": ["T1w"] * channels, "members": list(range(members)), "default": 1, "mirror": False, "threads": 1, "precision": "float32",
+        "channels": ["T1w"] * channels,
+        "members": list(range(members)), "default": 1, "mirror": False, "threads": 1, "precision": "float32",
         "study": "test", "data_digest": "0", "versions": {},
     }  # fmt: skip
     write_json(folder / "model.json", record)
