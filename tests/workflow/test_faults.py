@@ -34,11 +34,13 @@ def scores(folder: Path) -> pd.DataFrame:
 
 def test_a_lost_result_costs_no_training(study_copy: Path) -> None:
     study, before, trained = write_study(study_copy), decisions(study_copy), training_runs(study_copy)
-    lost = "results/tiny/search/random/steps/1/result.json"
-    (study_copy / lost).unlink()
-    # Snakemake does not miss a file whose consumers are complete, so it is asked for.
-    snakemake(study_copy, "--configfile", str(study), "--cores", "2", lost)
-    assert decisions(study_copy) == before
+    damaged = study_copy / "results/tiny/search/random/steps/1/result.json"
+    damaged.write_text("{garbled")
+    done = snakemake(study_copy, "--configfile", str(study), "--cores", "2", check=False)
+    assert done.returncode and f"{damaged.relative_to(study_copy)} is not JSON" in done.stdout + done.stderr
+    damaged.unlink()  # as the message says
+    (study_copy / "results/tiny/search/random/steps/0/proposal.json").unlink()
+    next((study_copy / "results/tiny/networks").glob("*/seed-0/result.json")).unlink()
     snakemake(study_copy, "--configfile", str(study), "--cores", "2")
     assert decisions(study_copy) == before
     assert training_runs(study_copy) == trained

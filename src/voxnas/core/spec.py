@@ -42,7 +42,7 @@ STEP_VERSIONS = {
     "evaluate": 3,
     "profile": 2,
     "benchmark": 3,
-    "figures": 2,
+    "figures": 3,
     "report": 3,
 }
 

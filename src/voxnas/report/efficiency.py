@@ -6,7 +6,7 @@ from voxnas.benchmark.efficiency import efficiency
 from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.benchmark.results import benchmark_spec
 from voxnas.core.paths import StudyPaths
-from voxnas.report.front import COSTS, cost_panel
+from voxnas.report.front import COSTS, cost_panel, log_axis
 from voxnas.report.style import Drawn, identity, legend_below, new_figure
 
 FURTHER_COSTS = {
@@ -52,7 +52,8 @@ def equal_cost(paths: StudyPaths) -> Drawn:
             axes.fill_between(mean[axis], mean.score - spread, mean.score + spread, color=colour, alpha=0.08, lw=0)
         axes.axvline(places[axis], color="#52606d", linewidth=1, linestyle="--")
         axes.set_xlabel(titles[axis])
-    panels[0].set(xscale="log", ylabel=f"validation {measure.title}")
+    panels[0].set_ylabel(f"validation {measure.title}")
+    log_axis(panels[0], curves.samples)
     legend_below(figure, panels[0])
     return figure, curves
 

@@ -83,11 +83,17 @@ def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int
             elinewidth=0.8,
             label=f"{row.name} ★" if row.winner else row.name,
         )
-    axes.set(xscale="log", xlabel=title)
-    axes.xaxis.set_major_locator(LogLocator(subs=_ticks(board[cost])))
+    axes.set_xlabel(title)
+    log_axis(axes, board[cost])
+    return best
+
+
+def log_axis(axes: Axes, values: pd.Series) -> None:
+    """Make the horizontal axis logarithmic, with plain numbers at ticks that suit the range of the `values`."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=_ticks(values)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    return best
 
 
 def _ticks(values: pd.Series) -> tuple[float, ...]:

@@ -36,6 +36,7 @@ STYLE: dict[Any, Any] = {
     "grid.linewidth": 0.8,
     "axes.axisbelow": True,
     "text.color": INK,
+    "text.parse_math": False,  # names of labels and scans may contain $
     "xtick.color": INK,
     "ytick.color": INK,
     "lines.linewidth": 1.8,

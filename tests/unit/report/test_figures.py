@@ -11,6 +11,7 @@ from voxnas.arch.families.hierarchical import Hierarchical
 from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.reference import Reference
 from voxnas.arch.families.unet import UNet
+from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import read_table
 from voxnas.report.cell_drawing import lay_out
 from voxnas.report.drawing import draw_network
@@ -117,3 +118,12 @@ def test_hand_made_networks_are_drawn_from_their_graphs():
 def test_no_two_networks_look_the_same():
     assert len({identity(i) for i in range(40)}) == 40
     assert len({matplotlib.colors.to_hex(c) for c in COLOURS}) == len(COLOURS)
+
+
+def test_names_with_dollar_signs_are_not_read_as_formulas(fake_segmentation, write_benchmark, tmp_path):
+    name = r"a_$\frac$1"
+    plan = read_json(fake_segmentation.plan)
+    write_json(fake_segmentation.plan, {**plan, "labels": {**plan["labels"], "1": name}})
+    write_benchmark(fake_segmentation)
+    draw_figures(fake_segmentation, tmp_path)
+    assert name in (tmp_path / "scans.svg").read_text()
