@@ -76,14 +76,14 @@ def evaluate_model(
     with tempfile.TemporaryDirectory(prefix="voxnas-") as work:
         paths = StudyPaths(work)
         index = prepare_labelled(model.record, model.plan, data, Path(work), changes)
-        evaluation = Evaluation(paths, model.view, model.record["nsd_tolerance_mm"])
+        evaluation = Evaluation(paths, model.view, model.record.nsd_tolerance_mm)
         scans = evaluation.data.development_scans()
         scored = evaluation.score(scans, lambda inputs: [np.mean(model.predictor(inputs), axis=0)])
         key = read_record(Path(folder) / "architecture.json", Network).key
-        cases = case_table(key, scored, [ENSEMBLE if ensemble else str(model.record["default"])], str(data))
+        cases = case_table(key, scored, [ENSEMBLE if ensemble else str(model.record.default)], str(data))
         excluded = [(s, evaluation.data.reason(s)) for s in sorted(set(index.scans["scan"]) - set(scans))]
     content = dict(zip(index.scans["scan"], index.scans["content"], strict=True))
-    known = set(model.record["images"])
+    known = set(model.record.images)
     people = {p for s, p in zip(index.scans["scan"], index.scans["participant"], strict=True) if content[s] in known}
     cases.insert(4, "seen", ["yes" if p in people else "no" for p in cases["participant"]])
     table = pd.concat(

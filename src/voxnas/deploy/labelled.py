@@ -10,15 +10,16 @@ from voxnas.core.settings import DataSettings, validated
 from voxnas.core.splits import Splits
 from voxnas.data.index import Index, dataset_root, find_layout, index_dataset
 from voxnas.data.index_files import write_index
+from voxnas.deploy.package import ModelRecord
 from voxnas.io.records import write_json
 
 
-def reading_settings(record: dict[str, Any], data: Path, changes: dict[str, Any]) -> DataSettings:
+def reading_settings(record: ModelRecord, data: Path, changes: dict[str, Any]) -> DataSettings:
     """Return the settings for reading a data set of any layout.
 
     Parameters
     ----------
-    record : dict
+    record : ModelRecord
         Content of model.json, with the settings of the study.
     data : path
         Folder of the data set.
@@ -26,20 +27,22 @@ def reading_settings(record: dict[str, Any], data: Path, changes: dict[str, Any]
         Settings that replace those of the study.
     """
     same = {"folder": "", "limit": 0, "strict": False, "participant": ""}
-    if record["data"]["layout"] != "timeseries":
+    if record.data.layout != "timeseries":
         same["layout"] = "auto"
-    settings = validated(DataSettings, {**record["data"], **same, **changes}, "the command line", ("data",))
+    settings = validated(
+        DataSettings, {**record.data.model_dump(mode="json"), **same, **changes}, "the command line", ("data",)
+    )
     if find_layout(dataset_root(data, settings), settings.layout) != "bids":
         settings = settings.model_copy(update={"filters": {}, "images": "", "derivatives": ""})
     return settings
 
 
-def prepare_labelled(record: dict[str, Any], plan: Plan, data: Path, work: Path, changes: dict[str, Any]) -> Index:
+def prepare_labelled(record: ModelRecord, plan: Plan, data: Path, work: Path, changes: dict[str, Any]) -> Index:
     """Index and preprocess a labelled data set as in the study of a model.
 
     Parameters
     ----------
-    record : dict
+    record : ModelRecord
         Content of model.json.
     plan : Plan
         Plan of the study.
@@ -69,9 +72,9 @@ def prepare_labelled(record: dict[str, Any], plan: Plan, data: Path, work: Path,
         from voxnas.data.fmri.spatial_shard import write_spatial_shard
 
         spatial = None
-        if record["spatial"] and index.dataset["layout"] == "bids":
+        if record.spatial and index.dataset["layout"] == "bids":
             spatial = paths.preprocess / "spatial" / "0"
-            write_spatial_shard(record["spatial"], paths.index, 0, 1, spatial)
+            write_spatial_shard(record.spatial, paths.index, 0, 1, spatial)
         write_timed_shard(plan, paths.index, spatial, 0, 1, paths.runs(0))
     else:
         from voxnas.data.shards import write_shard

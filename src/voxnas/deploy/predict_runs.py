@@ -10,7 +10,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import RunPlan
 from voxnas.core.splits import Splits
-from voxnas.deploy.predict import PACKAGE_AGAIN, ModelFolder
+from voxnas.deploy.predict import ModelFolder
 from voxnas.deploy.predictor import named_prediction
 from voxnas.io.records import read_json, write_json
 
@@ -53,8 +53,6 @@ class RunModel(ModelFolder):
         from voxnas.data.index_files import write_index
 
         paths = StudyPaths(work)
-        if self.record.data is None:
-            raise UserError("model.json does not state how runs are read (data)", PACKAGE_AGAIN)
         settings = self.record.data.model_copy(update={"folder": "", "limit": 0, "strict": False})
         index = index_dataset(data, None, settings)
         write_index(paths.index, index)

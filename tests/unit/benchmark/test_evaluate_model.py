@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from model_folders import sign_model
 from plans import volume_plan
 
 from voxnas.arch.families.cnn import CNN
@@ -16,7 +17,7 @@ from voxnas.core.architecture import Recipe, network_key
 from voxnas.core.settings import DataSettings
 from voxnas.core.trial import Network
 from voxnas.data.index import index_dataset
-from voxnas.io.records import read_json, write_json
+from voxnas.io.records import write_json
 from voxnas.io.tables import read_table
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
@@ -43,13 +44,8 @@ def write_model(folder, task):
     classes = ["no", "yes"] if task == "classification" else []
     plan = volume_plan(task, (8, 8, 8), outputs=outputs, spacing=(1, 1, 1), labels=labels, classes=classes)
     write_json(folder / "plan.json", plan)
-    record = {
-        "members": [0], "default": 0, "mirror": False, "threads": 1, "precision": "float32", "nsd_tolerance_mm": 1.0,
-        "data": DataSettings(target="outcome").model_dump(mode="json"), "images": [],
-    }  # fmt: skip
-    write_json(folder / "model.json", record)
     save_weights(folder / "weights-0.safetensors", build_network(architecture).state_dict())
-    return folder
+    return sign_model(folder, data=DataSettings(target="outcome"))
 
 
 def write_images(root):
@@ -106,8 +102,7 @@ def test_images_of_the_study_and_unknown_participants_are_told(tmp_path, capsys)
     for name in NAMES:
         (tmp_path / f"told/{name}_0000_dseg.nii.gz").rename(tmp_path / f"data/labelsTr/{name}.nii.gz")
     index = index_dataset(tmp_path / "data", "segmentation", DataSettings())
-    record = read_json(tmp_path / "model/model.json")
-    write_json(tmp_path / "model/model.json", {**record, "images": [index.scans["content"].iloc[0]]})
+    sign_model(tmp_path / "model", images=[index.scans["content"].iloc[0]])
     _, tables = evaluate(tmp_path)
     assert list(tables["cases"]["seen"]) == ["yes"] + ["no"] * 11
     told = capsys.readouterr().err

@@ -3,6 +3,7 @@ import os
 import nibabel
 import numpy as np
 import pytest
+from model_folders import sign_model
 from plans import volume_plan
 
 from voxnas.arch.families.cnn import CNN
@@ -10,7 +11,7 @@ from voxnas.arch.families.unet import UNet
 from voxnas.cli.main import main
 from voxnas.core.architecture import Recipe, network_key
 from voxnas.core.trial import Network
-from voxnas.io.records import file_digest, read_json, write_json
+from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import read_table
 
 STAGED = {
@@ -44,21 +45,7 @@ def _write_model(folder, task, channels=1, labels=("background", "a", "b"), memb
     for seed in range(members):
         torch.manual_seed(seed)
         save_weights(folder / f"weights-{seed}.safetensors", build_network(architecture).state_dict())
-    record = {
-        "schema_version": 2, "name": "best", "key": network.key, "task": task, **answers,
-        "channels": ["T1w"] * channels,
-        "members": list(range(members)), "default": 1, "mirror": False, "threads": 1, "precision": "float32",
-        "study": "test", "data_digest": "0", "versions": {},
-    }  # fmt: skip
-    write_json(folder / "model.json", record)
-    return _sign(folder)
-
-
-def _sign(folder, **fields):
-    """Change fields of model.json, and state the digests of the files as they are."""
-    digests = {file.name: file_digest(file) for file in folder.iterdir() if file.name != "model.json"}
-    write_json(folder / "model.json", {**read_json(folder / "model.json"), "digests": digests, **fields})
-    return folder
+    return sign_model(folder)
 
 
 def _write_scan(path, affine=OBLIQUE, shape=(11, 13, 9), kind=np.int16, seed=0):
@@ -123,7 +110,7 @@ def test_the_ensemble_is_the_mean_of_its_members(tmp_path):
     files = [tmp_path / "scan.nii.gz"]
     both, _ = Model(folder, ensemble=True).predict(files)
     second, _ = Model(folder).predict(files)
-    _sign(folder, default=0)
+    sign_model(folder, default=0)
     first, _ = Model(folder).predict(files)
     assert not np.allclose(first, second)
     np.testing.assert_allclose(both, (first + second) / 2, atol=1e-6)
@@ -223,7 +210,7 @@ def _set_nan(folder):
     tensors, _ = load_weights(folder / "weights-1.safetensors")
     next(iter(tensors.values())).view(-1)[0] = float("nan")
     save_weights(folder / "weights-1.safetensors", tensors)
-    _sign(folder)
+    sign_model(folder)
 
 
 def _replace_by_folder(name):
@@ -241,7 +228,7 @@ def _edit(name, *path, value):
             place = place[key]
         place[path[-1]] = value
         write_json(folder / name, record)
-        _sign(folder) if name != "model.json" else None
+        sign_model(folder) if name != "model.json" else None
 
     return edit
 

@@ -1,0 +1,21 @@
+"""The record of a model folder for tests, with the digests of the files as they are."""
+
+from voxnas.core.settings import DataSettings
+from voxnas.deploy.package import ModelRecord
+from voxnas.io.records import file_digest, read_json, write_json
+
+
+def sign_model(folder, **fields):
+    """Write or change model.json, so that it fits the other files of the folder."""
+    network, plan = read_json(folder / "architecture.json"), read_json(folder / "plan.json")
+    seeds = sorted(int(file.stem.split("-")[1]) for file in folder.glob("weights-*.safetensors"))
+    usual = {
+        "name": network["name"], "key": network["key"], "task": plan["task"], "channels": ["T1w"] * plan["channels"],
+        "labels": plan["labels"], "classes": plan["classes"], "members": seeds, "default": seeds[-1], "mirror": False,
+        "threads": 1, "precision": "float32", "nsd_tolerance_mm": 1.0, "data": DataSettings(), "study": "test",
+        "data_digest": "0", "versions": {},
+    }  # fmt: skip
+    written = read_json(folder / "model.json") if (folder / "model.json").exists() else {}
+    digests = {file.name: file_digest(file) for file in folder.iterdir() if file.name != "model.json"}
+    write_json(folder / "model.json", ModelRecord(**{**usual, **written, "digests": digests, **fields}))
+    return folder
