@@ -16,6 +16,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the plan."""
     from pathlib import Path
 
+    from voxnas.benchmark.detectable import describe_size
     from voxnas.core.spec import PreprocessSpec
     from voxnas.core.splits import Splits
     from voxnas.data.fingerprint import make_plan
@@ -23,10 +24,9 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.io.tables import read_table
 
     index = Path(arguments.index)
-    columns = {"scan": str, "image": str, "target": str, "channels": int, "frames": int}
-    scans = read_table(index / "scans.tsv", columns)
-    development = read_record(arguments.splits, Splits).development
-    scans = scans[scans["scan"].isin(development)]
+    columns = {"scan": str, "participant": str, "image": str, "target": str, "channels": int, "frames": int}
+    table, splits = read_table(index / "scans.tsv", columns), read_record(arguments.splits, Splits)
+    scans = table[table["scan"].isin(splits.development)]
     spec, dataset = read_record(arguments.spec, PreprocessSpec), read_json(index / "dataset.json")
     if spec.clips:
         from voxnas.data.fmri.plan import make_timed_plan
@@ -38,3 +38,5 @@ def run(arguments: argparse.Namespace) -> None:
         write_json(arguments.output, plan)
     else:
         write_json(arguments.output, make_plan(spec, scans, dataset))
+    for sentence in describe_size(table, splits, spec.task):
+        print(sentence)

@@ -183,8 +183,29 @@ def print_index(index: Index, root: Path) -> None:
         print(f"\nIdentical voxels: {', '.join(names)} (never divided between splits)")
     if index.dataset["doubt"]:
         print(f"\nParticipants are unknown: {index.dataset['doubt']}")
+    if index.dataset["task"] and len(scans):
+        _print_size(index)
     doubtful = int(scans["warnings"].notna().sum())
     print(f"\n{len(scans)} usable ({doubtful} with warnings), {len(index.excluded)} excluded")
+
+
+def _print_size(index: Index) -> None:
+    """Print what a study of this size can show with the default splits, or why it is impossible."""
+    from voxnas.benchmark.detectable import describe_size
+    from voxnas.core.errors import UserError
+    from voxnas.core.settings import SplitSettings
+    from voxnas.data.splits import make_splits
+
+    settings, task = SplitSettings(), index.dataset["task"]
+    volumes = index.dataset.get("unit") == "volume"
+    print(f"\nSize, with splits.test = {settings.test} and splits.folds = {settings.folds}:")
+    try:
+        splits = make_splits(index.scans, task, settings.test, settings.folds, 0, per_volume=volumes)
+    except UserError as error:
+        print(f"  no study: {error}")
+        return
+    for sentence in describe_size(index.scans, splits, task):
+        print(f"  {sentence}")
 
 
 def _shapes(scans: pd.DataFrame) -> list[str]:

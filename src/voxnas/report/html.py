@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from voxnas import __version__
 from voxnas.benchmark import results
+from voxnas.benchmark.detectable import describe_size
 from voxnas.benchmark.efficiency import is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard, winning_network
 from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
@@ -26,6 +27,8 @@ from voxnas.io.tables import read_table
 from voxnas.report import folds, tables, time_series
 from voxnas.report.efficiency import read_efficiency
 from voxnas.report.sentence import hand_made, headline, is_hand_made, separation
+
+SIZED = dict.fromkeys(("scan", "participant", "target"), str)  # columns of scans.tsv
 
 
 def render_report(paths: StudyPaths) -> str:
@@ -69,6 +72,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "record": json.dumps(network.plain(), indent=1, sort_keys=True),
         "dataset": dataset,
         "splits": {"test": len(splits.test), "separation": separation(splits, dataset)},
+        "size": describe_size(read_table(paths.scans, SIZED), splits, spec.task),
         "facts": _facts(plan, dataset, splits),
         "runs": _runs(paths, board, comparisons, measure, network) if plan.timed else None,
         "excluded": tables.plain_table(

@@ -36,7 +36,18 @@ def test_a_sound_data_set(cohort, capsys):
     assert lines[0] == f"{cohort.name} (BIDS), segmentation: 0 background, 1 label 1"
     assert lines[2].split() == ["scan", "shape", "spacing", "mm", "axes", "type", "labels"]
     assert lines[3].split() == ["sub-01", "8x9x7", "1x1x2.5", "RAS", "int16", "0,1"]
+    assert lines[-3].startswith("  no study: 1 participants are too few")  # the two share an image
     assert lines[-1] == "2 usable (0 with warnings), 0 excluded"
+
+
+def test_what_a_study_of_this_size_can_show(cohort, capsys):
+    for sub in range(3, 16):
+        save(cohort / f"sub-{sub:02d}/anat/sub-{sub:02d}_T1w.nii.gz", shape=(8, 9, 5 + sub))
+    rows = "".join(f"sub-{sub:02d}\t{'ab'[sub % 2]}\n" for sub in range(1, 16))
+    (cohort / "participants.tsv").write_text(f"participant_id\tdx\n{rows}")
+    out = run(capsys, cohort, "--target", "dx")[1]
+    assert "The locked test split has 3 scans of 3 participants; 5 folds have 2 to 3 participants each." in out
+    assert "too few for an interval" in out and "no accuracy is significantly better" in out
 
 
 def test_what_is_excluded_and_what_is_doubtful(cohort, capsys):
