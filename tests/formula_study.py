@@ -41,7 +41,7 @@ def options(initial=3, surrogate="gp", rungs=1, factor=3):
 class Study:
     """A study's folder in which steps are proposed for real and trained by a formula."""
 
-    def __init__(self, root, **changes):
+    def __init__(self, root, *searches, **changes):
         self.paths = StudyPaths(root)
         search = options() | {
             "space": "auto",
@@ -56,6 +56,8 @@ class Study:
         training = {"budget": {"amount": 600}}
         settings = parse_settings({"seed": 5, "training": training, "search": {"finalists": 2, "limits": NO_LIMIT}})
         write_json(self.paths.spec("select"), stage_spec(settings, "select"))
+        for name in searches:
+            self.add_search(name, name)
 
     def add_search(self, name, method, baseline=None, **changes):
         spec = self.spec | {"name": name, "method": method, "baseline": baseline, "space": self.space}
@@ -103,6 +105,10 @@ class Study:
         result = read_record(self.file(name, step, "result"), Result)
         return Arrivals(self.paths, name).finish(step, result)
 
+    def arrive(self, name, *steps):
+        """Order of arrival: run some steps one after the other; return their proposals."""
+        return [(self.begin(name, step), self.end(name, step))[0] for step in steps]
+
     def run(self, name, steps, failed=()):
         """Undisturbed: the newest results that the window allows arrive just in time."""
         window = self.spec["search"]["window"]
@@ -121,15 +127,16 @@ class Study:
 
 @pytest.fixture
 def study(tmp_path):
-    return lambda **changes: Study(tmp_path / "study", **changes)
+    """Function: a study with searches by the named methods, and some settings of the searches changed."""
+    return lambda *searches, **changes: Study(tmp_path / "study", *searches, **changes)
 
 
 @pytest.fixture
 def arriving(study):
     """Function: a study in order of arrival, with all that the identity of what it remembers rests on."""
 
-    def make(**changes):
-        s = study(order="arrival", **changes)
+    def make(*searches, **changes):
+        s = study(*searches, order="arrival", **changes)
         write_text(s.paths.scans, "scan\tparticipant\tsha256\na\ta\t00\n")
         write_json(s.paths.splits, Splits(test=(), folds=()))
         write_json(s.paths.spec("train"), stage_spec(StudySettings(seed=5), "train"))

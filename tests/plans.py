@@ -6,6 +6,7 @@ from voxnas.core.plan import InputView, RunPlan, VolumePlan
 from voxnas.core.settings import LimitSettings
 
 HALVED = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
+THICK = ((1, 1, 1), (1, 2, 2), (2, 2, 2), (2, 2, 2))  # strides for scans with thick slices
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 
 
@@ -45,6 +46,16 @@ def run_plan(views, task="classification", unit="run", **fields):
         "fingerprint": {"median_shape": (16, 16, 8), "median_frames": 120, "shortest": 90, "runs": 12},
     }  # fmt: skip
     return RunPlan(**{**usual, **fields})
+
+
+def staged(widths, **fields):
+    """The fields of a network of stages: halved from stage to stage, kernels of 3, and one block each by default."""
+    stages = len(widths)
+    usual = {
+        "in_channels": 1, "out_channels": 2, "widths": widths, "blocks": [1] * stages,
+        "strides": [(1, 1, 1)] + [(2, 2, 2)] * (stages - 1), "kernels": [(3, 3, 3)] * stages,
+    }  # fmt: skip
+    return usual | fields
 
 
 def limit(parameters=None, **others):

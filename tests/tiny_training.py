@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
-from plans import volume_plan
+from plans import changed, staged, volume_plan
 from safetensors.torch import save_file
 
 from voxnas.arch.families.cnn import CNN
@@ -16,7 +16,7 @@ from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import StudySettings
-from voxnas.core.spec import EffectiveTraining, TrainSpec, stage_spec
+from voxnas.core.spec import TrainSpec, stage_spec
 from voxnas.core.splits import Splits
 from voxnas.core.training import Fit
 from voxnas.core.trial import Proposal
@@ -83,18 +83,11 @@ def make_study(root, task="segmentation", scans=8, batch_size=2, validations=2, 
 
 def make_job(task="segmentation", samples=8, kind=Fit, **changes):
     """A training of a network of a few hundred weights."""
-    staged = {
-        "in_channels": 1,
-        "out_channels": 1 if task == "regression" else 2,
-        "widths": [4, 8, 8],
-        "blocks": [1, 1, 1],
-        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]],
-        "kernels": [[3, 3, 3]] * 3,
-    }
+    fields = staged([4, 8, 8], out_channels=1 if task == "regression" else 2)
     if task == "segmentation":
-        architecture = UNet(**staged, decoder_blocks=[1, 1], deep_supervision=True)
+        architecture = UNet(**fields, decoder_blocks=[1, 1], deep_supervision=True)
     else:
-        architecture = CNN(**staged, dropout=0.2)
+        architecture = CNN(**fields, dropout=0.2)
     loss = {"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[task]
     fields = {"architecture": architecture, "recipe": Recipe(loss=loss), "fold": 0, "seed": 3, "samples": samples}
     return kind(**{**fields, **changes})
@@ -109,8 +102,7 @@ def make_context(folder, **options):
 
 def run_fit(paths, job, context, prepare=None, backend=None, **changes):
     """Train in this process; `prepare` may change or replace the fresh network, `changes` are of the settings."""
-    known = read_record(paths.spec("train"), TrainSpec).training.model_dump(mode="json")
-    training = EffectiveTraining(**{**known, **changes})
+    training = changed(read_record(paths.spec("train"), TrainSpec).training, **changes)
     data = StudyData(paths)
     parts = training_scans(data, job)
     targets = Targets.of(data, parts[0])
@@ -160,6 +152,13 @@ def finish(process):
     """Status and messages of a command that was started."""
     text = process.communicate(timeout=PATIENCE)[1]
     return process.returncode, text
+
+
+def train(paths, *arguments, status=0):
+    """Run ``voxnas step`` or ``voxnas train`` to its end with the expected exit status; return its messages."""
+    found, log = finish(start(paths, *arguments))
+    assert found == status, log
+    return log
 
 
 def skip_without(launcher):

@@ -8,6 +8,7 @@ import re
 
 import pytest
 import torch
+from plans import THICK, staged
 from saved_tensors import measured_bytes, predicted_bytes
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -217,15 +218,8 @@ def test_on_a_clip_it_sees_each_frame_alone(use):
 @pytest.mark.parametrize("name", [name for name in blocks() if 3 in PRIMITIVES[name].dims])
 def test_a_network_can_be_made_of_a_block(name):
     architecture = UNet(
-        in_channels=1,
-        out_channels=2,
-        widths=[8, 12],
-        blocks=[2, 1],
-        decoder_blocks=[1],
-        strides=[[1, 1, 1], [1, 2, 2]],
-        kernels=[[1, 3, 3], [3, 3, 3]],
-        block=name,
-        excite=True,
+        **staged([8, 12], blocks=[2, 1], strides=THICK[:2], kernels=[[1, 3, 3], [3, 3, 3]]),
+        **{"decoder_blocks": [1], "block": name, "excite": True},
     )
     torch.manual_seed(0)
     network = build_network(architecture).train()

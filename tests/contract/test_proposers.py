@@ -178,7 +178,7 @@ def test_small_space_is_searched_to_its_end_and_then_idle(strategy):
 
 @of_all_strategies
 def test_nothing_within_the_limits_is_idle(strategy):
-    space = make_space("unet", {"parameters": 10, "macs": None, "latency_ms": None})
+    space = make_space("unet", limit(10))
     assert strategy(state(space, [], pending=0)) is None
 
 

@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from plans import input_view, run_plan, volume_plan
+from plans import input_view, run_plan, staged, volume_plan
 from safetensors.numpy import save_file
 
 from voxnas.arch.families.cnn import CNN
@@ -27,15 +27,9 @@ MACS = 1_000_000
 
 
 def _architecture(task, width):
-    staged = {
-        "in_channels": 1,
-        "out_channels": {"segmentation": 3, "classification": 2, "regression": 1}[task],
-        "widths": [width, 2 * width, 4 * width],
-        "blocks": [1, 2, 1],
-        "strides": [[1, 1, 1], [2, 2, 2], [1, 2, 2]],
-        "kernels": [[3, 3, 3]] * 3,
-    }
-    return UNet(**staged, decoder_blocks=[1, 1]) if task == "segmentation" else CNN(**staged, block="residual")
+    outputs, strides = {"segmentation": 3, "regression": 1}.get(task, 2), [[1, 1, 1], [2, 2, 2], [1, 2, 2]]
+    fields = staged([width, 2 * width, 4 * width], out_channels=outputs, blocks=[1, 2, 1], strides=strides)
+    return UNet(**fields, decoder_blocks=[1, 1]) if task == "segmentation" else CNN(**fields, block="residual")
 
 
 def _case(task, scan, level, rng):

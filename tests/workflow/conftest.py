@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from running import RunOnce, planned_jobs, snakemake, write_study
+from running import RunOnce, dry_run, snakemake, write_study
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +48,6 @@ def plan_after(study_copy: Path) -> Callable[..., dict[str, int]]:
     """Function: the jobs that a dry run plans after some settings have changed."""
 
     def plan(*arguments: str, **changes: object) -> dict[str, int]:
-        study = write_study(study_copy, **changes)
-        done = snakemake(study_copy, "--configfile", str(study), "--dry-run", *arguments)
-        return planned_jobs(done.stdout + done.stderr)
+        return dry_run(study_copy, write_study(study_copy, **changes), *arguments)[0]
 
     return plan

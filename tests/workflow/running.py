@@ -1,24 +1,27 @@
-"""Runs and dry runs of Snakemake on the project's workflow."""
+"""Runs, dry runs and kills of Snakemake on the project's workflow."""
 
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
 
 PROJECT = Path(__file__).parents[2]
 TINY = PROJECT / "config" / "test" / "tiny.yaml"
+BASE = ["--snakefile", str(PROJECT / "Snakefile"), "--cores", "2"]
 RunOnce = Callable[[str, Callable[[Path], object]], Path]
+PATHS = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 
 
 def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run Snakemake on the project's Snakefile in a working folder."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     command = ["snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--directory", str(folder), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(command, env={**os.environ, **PATHS}, capture_output=True, text=True, timeout=900)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
     return done
@@ -46,3 +49,39 @@ def planned_jobs(text: str) -> dict[str, int]:
     counts = {name: int(n) for name, n in re.findall(r"^([a-z_]+) +(\d+)$", table, re.MULTILINE)}
     assert counts.pop("total", None) == sum(counts.values()), f"no plan can be read from\n{text[-3000:]}"
     return counts
+
+
+def dry_run(folder: Path, study: Path, *arguments: str) -> tuple[dict[str, int], str]:
+    """Return the planned jobs of each rule, and the output of the dry run."""
+    done = snakemake(folder, "--configfile", str(study), "--dry-run", *arguments)
+    text = done.stdout + done.stderr
+    return planned_jobs(text), text
+
+
+def start_and_kill(folder: Path, study: Path, *moments: Callable[[], object], arguments: Sequence[str] = ()) -> None:
+    """Start a study, wait for each moment in turn, and kill Snakemake."""
+    command = ["snakemake", "--configfile", str(study), *BASE, *arguments]
+    running = subprocess.Popen(
+        command, cwd=folder, env={**os.environ, **PATHS}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    for moment in moments:
+        while not moment():
+            assert time.monotonic() < deadline and running.poll() is None, "the study ended before it was disturbed"
+            time.sleep(0.05)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+
+
+def resume(folder: Path, study: Path, *arguments: str) -> None:
+    """Run ``voxnas resume`` to the end of the study."""
+    command = [sys.executable, "-m", "voxnas", "resume", str(study), "--", *BASE, *arguments]
+    environment = {**os.environ, **PATHS}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+def trainings(folder: Path) -> dict[str, str]:
+    """Run record of each training in the store: launches, times, host."""
+    return {p.parent.name: p.read_text() for p in (folder / "results/tiny/store").glob("*/run.json")}

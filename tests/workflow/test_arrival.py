@@ -1,17 +1,14 @@
 """Order of arrival in the real workflow: the plan, lost files, kills, more steps; and every proposal replayed."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-from running import PROJECT, RunOnce, planned_jobs, snakemake, write_study
+from running import RunOnce, dry_run, resume, snakemake, start_and_kill, trainings, write_study
 
 SEARCHES = ("baseline-unet", "random")
 STEPS = 6
@@ -53,10 +50,6 @@ def decisions(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(folder)): p.read_text() for p in sorted(steps) if p.name != "run.json"}
 
 
-def trainings(folder: Path) -> dict[str, str]:
-    return {p.parent.name: p.read_text() for p in (folder / "results/tiny/store").glob("*/run.json")}
-
-
 def arrived(folder: Path) -> dict[str, str]:
     """Everything that the searches remember."""
     log = (folder / "results/tiny/search").glob("*/arrivals/*/*/*.json")
@@ -81,9 +74,7 @@ def test_finished_search_is_replayed(searched: Path) -> None:
 
 def test_plans(copied: Path) -> None:
     def plan(**changes: object) -> dict[str, int]:
-        study = write_study(copied, **{**ARRIVAL, **changes})
-        done = snakemake(copied, "--configfile", str(study), "--dry-run", *UNTIL)
-        return planned_jobs(done.stdout + done.stderr)
+        return dry_run(copied, write_study(copied, **{**ARRIVAL, **changes}), *UNTIL)[0]
 
     assert plan() == {}
     more = plan(search__steps=STEPS + 2)
@@ -126,33 +117,20 @@ def steps_that_train(folder: Path) -> list[psutil.Process]:
 
 def test_killed_step_and_killed_snakemake(tmp_path: Path) -> None:
     """One step is killed while it trains, then Snakemake: nothing that was proposed is proposed again."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+
+    def kill_a_step() -> bool:
+        found = steps_that_train(tmp_path)
+        for step in found[:1]:
+            step.kill()
+        return bool(found)
+
+    def two_results() -> bool:
+        return len([name for name in arrived(tmp_path) if "/random/" in name and "/results/" in name]) >= 2
+
     study = write_study(tmp_path, **{**ARRIVAL, "search__budget": {"amount": 24, "unit": "samples"}})
-    base = ["--snakefile", str(PROJECT / "Snakefile"), "--cores", "2", *UNTIL]
-    running = subprocess.Popen(
-        ["snakemake", "--configfile", str(study), *base, "--retries", "1"], cwd=tmp_path, env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-
-    def wait_for(what) -> list:
-        deadline = time.monotonic() + 300
-        while not (found := what()):
-            assert time.monotonic() < deadline and running.poll() is None, (
-                "the study ended before it could be disturbed"
-            )
-            time.sleep(0.05)
-        return found
-
-    wait_for(lambda: steps_that_train(tmp_path))[0].kill()
-    wait_for(lambda: len([name for name in arrived(tmp_path) if "/random/" in name and "/results/" in name]) >= 2)
-    os.kill(running.pid, signal.SIGKILL)
-    running.wait()
+    start_and_kill(tmp_path, study, kill_a_step, two_results, arguments=[*UNTIL, "--retries", "1"])
     log = arrived(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "voxnas", "resume", str(study), "--", *base], cwd=tmp_path, env=environment,
-        capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    resume(tmp_path, study, *UNTIL)
     assert arrived(tmp_path).items() > log.items()
     assert replays(tmp_path).stdout.splitlines() == [
         "baseline-unet (arrival): 1 of 1 proposals agree",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from running import planned_jobs, snakemake, write_study
+from running import dry_run, snakemake, write_study
 
 BLOCKS = ["block-plain", "block-shift", "block-ghost"]
 
@@ -77,14 +77,9 @@ def test_another_block_trains_alone_at_equal_samples(tmp_path: Path, compared: P
     assert len(list(folder.glob("results/tiny/networks/*/seed-*/result.json"))) == 8
 
 
-@pytest.mark.parametrize(("stage", "jobs"), [("search", "preprocess"), ("preprocess", "preprocess")])
-def test_there_is_nothing_to_search(stage: str, jobs: str, tmp_path: Path) -> None:
-    done = snakemake(tmp_path, "--configfile", str(comparison(tmp_path)), "--dry-run", "--until", stage)
-    plan = planned_jobs(done.stdout + done.stderr)
-    assert plan[jobs] == 2 and {"step", "propose", "select"}.isdisjoint(plan)
-
-
-def test_the_networks_wait_for_the_plan_of_the_data(tmp_path: Path) -> None:
-    done = snakemake(tmp_path, "--configfile", str(comparison(tmp_path)), "--dry-run", "--until", "train")
-    plan = planned_jobs(done.stdout + done.stderr)
+def test_there_is_nothing_to_search_and_the_networks_wait_for_the_plan_of_the_data(tmp_path: Path) -> None:
+    for stage in ("search", "preprocess"):
+        plan, _ = dry_run(tmp_path, comparison(tmp_path), "--until", stage)
+        assert plan["preprocess"] == 2 and {"step", "propose", "select"}.isdisjoint(plan)
+    plan, _ = dry_run(tmp_path, comparison(tmp_path), "--until", "train")
     assert plan["select"] == 1 and plan["plan"] == 1 and "calibrate" not in plan

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from running import planned_jobs, snakemake, write_study
+from running import dry_run, snakemake, write_study
 
 
 def test_one_job_for_each_participant(tmp_path: Path, monkeypatch) -> None:
@@ -15,5 +15,4 @@ def test_one_job_for_each_participant(tmp_path: Path, monkeypatch) -> None:
     refused = snakemake(tmp_path, "fmriprep", "-n", "--configfile", str(study), check=False)
     assert refused.returncode and "FS_LICENSE is not set" in refused.stdout + refused.stderr
     monkeypatch.setenv("FS_LICENSE", str(tmp_path / "license.txt"))
-    plan = snakemake(tmp_path, "fmriprep", "-n", "--configfile", str(study))
-    assert planned_jobs(plan.stdout + plan.stderr) == {"fmriprep": 1, "fmriprep_participant": 2}
+    assert dry_run(tmp_path, study, "fmriprep")[0] == {"fmriprep": 1, "fmriprep_participant": 2}

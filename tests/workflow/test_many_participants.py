@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from running import planned_jobs, snakemake, write_study
+from running import dry_run, write_study
 
 
 def cohort(root: Path, participants: int) -> Path:
@@ -24,11 +24,10 @@ def test_a_dry_run_takes_seconds(tmp_path: Path, participants: int) -> None:
     changes = {"task": "classification", "data_root": str(root), "data__suffix": "bold", "data__target": "dx"}
     study = write_study(tmp_path, preprocess__shards=4, search__space="cnn", **changes)
     before = os.times()
-    done = snakemake(tmp_path, "--configfile", str(study), "--dry-run", "--until", "preprocess")
+    plan, _ = dry_run(tmp_path, study, "--until", "preprocess")
     # Processor time of the command: the wall time is also that of whatever else the machine does.
     after = os.times()
     assert after.children_user + after.children_system - before.children_user - before.children_system < 5
-    plan = planned_jobs(done.stdout + done.stderr)
     shares = ("index_shard", "index", "spatial", "preprocess_runs")
     assert {name: plan.get(name) for name in shares} == dict(zip(shares, (4, 1, 4, 4), strict=True))
     assert sum(plan.values()) < 30

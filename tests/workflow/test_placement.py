@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from plans import calibration
-from running import planned_jobs, snakemake, write_study
+from running import dry_run, snakemake, write_study
 
 from voxnas.complexity.features import FEATURES
 from voxnas.io.records import write_json
@@ -24,9 +24,7 @@ def measured(folder: Path) -> None:
 
 def test_placement_runs_nothing_again_and_places_what_is_new(study_copy: Path) -> None:
     def plan(**changes: object) -> tuple[dict[str, int], str]:
-        study = write_study(study_copy, placement=PLACEMENT, **changes)
-        done = snakemake(study_copy, "--configfile", str(study), "--dry-run")
-        return planned_jobs(done.stdout + done.stderr), done.stdout + done.stderr
+        return dry_run(study_copy, write_study(study_copy, placement=PLACEMENT, **changes))
 
     jobs, text = plan()
     assert jobs == {} and "no placement, results/tiny/devices/cpu.json is missing" in text
@@ -52,18 +50,13 @@ def test_another_study_of_the_paper_is_placed_by_its_own_settings(study_copy: Pa
     """The study phantom-fmri names no kinds of nodes, so its steps run on any."""
     measured(study_copy)
     study = write_study(study_copy, placement=PLACEMENT, paper=["phantom-fmri"])
-    step = "results/phantom-fmri/search/random/steps/0/result.json"
-    done = snakemake(study_copy, step, "--configfile", str(study), "--dry-run")
-    text = done.stdout + done.stderr
-    assert planned_jobs(text)["step"] == 1
+    jobs, text = dry_run(study_copy, study, "results/phantom-fmri/search/random/steps/0/result.json")
+    assert jobs["step"] == 1
     assert "kind=any" in text and "slurm_partition" not in text
 
 
 def test_final_trainings_are_placed(study_copy: Path) -> None:
     measured(study_copy)
-    study = write_study(study_copy, placement=PLACEMENT, training__seeds=3)
-    done = snakemake(study_copy, "--configfile", str(study), "--dry-run")
-    text = done.stdout + done.stderr
-    jobs = planned_jobs(text)
+    jobs, text = dry_run(study_copy, write_study(study_copy, placement=PLACEMENT, training__seeds=3))
     assert jobs["train"] == len(list((study_copy / "results/tiny/networks").iterdir()))
     assert text.count("slurm_partition=long") + text.count("slurm_partition=fast") == jobs["train"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from running import PROJECT, RunOnce, planned_jobs, snakemake
+from running import PROJECT, RunOnce, dry_run, snakemake
 
 from voxnas.cli.main import main
 
@@ -54,6 +54,5 @@ def test_another_filter_leaves_the_index_alone(finished: Path, tmp_path: Path) -
     changed = yaml.safe_load(STUDY.read_text())
     changed["bold"]["high_pass"] = 0.02
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(changed))
-    done = snakemake(finished, "--configfile", str(tmp_path / "study.yaml"), "--dry-run", "--until", "preprocess")
-    plan = planned_jobs(done.stdout + done.stderr)
+    plan, _ = dry_run(finished, tmp_path / "study.yaml", "--until", "preprocess")
     assert plan["preprocess_runs"] == 2 and {"index", "index_shard", "split", "phantom", "spatial"}.isdisjoint(plan)

@@ -2,12 +2,14 @@
 
 import argparse
 
+from voxnas.core.paths import StudyPaths
+
 DECIMALS = 6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("--study", required=True, metavar="DIR", help="results/<study>")
+    parser.add_argument("--study", type=StudyPaths, required=True, metavar="DIR", help="folder of the study")
     parser.add_argument("--output", required=True, metavar="FILE", help="leaderboard to write (TSV)")
     parser.add_argument("--comparisons", required=True, metavar="FILE", help="paired comparisons to write (TSV)")
 
@@ -15,10 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Compute and write both tables."""
     from voxnas.benchmark.leaderboard import benchmark
-    from voxnas.core.paths import StudyPaths
     from voxnas.io.tables import write_table
 
-    leaderboard, comparisons = benchmark(StudyPaths(arguments.study))
+    leaderboard, comparisons = benchmark(arguments.study)
     write_table(arguments.output, leaderboard.round(DECIMALS))
     write_table(arguments.comparisons, comparisons.round(DECIMALS))
     print(leaderboard[["rank", "name", "winner", "test_score", "low", "high"]].to_string(index=False))

@@ -2,10 +2,12 @@
 
 import argparse
 
+from voxnas.core.paths import StudyPaths
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("--study", required=True, metavar="DIR", help="results/<study>")
+    parser.add_argument("--study", type=StudyPaths, required=True, metavar="DIR", help="folder of the study")
     parser.add_argument(
         "--key", help="key of one network, whose cases are scored; default: write the table of all networks"
     )
@@ -15,10 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the scores of the cases of one network, or the table of all networks."""
-    from voxnas.core.paths import StudyPaths
     from voxnas.io.tables import write_table
 
-    paths = StudyPaths(arguments.study)
+    paths = arguments.study
     if arguments.key:
         from voxnas.benchmark.evaluate import predict_folds
 

@@ -2,10 +2,12 @@
 
 import argparse
 
+from voxnas.core.paths import StudyPaths
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("--study", required=True, metavar="DIR", help="results/<study>")
+    parser.add_argument("--study", type=StudyPaths, required=True, metavar="DIR", help="folder of the study")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write")
 
 
@@ -13,7 +15,6 @@ def run(arguments: argparse.Namespace) -> None:
     """Draw all figures."""
     from pathlib import Path
 
-    from voxnas.core.paths import StudyPaths
     from voxnas.report.figures import draw_figures
 
-    print("drew " + ", ".join(draw_figures(StudyPaths(arguments.study), Path(arguments.output))))
+    print("drew " + ", ".join(draw_figures(arguments.study, Path(arguments.output))))

@@ -2,12 +2,13 @@
 
 import argparse
 import sys
-from pathlib import Path
+
+from voxnas.core.paths import StudyPaths
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("--study", type=Path, required=True, metavar="DIR", help="folder of the study")
+    parser.add_argument("--study", type=StudyPaths, required=True, metavar="DIR", help="folder of the study")
     parser.add_argument(
         "--searches",
         type=_searches,
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME,NAME",
         help="baselines that enter with their published recipe, without a search",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="finalists.json to write")
+    parser.add_argument("--output", required=True, metavar="FILE", help="finalists.json to write")
 
 
 def _searches(text: str) -> dict[str, int | None]:
@@ -32,7 +33,6 @@ def _searches(text: str) -> dict[str, int | None]:
 
 def run(arguments: argparse.Namespace) -> None:
     """Select and write the records."""
-    from voxnas.core.paths import StudyPaths
     from voxnas.core.spec import SelectSpec
     from voxnas.core.trial import SCHEMA_VERSION
     from voxnas.io.records import read_plan, read_record, write_json
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.search.propose import study_calibration
     from voxnas.search.select import select_finalists
 
-    paths = StudyPaths(arguments.study)
+    paths = arguments.study
     chains = {}
     for search, steps in arguments.searches.items():
         steps = finished_steps(paths, search) if steps is None else steps

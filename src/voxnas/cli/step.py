@@ -5,14 +5,15 @@ again. The exit statuses are those of ``voxnas train``.
 """
 
 import argparse
-from pathlib import Path
+
+from voxnas.core.paths import StudyPaths
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
     from voxnas.cli.train import add_runtime_arguments
 
-    parser.add_argument("--study", type=Path, required=True, help="folder of the study, results/<study>")
+    parser.add_argument("--study", type=StudyPaths, required=True, metavar="DIR", help="folder of the study")
     parser.add_argument("--search", required=True, metavar="NAME", help="name of the search, such as bayesian")
     parser.add_argument("--step", type=int, required=True, metavar="K", help="number of the step, from 0")
     parser.add_argument(
@@ -27,13 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train the step; see the module's docstring."""
     from voxnas.cli.train import train_proposal, write_files
-    from voxnas.core.paths import StudyPaths
     from voxnas.core.trial import Proposal, Result
     from voxnas.io.records import read_record, write_json
     from voxnas.operate.placement import worker_of
     from voxnas.search.arrival import Arrivals
 
-    paths = StudyPaths(arguments.study)
+    paths = arguments.study
     file = paths.step(arguments.search, arguments.step) / "proposal.json"
     if arguments.order == "strict":
         return train_proposal(arguments, read_record(file, Proposal))

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from voxnas.core.paths import StudyPaths
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -28,7 +30,7 @@ OPTIONS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the verb."""
-    parser.add_argument("--study", type=Path, required=True, help="folder of the study, results/<study>")
+    parser.add_argument("--study", type=StudyPaths, required=True, metavar="DIR", help="folder of the study")
     parser.add_argument("--network", type=Path, required=True, help="record of a finalist or baseline")
     parser.add_argument("--seed", type=int, default=0, help="number of the seed, from 0")
     add_runtime_arguments(parser)
@@ -89,13 +91,12 @@ def kind_of_node(text: str) -> tuple[str, float | None]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train the network and write its files."""
-    from voxnas.core.paths import StudyPaths
     from voxnas.core.trial import Network
     from voxnas.io.records import read_record
     from voxnas.training.jobs import network_job
     from voxnas.training.observe import with_display_name
 
-    paths = StudyPaths(arguments.study)
+    paths = arguments.study
     network = read_record(arguments.network, Network)
     return _train(
         arguments, with_display_name(paths, network), network_job(paths, network, arguments.seed), arguments.seed
@@ -114,19 +115,17 @@ def train_proposal(arguments: argparse.Namespace, proposal: Proposal, earlier: M
     earlier : mapping of int to Proposal
         Earlier steps that the proposal may continue (see :func:`voxnas.training.jobs.proposal_job`).
     """
-    from voxnas.core.paths import StudyPaths
     from voxnas.core.trial import Result
     from voxnas.training.jobs import proposal_job
 
     if proposal.architecture is None:
         write_files(arguments, Result(state="SKIPPED", reason="nothing to do"), None, False)
         return 0
-    return _train(arguments, proposal, proposal_job(StudyPaths(arguments.study), proposal, earlier))
+    return _train(arguments, proposal, proposal_job(arguments.study, proposal, earlier))
 
 
 def _train(arguments: argparse.Namespace, what: Proposal | Network, job: Training, seed: int = 0) -> int:
     """Train and write the files."""
-    from voxnas.core.paths import StudyPaths
     from voxnas.core.trial import Proposal
     from voxnas.training import failures
     from voxnas.training.jobs import compose_result
@@ -137,7 +136,7 @@ def _train(arguments: argparse.Namespace, what: Proposal | Network, job: Trainin
     def log(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    paths = StudyPaths(arguments.study)
+    paths = arguments.study
     final = not isinstance(what, Proposal)
     options = {name: getattr(arguments, name) for name in OPTIONS}
     if arguments.deadline is not None:

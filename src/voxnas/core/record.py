@@ -1,5 +1,6 @@
 """Base of all records, and common types of fields."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +12,11 @@ Triple = tuple[Side, Side, Side]
 Size = tuple[Side, ...]
 Norm = Literal["instance", "group"]
 Activation = Literal["relu", "leaky_relu", "silu"]
+
+
+def is_default(default: object) -> Callable[[Any], bool]:
+    """Condition on which the plain data of a record omits a field, so that adding the field changes no digest."""
+    return lambda value: value == default
 
 
 class Record(BaseModel):

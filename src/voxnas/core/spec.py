@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from voxnas.core.record import Positive, Record
+from voxnas.core.record import Positive, Record, is_default
 from voxnas.core.settings import (
     Budget,
     CleaningSettings,
@@ -47,10 +47,6 @@ STEP_VERSIONS = {
 }
 
 
-def _absent(value: Any) -> bool:
-    return value is None
-
-
 class Spec(Record):
     """Base of the specs.
 
@@ -76,7 +72,7 @@ class IndexSpec(Spec):
     seed: int
     data_root: str
     data: DataSettings
-    unit: ClipUnit | None = Field(None, exclude_if=_absent, description="Time series only.")
+    unit: ClipUnit | None = Field(None, exclude_if=is_default(None), description="Time series only.")
     test_folder: bool = Field(
         False,
         exclude_if=lambda read: not read,
@@ -111,8 +107,8 @@ class PreprocessSpec(Spec):
     task: Task
     preprocess: PreprocessSettings
     patch: Literal["auto"] | Patch
-    bold: CleaningSettings | None = Field(None, exclude_if=_absent)
-    clips: ClipSettings | None = Field(None, exclude_if=_absent)
+    bold: CleaningSettings | None = Field(None, exclude_if=is_default(None))
+    clips: ClipSettings | None = Field(None, exclude_if=is_default(None))
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
@@ -151,11 +147,11 @@ class EffectiveSearch(Record):
     """Settings on which the proposals of one search depend; a setting without effect is None."""
 
     space: str
-    order: Literal["strict", "arrival"] | None = Field(None, exclude_if=_absent)
-    window: Positive | None = Field(None, exclude_if=_absent)
-    start: bool | None = Field(None, exclude_if=_absent)
+    order: Literal["strict", "arrival"] | None = Field(None, exclude_if=is_default(None))
+    window: Positive | None = Field(None, exclude_if=is_default(None))
+    start: bool | None = Field(None, exclude_if=is_default(None))
     budget: Budget
-    promotion: str | None = Field(None, exclude_if=_absent)
+    promotion: str | None = Field(None, exclude_if=is_default(None))
     options: dict[str, dict[str, Any]] = Field(description="Options of the strategies in use, by their names.")
     limits: LimitSettings
 
@@ -193,8 +189,8 @@ class SearchSpec(Spec):
 class EffectiveTraining(TrainingParameters):
     """Parameters in effect for a single training; disabled settings are not part of its identity."""
 
-    compression: Literal["none", "fp16"] = Field("none", exclude_if=lambda kind: kind == "none")
-    large_batch: LargeBatch | None = Field(None, exclude_if=_absent)
+    compression: Literal["none", "fp16"] = Field("none", exclude_if=is_default("none"))
+    large_batch: LargeBatch | None = Field(None, exclude_if=is_default(None))
 
 
 class TrainSpec(Spec):

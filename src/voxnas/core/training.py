@@ -9,13 +9,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
 from voxnas.core.architecture import Architecture, Recipe
-from voxnas.core.record import Record
+from voxnas.core.record import Record, is_default
 
 SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-def _is_default(default: object) -> Any:
-    return lambda value: value == default
 
 
 class Channels(Record):
@@ -31,7 +27,7 @@ class Weights(Record):
     source: str = Field(description="Digest of a finished training in the store; in a derivation, key of a network.")
     channels: dict[str, Channels] = Field(
         {},
-        exclude_if=_is_default({}),
+        exclude_if=is_default({}),
         description="Kept channels of each narrowed layer, by the name of the layer or of its node.",
     )
 
@@ -46,7 +42,7 @@ class Teacher(Record):
     weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="Weight of the distillation term in the loss.")
     out_of_fold: bool = Field(
         False,
-        exclude_if=_is_default(False),
+        exclude_if=is_default(False),
         description="Whether a scan is taught only by the sources that validated on its fold and have not learnt it.",
     )
 
@@ -59,7 +55,7 @@ class Derivation(Record):
     mask: SHA256 | None = None
     refit: bool = Field(
         False,
-        exclude_if=_is_default(False),
+        exclude_if=is_default(False),
         description="Whether the network is trained on all folds, that is on all scans outside the test split.",
     )
 
@@ -81,7 +77,7 @@ class _Training(Record):
     )
     mask: SHA256 | None = Field(
         None,
-        exclude_if=_is_default(None),
+        exclude_if=is_default(None),
         description="Digest of a file of 0/1 tensors; the weights are multiplied by them after each step.",
     )
 
@@ -100,7 +96,7 @@ class _Training(Record):
 class _Taught(_Training):
     """Field of the trainings that may have a teacher."""
 
-    teacher: Teacher | None = Field(None, exclude_if=_is_default(None))
+    teacher: Teacher | None = Field(None, exclude_if=is_default(None))
 
     @model_validator(mode="after")
     def _check_teacher(self) -> Self:
@@ -112,7 +108,7 @@ class _Taught(_Training):
 class Fit(_Taught):
     """A training from fresh weights."""
 
-    kind: Literal["fit"] = Field("fit", exclude_if=_is_default("fit"))
+    kind: Literal["fit"] = Field("fit", exclude_if=is_default("fit"))
 
 
 class FineTune(_Taught):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from voxnas.core.architecture import Architecture, Recipe, network_key
-from voxnas.core.record import Record
+from voxnas.core.record import Record, is_default
 from voxnas.core.training import Derivation
 
 SCHEMA_VERSION: Final = 1
@@ -53,9 +53,9 @@ class Proposal(Record):
     samples: Annotated[int, Field(ge=0)] = Field(
         0, description="Fidelity to reach: samples seen since the start of the trial."
     )
-    note: str = Field("", exclude_if=lambda note: not note, description="Remark of the strategy, for the report.")
+    note: str = Field("", exclude_if=is_default(""), description="Remark of the strategy, for the report.")
     known: Known | None = Field(
-        None, exclude_if=lambda known: known is None, description="Inputs of the proposal, for `order: arrival`."
+        None, exclude_if=is_default(None), description="Inputs of the proposal, for `order: arrival`."
     )
 
     @property
@@ -114,5 +114,5 @@ class Network(Record):
     recipe: Recipe
     samples: Annotated[int, Field(ge=0)] = Field(description="Full budget, in samples.")
     derivation: Derivation | None = Field(
-        None, exclude_if=lambda derivation: derivation is None, description="Derivation from other networks."
+        None, exclude_if=is_default(None), description="Derivation from other networks."
     )

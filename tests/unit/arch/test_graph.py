@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from plans import THICK, staged
 from pydantic import ValidationError
 
 from voxnas.arch.families import expand
@@ -15,22 +16,8 @@ from voxnas.core.canonical import canonical_json
 
 
 def unet(**changes):
-    return expand(
-        UNet(
-            **{
-                "in_channels": 1,
-                "out_channels": 3,
-                "widths": [4, 8, 8, 8],
-                "blocks": [2, 1, 1, 2],
-                "decoder_blocks": [2, 1, 1],
-                "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2], [2, 2, 2]],
-                "kernels": [[3, 3, 3]] * 4,
-                "block": "residual",
-                "deep_supervision": True,
-            }
-            | changes
-        )
-    )
+    fields = staged([4, 8, 8, 8], out_channels=3, blocks=[2, 1, 1, 2], strides=THICK, block="residual")
+    return expand(UNet(**fields | {"decoder_blocks": [2, 1, 1], "deep_supervision": True} | changes))
 
 
 def cell(*edges, outputs=1):

@@ -5,6 +5,7 @@ from math import prod
 
 import pytest
 import torch
+from plans import THICK, staged
 from torch import nn
 
 from voxnas.arch.families import list_layers
@@ -16,15 +17,9 @@ from voxnas.nn.build import build_network
 
 torch.set_num_threads(1)
 
-STAGED = {
-    "in_channels": 2,
-    "out_channels": 3,
-    "widths": [4, 6, 10],
-    "blocks": [2, 1, 2],
-    "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2]],
-    "kernels": [[1, 3, 3], [3, 3, 3], [5, 3, 3]],
-    "expansion": 3,
-}
+KERNELS = [[1, 3, 3], [3, 3, 3], [5, 3, 3]]
+STAGED = staged([4, 6, 10], out_channels=3, blocks=[2, 1, 2], strides=THICK[:3], kernels=KERNELS, expansion=3)
+STAGED["in_channels"] = 2
 CASES = [
     *(
         UNet(**STAGED, decoder_blocks=[1, 2], block=block, downsample=down, norm=norm)
@@ -32,16 +27,7 @@ CASES = [
             ("plain", "residual", "inverted"), ("stride", "max", "average"), ("instance", "group")
         )
     ),
-    UNet(
-        in_channels=1,
-        out_channels=3,
-        widths=[4, 6, 8, 8],
-        blocks=[1] * 4,
-        strides=[[1, 1, 1]] + [[2, 2, 2]] * 3,
-        kernels=[[3, 3, 3]] * 4,
-        decoder_blocks=[1] * 3,
-        deep_supervision=True,
-    ),
+    UNet(**staged([4, 6, 8, 8], out_channels=3, decoder_blocks=[1] * 3, deep_supervision=True)),
     *(
         CNN(**STAGED, block=block, downsample=down, head_width=head)
         for block, down, head in itertools.product(("plain", "residual", "inverted"), ("stride", "max"), (0, 5))
@@ -90,15 +76,7 @@ def test_cnn_cost_holds_for_odd_sizes():
 
 
 def test_a_convolution_by_hand():
-    architecture = UNet(
-        in_channels=1,
-        out_channels=2,
-        widths=[4],
-        blocks=[1],
-        decoder_blocks=[],
-        strides=[[1, 1, 1]],
-        kernels=[[3, 3, 3]],
-    )
+    architecture = UNet(**staged([4], decoder_blocks=[]))
     assert analyze(architecture, (2, 3, 4)) == (27 * 4 + 8 + 4 * 2 + 2, 24 * (27 * 4 + 4 * 2), 24 * (4 + 2))
     assert [layer.kind for layer in list_layers(architecture, (2, 3, 4))] == ["conv", "norm", "conv"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from plans import calibration, limit, measured_network, volume_plan
+from plans import calibration, limit, measured_network, staged, volume_plan
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.complexity.calibration import (
@@ -35,15 +35,7 @@ def features(architecture, patch, training):
 
 
 def cnn(width, **changes):
-    record = {
-        "in_channels": 1,
-        "out_channels": 2,
-        "widths": [width, 2 * width],
-        "blocks": [1, 1],
-        "strides": [[1, 1, 1], [2, 2, 2]],
-        "kernels": [[3, 3, 3]] * 2,
-    }
-    return CNN(**{**record, **changes})
+    return CNN(**staged([width, 2 * width]) | changes)
 
 
 def calibrated(factors=None, **coefficients):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 import torch
-from plans import volume_plan
+from plans import staged, volume_plan
 
 from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.unet import UNet
@@ -19,15 +19,7 @@ torch.set_num_threads(1)
 
 
 def unet(width):
-    return UNet(
-        in_channels=1,
-        out_channels=2,
-        widths=[width, 2 * width],
-        blocks=[1, 1],
-        decoder_blocks=[1],
-        strides=[[1, 1, 1], [2, 2, 2]],
-        kernels=[[3, 3, 3]] * 2,
-    )
+    return UNet(**staged([width, 2 * width], decoder_blocks=[1]))
 
 
 def test_latency_is_of_an_evaluated_network():

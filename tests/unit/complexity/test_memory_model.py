@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from plans import staged
 from saved_tensors import measured_bytes, predicted_bytes
 
 from voxnas.arch.families import expand
@@ -14,16 +15,7 @@ SIZE = (16, 16, 16)
 
 
 def unet(**changes):
-    record = {
-        "in_channels": 1,
-        "out_channels": 2,
-        "widths": [8, 16],
-        "blocks": [2, 2],
-        "decoder_blocks": [2],
-        "strides": [[1, 1, 1], [2, 2, 2]],
-        "kernels": [[3, 3, 3]] * 2,
-    }
-    return UNet(**{**record, **changes})
+    return UNet(**staged([8, 16], blocks=[2, 2], decoder_blocks=[2]) | changes)
 
 
 @pytest.mark.parametrize("bf16", [False, True])

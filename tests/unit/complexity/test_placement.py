@@ -3,21 +3,14 @@
 import random
 
 import pytest
-from plans import calibration, measured_network
+from plans import calibration, measured_network, staged
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.arch.families.linear import Linear
 from voxnas.complexity.placement import Worker, earliest_end, trial_seconds
 
 PATCH = [16, 16, 16]
-NETWORK = CNN(
-    in_channels=1,
-    out_channels=2,
-    widths=[8, 16],
-    blocks=[1, 1],
-    strides=[[1, 1, 1], [2, 2, 2]],
-    kernels=[[3, 3, 3]] * 2,
-)
+NETWORK = CNN(**staged([8, 16]))
 
 
 def device(start=2.0, wall=1.0):

@@ -1,6 +1,7 @@
 """Records are canonical: equal networks have equal keys."""
 
 import pytest
+from plans import THICK, staged
 from pydantic import ValidationError
 
 from voxnas.arch.families import expand
@@ -9,14 +10,7 @@ from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.unet import UNet
 from voxnas.core.architecture import Recipe, network_key, parse_architecture
 
-STAGED = {
-    "in_channels": 1,
-    "out_channels": 3,
-    "widths": [4, 8, 16],
-    "blocks": [2, 2, 2],
-    "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2]],
-    "kernels": [[3, 3, 3]] * 3,
-}
+STAGED = staged([4, 8, 16], out_channels=3, blocks=[2, 2, 2], strides=THICK[:3])
 UNET = {**STAGED, "decoder_blocks": [1, 1]}
 
 

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from plans import THICK, staged
 
 from voxnas.arch.families import expand
 from voxnas.arch.families.cnn import CNN
@@ -18,30 +19,13 @@ DOWN = ["stride", "max", "average"]
 
 
 def unet(**changes):
-    record = {
-        "in_channels": 2,
-        "out_channels": 3,
-        "widths": [4, 6, 8, 10],
-        "blocks": [1, 2, 1, 1],
-        "decoder_blocks": [1, 2, 1],
-        "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2], [2, 2, 2]],
-        "kernels": [[1, 3, 3], [3, 3, 3], [3, 5, 5], [3, 3, 3]],
-        "expansion": 2,
-    }
-    return UNet(**{**record, **changes})
+    fields = staged([4, 6, 8, 10], in_channels=2, out_channels=3, blocks=[1, 2, 1, 1], strides=THICK, expansion=2)
+    fields |= {"decoder_blocks": [1, 2, 1], "kernels": [[1, 3, 3], [3, 3, 3], [3, 5, 5], [3, 3, 3]]}
+    return UNet(**fields | changes)
 
 
 def cnn(**changes):
-    record = {
-        "in_channels": 1,
-        "out_channels": 2,
-        "widths": [4, 8, 12],
-        "blocks": [1, 2, 1],
-        "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]],
-        "kernels": [[3, 3, 3]] * 3,
-        "expansion": 3,
-    }
-    return CNN(**{**record, **changes})
+    return CNN(**staged([4, 8, 12], blocks=[1, 2, 1], expansion=3) | changes)
 
 
 @pytest.mark.parametrize(("block", "downsample"), list(itertools.product(BLOCKS, DOWN)))
@@ -95,13 +79,6 @@ def test_a_residual_block_with_zero_weights_is_the_identity():
 def test_every_stage_has_its_own_primitive():
     network = build_network(cnn(block=["plain", "inverted", "residual"], blocks=[1, 1, 1]))
     assert [node.op for node in network.graph.nodes[1:4]] == ["plain", "inverted", "residual"]
-
-
-def test_a_primitive_is_applied_to_each_frame_of_a_clip():
-    graph = GraphBuilder(2, clip=True)
-    network = Network(graph.finish(graph.add("plain", graph.input, 3, kernel=3))).eval()
-    x = torch.randn(2, 5, 2, 4, 6, 4)
-    assert torch.allclose(network(x)[:, 3], network.plain.module(x[:, 3]), atol=1e-6)
 
 
 def test_equal_seeds_give_equal_weights():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from plans import volume_plan
+from plans import staged, volume_plan
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -64,14 +64,7 @@ def moving_blobs(count, frames=6, side=8):
 def accuracy_after_training(**changes):
     """Accuracy on new clips after 60 steps."""
     torch.manual_seed(0)
-    record = {
-        "in_channels": 1,
-        "out_channels": 2,
-        "widths": [8, 16],
-        "blocks": [1, 1],
-        "strides": [[1, 1, 1], [2, 2, 2]],
-        "kernels": [[3, 3, 3]] * 2,
-    }
+    record = staged([8, 16])
     network = build_network(Clip(**{**record, **changes}))
     optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
     for _ in range(60):

@@ -32,8 +32,7 @@ def measure(s, kind, start, seconds):
 @pytest.fixture
 def measured(study):
     """A random search of 12 steps and two kinds of nodes."""
-    s = study(window=6)
-    s.add_search("random", "random")
+    s = study("random", window=6)
     s.run("random", 12)
     measure(s, "cpu", 2.0, 60.0)
     measure(s, "gpu", 8.0, 2.0)
@@ -97,10 +96,8 @@ def test_finalists_are_placed_together_the_longest_first(measured):
 
 
 def test_a_proposal_for_a_kind_keeps_its_time_and_is_replayed(arriving):
-    s = arriving(start=False)
-    s.add_search("random", "random")
-    s.begin("random", 0)
-    s.end("random", 0)
+    s = arriving("random", start=False)
+    s.arrive("random", 0)
     measure(s, "cpu", 2.0, 60.0)
     log = Arrivals(s.paths, "random")
     plan, devices = read_plan(s.paths.plan), read_devices(s.paths, {"cpu": 1})
@@ -122,11 +119,8 @@ def test_a_proposal_for_a_kind_keeps_its_time_and_is_replayed(arriving):
 
 
 def test_a_worker_without_the_time_does_not_promote(arriving):
-    s = arriving(start=False, **options(rungs=2, factor=2))
-    s.add_search("random", "random")
-    for step in range(2):
-        s.begin("random", step)
-        s.end("random", step)
+    s = arriving("random", start=False, **options(rungs=2, factor=2))
+    s.arrive("random", 0, 1)
     measure(s, "cpu", 2.0, 60.0)
     log = Arrivals(s.paths, "random")
     plan, devices = read_plan(s.paths.plan), read_devices(s.paths, {"cpu": 1})

@@ -4,6 +4,7 @@ import matplotlib.colors
 import numpy as np
 import pandas as pd
 import pytest
+from plans import THICK, staged
 
 from voxnas.arch.families.cells import Cells
 from voxnas.arch.families.cnn import CNN
@@ -57,10 +58,7 @@ def test_scans_are_spread_from_worst_to_best():
     assert chosen_scans(table, 1).scan.tolist() == ["c"]
 
 
-STAGED = {
-    "in_channels": 1, "out_channels": 2, "widths": [4, 8, 8], "blocks": [1, 2, 1],
-    "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2]], "kernels": [[1, 3, 3], [3, 3, 3], [3, 3, 3]],
-}  # fmt: skip
+STAGED = staged([4, 8, 8], blocks=[1, 2, 1], strides=THICK[:3], kernels=[[1, 3, 3], [3, 3, 3], [3, 3, 3]])
 
 
 def test_the_drawing_is_the_record():
@@ -77,8 +75,7 @@ def test_a_cnn_is_drawn_with_its_head(head):
 
 
 def test_small_and_linear_networks_are_drawn():
-    one = {k: v[:1] if isinstance(v, list) else v for k, v in STAGED.items()}
-    assert len(draw_network(UNet(**one, decoder_blocks=[]), [8, 8, 8], "x")[1]) == 1
+    assert len(draw_network(UNet(**staged([4], decoder_blocks=[])), [8, 8, 8], "x")[1]) == 1
     assert len(draw_network(Linear(in_channels=1, out_channels=2), [8, 8, 8], "x")[1]) == 1
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from plans import input_view, run_plan
+from plans import input_view, run_plan, staged
 
 from voxnas.arch.families.clip import Clip
 from voxnas.arch.families.linear import Linear
@@ -37,10 +37,7 @@ def timed(tmp_path_factory, new_fake_study, write_benchmark):
     write_json(paths.plan, plan)
     write_json(paths.splits, {**read_json(paths.splits), "unit": "run", "within": True})
     record = read_json(paths.finalists)
-    fields = {
-        "in_channels": 1, "out_channels": 2, "widths": [4, 8], "blocks": [1, 1], "strides": CLIP.strides,
-        "kernels": CLIP.kernels, "view": "clips",
-    }  # fmt: skip
+    fields = staged([4, 8], strides=CLIP.strides, kernels=CLIP.kernels, view="clips")
     changes = [
         {"architecture": Clip(**fields, temporal="conv").plain()},
         {"name": "bayesian-1-per-frame", "source": "per-frame", "architecture": Clip(**fields).plain()},

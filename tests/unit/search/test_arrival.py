@@ -66,15 +66,8 @@ def test_any_course_is_replayed(arriving, method, seed):
 
 def test_the_tables_know_the_later_of_two_steps(arriving):
     """A step may continue one of a higher number."""
-    s = arriving(**options(rungs=2, factor=2), start=False)
-    s.add_search("random", "random")
-    for step in (3, 2):
-        s.begin("random", step)
-        s.end("random", step)
-    promoted = s.begin("random", 0)
-    s.end("random", 0)
-    s.begin("random", 1)
-    s.end("random", 1)
+    s = arriving("random", **options(rungs=2, factor=2), start=False)
+    *_, promoted, _ = s.arrive("random", 3, 2, 0, 1)
     assert promoted.resume_from in (2, 3)
     chain = read_chain(s.paths, "random", 4, 4)
     assert ranked(chain)[0][0].step == 0
@@ -85,8 +78,7 @@ def test_the_tables_know_the_later_of_two_steps(arriving):
 
 
 def test_the_first_to_arrive_gets_the_given_trial(arriving):
-    s = arriving()
-    s.add_search("random", "random")
+    s = arriving("random")
     assert [s.begin("random", step).origin for step in (2, 0, 1)] == ["start", "random", "random"]
 
 
@@ -105,18 +97,16 @@ def test_a_step_that_is_run_again_keeps_its_proposal(arriving):
 
 
 def test_the_first_result_of_a_step_stands(arriving):
-    s = arriving()
-    s.add_search("random", "random")
-    s.begin("random", 0)
-    first = s.end("random", 0)
+    s = arriving("random")
+    proposal, first = s.begin("random", 0), s.end("random", 0)
+    assert record_digest(proposal) == record_digest(read_record(s.file("random", 0, "proposal"), Proposal))
     again = first.model_copy(update={"score": 0.1})
     assert Arrivals(s.paths, "random").finish(0, again) == first
 
 
 def test_curves_are_those_of_the_recorded_results(arriving, monkeypatch):
     """A strategy that reads a curve proposes the same again, whatever lies beside the step's result now."""
-    s = arriving(start=False)
-    s.add_search("random", "random")
+    s = arriving("random", start=False)
     curve = s.file("random", 0, "curve").with_suffix(".tsv")
     s.begin("random", 0)
     write_text(curve, "samples\tval_score\n240\t0.5\n")
@@ -133,8 +123,7 @@ def test_curves_are_those_of_the_recorded_results(arriving, monkeypatch):
 
 
 def test_other_settings_begin_a_new_log_and_old_ones_find_theirs(arriving):
-    s = arriving()
-    s.add_search("random", "random")
+    s = arriving("random")
     run_in_disorder(s, "random", 4, 2, seed=0)
     before = Arrivals(s.paths, "random").proposals()
     s.add_search("random", "random", limits={"parameters": 90_000})
@@ -154,8 +143,7 @@ def propose_after(barrier, root, step):
 @pytest.mark.parametrize("steps", [range(8), [0, 0, 1, 1, 1, 2, 3, 3]])
 def test_jobs_that_propose_at_once_do_not_collide(arriving, steps):
     """Real processes, some of the same step: one proposal a step, no network twice, no trial continued twice."""
-    s = arriving(**options(**PROMOTION), start=False)
-    s.add_search("random", "random")
+    s = arriving("random", **options(**PROMOTION), start=False)
     for step in range(10, 16):
         s.begin("random", step)
     for step in range(10, 16):
@@ -178,8 +166,7 @@ def test_jobs_that_propose_at_once_do_not_collide(arriving, steps):
 
 
 def test_a_job_killed_at_any_moment_blocks_nobody(arriving):
-    s = arriving(start=False)
-    s.add_search("random", "random")
+    s = arriving("random", start=False)
     context = multiprocessing.get_context("fork")
     rng = random.Random(0)
     for step in range(12):
@@ -232,11 +219,8 @@ def changed(file, **changes):
 
 
 def test_replay_says_what_does_not_agree(arriving):
-    s = arriving()
-    s.add_search("random", "random")
-    for step in range(4):
-        s.begin("random", step)
-        s.end("random", step)
+    s = arriving("random")
+    s.arrive("random", *range(4))
     folder = Arrivals(s.paths, "random").folder
     changed(folder / "results" / "2.json", score=0.5)
     found = replay(s.paths, "random")
@@ -247,30 +231,15 @@ def test_replay_says_what_does_not_agree(arriving):
 
 
 def test_replay_of_strict_order(study):
-    s = study()
-    s.add_search("random", "random")
+    s = study("random")
     s.run("random", 5)
     assert str(replay(s.paths, "random")) == "random (strict): 5 of 5 proposals agree"
+    assert "known" not in json.loads(s.file("random", 0, "proposal").read_text())
     changed(s.file("random", 2, "proposal"), samples=7)
     assert replay(s.paths, "random").differences == ("step 2 is another proposal now",)
 
 
 def test_the_rule_propose_is_not_for_this_order(arriving):
-    s = arriving()
-    s.add_search("random", "random")
+    s = arriving("random")
     with pytest.raises(UserError, match="makes its proposal itself"):
         make_proposal(s.paths, "random", 0)
-
-
-def test_strict_proposals_say_nothing_of_it(study):
-    s = study()
-    s.add_search("random", "random")
-    s.propose("random", 0)
-    assert "known" not in json.loads(s.file("random", 0, "proposal").read_text())
-
-
-def test_digest_is_of_the_content(arriving):
-    s = arriving()
-    s.add_search("random", "random")
-    p = s.begin("random", 0)
-    assert record_digest(p) == record_digest(read_record(s.file("random", 0, "proposal"), Proposal))

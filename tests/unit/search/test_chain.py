@@ -26,21 +26,21 @@ STEPS = 10
 
 
 @pytest.mark.parametrize("window", [1, 2, 3])
-def test_proposing_again_gives_the_same_bytes(study, window):
-    s = study(window=window)
-    s.add_search("bayesian", "bayesian")
+def test_proposing_again_and_extending_a_search_give_the_same_bytes(study, window):
+    s = study("bayesian", window=window)
     s.run("bayesian", STEPS)
     before = s.proposals("bayesian", STEPS)
     # All results exist now, also those that were not there when a proposal was first made.
     for k in range(STEPS):
         s.propose("bayesian", k)
     assert s.proposals("bayesian", STEPS) == before
+    s.run("bayesian", STEPS + 3)
+    assert s.proposals("bayesian", STEPS) == before
 
 
 @pytest.mark.parametrize("window", [1, 3])
 def test_losing_any_result_changes_nothing(study, window):
-    s = study(window=window)
-    s.add_search("bayesian", "bayesian")
+    s = study("bayesian", window=window)
     s.run("bayesian", 8)
     before = s.proposals("bayesian", 8)
     for lost in (0, 3, 7):
@@ -52,8 +52,7 @@ def test_losing_any_result_changes_nothing(study, window):
 
 
 def test_the_order_of_arrival_does_not_matter(study):
-    s = study(window=3)
-    s.add_search("bayesian", "bayesian")
+    s = study("bayesian", window=3)
     s.run("bayesian", STEPS)
     before = s.proposals("bayesian", STEPS)
     shutil.rmtree(s.paths.root / "search")
@@ -71,8 +70,7 @@ def test_the_order_of_arrival_does_not_matter(study):
 
 
 def test_results_newer_than_the_window_are_never_read(study):
-    s = study(window=3)
-    s.add_search("bayesian", "bayesian")
+    s = study("bayesian", window=3)
     s.run("bayesian", 8)
     before = s.proposals("bayesian", 8)
     s.file("bayesian", 5, "result").write_text("broken")
@@ -82,18 +80,8 @@ def test_results_newer_than_the_window_are_never_read(study):
         make_proposal(s.paths, "bayesian", 8)
 
 
-def test_a_search_can_be_extended_without_redoing_a_step(study):
-    s = study()
-    s.add_search("bayesian", "bayesian")
-    s.run("bayesian", 6)
-    before = s.proposals("bayesian", 6)
-    s.run("bayesian", 9)
-    assert s.proposals("bayesian", 6) == before
-
-
 def test_phases_of_a_bayesian_search(study):
-    s = study(window=1, **options(initial=3))
-    s.add_search("bayesian", "bayesian")
+    s = study("bayesian", window=1, **options(initial=3))
     s.run("bayesian", 6)
     proposals = s.records("bayesian", 6)
     assert [p.origin for p in proposals] == ["start", "design", "design", "design", "surrogate", "surrogate"]
@@ -104,17 +92,15 @@ def test_phases_of_a_bayesian_search(study):
 
 @pytest.mark.parametrize("window", [1, 3])
 def test_no_network_is_proposed_twice(study, window):
-    s = study(window=window)
+    s = study("bayesian", "random", window=window)
     for name in ("bayesian", "random"):
-        s.add_search(name, name)
         s.run(name, STEPS)
         assert len({p.key for p in s.records(name, STEPS)}) == STEPS
 
 
 def test_both_methods_share_the_first_trial_and_only_that(study):
-    s = study()
+    s = study("bayesian", "random")
     for name in ("bayesian", "random"):
-        s.add_search(name, name)
         s.run(name, 4)
     bayesian, random_ = s.records("bayesian", 4), s.records("random", 4)
     assert bayesian[0].key == random_[0].key
@@ -123,16 +109,13 @@ def test_both_methods_share_the_first_trial_and_only_that(study):
 
 
 def test_without_a_start_the_first_step_is_the_methods_own(study):
-    s = study(start=False)
-    s.add_search("random", "random")
+    s = study("random", "bayesian", start=False)
     assert s.propose("random", 0).origin == "random"
-    s.add_search("bayesian", "bayesian")
     assert s.propose("bayesian", 0).origin == "design"
 
 
 def test_a_start_beyond_the_limits_is_not_proposed(study):
-    s = study(limits={"parameters": 3_000})
-    s.add_search("random", "random")
+    s = study("random", limits={"parameters": 3_000})
     assert s.propose("random", 0).origin in ("random", "idle")
 
 
@@ -154,8 +137,7 @@ def test_baseline_search_by_the_bayesian_method(study):
 
 
 def test_failed_trials_are_observed_without_a_score(study):
-    s = study(window=1)
-    s.add_search("bayesian", "bayesian")
+    s = study("bayesian", window=1)
     s.run("bayesian", 6, failed={0, 2})
     seen = read_chain(s.paths, "bayesian", 6, 6).observations()
     assert [o.step for o in seen if o.state == "FAILED" and not o.scores] == [0, 2]
@@ -164,8 +146,7 @@ def test_failed_trials_are_observed_without_a_score(study):
 
 
 def test_a_result_of_another_network_is_refused(study):
-    s = study(window=1)
-    s.add_search("random", "random")
+    s = study("random", window=1)
     s.run("random", 2)
     shutil.copy(s.file("random", 1, "result"), s.file("random", 0, "result"))
     with pytest.raises(UserError, match="its proposal to"):
@@ -185,16 +166,11 @@ def test_steps_without_a_feasible_network_are_idle_and_skipped(study):
     assert read_record(file, Result).state == "SKIPPED"
 
 
-def test_latency_limit_needs_a_calibration(study):
-    s = study(limits={"parameters": None, "latency_ms": 5.0})
-    s.add_search("random", "random")
+def test_limits_on_latency_and_memory_need_a_calibration_and_hold(study):
+    s = study("random", limits={"parameters": None, "latency_ms": 5.0})
     with pytest.raises(UserError, match=r"latency_ms = 5.0 needs a calibration"):
         make_proposal(s.paths, "random", 0)
-
-
-def test_a_network_that_would_need_too_much_memory_is_not_proposed(study):
-    s = study(limits={"parameters": None, "memory_mib": 60.0})
-    s.add_search("random", "random")
+    s.add_search("random", "random", limits={"parameters": None, "memory_mib": 60.0})
     with pytest.raises(UserError, match=r"memory_mib = 60.0 needs a calibration"):
         make_proposal(s.paths, "random", 0)
     record = calibration(memory={"factor": 1.1, "bf16": True, "cuda": False, "table": ()})
@@ -210,8 +186,7 @@ def test_a_network_that_would_need_too_much_memory_is_not_proposed(study):
 
 
 def test_finished_steps_stops_at_the_first_gap(study):
-    s = study()
-    s.add_search("random", "random")
+    s = study("random")
     s.run("random", 4)
     s.file("random", 2, "result").unlink()
     assert finished_steps(s.paths, "random") == 2
@@ -219,9 +194,7 @@ def test_finished_steps_stops_at_the_first_gap(study):
 
 
 def test_cheap_proposals_import_neither_skopt_nor_torch(study):
-    s = study(**options(initial=4))
-    s.add_search("bayesian", "bayesian")
-    s.add_search("random", "random")
+    s = study("bayesian", "random", **options(initial=4))
     s.run("bayesian", 3)
     code = (
         "import sys; from pathlib import Path; from voxnas.core.paths import StudyPaths\n"
@@ -236,8 +209,7 @@ def test_cheap_proposals_import_neither_skopt_nor_torch(study):
 
 
 def test_history_is_sorted_by_step_whatever_the_file_system_says(study):
-    s = study(window=1)
-    s.add_search("random", "random")
+    s = study("random", window=1)
     s.run("random", 3)
     before = make_proposal(s.paths, "random", 3)
     for k in (2, 0, 1):  # new modification times, in another order
@@ -260,8 +232,7 @@ def test_a_space_of_networks_on_clips_needs_clips():
 
 
 def test_observations_have_scores_costs_and_a_curve_that_is_read_when_asked_for(study):
-    s = study(window=1)
-    s.add_search("random", "random")
+    s = study("random", window=1)
     s.run("random", 3, failed={1})
     write_text(s.file("random", 0, "curve").with_suffix(".tsv"), "samples\tval_score\n120\t0.5\n240\tn/a\n")
     first, failed, last = read_chain(s.paths, "random", 3, 3).observations()
@@ -275,8 +246,7 @@ def test_observations_have_scores_costs_and_a_curve_that_is_read_when_asked_for(
 
 
 def test_a_strategy_cannot_continue_what_is_not_finished(study, monkeypatch):
-    s = study(window=2)
-    s.add_search("random", "random")
+    s = study("random", window=2)
     s.run("random", 3)
     with pytest.raises(ValueError, match="must state the samples to reach"):
         Suggestion(continue_step=1)

@@ -1,5 +1,5 @@
 import pytest
-from plans import input_view, run_plan, volume_plan
+from plans import input_view, run_plan, staged, volume_plan
 
 from voxnas.arch.families.clip import Clip
 from voxnas.benchmark.leaderboard import is_searched
@@ -27,10 +27,9 @@ def chains(s, *names, steps=4):
     return {name: read_chain(s.paths, name, steps, steps) for name in names}
 
 
-def select(s, found, **changes):
-    return select_finalists(
-        read_record(s.paths.spec("select"), SelectSpec), read_plan(s.paths.plan), None, found, **changes
-    )
+def select(s, found, plan=None, **changes):
+    spec = read_record(s.paths.spec("select"), SelectSpec)
+    return select_finalists(spec, plan or read_plan(s.paths.plan), None, found, **changes)
 
 
 def test_the_best_of_each_search_by_identity(finished):
@@ -111,9 +110,7 @@ def test_trials_that_were_trained_longest_go_first_and_each_counts_once(finished
 
 
 def test_linear_baseline_has_no_search(finished):
-    plan = volume_plan("classification")
-    spec = read_record(finished.paths.spec("select"), SelectSpec)
-    networks, _ = select_finalists(spec, plan, None, chains(finished, "random"), direct=["linear"])
+    networks, _ = select(finished, chains(finished, "random"), volume_plan("classification"), direct=["linear"])
     linear = networks[-1]
     assert (linear.name, linear.source, linear.samples, linear.search_score) == ("linear", "linear", 1, None)
     assert linear.architecture.family == "linear"
@@ -122,8 +119,7 @@ def test_linear_baseline_has_no_search(finished):
 
 
 def test_a_baseline_without_trials_enters_with_its_own_recipe(finished):
-    spec, plan = read_record(finished.paths.spec("select"), SelectSpec), read_plan(finished.paths.plan)
-    networks, left_out = select_finalists(spec, plan, None, {}, direct=["block-shift", "unet"])
+    networks, left_out = select(finished, {}, direct=["block-shift", "unet"])
     assert [(n.name, n.source, n.samples) for n in networks] == [
         ("block-shift", "baseline-block-shift", 600),
         ("unet", "baseline-unet", 600),
@@ -135,17 +131,13 @@ def test_a_baseline_without_trials_enters_with_its_own_recipe(finished):
 def test_a_searched_network_with_time_is_followed_by_its_twin_without(finished):
     paths = finished.paths
     plan = run_plan({"clips": input_view((32, 48, 32), frames=6)})
-    fields = {
-        "in_channels": 1, "out_channels": 2, "widths": [4, 8], "blocks": [1, 1], "strides": plan.strides[:2],
-        "kernels": plan.kernels[:2], "view": "clips", "norm": "group",
-    }  # fmt: skip
+    fields = staged([4, 8], strides=plan.strides[:2], kernels=plan.kernels[:2], view="clips", norm="group")
     found = {}
     for name, architecture in {"timed": Clip(**fields, temporal="conv"), "still": Clip(**fields)}.items():
         proposal = read_record(paths.step("random", 0) / "proposal.json", Proposal)
         proposal = proposal.model_copy(update={"architecture": architecture})
         chain = Chain((proposal,), (Result(state="DONE", key=proposal.key, score=0.5, macs=5),))
-        chains = {"random": chain, "baseline-x": chain}
-        found[name], left_out = select_finalists(read_record(paths.spec("select"), SelectSpec), plan, None, chains)
+        found[name], left_out = select(finished, {"random": chain, "baseline-x": chain}, plan)
         assert left_out == []
     assert [n.name for n in found["still"]] == ["random-1", "x"]
     assert [n.name for n in found["timed"]] == ["random-1", "random-1-per-frame", "x"]

@@ -7,8 +7,7 @@ from voxnas.search.summary import COLUMNS, trials_table
 
 
 def test_one_row_a_step_with_every_parameter(study, tmp_path):
-    s = study(window=1)
-    s.add_search("random", "random")
+    s = study("random", window=1)
     s.run("random", 5, failed={1, 3})
     chain = read_chain(s.paths, "random", 5, 5)
     table = trials_table(chain)
@@ -29,8 +28,7 @@ def test_one_row_a_step_with_every_parameter(study, tmp_path):
 
 
 def test_promoted_trials_pay_once_and_the_best_is_the_one_that_would_be_selected(study):
-    s = study(window=1, **options(rungs=2, factor=2))
-    s.add_search("random", "random")
+    s = study("random", window=1, **options(rungs=2, factor=2))
     for step, score in enumerate((0.5, 0.8, 0.7, 0.6)):
         s.propose("random", step)
         s.train("random", step, score=score)
@@ -50,8 +48,7 @@ def test_promoted_trials_pay_once_and_the_best_is_the_one_that_would_be_selected
 
 
 def test_whole_numbers_stay_whole_beside_missing_ones(study, tmp_path):
-    s = study(window=1)
-    s.add_search("random", "random")
+    s = study("random", window=1)
     s.run("random", 6)
     write_table(tmp_path / "trials.tsv", trials_table(read_chain(s.paths, "random", 6, 6)))
     text = (tmp_path / "trials.tsv").read_text()
@@ -62,8 +59,7 @@ def test_whole_numbers_stay_whole_beside_missing_ones(study, tmp_path):
 
 
 def test_idle_steps_and_an_empty_search(study):
-    s = study(limits={"parameters": 10})
-    s.add_search("random", "random")
+    s = study("random", limits={"parameters": 10})
     s.run("random", 2)
     table = trials_table(read_chain(s.paths, "random", 2, 2))
     assert table["state"].tolist() == ["SKIPPED", "SKIPPED"]

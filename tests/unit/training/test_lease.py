@@ -9,7 +9,22 @@ import pytest
 from voxnas.training.lease import Lease
 
 
-def test_a_live_lease_is_waited_for_and_released(tmp_path):
+def takes(folder):
+    """Whether a process obtains the lease at once."""
+    with Lease(folder).hold(lambda: True, lambda line: None) as held:
+        return held
+
+
+def leave(folder, age=0, **changes):
+    """Leave a lease with other fields, as a killed process would, `age` seconds ago."""
+    path = folder / "lease.json"
+    with Lease(folder).hold(lambda: True, print):
+        record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | changes))
+    os.utime(path, (time.time() - age,) * 2)
+
+
+def test_a_held_lease_is_waited_for_and_released(tmp_path):
     lease, lines = Lease(tmp_path / "e"), []
     with lease.hold(lambda: False, lines.append) as held:
         assert held
@@ -17,24 +32,19 @@ def test_a_live_lease_is_waited_for_and_released(tmp_path):
             assert not second
         assert len(lines) == 1 and str(os.getpid()) in lines[0]
         assert (tmp_path / "e" / "lease.json").exists()
-    with lease.hold(lambda: True, lines.append) as again:
-        assert again
+    assert takes(tmp_path / "e")
 
 
-def test_the_lease_of_the_dead_is_taken_over_but_not_while_their_child_lives(tmp_path):
-    lease = Lease(tmp_path / "e")
+def test_the_lease_of_a_dead_process_is_taken_over_but_not_while_its_child_lives(tmp_path):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    with lease.hold(lambda: True, print):
-        lease.extend(child.pid)
+    with Lease(tmp_path / "e").hold(lambda: True, print):
+        Lease(tmp_path / "e").extend(child.pid)
         record = json.loads((tmp_path / "e" / "lease.json").read_text())
-    record["processes"][0] = {"pid": 2**22 + 1, "start": 1}  # the parent died
-    (tmp_path / "e" / "lease.json").write_text(json.dumps(record))
-    with lease.hold(lambda: True, lambda line: None) as held:
-        assert not held
+    leave(tmp_path / "e", processes=[{"pid": 2**22 + 1, "start": 1}, *record["processes"][1:]])
+    assert not takes(tmp_path / "e")
     child.kill()
     child.wait()
-    with lease.hold(lambda: True, print) as held:
-        assert held
+    assert takes(tmp_path / "e")
 
 
 @pytest.mark.parametrize(
@@ -47,14 +57,8 @@ def test_the_lease_of_the_dead_is_taken_over_but_not_while_their_child_lives(tmp
     ],
 )
 def test_leases_of_other_boots_and_hosts(tmp_path, change, age, held):
-    lease = Lease(tmp_path / "e")
-    path = tmp_path / "e" / "lease.json"
-    with lease.hold(lambda: True, print):
-        record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, **change}))
-    os.utime(path, (time.time() - age,) * 2)
-    with lease.hold(lambda: True, lambda line: None) as found:
-        assert found is held
+    leave(tmp_path / "e", age, **change)
+    assert takes(tmp_path / "e") is held
 
 
 @pytest.mark.parametrize(
@@ -68,28 +72,19 @@ def test_leases_of_other_boots_and_hosts(tmp_path, change, age, held):
     ],
 )
 def test_the_lease_of_an_earlier_start_of_this_job(tmp_path, monkeypatch, own, age, held):
-    lease, path = Lease(tmp_path / "e"), tmp_path / "e" / "lease.json"
-    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm to be asked
-    with lease.hold(lambda: True, print):
-        record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, "host": "elsewhere", "slurm_job": "7", "slurm_restarts": 0}))
-    os.utime(path, (time.time() - age,) * 2)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm can be asked
+    leave(tmp_path / "e", age, host="elsewhere", slurm_job="7", slurm_restarts=0)
     monkeypatch.setenv("SLURM_JOB_ID", own[0])
     monkeypatch.setenv("SLURM_RESTART_COUNT", own[1])
-    with lease.hold(lambda: True, lambda line: None) as found:
-        assert found is held
+    assert takes(tmp_path / "e") is held
 
 
-def test_jobs_that_were_killed_for_want_of_memory_are_counted(tmp_path, monkeypatch):
-    lease, path = Lease(tmp_path / "e"), tmp_path / "e" / "lease.json"
+def test_jobs_that_were_killed_for_lack_of_memory_are_counted(tmp_path, monkeypatch):
     squeue = tmp_path / "squeue"
     squeue.write_text("#!/bin/sh\ncase $* in *' 9 '*) echo NODE_FAIL;; *) echo OUT_OF_MEMORY;; esac\n")
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     for job in ("7", "8", "9", "8"):
-        with lease.hold(lambda: True, print):
-            record = json.loads(path.read_text())
-        path.write_text(json.dumps({**record, "boot": "before", "slurm_job": job}))
-    with lease.hold(lambda: True, print) as held:
-        assert held
-    assert lease.starved() == ["7", "8"]
+        leave(tmp_path / "e", boot="before", slurm_job=job)
+    assert takes(tmp_path / "e")
+    assert Lease(tmp_path / "e").starved() == ["7", "8"]

@@ -18,6 +18,12 @@ def equal(first, second):
     return all(torch.equal(a, b) for a, b in pairs)
 
 
+def interrupted(paths, job, folder, steps, **changes):
+    """Train and request an end after a number of steps."""
+    stops = iter([False] * (steps - 1) + [True])
+    return run_fit(paths, job, make_context(folder, should_stop=lambda: next(stops)), **changes)[1]
+
+
 @pytest.mark.parametrize("task", ["segmentation", "classification"])  # the latter has dropout
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_interrupted_and_resumed_is_bit_identical(new_study, new_job, tmp_path, task, optimizer):
@@ -25,8 +31,7 @@ def test_interrupted_and_resumed_is_bit_identical(new_study, new_job, tmp_path, 
     job = new_job(task, 12)
     job = job.model_copy(update={"recipe": job.recipe.model_copy(update={"optimizer": optimizer})})
     whole, at_once = run_fit(paths, job, make_context(tmp_path / "a"))
-    stops = iter([False, False, True])
-    _, first = run_fit(paths, job, make_context(tmp_path / "b", should_stop=lambda: next(stops)))
+    first = interrupted(paths, job, tmp_path / "b", 3)
     assert (first.state, first.samples) == ("INTERRUPTED", 6)
     resumed, second = run_fit(paths, job, make_context(tmp_path / "b"))
     assert second.resumed_from == 6
@@ -111,8 +116,7 @@ def test_without_the_earlier_state_a_promoted_training_ends_at_the_same_bits(stu
     assert dataclasses.replace(outcome, resumed_from=11) == whole
     assert lines[0] == "the store has no state of the earlier step; training it again from the start"
     # Half an earlier step, as a process that was killed leaves it, is as good a place to go on from.
-    stops = iter([False, True])
-    run_fit(study, second, make_context(tmp_path / "e", should_stop=lambda: next(stops)))
+    interrupted(study, second, tmp_path / "e", 2)
     half, outcome = run_fit(study, third, make_context(tmp_path / "f", parent=tmp_path / "e"))
     assert outcome.resumed_from == 4 and equal(continued, half)
 
@@ -121,8 +125,7 @@ def test_without_the_earlier_state_a_promoted_training_ends_at_the_same_bits(stu
 def test_a_promoted_training_may_be_interrupted_in_any_rung(study, new_job, tmp_path, steps):
     job = promoted_twice(new_job)[2]
     whole, at_once = run_fit(study, job, make_context(tmp_path / "a"))
-    stops = iter([False] * (steps - 1) + [True])
-    assert run_fit(study, job, make_context(tmp_path / "b", should_stop=lambda: next(stops)))[1].state == "INTERRUPTED"
+    assert interrupted(study, job, tmp_path / "b", steps).state == "INTERRUPTED"
     resumed, outcome = run_fit(study, job, make_context(tmp_path / "b"))
     assert 0 < outcome.resumed_from < 20 and equal(whole, resumed)
     assert outcome.curve == at_once.curve
@@ -181,8 +184,7 @@ def test_patience_starts_anew_after_a_plateau(new_study, new_job, tmp_path):
 
 def test_a_refused_state_trains_again_and_says_so(study, new_job, tmp_path):
     whole, _ = run_fit(study, new_job(), make_context(tmp_path / "a"))
-    stops = iter([True])
-    run_fit(study, new_job(), make_context(tmp_path / "b", should_stop=lambda: next(stops)))
+    interrupted(study, new_job(), tmp_path / "b", 1)
     (tmp_path / "b" / "state-2.safetensors").write_bytes(b"broken")
     lines = []
     again, outcome = run_fit(study, new_job(), make_context(tmp_path / "b", log=lines.append))
@@ -193,9 +195,7 @@ def test_a_refused_state_trains_again_and_says_so(study, new_job, tmp_path):
 def test_half_precision_saves_and_restores_its_loss_scale(new_study, new_job, tmp_path):
     paths, job = new_study(validations=3), new_job(samples=12)
     whole, at_once = run_fit(paths, job, make_context(tmp_path / "a", keep_state=True), precision="fp16")
-    stops = iter([False, False, True])
-    folder = make_context(tmp_path / "b", should_stop=lambda: next(stops))
-    run_fit(paths, job, folder, precision="fp16")
+    interrupted(paths, job, tmp_path / "b", 3, precision="fp16")
     scaler = read_json(tmp_path / "b" / "state.json")["progress"]["scaler"]
     assert scaler["_growth_tracker"] + (scaler["scale"] < 2**16) > 0
     resumed, second = run_fit(paths, job, make_context(tmp_path / "b", keep_state=True), precision="fp16")

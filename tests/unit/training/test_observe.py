@@ -6,7 +6,7 @@ import time
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
-from tiny_training import PATIENCE, finish, propose, start
+from tiny_training import PATIENCE, finish, propose, start, train
 
 from voxnas.core.trial import Network
 from voxnas.io.records import write_json
@@ -37,22 +37,15 @@ def test_progress_is_told_while_it_runs_and_gone_at_the_end(study, new_job):
         status, _ = finish(process)
     assert status == 75
     assert 0 < record["samples"] < 100_000 and record["loss"] > 0
-    assert finish(start(study, *propose(study, new_job(), 8, config=CONFIG)))[0] == 0
+    train(study, *propose(study, new_job(), 8, config=CONFIG))
     finished = [p.parent for p in study.store.glob("*/outcome.json")]
     assert len(finished) == 1 and not (finished[0] / "progress.json").exists()
 
 
-def test_no_event_files_without_the_setting(study, new_job):
-    assert finish(start(study, *propose(study, new_job(), 8, config=CONFIG)))[0] == 0
-    assert not (study.root / "tensorboard").exists()
-
-
 def test_an_interrupted_training_has_one_curve(study, new_job):
     arguments = [*propose(study, new_job(), 40, config=CONFIG), "--tensorboard", "1"]
-    status, log = finish(start(study, *arguments, "--deadline", "0"))
-    assert status == 75 and "state saved at 2 samples" in log
-    status, log = finish(start(study, *arguments))
-    assert status == 0 and "resuming at 2 samples" in log
+    assert "state saved at 2 samples" in train(study, *arguments, "--deadline", "0", status=75)
+    assert "resuming at 2 samples" in train(study, *arguments)
     run = run_of(study, "random", "0")
     assert steps(run, "training/loss") == list(range(2, 41, 2))
     assert steps(run, "validation/score") == [20, 40]
@@ -62,18 +55,16 @@ def test_an_interrupted_training_has_one_curve(study, new_job):
     assert abs(run.Scalars("final/score")[-1].value - score) < 1e-6
     content = run.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     begun = metadata.parse_session_start_info_plugin_data(content).hparams
-    assert (begun["search"].string_value, begun["width"].number_value, begun["samples"].number_value) == (
-        "random",
-        4.0,
-        40.0,
-    )
+    assert begun["search"].string_value == "random"
+    assert (begun["width"].number_value, begun["samples"].number_value) == (4.0, 40.0)
 
 
-def test_one_from_the_store_gets_its_curve_once(study, new_job):
+def test_only_with_the_setting_a_stored_training_gets_its_curve_and_once(study, new_job):
     arguments = propose(study, new_job(), 8, config=CONFIG)
-    assert finish(start(study, *arguments))[0] == 0
+    train(study, *arguments)
+    assert not (study.root / "tensorboard").exists()
     for _ in range(2):
-        assert finish(start(study, *arguments, "--tensorboard", "1"))[0] == 0
+        train(study, *arguments, "--tensorboard", "1")
         assert steps(run_of(study, "random", "0"), "validation/score") == [4, 8]
     assert len(list((study.root / "tensorboard").rglob("*tfevents*"))) == 1
 
@@ -87,7 +78,7 @@ def test_a_finalist_is_called_by_its_name_and_results_do_not_depend_on_it(study,
     for seed, extra in ((0, []), (1, ["--tensorboard", "1"])):
         output = tmp_path / f"seed-{seed}" / "result.json"
         arguments = ["train", "--network", str(tmp_path / "network.json"), "--seed", str(seed), "--output", str(output)]
-        assert finish(start(study, *arguments, *extra))[0] == 0
+        train(study, *arguments, *extra)
         before = output.read_bytes()
         finish(start(study, *arguments, "--tensorboard", "1"))  # from the store: the setting is no part of its digest
         assert output.read_bytes() == before

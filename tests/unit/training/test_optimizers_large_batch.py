@@ -106,10 +106,8 @@ def test_the_batch_grows_at_its_shares():
 
 
 def test_smoothed_labels():
-    logits, label = (
-        torch.randn(3, 4, 2, 2, 2, generator=torch.Generator().manual_seed(1)),
-        torch.ones(3, 2, 2, 2).long(),
-    )
+    logits = torch.randn(3, 4, 2, 2, 2, generator=torch.Generator().manual_seed(1))
+    label = torch.ones(3, 2, 2, 2).long()
     logs = logits.log_softmax(1)
     wanted = -(0.9 * logs[:, 1] + 0.1 * logs.mean(1)).flatten(1).mean(1)
     assert torch.allclose(loss_function("ce", 0.1)(logits, label), wanted)
@@ -127,12 +125,7 @@ def test_off_unless_the_batch_is_large():
     assert "large_batch" not in small
     assert small == training(batch_size=255, large_batch={"growth": []})
     large = training(batch_size=256)
-    assert large["large_batch"] == {
-        "layerwise": True,
-        "warm_up": 0.05,
-        "growth": [[0.34, 2.0]],
-        "label_smoothing": 0.1,
-    }
+    assert large["large_batch"] == {"layerwise": True, "warm_up": 0.05, "growth": [[0.34, 2.0]], "label_smoothing": 0.1}
     settings = {"batch_size": 32, "large_batch": {"threshold": 32, "growth": [[0.5, 2], [0.2, 3]]}}
     with pytest.raises(UserError, match=r"large_batch.*must ascend"):
         parse_settings({"training": settings})

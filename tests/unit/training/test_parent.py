@@ -9,7 +9,7 @@ import time
 
 import psutil
 import pytest
-from tiny_training import ENVIRONMENT, PATIENCE, finish, propose, start, train_command
+from tiny_training import ENVIRONMENT, PATIENCE, finish, propose, start, train, train_command
 
 from voxnas.arch.families.linear import Linear
 from voxnas.core.architecture import Recipe
@@ -39,8 +39,7 @@ def running(paths):
 
 def test_trains_once_then_comes_from_the_store_without_torch(study, new_job, tmp_path):
     arguments = propose(study, new_job(), 8)
-    status, log = finish(start(study, *arguments))
-    assert status == 0, log
+    log = train(study, *arguments)
     first = result_of(study)
     folder = study.step("random", 0)
     run = json.loads((folder / "run.json").read_text())
@@ -62,28 +61,30 @@ def test_trains_once_then_comes_from_the_store_without_torch(study, new_job, tmp
 
 def test_deadline_saves_and_the_next_run_ends_as_if_undisturbed(new_study, new_job, tmp_path):
     whole = new_study("segmentation")
-    assert finish(start(whole, *propose(whole, new_job(), 60)))[0] == 0
+    train(whole, *propose(whole, new_job(), 60))
     # The same study elsewhere: the digest of a training does not depend on the folder.
     parted = StudyPaths(tmp_path / "copy")
     subprocess.run(["cp", "-r", str(whole.root), str(parted.root)], check=True)
     subprocess.run(["rm", "-r", str(parted.store), str(parted.step("random", 0) / "result.json")], check=True)
     arguments = propose(parted, new_job(), 60)
-    status, log = finish(start(parted, *arguments, "--deadline", "0"))
-    assert status == 75 and "state saved at 2 samples" in log
+    assert "state saved at 2 samples" in train(parted, *arguments, "--deadline", "0", status=75)
     assert not (parted.step("random", 0) / "result.json").exists()
-    status, log = finish(start(parted, *arguments))
-    assert status == 0 and "resuming at 2 samples" in log
+    assert "resuming at 2 samples" in train(parted, *arguments)
     for name in ("result.json", "curve.tsv"):
         assert (whole.step("random", 0) / name).read_bytes() == (parted.step("random", 0) / name).read_bytes()
     entry = result_of(whole).store
-    assert (whole.store / entry / "weights.safetensors").read_bytes() == (
-        parted.store / entry / "weights.safetensors"
-    ).read_bytes()
+    first, second = (paths.store / entry / "weights.safetensors" for paths in (whole, parted))
+    assert first.read_bytes() == second.read_bytes()
     assert json.loads((parted.store / entry / "run.json").read_text())["launches"] == 2
 
 
+def start_endless(study, job):
+    """Start a training that does not end by itself and saves its state after each step."""
+    return start(study, *propose(study, job, 1_000_000), "--checkpoint-seconds", "0.01")
+
+
 def test_a_signal_saves_the_state(study, new_job):
-    process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
+    process = start_endless(study, new_job())
     wait_for(lambda: running(study))
     process.send_signal(signal.SIGUSR1)
     status, log = finish(process)
@@ -93,19 +94,19 @@ def test_a_signal_saves_the_state(study, new_job):
 
 def test_a_parent_that_died_when_all_was_done(study, new_job):
     arguments = propose(study, new_job(), 8)
-    assert finish(start(study, *arguments))[0] == 0
+    train(study, *arguments)
     entry = study.store / result_of(study).store
     process = {"pid": os.getpid(), "started": -1.0}
     record = {"host": socket.gethostname(), "boot": "b", "slurm_job": "", "slurm_restarts": 0, "processes": [process]}
     write_json(entry / "lease.json", record)
     (entry / "run.json").unlink()
-    assert finish(start(study, *arguments))[0] == 0
+    train(study, *arguments)
     assert not (entry / "lease.json").exists()
     assert json.loads((entry / "run.json").read_text())["device"]
 
 
 def test_a_killed_parent_leaves_no_orphan_and_its_lease_is_taken_over(study, new_job):
-    process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
+    process = start_endless(study, new_job())
     wait_for(lambda: running(study))
     lease = json.loads((running(study) / "lease.json").read_text())
     child = lease["processes"][1]["pid"]
@@ -120,8 +121,7 @@ def test_a_killed_parent_leaves_no_orphan_and_its_lease_is_taken_over(study, new
 
     wait_for(gone)
     arguments = propose(study, new_job(), 1_000_000)
-    status, log = finish(start(study, *arguments, "--deadline", "0"))
-    assert status == 75 and "resuming at" in log
+    assert "resuming at" in train(study, *arguments, "--deadline", "0", status=75)
 
 
 def worker_of(paths, other_than=()):
@@ -143,7 +143,7 @@ def samples_of(paths):
 
 
 def test_a_killed_worker_goes_on(study, new_job):
-    process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
+    process = start_endless(study, new_job())
     worker = worker_of(study)
     os.kill(worker, signal.SIGKILL)
     seen = samples_of(study)
@@ -155,13 +155,17 @@ def test_a_killed_worker_goes_on(study, new_job):
     assert not (study.step("random", 0) / "result.json").exists()
 
 
-def test_a_worker_that_is_killed_again_and_again_is_a_failed_trial(study, new_job):
-    process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
-    killed = []
+def kill_each_worker(study, job):
+    """Kill all three workers of a training; return the exit status."""
+    process, killed = start_endless(study, job), []
     for _ in range(3):
         killed.append(worker_of(study, other_than=killed))
         os.kill(killed[-1], signal.SIGKILL)
-    assert finish(process)[0] == 0
+    return finish(process)[0]
+
+
+def test_a_worker_that_is_killed_repeatedly_is_a_failed_trial(study, new_job):
+    assert kill_each_worker(study, new_job()) == 0
     result = result_of(study)
     assert (result.state, result.score) == ("FAILED", None)
     assert result.reason == "killed, probably out of memory" and result.key
@@ -173,31 +177,24 @@ def test_in_slurm_other_jobs_with_more_memory_come_first(study, new_job, monkeyp
         monkeypatch.setitem(ENVIRONMENT, "SLURM_JOB_ID", job)
         for file in study.store.glob("*/starved.json"):
             write_json(file, starved)
-        process = start(study, *propose(study, new_job(), 1_000_000), "--checkpoint-seconds", "0.01")
-        killed = []
-        for _ in range(3):
-            killed.append(worker_of(study, other_than=killed))
-            os.kill(killed[-1], signal.SIGKILL)
-        assert finish(process)[0] == (0 if starved else 1)
+        assert kill_each_worker(study, new_job()) == (0 if starved else 1)
         assert (study.step("random", 0) / "result.json").exists() == bool(starved)
         assert [json.loads(file.read_text()) for file in study.store.glob("*/starved.json")] == [[*starved, job]]
     assert result_of(study).state == "FAILED"
     monkeypatch.setitem(ENVIRONMENT, "SLURM_JOB_ID", "10")
-    status, log = finish(start(study, *propose(study, new_job(), 1_000_000)))
-    assert (status, result_of(study).reason) == (0, "out of memory in each of 3 jobs"), log
+    train(study, *propose(study, new_job(), 1_000_000))
+    assert result_of(study).reason == "out of memory in each of 3 jobs"
 
 
 def test_a_crash_is_an_error_with_its_traceback(study, new_job):
     study.shard(0).write_bytes(b"\x01" * 100)
-    status, log = finish(start(study, *propose(study, new_job(), 8)))
-    assert status == 1
+    log = train(study, *propose(study, new_job(), 8), status=1)
     assert "Traceback" in log and "ended with status 1" in log
     assert not (study.step("random", 0) / "result.json").exists()
 
 
 def test_an_idle_proposal_is_skipped(study, new_job):
-    arguments = propose(study, new_job(), 0, origin="idle", architecture=None, recipe=None)
-    assert finish(start(study, *arguments))[0] == 0
+    train(study, *propose(study, new_job(), 0, origin="idle", architecture=None, recipe=None))
     assert result_of(study).state == "SKIPPED"
     assert {p.name for p in study.step("random", 0).iterdir()} >= {"run.json", "curve.tsv"}
 
@@ -213,8 +210,7 @@ def test_a_network_gets_weights(new_study, new_job, tmp_path, kind):
     write_json(tmp_path / "network.json", network)
     output = tmp_path / "seed-1" / "result.json"
     arguments = ["train", "--network", str(tmp_path / "network.json"), "--seed", "1", "--output", str(output)]
-    status, log = finish(start(paths, *arguments))
-    assert status == 0, log
+    train(paths, *arguments)
     assert read_record(output, Result).metrics["mae"] > 0
     tensors, metadata = load_weights(output.with_name("weights.safetensors"))
     assert tensors and 50 < float(metadata["target_mean"]) < 62
@@ -248,7 +244,7 @@ PROMOTED = {"origin": "promotion", "resume_from": 0, "rung": 1}
 
 
 def test_a_promoted_step_continues_the_state_that_only_a_resumable_step_keeps(study, new_job, tmp_path):
-    assert finish(start(study, *propose(study, new_job(), 8, resumable=True)))[0] == 0
+    train(study, *propose(study, new_job(), 8, resumable=True))
     states = list(study.store.glob("*/state.json"))
     assert [s.parent.name for s in states] == [result_of(study).store]
     lost = StudyPaths(tmp_path / "copy")
@@ -257,10 +253,9 @@ def test_a_promoted_step_continues_the_state_that_only_a_resumable_step_keeps(st
 
     # Interrupted on its way, and continued from its own state.
     arguments = propose(study, new_job(), 40, step=1, **PROMOTED)
-    status, log = finish(start(study, *arguments, "--deadline", "0"))
-    assert status == 75 and "resuming at 8 samples" in log and "state saved at 10 samples" in log
-    status, log = finish(start(study, *arguments))
-    assert status == 0 and "resuming at 10 samples" in log
+    log = train(study, *arguments, "--deadline", "0", status=75)
+    assert "resuming at 8 samples" in log and "state saved at 10 samples" in log
+    assert "resuming at 10 samples" in train(study, *arguments)
     result = read_record(study.step("random", 1) / "result.json", Result)
     assert (result.state, result.samples) == ("DONE", 40)
     curve = (study.step("random", 1) / "curve.tsv").read_text()
@@ -269,7 +264,6 @@ def test_a_promoted_step_continues_the_state_that_only_a_resumable_step_keeps(st
     assert not list(study.store.glob("*/state*"))  # nobody else would continue the earlier one
 
     # Without the store, at once: the same.
-    status, log = finish(start(lost, *propose(lost, new_job(), 40, step=1, **PROMOTED)))
-    assert status == 0 and "training it again from the start" in log
+    assert "training it again from the start" in train(lost, *propose(lost, new_job(), 40, step=1, **PROMOTED))
     for name in ("result.json", "curve.tsv"):
         assert (lost.step("random", 1) / name).read_bytes() == (study.step("random", 1) / name).read_bytes()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from plans import limit, volume_plan
+from plans import limit, staged, volume_plan
 
 from voxnas.arch.families import expand
 from voxnas.arch.families.clip import Clip
@@ -19,15 +19,7 @@ LIMITS = limit(1_000_000)
 
 
 def clip(**changes):
-    record = {
-        "in_channels": 1,
-        "out_channels": 2,
-        "widths": [4, 6],
-        "blocks": [1, 2],
-        "strides": [[1, 1, 1], [2, 2, 2]],
-        "kernels": [[3, 3, 3], [3, 3, 3]],
-    }
-    return Clip(**{**record, **changes})
+    return Clip(**staged([4, 6], blocks=[1, 2]) | changes)
 
 
 def operations(architecture):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from plans import THICK, staged
 
 from voxnas.arch.families.clip import Clip
 from voxnas.arch.families.cnn import CNN
@@ -9,14 +10,7 @@ from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network
 from voxnas.nn.network import Network
 
-STAGED = {
-    "in_channels": 1,
-    "out_channels": 2,
-    "widths": [4, 6],
-    "blocks": [1, 1],
-    "strides": [[1, 1, 1], [1, 2, 2]],
-    "kernels": [[1, 3, 3]] * 2,
-}
+STAGED = staged([4, 6], strides=THICK[:2], kernels=[[1, 3, 3]] * 2)
 
 
 def test_each_cell_has_channels_of_its_own():

@@ -98,8 +98,7 @@ def test_chains_with_promotions(study, window, method):
 
 
 def test_promotions_do_not_use_up_the_design(study):
-    s = study(window=1, **options(initial=5, rungs=2, factor=2))
-    s.add_search("bayesian", "bayesian")
+    s = study("bayesian", window=1, **options(initial=5, rungs=2, factor=2))
     s.run("bayesian", 10)
     origins = [p.origin for p in s.records("bayesian", 10) if p.rung == 0]
     assert origins == ["start", *["design"] * 5, *["surrogate"] * (len(origins) - 6)]
@@ -107,8 +106,7 @@ def test_promotions_do_not_use_up_the_design(study):
 
 
 def test_a_random_search_draws_the_same_networks_whatever_is_promoted(study):
-    s = study(window=1)
-    s.add_search("random", "random")
+    s = study("random", window=1)
     s.run("random", 8)
     plain = [p.key for p in s.records("random", 8)]
     s.add_search("random", "random", **options(rungs=2, factor=2))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from plans import input_view, run_plan
+from plans import input_view, run_plan, staged
 
 from voxnas.arch.families import expand
 from voxnas.arch.families.clip import Clip
@@ -20,11 +20,8 @@ PLAN = run_plan({"clips": VIEW})
 
 
 def clip(**changes):
-    fields = {
-        "in_channels": 1, "out_channels": 2, "widths": [6, 12], "blocks": [1, 2], "strides": VIEW.strides[:2],
-        "kernels": VIEW.kernels[:2], "view": "clips", "norm": "group",
-    }  # fmt: skip
-    return Clip(**{**fields, **changes})
+    fields = staged([6, 12], blocks=[1, 2], strides=VIEW.strides[:2], kernels=VIEW.kernels[:2], view="clips")
+    return Clip(**fields | {"norm": "group"} | changes)
 
 
 def test_every_network_of_the_shipped_space_has_a_twin_of_equal_cost():
