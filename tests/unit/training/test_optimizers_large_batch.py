@@ -91,8 +91,8 @@ def test_layerwise_optimizers_continue_from_a_saved_state(name, kind):
 
 
 def test_warm_up_is_a_line_up_to_the_schedule():
-    plain = [learning_rate_factor("cosine", t / 20) for t in range(21)]
-    warm = [learning_rate_factor("cosine", t / 20, warm_up=0.2) for t in range(21)]
+    plain = [learning_rate_factor("cosine", t / 20, 20) for t in range(21)]
+    warm = [learning_rate_factor("cosine", t / 20, 20, warm_up=0.2) for t in range(21)]
     assert warm[4:] == plain[4:]
     rises = [w / p for w, p in zip(warm[:5], plain[:5], strict=True)]
     assert rises == pytest.approx([0.04 + 0.96 * i / 4 for i in range(5)])
