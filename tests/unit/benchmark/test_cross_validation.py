@@ -4,7 +4,8 @@ import pytest
 
 from voxnas.benchmark import results
 from voxnas.benchmark.cross_validation import LEAST_FOLDS, SELECTED, cross_validation, difference_p
-from voxnas.benchmark.statistics import correlation_statistic, mean_statistic
+from voxnas.benchmark.leaderboard import case_statistic
+from voxnas.benchmark.statistics import mean_statistic
 from voxnas.core.errors import UserError
 from voxnas.core.splits import Splits
 from voxnas.io.records import read_json, write_json
@@ -136,6 +137,7 @@ def test_a_predictor_without_signal_has_no_correlation_over_folds():
         target = rng.normal(size=38)
         predicted = np.array([target[folds != f].mean() for f in folds]) + 0.05 * rng.normal(size=38)
         one = np.ones((1, 38))
-        pooled.append(correlation_statistic(predicted, target)(one)[0, 0])
-        within.append(correlation_statistic(predicted, target, folds)(one)[0, 0])
+        table = pd.DataFrame({"seed": "all", "scan": range(38), "target": target, "predicted": predicted})
+        pooled.append(case_statistic(table, "r")(one)[0, 0])
+        within.append(case_statistic(table, "r", folds)(one)[0, 0])
     assert np.mean(pooled) < -0.2 and abs(np.mean(within)) < 0.03

@@ -1,11 +1,8 @@
-import numpy as np
 import pytest
 import torch
-from tiny_training import train_stored
 
 from voxnas.core.errors import UserError
 from voxnas.data.dataset import StudyData
-from voxnas.io.weights import load_weights
 from voxnas.training.targets import Targets
 
 
@@ -42,16 +39,3 @@ def test_a_training_scales_the_targets_by_its_own_scans(new_study, new_job):
 def test_equal_values_do_not_divide_by_zero(new_study):
     data = StudyData(new_study("regression"))
     assert Targets.of(data, data.train_scans(0)[:1]).sd == 1.0
-
-
-def test_a_training_scales_by_its_training_scans_alone(new_study, new_job):
-    """Values of the validation fold must not enter the scale that the weights carry."""
-    paths = new_study("regression")
-    entry, _ = train_stored(paths, new_job("regression", samples=2))
-    _, metadata = load_weights(entry.weights)
-    data = StudyData(paths)
-    values = {part: [float(data.target(scan)) for scan in scans] for part, scans in (
-        ("training", data.train_scans(0)), ("development", data.development_scans()),
-    )}  # fmt: skip
-    assert float(metadata["target_mean"]) == pytest.approx(np.mean(values["training"]))
-    assert np.mean(values["training"]) != pytest.approx(np.mean(values["development"]), rel=1e-3)
