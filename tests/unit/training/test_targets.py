@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 import torch
+from tiny_training import train_stored
 
 from voxnas.core.errors import UserError
 from voxnas.data.dataset import StudyData
+from voxnas.io.weights import load_weights
 from voxnas.training.targets import Targets
 
 
