@@ -22,7 +22,7 @@ from voxnas.io.clips import write_run
 from voxnas.io.records import write_json, write_text
 from voxnas.io.tables import write_table
 
-SCANS, TEST, SEEDS = 12, 4, 2
+SCANS, TEST, SEEDS = 14, 6, 2
 MACS = 1_000_000
 
 
@@ -57,9 +57,7 @@ def make_fake_study(root, task="segmentation"):
     """Write a study of two methods and a baseline; `bayesian-1` is the winner by validation."""
     paths = StudyPaths(root)
     rng = np.random.default_rng(0)
-    settings = parse_settings(
-        {"study": "fake", "task": task, "training": {"seeds": SEEDS}, "benchmark": {"bootstrap": 200}}
-    )
+    settings = parse_settings({"study": "fake", "task": task, "training": {"seeds": SEEDS}})
     for stage in STEP_VERSIONS.keys() - {"search"}:
         write_json(paths.spec(stage), stage_spec(settings, stage))
     names = [f"sub-{i:02d}" for i in range(SCANS)]
@@ -100,7 +98,7 @@ def make_fake_study(root, task="segmentation"):
             "identified": True, "doubt": "",
         },
     )  # fmt: skip
-    write_json(paths.splits, Splits(test=names[:TEST], folds=[names[4:8], names[8:]]))
+    write_json(paths.splits, Splits(test=names[:TEST], folds=[names[TEST:10], names[10:]]))
     strides = [(1, 1, 1), (2, 2, 2), (1, 2, 2)]
     write_json(
         paths.plan,
@@ -160,7 +158,7 @@ def make_fake_study(root, task="segmentation"):
         for seed in [*map(str, range(SEEDS)), "ensemble"]:
             for index, scan in enumerate(names[:TEST]):
                 scores = _case(task, index, level + 0.01 * (seed == "ensemble"), rng)
-                rows.append({"key": key, "seed": seed, "scan": scan, "participant": scan, **scores})
+                rows.append({"key": key, "seed": seed, "scan": scan, "participant": scan, "unit": scan, **scores})
         write_table(paths.cases(key), pd.DataFrame(rows))
         if task == "segmentation":
             folder = paths.cases(key).parent / "predictions"

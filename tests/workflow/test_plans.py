@@ -26,7 +26,7 @@ def test_whole_plans(plan_after: Plan, changes: dict[str, object], plan: dict[st
 @pytest.mark.parametrize(
     ("changes", "runs", "rests"),
     [
-        ({"benchmark__bootstrap": 300}, {"benchmark": 1}, {"step", "train", "evaluate"}),
+        ({"benchmark__confidence": 0.9}, {"benchmark": 1}, {"step", "train", "evaluate"}),
         ({"search__steps": 4}, {"propose": 2, "step": 2}, {"preprocess"}),
         ({"search__window": 1}, {"propose": 7, "step": 7}, {"index", "preprocess", "calibrate"}),
         ({"search__finalists": 2}, {"select": 1}, SEARCH),

@@ -107,7 +107,7 @@ def cross_validation(paths: StudyPaths) -> pd.DataFrame:
             "key": keys.get(name, ""),
             "folds": len(np.unique(folds)),
             "cases": len(first),
-            "units": first.participant.nunique(),
+            "units": first.unit.nunique(),
             "score": scores[name],
             "p_permutation": permutation_p(table, measure, ordered, seed) if name in testable else np.nan,
             "reference": "" if name == reference else reference,

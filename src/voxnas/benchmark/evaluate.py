@@ -30,6 +30,7 @@ class Scored(NamedTuple):
     """Scores of a case by member and by their ensemble; cases of one unit are dependent."""
 
     case: str
+    participant: str
     unit: str
     scores: list[dict[str, Any]]
 
@@ -56,7 +57,7 @@ def evaluate_network(paths: StudyPaths, key: str, seeds: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per seed ("0", "1", ..., "ensemble") and scan: key, seed, scan, participant, scores.
+        One row per seed ("0", "1", ..., "ensemble") and scan: key, seed, scan, participant, unit of the splits, scores.
 
     Raises
     ------
@@ -115,7 +116,8 @@ def case_table(key: str, scored: Scores, names: Sequence[str], what: str) -> pd.
     rows: list[dict[str, Any]] = []
     for number, total, found in scored:
         for seed, scores in zip(names, found.scores, strict=True):
-            rows.append({"key": key, "seed": seed, "scan": found.case, "participant": found.unit, **scores})
+            person = {"participant": found.participant, "unit": found.unit}
+            rows.append({"key": key, "seed": seed, "scan": found.case, **person, **scores})
         left = (time.monotonic() - began) / number * (total - number)
         print(f"{key}: {what} case {number}/{total} {found.case}, {left:.0f} s left", flush=True)
     return pd.DataFrame(rows)
@@ -138,6 +140,7 @@ class Evaluation:
         from voxnas.data.dataset import StudyData
 
         self.data, self.tolerance = StudyData(paths, view), tolerance
+        self.splits = read_record(paths.splits, Splits)
         table = read_table(paths.scans, {"scan": str, "participant": str, "label": str})
         self.rows = {row["scan"]: row for row in table.to_dict("records")}
 
@@ -171,8 +174,7 @@ class Evaluation:
             rows = [{"target": first.target, **named_prediction(vector, plan)} for vector in members]
             if plan.task == "regression":
                 rows = [{**r, "absolute_error": abs(r["predicted"] - float(str(first.target)))} for r in rows]
-            unit = first.unit if self.data.timed else str(self.rows[first.scan]["participant"])
-            yield number, len(cases), Scored(case, unit, rows)
+            yield number, len(cases), Scored(case, str(self.rows[first.scan]["participant"]), first.unit, rows)
 
     def _segmentations(self, scans: Sequence[str], predictor: Members, folder: Path | None) -> Scores:
         """Score overlap and surface distances of each scan."""
@@ -193,7 +195,7 @@ class Evaluation:
                 save_like(folder / f"{scan}.nii.gz", maps[0], reference, maps[0].dtype)
             foreground = [k for k in labels if k]
             scored = [segmentation_scores(m, truth, foreground, spacing, self.tolerance) for m in maps]
-            yield number, len(scans), Scored(scan, str(row["participant"]), scored)
+            yield number, len(scans), Scored(scan, str(row["participant"]), self.splits.unit_of(scan), scored)
 
 
 class NetworkEvaluation(Evaluation):

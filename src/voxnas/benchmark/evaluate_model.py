@@ -11,9 +11,8 @@ import pandas as pd
 from voxnas.benchmark.evaluate import Evaluation, case_table
 from voxnas.benchmark.leaderboard import case_statistic
 from voxnas.benchmark.results import ENSEMBLE
-from voxnas.benchmark.statistics import Bootstrap, mean_statistic
+from voxnas.benchmark.statistics import Comparison, Scale, mean_statistic
 from voxnas.core.paths import StudyPaths
-from voxnas.core.seeds import derive_seed
 from voxnas.core.settings import BenchmarkSettings
 from voxnas.core.trial import Network
 from voxnas.deploy.labelled import prepare_labelled
@@ -80,7 +79,8 @@ def evaluate_model(
         scans = evaluation.data.development_scans()
         scored = evaluation.score(scans, lambda inputs: [np.mean(model.predictor(inputs), axis=0)])
         key = read_record(Path(folder) / "architecture.json", Network).key
-        cases = case_table(key, scored, [ENSEMBLE if ensemble else str(model.record.default)], str(data))
+        names = [ENSEMBLE if ensemble else str(model.record.default)]
+        cases = case_table(key, scored, names, str(data)).drop(columns="unit")
         excluded = [(s, evaluation.data.reason(s)) for s in sorted(set(index.scans["scan"]) - set(scans))]
     content = dict(zip(index.scans["scan"], index.scans["content"], strict=True))
     known = set(model.record.images)
@@ -120,20 +120,20 @@ def score_table(cases: pd.DataFrame, participants: pd.DataFrame, task: str) -> p
         As in :class:`ModelScores`.
     task : str
     """
-    settings = BenchmarkSettings()
+    confidence = BenchmarkSettings().confidence
 
     def row(measure: str, over: str, groups: Sequence[str], statistic: Any) -> dict[str, Any]:
-        seed = derive_seed(0, "evaluate", measure)
-        found = Bootstrap(groups, settings.bootstrap, settings.confidence, seed).score(statistic)
-        bounds = {"estimate": found.estimate, "low": found.low, "high": found.high}
+        found = Comparison(groups, confidence).score(statistic)
+        bounds = {"estimate": found.estimate, "low": found.low, "high": found.high, "note": found.note}
         return {"measure": measure, "over": over, "number": len(groups), **bounds}
 
     people = list(cases["participant"])
     rows = []
     for name, values in _scores(cases, task).items():
-        rows.append(row(str(name), "cases", people, mean_statistic(values.to_numpy())))
+        scale: Scale = "positive" if str(name).startswith(("absolute_error", "hd95_mm")) else "share"
+        rows.append(row(str(name), "cases", people, mean_statistic(values.to_numpy(), scale)))
         own = participants[str(name)].to_numpy()
-        rows.append(row(str(name), "participants", list(participants["participant"]), mean_statistic(own)))
+        rows.append(row(str(name), "participants", list(participants["participant"]), mean_statistic(own, scale)))
     typed = cases.assign(target=cases["target"].astype(float)) if task == "regression" else cases
     rows += [row(name, "cases", people, case_statistic(typed, name)) for name in JOINT.get(task, ())]
     return pd.DataFrame(rows)

@@ -19,15 +19,25 @@ from voxnas.benchmark.metrics import (
     validation_score,
 )
 from voxnas.benchmark.results import ENSEMBLE
-from voxnas.benchmark.statistics import Bootstrap, Statistic, auc_statistic, correlation_statistic, mean_statistic
+from voxnas.benchmark.statistics import (
+    Comparison,
+    Statistic,
+    auc_statistic,
+    correlation_statistic,
+    holm,
+    mean_statistic,
+    verdict,
+)
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
-from voxnas.core.seeds import derive_seed
 from voxnas.core.trial import LINEAR, PER_FRAME, Network
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 
 SEGMENTATION_SCORES = ("dice", "nsd", "hd95_mm")
+INTERVAL = ["low", "high", "note"]
+PAIR = ["comparison", "first", "second", "measure"]
+TEST = ["difference", "low", "high", "p", "p_holm", "verdict", "note", "scans", "units", "participants"]
 
 
 def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -39,13 +49,16 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
         One row per network and one per ensemble, best test score first: rank, name, winner,
         source, key, seeds, parameters, macs, latency_ms, peak_memory_mib, train_memory_mib,
         validation_score and its standard deviation over seeds, test_score with the bounds low
-        and high, further test scores, and the costs of search and training in samples and
-        predicted CPU seconds. Scores are in natural units (an error is positive).
+        and high and a note (why there is no interval, or what it leaves out), further test
+        scores, numbers of scans, independent units and participants, and the costs of search
+        and training in samples and predicted CPU seconds. Scores are in natural units (an
+        error is positive).
     comparisons : DataFrame
         The winner against all other rows, and the best network of the first search method against the best network of
         each other method (in a study without a search, each network against the first network): comparison, first,
-        second, measure, difference (positive: the first is better), low, high, not_better (fraction of the bootstrap
-        samples in which the first is not better), scans, participants.
+        second, measure, difference (positive: the first is better), low, high, p (two-sided), p_holm (adjusted by Holm
+        for the number of distinct pairs of the table), verdict (from p_holm: better, worse, indistinguishable or
+        untested), note, scans, units, participants.
 
     Raises
     ------
@@ -63,7 +76,8 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     winner = choose_winner(found, means, measure.sign)
 
     scans = _common_scans(tables)
-    bootstrap = Bootstrap(scans.participant, spec.bootstrap, spec.confidence, derive_seed(spec.seed, "bootstrap"))
+    comparison = Comparison(scans.unit, spec.confidence)
+    sizes = {"scans": len(scans), "units": scans.unit.nunique(), "participants": scans.participant.nunique()}
     costs = {n.source: _search_cost(paths, n.source) for n in found}
     rows, statistics = [], {}
     for network in found:
@@ -74,7 +88,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
             parts[f"{single} (ensemble)"] = table[table.seed == ENSEMBLE]
         for name, part in parts.items():
             statistics[name] = case_statistic(part, measure.name)
-            interval = bootstrap.score(statistics[name])
+            interval = comparison.score(statistics[name])
             rows.append(
                 {
                     "name": name,
@@ -85,9 +99,9 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "validation_score": means[single] if name == single else np.nan,
                     "validation_sd": validations[single].std() if name == single else np.nan,
                     "test_score": interval.estimate,
-                    "low": interval.low,
-                    "high": interval.high,
+                    **{column: getattr(interval, column) for column in INTERVAL},
                     **further_scores(part, task, measure.name),
+                    **sizes,
                     **costs[network.source],
                     **_training_cost(paths, network),
                 }
@@ -102,44 +116,32 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     pairs += [("methods", best[0], other) for other in best[1:]]
     if not results.searches(paths):
         pairs += [("reference", n.name, found[0].name) for n in found[1:]]
-    comparisons = []
+    found_pairs = []
     for kind, first, second in pairs:
-        statistic_pair = (statistics[first], statistics[second])[:: measure.sign]
-        interval = bootstrap.difference(*statistic_pair)
-        comparisons.append(
-            {
-                "comparison": kind,
-                "first": first,
-                "second": second,
-                "measure": measure.name,
-                "difference": interval.estimate,
-                "low": interval.low,
-                "high": interval.high,
-                "not_better": interval.not_above,
-                "scans": len(scans),
-                "participants": scans.participant.nunique(),
-            }
-        )
-    columns = [
-        "comparison",
-        "first",
-        "second",
-        "measure",
-        "difference",
-        "low",
-        "high",
-        "not_better",
-        "scans",
-        "participants",
-    ]
-    return leaderboard, pd.DataFrame(comparisons, columns=columns)
+        interval = comparison.difference(*(statistics[first], statistics[second])[:: measure.sign])
+        facts = {"difference": interval.estimate, "p": interval.p} | {c: getattr(interval, c) for c in INTERVAL}
+        pair = dict(zip(PAIR, (kind, first, second, measure.name), strict=True))
+        found_pairs.append({**pair, **facts, **sizes})
+    comparisons = pd.DataFrame(found_pairs, columns=[c for c in PAIR + TEST if c not in ("p_holm", "verdict")])
+    return leaderboard, adjust(comparisons, spec.confidence)[PAIR + TEST]
+
+
+def adjust(comparisons: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Add the columns ``p_holm`` and ``verdict``; a pair that occurs twice, in any order, counts as one test."""
+    pairs = [tuple(sorted(pair)) for pair in zip(comparisons["first"], comparisons["second"], strict=True)]
+    distinct = dict(zip(pairs, comparisons.p, strict=True))
+    adjusted = dict(zip(distinct, holm(list(distinct.values())), strict=True))
+    p_holm = [adjusted[pair] for pair in pairs]
+    words = [verdict(d, p, confidence) for d, p in zip(comparisons.difference, p_holm, strict=True)]
+    return comparisons.assign(p_holm=p_holm, verdict=words)
 
 
 def read_leaderboard(paths: StudyPaths) -> pd.DataFrame:
     """Read the leaderboard, with typed columns."""
-    table = read_table(paths.leaderboard, {"name": str, "winner": str, "source": str, "key": str})
-    numbers = [c for c in table.columns if c not in ("name", "winner", "source", "key")]
-    return table.astype(dict.fromkeys(numbers, float)).assign(winner=table.winner == "True")
+    texts = ("name", "winner", "source", "key", "note")
+    table = read_table(paths.leaderboard, dict.fromkeys(texts, str))
+    numbers = dict.fromkeys((c for c in table.columns if c not in texts), float)
+    return table.astype(numbers).assign(winner=table.winner == "True")
 
 
 def winning_network(paths: StudyPaths) -> Network:
@@ -151,7 +153,7 @@ def winning_network(paths: StudyPaths) -> Network:
 
 def read_comparisons(paths: StudyPaths) -> pd.DataFrame:
     """Read the paired comparisons."""
-    return read_table(paths.comparisons, dict.fromkeys(["difference", "low", "high", "not_better"], float))
+    return read_table(paths.comparisons, dict.fromkeys(["difference", "low", "high", "p", "p_holm"], float))
 
 
 def is_searched(network: Network) -> bool:
@@ -194,8 +196,10 @@ def case_statistic(table: pd.DataFrame, measure: str, folds: ArrayLike = 0) -> S
     if measure == "r":
         return correlation_statistic(by_seed(table.predicted), by_seed(table.target)[0], folds)
     if measure == "accuracy":
-        return mean_statistic(by_seed(table.predicted == table.target))
-    return mean_statistic(by_seed(table[{"dice": "dice", "mae": "absolute_error"}[measure]]))
+        return mean_statistic(by_seed(table.predicted == table.target), "share")
+    if measure == "dice":
+        return mean_statistic(by_seed(table.dice), "share")
+    return mean_statistic(by_seed(table.absolute_error), "positive")
 
 
 def further_scores(table: pd.DataFrame, task: str, measure: str) -> dict[str, float]:
@@ -224,9 +228,9 @@ def class_probabilities(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _common_scans(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Scan and participant of each case, checked to be equal for all networks."""
+    """Scan, participant and unit of each case, checked to be equal for all networks."""
     first_key, first = next(iter(tables.items()))
-    scans = first.drop_duplicates("scan").sort_values("scan")[["scan", "participant"]].reset_index(drop=True)
+    scans = first.drop_duplicates("scan").sort_values("scan")[["scan", "participant", "unit"]].reset_index(drop=True)
     for key, table in tables.items():
         for seed, part in table.groupby("seed"):
             if sorted(part.scan) != list(scans.scan):

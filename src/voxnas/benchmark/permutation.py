@@ -30,7 +30,7 @@ def permutation_p(table: pd.DataFrame, measure: Measure, ordered: bool, seed: in
     Parameters
     ----------
     table : DataFrame
-        scan, participant (the unit), fold, and the target with the predictions, one row per case.
+        scan, unit (of the splits), fold, and the target with the predictions, one row per case.
     measure : Measure
     ordered : bool
         Whether the cases of a unit are successive volumes, in the order of their names.
@@ -71,7 +71,7 @@ def _score_of_targets(table: pd.DataFrame, measure: Measure) -> tuple[np.ndarray
 
 def _exchangeable(table: pd.DataFrame, targets: np.ndarray, ordered: bool) -> list[list[np.ndarray]]:
     """Groups of blocks of cases; the blocks of a group exchange their targets."""
-    units, folds = table.participant.to_numpy(), table.fold.to_numpy()
+    units, folds = table.unit.to_numpy(), table.fold.to_numpy()
     within = {unit: np.flatnonzero(units == unit) for unit in np.unique(units)}
     if all((targets[cases] == targets[cases[0]]).all() for cases in within.values()):
         alone = len(within) == len(np.unique(folds))

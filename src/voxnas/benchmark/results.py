@@ -96,7 +96,9 @@ def cases(path: Path, task: str) -> pd.DataFrame:
     DataFrame
         One row per seed (on the folds: the number of the fold) and scan, sorted.
     """
-    table = read_table(path, {"seed": str, "scan": str, "participant": str})
-    texts = {"key", "seed", "scan", "participant"} | ({"target", "predicted"} if task == "classification" else set())
+    table = read_table(path, {"seed": str, "scan": str, "participant": str, "unit": str})
+    texts = {"key", "seed", "scan", "participant", "unit"} | (
+        {"target", "predicted"} if task == "classification" else set()
+    )
     numbers = {c: float for c in table.columns if c not in texts}
     return table.astype(numbers).sort_values(["seed", "scan"], ignore_index=True)

@@ -1,47 +1,90 @@
-"""Paired hierarchical bootstrap over seeds and cases.
+"""Intervals of test scores and of paired differences, over independent units and training seeds.
 
-A test score has two sources of randomness: the sample of cases and the seed of the training. Both are resampled. Cases
-are resampled jointly for the compared networks, which predict the same cases, and by participant if a participant has
-several scans. Seeds are resampled within each network, since seeds of different networks are unrelated.
+A test score has two sources of randomness: the sample of independent units (participants, or the sites, sessions or
+runs by which the study was split) and the seed of the training. Every score is reduced to jackknife pseudo-values, one
+per seed and unit. Units and seeds are crossed random factors: all seeds predict the same units, and the variance of the
+mean is the variance between units plus the excess of the variance between seeds over the interaction. Student's t with
+Satterthwaite's degrees of freedom gives the interval. A paired difference has the differences of the pseudo-values of
+the same unit and the same seed, since seed s of every network leaves out the same fold.
 
-A bootstrap sample is represented by the number of draws of each case (weights), so that the scores of all samples are
-one matrix product.
+``benchmarks/coverage.py`` measures how often the intervals contain the truth.
 
 References
 ----------
-Davison and Hinkley (1997), Bootstrap Methods and their Application, section 3.8 (hierarchical data).
-Field and Welsh (2007), Bootstrapping clustered data, JRSS B 69(3).
+Tukey (1958), Ann. Math. Statist. 29 (pseudo-values). MacKinnon, Nielsen and Webb (2023), J. Econometrics 232 (jackknife
+and t with few clusters). Satterthwaite (1946), Biometrics Bull. 2. Wilson (1927), JASA 22, and Franco et al. (2019), J.
+Survey Stat. Methodol. 7 (proportions, with an effective number of units). Holm (1979), Scand. J. Stat. 6.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import t as student
 
 from voxnas.training.scores import CONSTANT, count_pairs
 
-# Function from weights (B, N) to the scores of each bootstrap sample and seed, (B, S); NaN if undefined.
-Statistic = Callable[[np.ndarray], np.ndarray]
+LEAST_UNITS = 5  # with fewer independent units, no interval is computed
+LEAST_SEEDS = 3  # with fewer seeds, the variance between trainings is not estimated
+BLOCK = 256  # rows of weights that are evaluated at once
+
+# The range of a score, in which its interval is computed: all numbers, numbers > 0, [0, 1], or [-1, 1].
+Scale = Literal["real", "positive", "share", "correlation"]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A score of all seeds as a function of the weights of the cases.
+
+    Parameters
+    ----------
+    of : function
+        From weights (B, N) to the scores of each row of weights and each seed, (B, S); NaN if undefined.
+    scale : {"real", "positive", "share", "correlation"}
+        Range of the score.
+    """
+
+    of: Callable[[np.ndarray], np.ndarray]
+    scale: Scale = "real"
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Scores of each row of weights and each seed; (B, N) to (B, S)."""
+        return self.of(weights)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its percentile interval; `not_above` is the fraction of samples at or below 0."""
+    """An estimate with its interval.
+
+    Parameters
+    ----------
+    estimate : float
+    low, high : float
+        Bounds; NaN without an interval.
+    p : float
+        Two-sided p-value of the hypothesis that a difference is 0; NaN without an interval, and for a score.
+    note : str
+        Why there is no interval, or what it leaves out; else empty.
+    """
 
     estimate: float
-    low: float
-    high: float
-    not_above: float
+    low: float = np.nan
+    high: float = np.nan
+    p: float = np.nan
+    note: str = ""
 
 
-def mean_statistic(values: np.ndarray) -> Statistic:
+def mean_statistic(values: np.ndarray, scale: Scale = "real") -> Statistic:
     """The mean over cases.
 
     Parameters
     ----------
     values : ndarray, (S, N)
         Score of each seed and case; NaN cases of a seed are ignored.
+    scale : str
+        Range of the scores, see :class:`Statistic`.
     """
     values = np.atleast_2d(np.asarray(values, float))
     known = np.isfinite(values)
@@ -51,7 +94,7 @@ def mean_statistic(values: np.ndarray) -> Statistic:
         total = weights @ known.T.astype(float)
         return np.divide(weights @ filled.T, total, out=np.full(total.shape, np.nan), where=total > 0)
 
-    return statistic
+    return Statistic(statistic, scale)
 
 
 def auc_statistic(probabilities: np.ndarray, targets: np.ndarray, folds: ArrayLike = 0) -> Statistic:
@@ -87,7 +130,7 @@ def auc_statistic(probabilities: np.ndarray, targets: np.ndarray, folds: ArrayLi
         ]
         return np.stack(columns, axis=1)
 
-    return statistic
+    return Statistic(statistic, "share")
 
 
 def correlation_statistic(predicted: np.ndarray, targets: np.ndarray, folds: ArrayLike = 0) -> Statistic:
@@ -129,7 +172,7 @@ def correlation_statistic(predicted: np.ndarray, targets: np.ndarray, folds: Arr
         np.divide(covariance, np.sqrt(np.maximum(variance_x * variance_y, 0)), out=r, where=~(constant | undefined))
         return np.where(undefined, np.nan, r)
 
-    return statistic
+    return Statistic(statistic, "correlation")
 
 
 def _members(folds: ArrayLike, cases: int) -> list[np.ndarray]:
@@ -138,54 +181,108 @@ def _members(folds: ArrayLike, cases: int) -> list[np.ndarray]:
     return [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
 
 
-class Bootstrap:
-    """Bootstrap over the cases of one test split.
+class Comparison:
+    """Scores and paired differences of networks on the same cases.
 
     Parameters
     ----------
-    groups : sequence, length N
-        Participant of each case; the cases of a participant are drawn jointly.
-    samples : int
-        Number B of bootstrap samples.
+    units : sequence, length N
+        Independent unit of each case: the unit by which the study was split.
     confidence : float
         Nominal coverage of the intervals, such as 0.95.
-    seed : int
-        Seed; equal seeds give equal samples, so that all comparisons of a study share the samples of cases.
     """
 
-    def __init__(self, groups: ArrayLike, samples: int, confidence: float, seed: int) -> None:
-        _, member = np.unique(np.asarray(groups), return_inverse=True)
-        count = int(member.max()) + 1
-        rng = np.random.default_rng(seed)
-        drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples)
-        self.weights = drawn[:, member].astype(float)  # (B, N)
-        self.confidence, self.seed = confidence, seed
-
-    def _samples(self, statistic: Statistic, network: int) -> tuple[float, np.ndarray]:
-        """Estimate, and scores of the bootstrap samples with resampled seeds; (), (B,)."""
-        estimate = statistic(np.ones((1, self.weights.shape[1])))[0]  # (S,)
-        scores = statistic(self.weights)
-        seeds = scores.shape[1]
-        rng = np.random.default_rng([self.seed, network])
-        chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(scores)) / seeds
-        return float(np.mean(estimate)), np.einsum("bs,bs->b", scores, chosen)
-
-    def _interval(self, estimate: float, samples: np.ndarray) -> Interval:
-        samples = samples[np.isfinite(samples)]
-        if not samples.size or not np.isfinite(estimate):
-            return Interval(estimate, np.nan, np.nan, np.nan)
-        tail = (1 - self.confidence) / 2
-        low, high = np.quantile(samples, [tail, 1 - tail])
-        return Interval(estimate, float(low), float(high), float(np.mean(samples <= 0)))
+    def __init__(self, units: ArrayLike, confidence: float) -> None:
+        names, self.member = np.unique(np.asarray(units), return_inverse=True)
+        self.units, self.confidence = len(names), confidence
 
     def score(self, statistic: Statistic) -> Interval:
         """Interval of the score of one network, averaged over its seeds."""
-        return self._interval(*self._samples(statistic, 1))
+        values = self._pseudo_values(statistic)
+        return self._interval(_estimate(statistic, len(self.member)), values, statistic.scale, null=None)
 
     def difference(self, first: Statistic, second: Statistic) -> Interval:
-        """Interval of first minus second, paired by case."""
-        (a, a_samples), (b, b_samples) = self._samples(first, 1), self._samples(second, 2)
-        return self._interval(a - b, a_samples - b_samples)
+        """Interval and p-value of first minus second, paired by unit and seed.
+
+        A network with one training (an ensemble) is compared with each seed of the other; the interval then holds for
+        this training.
+        """
+        estimate = _estimate(first, len(self.member)) - _estimate(second, len(self.member))
+        return self._interval(estimate, self._pseudo_values(first) - self._pseudo_values(second), first.scale, null=0.0)
+
+    def _pseudo_values(self, statistic: Statistic) -> np.ndarray:
+        """Jackknife pseudo-values of each seed and unit, (S, U)."""
+        deleted = [
+            statistic((self.member != np.arange(start, min(start + BLOCK, self.units))[:, None]).astype(float))
+            for start in range(0, self.units, BLOCK)
+        ]
+        whole = statistic(np.ones((1, len(self.member))))
+        return (self.units * whole - (self.units - 1) * np.concatenate(deleted)).T
+
+    def _interval(self, estimate: float, values: np.ndarray, scale: Scale, null: float | None) -> Interval:
+        seeds = len(values)
+        if self.units < LEAST_UNITS:
+            return Interval(estimate, note=f"no interval: fewer than {LEAST_UNITS} independent units")
+        if not np.isfinite(values).all():
+            return Interval(estimate, note="no interval: the score is undefined without one of the units")
+        error, freedom = standard_error(values)
+        if error <= 1e-9 * np.abs(values).max():
+            return Interval(estimate, note="no interval: the score does not vary between the units")
+        reach = float(student.ppf((1 + self.confidence) / 2, freedom)) * error
+        note = "" if seeds >= LEAST_SEEDS else f"for {'this training' if seeds == 1 else 'these trainings'} only"
+        if null is None:
+            return Interval(estimate, *_bounds(estimate, reach, scale), note=note)
+        limit = {"share": 1.0, "correlation": 2.0}.get(scale, np.inf)
+        low, high = max(estimate - reach, -limit), min(estimate + reach, limit)
+        p = 2 * float(student.sf(abs(estimate - null) / error, freedom))
+        return Interval(estimate, low, high, p, note)
+
+
+def standard_error(values: np.ndarray) -> tuple[float, float]:
+    """Standard error of the mean of a table of crossed random effects, and its degrees of freedom.
+
+    With mean squares of units, seeds and interaction, the variance of the mean is (units + max(0, seeds -
+    interaction)) / (S U). With fewer than three seeds, it is that of the mean over these seeds.
+
+    Parameters
+    ----------
+    values : ndarray, (S, U)
+        Value of each seed and unit.
+    """
+    seeds, units = values.shape
+    by_unit, by_seed, mean = values.mean(0), values.mean(1), values.mean()
+    square_units = seeds * by_unit.var(ddof=1)
+    if seeds < LEAST_SEEDS:
+        return float(np.sqrt(square_units / values.size)), units - 1
+    square_seeds = units * by_seed.var(ddof=1)
+    pairs = (seeds - 1) * (units - 1)
+    square_rest = ((values - by_unit - by_seed[:, None] + mean) ** 2).sum() / pairs
+    excess = square_seeds - square_rest
+    if excess <= 0:
+        return float(np.sqrt(square_units / values.size)), units - 1
+    total = square_units + excess
+    spread = square_units**2 / (units - 1) + square_seeds**2 / (seeds - 1) + square_rest**2 / pairs
+    return float(np.sqrt(total / values.size)), max(total**2 / spread, min(seeds, units) - 1)
+
+
+def _estimate(statistic: Statistic, cases: int) -> float:
+    """Score of all cases, averaged over seeds."""
+    return float(statistic(np.ones((1, cases)))[0].mean())
+
+
+def _bounds(estimate: float, reach: float, scale: Scale) -> tuple[float, float]:
+    """Bounds of an estimate within the range of its scale; `reach` is the quantile times the standard error."""
+    if scale == "positive" and estimate > 0:
+        return estimate * np.exp(-reach / estimate), estimate * np.exp(reach / estimate)
+    if scale == "correlation" and abs(estimate) < 1:
+        centre, reach = np.arctanh(estimate), reach / (1 - estimate**2)
+        return float(np.tanh(centre - reach)), float(np.tanh(centre + reach))
+    if scale == "share" and 0 < estimate < 1:
+        variance = estimate * (1 - estimate)
+        ratio = reach**2 / variance
+        half = np.sqrt(ratio * variance + ratio**2 / 4)
+        return (estimate + ratio / 2 - half) / (1 + ratio), (estimate + ratio / 2 + half) / (1 + ratio)
+    return estimate - reach, estimate + reach
 
 
 def holm(p: ArrayLike) -> np.ndarray:
@@ -205,3 +302,18 @@ def holm(p: ArrayLike) -> np.ndarray:
     adjusted = np.full(p.shape, np.nan)
     adjusted[order] = np.maximum.accumulate(np.minimum(p[order] * np.arange(len(order), 0, -1), 1))
     return adjusted
+
+
+def verdict(difference: float, p: float, confidence: float) -> str:
+    """Verdict on the first of two networks from the difference and its (adjusted) p-value.
+
+    Returns
+    -------
+    str
+        ``better``, ``worse``, ``indistinguishable``, or ``untested`` without a p-value.
+    """
+    if not np.isfinite(p):
+        return "untested"
+    if p >= 1 - confidence:
+        return "indistinguishable"
+    return "better" if difference > 0 else "worse"

@@ -63,7 +63,8 @@ def _evaluate_model(arguments: argparse.Namespace) -> int:
     for row in table_rows(found.excluded):
         print(f"excluded {row.scan}: {row.reason}", file=sys.stderr)
     for row in table_rows(found.scores):
-        print(f"{row.measure} over {row.number} {row.over}: {row.estimate:.4g} [{row.low:.4g}, {row.high:.4g}]")
+        bounds = f"({row.note})" if row.low != row.low else f"[{row.low:.4g}, {row.high:.4g}]"
+        print(f"{row.measure} over {row.number} {row.over}: {row.estimate:.4g} {bounds}")
     if not found.identified:
         print("participants are unknown: every scan counts as one", file=sys.stderr)
     if seen := int((found.cases["seen"] == "yes").sum()):

@@ -438,9 +438,6 @@ class BenchmarkSettings(Settings):
         description="Primary measure on the test split: `auto` is Dice, the area under the ROC curve, or the mean "
         "absolute error; `accuracy` for classification, `r` (Pearson correlation) for regression.",
     )
-    bootstrap: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
-        5000, description="Bootstrap samples of each interval."
-    )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Nominal coverage of the intervals.")
     latency_repeats: Positive = Field(20, description="Repetitions of the timed forward pass.")
 

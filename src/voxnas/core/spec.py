@@ -248,7 +248,6 @@ class BenchmarkSpec(Spec):
     task: Task
     seed: int
     measure: str
-    bootstrap: int
     confidence: float
     seeds: Positive
 

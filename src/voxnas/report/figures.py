@@ -19,6 +19,7 @@ from voxnas.report.front import front, singles
 from voxnas.report.quality import quality_figures
 from voxnas.report.scans import scans
 from voxnas.report.style import GRID, INK, STYLE, Drawn, identity, legend_below, new_figure, save_figure
+from voxnas.report.tables import interval, signed
 
 
 def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
@@ -115,12 +116,12 @@ def forest(paths: StudyPaths) -> Drawn:
     axes.axvline(0, color=INK, linewidth=1)
     places = np.arange(len(table))[::-1]
     for place, row in zip(places, table_rows(table), strict=True):
-        clear = row.low > 0 or row.high < 0
-        colour = "#0072B2" if row.low > 0 else "#D55E00" if row.high < 0 else "#52606d"
+        clear = row.verdict in ("better", "worse")
+        colour = {"better": "#0072B2", "worse": "#D55E00"}.get(row.verdict, "#52606d")
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
         axes.plot(row.difference, place, "o", color=colour, mfc=colour if clear else "white", markersize=7)
         d = measure.digits
-        text = f"{row.difference:+.{d}f}  [{row.low:+.{d}f}, {row.high:+.{d}f}]"
+        text = signed(row.difference, d) + interval(row.low, row.high, d, sign=True)
         axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
     labels = [r.second if r.comparison == "winner" else f"{r.first} - {r.second}" for r in table_rows(table)]
     axes.set_yticks(places, labels)

@@ -76,7 +76,8 @@ def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int
         axes.errorbar(
             getattr(row, cost),
             row.test_score,
-            yerr=[[max(0, row.test_score - row.low)], [max(0, row.high - row.test_score)]],
+            # Without an interval, NaN bounds draw no bar.
+            yerr=[[row.test_score - row.low], [row.high - row.test_score]],
             fmt=marker,
             color=colour,
             mfc=colour if row.name == single else "white",

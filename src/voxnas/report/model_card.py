@@ -44,7 +44,7 @@ def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
         confidence=confidence,
         development=len(splits.development),
         test=len(splits.test),
-        headline=headline(board, comparisons, measure, confidence, plan.unit),
+        headline=headline(board, comparisons, measure, confidence, plan.unit, splits.unit),
         separation=separation(splits, dataset),
         rows=[row for row in board.to_dict("records") if row["name"] in names],
     )

@@ -9,11 +9,11 @@ from voxnas.benchmark.metrics import Measure
 from voxnas.core.splits import Splits
 from voxnas.core.trial import LINEAR
 from voxnas.io.tables import table_rows
-from voxnas.report.tables import number, quantity, signed, verdict
+from voxnas.report.tables import interval, number, quantity, signed
 
 
 def headline(
-    board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, confidence: float, unit: str = "scan"
+    board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, confidence: float, unit: str, split: str
 ) -> str:
     """Describe the score of the winner and its comparison with hand-made networks and random search.
 
@@ -29,14 +29,18 @@ def headline(
         Nominal coverage of the intervals.
     unit : str
         Unit of prediction: a scan, or a volume, run or participant of time series.
+    split : str
+        Unit of the splits, the independent unit of the intervals.
     """
     winner = board[board.winner].iloc[0]
     d = measure.digits
-    scans = int(comparisons["scans"].iloc[0]) if len(comparisons) else 0
-    where = f"On {scans} locked test {unit}s " if scans else f"On the locked test {unit}s "
+    people = f"{winner.participants:.0f} participants"
+    of = people if split == "participant" else f"{winner.units:.0f} {split}s ({people})"
+    within = f"{confidence:.0%} interval{interval(winner.low, winner.high, d)}"
+    within += f", {winner.note}" if winner.note else ""
     reached = (
-        f"{where}{winner['name']} reaches {measure.article} {measure.title} of {number(winner.test_score, d)} "
-        f"({confidence:.0%} interval {number(winner.low, d)} to {number(winner.high, d)}) "
+        f"On {winner.scans:.0f} locked test {unit}s of {of} {winner['name']} reaches {measure.article} {measure.title} "
+        f"of {number(winner.test_score, d)} ({within if pd.notna(winner.low) else winner.note}) "
         f"with {quantity(winner.parameters)} parameters."
     )
     parts = [against_linear(board, comparisons, measure), reached]
@@ -58,15 +62,18 @@ def against_linear(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Meas
         return f"No {what} of this study is better by validation than the linear model {winner['name']}."
     best = linear.iloc[0]
     row = comparisons[(comparisons.comparison == "winner") & (comparisons.second == best["name"])].iloc[0]
-    said = verdict(row.low, row.high)
-    if said == "better":
+    if row.verdict == "better":
         return ""
     d = measure.digits
-    words = {"worse": "is worse than it", "indistinguishable": "is indistinguishable from it"}
+    words = {
+        "worse": "is worse than it",
+        "indistinguishable": "is indistinguishable from it",
+        "untested": "could not be tested against it",
+    }
     return (
         f"The {what} {winner['name']} does not beat the linear baseline {best['name']}: with {measure.article} "
-        f"{measure.title} of {number(winner.test_score, d)} against {number(best.test_score, d)} it {words[said]} "
-        f"(difference {signed(row.difference, d)}, interval {signed(row.low, d)} to {signed(row.high, d)})."
+        f"{measure.title} of {number(winner.test_score, d)} against {number(best.test_score, d)} it "
+        f"{words[row.verdict]} (difference {signed(row.difference, d)}{interval(row.low, row.high, d, sign=True)})."
     )
 
 
@@ -111,7 +118,7 @@ def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     rows = comparisons[(comparisons.comparison == "winner") & comparisons.second.isin(single.name)]
     said: dict[str, list[str]] = {}
     for row in table_rows(rows):
-        said.setdefault(verdict(row.low, row.high), []).append(row.second)
+        said.setdefault(row.verdict, []).append(row.second)
     if set(said) == {"better"}:
         kind = "other" if is_hand_made(board.source[board.winner].iloc[0]) else "hand-made"
         return f"It beats every {kind} network ({join(said['better'])})."
@@ -119,6 +126,7 @@ def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         "better": "It beats {}.",
         "indistinguishable": "This test cannot distinguish it from {}.",
         "worse": "It is worse than {}.",
+        "untested": "It could not be tested against {}.",
     }
     return " ".join(words[kind].format(join(said[kind])) for kind in words if kind in said)
 
@@ -135,10 +143,11 @@ def against_random(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Meas
         "better": "The {0} search found a better network than random search at equal budget",
         "worse": "Random search found a better network than the {0} search at equal budget",
         "indistinguishable": "The {0} search and random search at equal budget found indistinguishable networks",
+        "untested": "The networks of the {0} search and of random search could not be tested against each other",
     }
     d = measure.digits
-    text = words[verdict(row.low, row.high)].format(source[row["first"]])
-    return f"{text} (difference {signed(row.difference, d)}, interval {signed(row.low, d)} to {signed(row.high, d)})."
+    text = words[row.verdict].format(source[row["first"]])
+    return f"{text} (difference {signed(row.difference, d)}{interval(row.low, row.high, d, sign=True)})."
 
 
 def join(names: Sequence[str]) -> str:

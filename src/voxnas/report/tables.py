@@ -40,6 +40,12 @@ def signed(value: float, digits: int) -> str:
     return DASH if not math.isfinite(value) else f"{value:+.{digits}f}".replace("-", MINUS)
 
 
+def interval(low: float, high: float, digits: int, sign: bool = False) -> str:
+    """Format an interval in brackets, after a space; an empty string without an interval."""
+    write = signed if sign else number
+    return f" [{write(low, digits)}, {write(high, digits)}]" if math.isfinite(low) else ""
+
+
 def quantity(value: float | None) -> str:
     """Format a count with three significant digits and a metric prefix."""
     if value is None or not math.isfinite(value):
@@ -87,13 +93,13 @@ def leaderboard_table(board: pd.DataFrame, measure: Measure, labels: dict[str, s
     columns = [
         Column("#"),
         Column("network", "★: the winner, chosen by validation", numeric=False),
-        Column(f"test {measure.title}", f"mean over test scans and seeds, with its {confidence:.0%} interval"),
+        Column(f"test {measure.title}", f"over test scans, mean over seeds, with its {confidence:.0%} interval"),
         *(Column(title) for title, _ in shown.values()),
         Column("validation", "mean ± standard deviation over seeds"),
     ]
     rows = []
     for row in board.to_dict("records"):
-        score = f"{number(row['test_score'], d)} [{number(row['low'], d)}, {number(row['high'], d)}]"
+        score = number(row["test_score"], d) + interval(row["low"], row["high"], d)
         validation = number(row["validation_score"], d)
         if math.isfinite(row["validation_sd"]):
             validation += f" ± {number(row['validation_sd'], d)}"
@@ -157,7 +163,7 @@ def efficiency_table(table: pd.DataFrame, measure: Measure) -> Table:
     ]
     rows = []
     for row in table_rows(table):
-        between = f"[{signed(row.difference_low, d)}, {signed(row.difference_high, d)}]"
+        between = interval(row.difference_low, row.difference_high, d, sign=True)
         rows.append(
             [
                 (row.name, row.name),
@@ -169,8 +175,8 @@ def efficiency_table(table: pd.DataFrame, measure: Measure) -> Table:
                 (number(row.train_ms_per_sample, 1), row.train_ms_per_sample),
                 (number(row.whole_ms_per_sample, 1), row.whole_ms_per_sample),
                 (number(row.energy_inference_j, 2), row.energy_inference_j),
-                (f"{number(row.test_score, d)} [{number(row.low, d)}, {number(row.high, d)}]", row.test_score),
-                (DASH if math.isnan(row.difference) else f"{signed(row.difference, d)} {between}", row.difference),
+                (number(row.test_score, d) + interval(row.low, row.high, d), row.test_score),
+                (signed(row.difference, d) + between, row.difference),
                 (f"{number(row.score_equal_samples, d)} ± {number(row.sd_equal_samples, d)}", row.score_equal_samples),
                 (f"{number(row.score_equal_time, d)} ± {number(row.sd_equal_time, d)}", row.score_equal_time),
             ]
@@ -193,28 +199,23 @@ def comparisons_table(comparisons: pd.DataFrame, measure: Measure, confidence: f
         Column("second", numeric=False),
         Column("difference", f"in {measure.title}; positive: the first is better"),
         Column(f"{confidence:.0%} interval"),
-        Column("not better", "fraction of the bootstrap samples in which the first is not better"),
-        Column("verdict", numeric=False),
+        Column("p", "two-sided, of the hypothesis that both are equal"),
+        Column("p, Holm", "adjusted for the number of pairs of this table"),
+        Column("verdict", f"from the adjusted p-value, at {1 - confidence:.0%}", numeric=False),
     ]
     rows = [
         [
             (row.first, row.first),
             (row.second, row.second),
             (signed(row.difference, d), row.difference),
-            (f"[{signed(row.low, d)}, {signed(row.high, d)}]", row.low),
-            (number(row.not_better, 3), row.not_better),
-            (verdict(row.low, row.high), row.difference),
+            (interval(row.low, row.high, d, sign=True).strip() or DASH, row.low),
+            (number(row.p, 3), row.p),
+            (number(row.p_holm, 3), row.p_holm),
+            (row.verdict, row.difference),
         ]
         for row in table_rows(comparisons)
     ]
     return Table(columns, rows)
-
-
-def verdict(low: float, high: float) -> str:
-    """Verdict on the first of two networks from the interval of their difference."""
-    if low > 0:
-        return "better"
-    return "worse" if high < 0 else "indistinguishable"
 
 
 def plain_table(table: pd.DataFrame, titles: dict[str, str]) -> Table:

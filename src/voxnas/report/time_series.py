@@ -14,7 +14,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import PER_FRAME, Network
 from voxnas.io.records import read_plan
 from voxnas.io.tables import read_table
-from voxnas.report.tables import Column, Table, number, quantity, signed, verdict
+from voxnas.report.tables import Column, Table, interval, number, quantity, signed
 
 VIEWS = {
     "clips": "clips of volumes (4D)",
@@ -100,7 +100,7 @@ def views_table(paths: StudyPaths, board: pd.DataFrame, comparisons: pd.DataFram
         Column("parameters"),
         Column("MACs"),
         Column("winner minus this model", "on the same test cases, with its interval"),
-        Column("verdict", "on the winner, from the interval", numeric=False),
+        Column("verdict", "on the winner, from the p-value adjusted for all comparisons", numeric=False),
     ]
     return Table(columns, [_row(*row, comparisons, measure) for row in rows])
 
@@ -111,13 +111,13 @@ def _row(title: str, kind: str, best: pd.Series, comparisons: pd.DataFrame, meas
     difference, words, key = "the winner", "", float("inf")
     if len(against):
         row = against.iloc[0]
-        difference = f"{signed(row.difference, d)} [{signed(row.low, d)}, {signed(row.high, d)}]"
-        words, key = verdict(row.low, row.high), row.difference
+        difference = signed(row.difference, d) + interval(row.low, row.high, d, sign=True)
+        words, key = row.verdict, row.difference
     return [
         (title, title),
         (kind, kind),
         (best["name"], best["name"]),
-        (f"{number(best.test_score, d)} [{number(best.low, d)}, {number(best.high, d)}]", best.test_score),
+        (number(best.test_score, d) + interval(best.low, best.high, d), best.test_score),
         (number(best.validation_score, d), best.validation_score),
         (quantity(best.parameters), best.parameters),
         (quantity(best.macs), best.macs),
@@ -146,10 +146,11 @@ def describe_benefit_of_time(winner: Network, board: pd.DataFrame, comparisons: 
         "better": "Operators along time improve the score: the winner is better than",
         "worse": "Operators along time reduce the score: the winner is worse than",
         "indistinguishable": "A benefit of operators along time is not shown: the winner is indistinguishable from",
+        "untested": "A benefit of operators along time is not shown: the winner could not be tested against",
     }
     d = measure.digits
-    between = f"interval {signed(row.low, d)} to {signed(row.high, d)}"
+    difference = signed(row.difference, d) + interval(row.low, row.high, d, sign=True)
     return (
-        f"{words[verdict(row.low, row.high)]} the same network without them, widened to equal "
-        f"MACs and trained in the same way (difference {signed(row.difference, d)}, {between})."
+        f"{words[row.verdict]} the same network without them, widened to equal "
+        f"MACs and trained in the same way (difference {difference})."
     )

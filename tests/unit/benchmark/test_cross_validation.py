@@ -34,7 +34,7 @@ def widen(paths, task, quality, validation=None):
         rows = []
         for fold, members in enumerate(folds):
             for i, name in enumerate(members):
-                row = {"key": network.key, "seed": str(fold), "scan": name, "participant": name}
+                row = {"key": network.key, "seed": str(fold), "scan": name, "participant": name, "unit": name}
                 error = 1 - quality(network.name, fold) + 0.02 * rng.random()
                 if task == "regression":
                     row |= {"target": 30.0 + i, "predicted": 30.0 + i + 10 * error, "absolute_error": 10 * error}

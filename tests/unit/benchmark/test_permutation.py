@@ -9,7 +9,7 @@ from voxnas.benchmark.permutation import permutation_p
 
 def table(targets, predicted, folds, units=None, classes=()):
     cases = [f"case-{i:03d}" for i in range(len(targets))]
-    found = pd.DataFrame({"scan": cases, "participant": cases if units is None else units, "fold": folds, "seed": "all",
+    found = pd.DataFrame({"scan": cases, "unit": cases if units is None else units, "fold": folds, "seed": "all",
                           "target": targets, "predicted": predicted})  # fmt: skip
     for name in classes:
         found[f"probability_{name}"] = (found.predicted == name) * 0.8 + 0.1
@@ -72,7 +72,7 @@ def test_blocks_of_volumes_are_exchanged_as_a_whole():
 
 
 def test_the_labels_of_a_segmentation_are_not_exchangeable():
-    found = pd.DataFrame({"scan": ["a", "b"], "participant": ["a", "b"], "fold": [0, 1], "seed": "all", "dice": 0.9})
+    found = pd.DataFrame({"scan": ["a", "b"], "unit": ["a", "b"], "fold": [0, 1], "seed": "all", "dice": 0.9})
     assert np.isnan(permutation_p(found, MEASURES["dice"], False, 0))
 
 

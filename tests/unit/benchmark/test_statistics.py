@@ -1,90 +1,138 @@
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from voxnas.benchmark.statistics import Bootstrap, auc_statistic, mean_statistic
+from voxnas.benchmark.statistics import (
+    Comparison,
+    auc_statistic,
+    correlation_statistic,
+    holm,
+    mean_statistic,
+    standard_error,
+    verdict,
+)
 
 
-def test_the_interval_of_a_mean_is_that_of_the_normal_theory():
-    values = np.random.default_rng(0).normal(0.8, 0.1, (1, 400))
-    interval = Bootstrap(range(400), 4000, 0.95, seed=1).score(mean_statistic(values))
-    error = 1.96 * values.std(ddof=1) / 20
-    assert interval.estimate == pytest.approx(values.mean())
-    assert interval.low == pytest.approx(values.mean() - error, abs=0.001)
-    assert interval.high == pytest.approx(values.mean() + error, abs=0.001)
+def rng(seed=0):
+    return np.random.default_rng(seed)
 
 
-def test_pairing_removes_the_spread_of_the_cases():
-    rng = np.random.default_rng(0)
-    cases = rng.normal(0.8, 0.2, 60)
-    first, second = cases + 0.01, cases[None] + rng.normal(0, 0.001, (1, 60))
-    interval = Bootstrap(range(60), 1000, 0.95, seed=1).difference(mean_statistic(first), mean_statistic(second))
-    assert 0.009 < interval.low < interval.estimate < interval.high < 0.011
-    assert interval.not_above == 0
+def test_the_interval_and_p_of_one_seed_are_those_of_the_t_test():
+    first, second = rng().normal(0.1, 1, 30), rng(1).normal(0, 1, 30)
+    found = Comparison(range(30), 0.95).difference(mean_statistic(first), mean_statistic(second))
+    expected = stats.ttest_rel(first, second)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert found.p == pytest.approx(expected.pvalue) and found.note == "for this training only"
 
 
-def test_equal_networks_differ_by_nothing():
-    values = np.random.default_rng(0).normal(size=(1, 30))
-    interval = Bootstrap(range(30), 500, 0.95, seed=1).difference(mean_statistic(values), mean_statistic(values))
-    assert (interval.estimate, interval.low, interval.high, interval.not_above) == (0, 0, 0, 1)
+def test_the_standard_error_is_that_of_crossed_random_effects():
+    # Units 0, 2, 4 and seeds 0, 10, 20 without interaction: mean squares 3 * 4 and 3 * 100, and 0.
+    values = np.array([0.0, 10, 20])[:, None] + np.array([0.0, 2, 4])
+    error, freedom = standard_error(values)
+    assert error**2 == pytest.approx((12 + 300) / 9)
+    assert freedom == pytest.approx(max(312**2 / (12**2 / 2 + 300**2 / 2), 2))
+    # Without spread of the seeds, units alone remain.
+    error, freedom = standard_error(np.tile([0.0, 2, 4], (3, 1)))
+    assert error**2 == pytest.approx(12 / 9) and freedom == 2
 
 
-def test_seeds_widen_the_interval_even_where_cases_agree():
-    values = np.array([[0.7] * 20, [0.8] * 20, [0.9] * 20])
-    interval = Bootstrap(range(20), 5000, 0.95, seed=1).score(mean_statistic(values))
-    # The mean of three draws from {.7, .8, .9} is .7 with probability 1/27, so the interval ends there.
-    assert interval.estimate == pytest.approx(0.8)
-    assert (interval.low, interval.high) == pytest.approx((0.7, 0.9))
+def test_pairing_removes_the_spread_of_the_cases_and_of_the_folds():
+    cases, folds = rng().normal(0.8, 0.2, 60), rng(1).normal(0, 0.05, (5, 1))
+    noise = rng(2).normal(0, 0.001, (2, 5, 60))
+    first, second = cases + folds + noise[0] + 0.01, cases + folds + noise[1]
+    comparison = Comparison(range(60), 0.95)
+    found = comparison.difference(mean_statistic(first), mean_statistic(second))
+    assert 0.009 < found.low < found.estimate < found.high < 0.011 and found.p < 1e-6
+    assert comparison.score(mean_statistic(first)).high - comparison.score(mean_statistic(first)).low > 0.1
 
 
-def test_scans_of_one_participant_are_drawn_together():
-    rng = np.random.default_rng(0)
-    values = np.repeat(rng.normal(size=20), 5)[None]
-    apart = Bootstrap(range(100), 2000, 0.95, seed=1).score(mean_statistic(values))
-    together = Bootstrap(np.repeat(range(20), 5), 2000, 0.95, seed=1).score(mean_statistic(values))
-    assert together.high - together.low > 1.8 * (apart.high - apart.low)  # sqrt(5) = 2.2 in the limit
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_seeds_of_both_networks_widen_the_interval(order):
+    steady, moving = np.full((3, 20), 0.5), np.full((3, 20), 0.5) + np.array([[-0.1], [0], [0.1]])
+    pair = [mean_statistic(v + rng().normal(0, 0.001, (3, 20))) for v in (steady, moving)][::order]
+    found = Comparison(range(20), 0.95).difference(*pair)
+    reach = stats.t.ppf(0.975, 2) * 0.1 / np.sqrt(3)
+    assert (found.high - found.low) / 2 == pytest.approx(reach, rel=0.02)
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say():
-    rng = np.random.default_rng(0)
-    covered = 0
-    for repeat in range(200):
-        cases = rng.normal(0, 1, 40)
-        first = cases + 0.5 + rng.normal(0, 0.5, (1, 40))
-        second = cases + rng.normal(0, 0.5, (1, 40))
-        interval = Bootstrap(range(40), 400, 0.9, repeat).difference(mean_statistic(first), mean_statistic(second))
-        covered += interval.low <= 0.5 <= interval.high
-    assert 0.83 <= covered / 200 <= 0.96
+def test_an_ensemble_is_compared_with_each_seed():
+    seeds, ensemble = rng().normal(0, 1, (3, 20)), rng(1).normal(0.2, 1, (1, 20))
+    comparison = Comparison(range(20), 0.95)
+    found = comparison.difference(mean_statistic(ensemble), mean_statistic(seeds))
+    again = comparison.difference(mean_statistic(np.tile(ensemble, (3, 1))), mean_statistic(seeds))
+    assert (found.low, found.high, found.p) == pytest.approx((again.low, again.high, again.p))
+
+
+def test_scans_of_one_unit_count_as_one():
+    values = rng().normal(size=20)
+    once = Comparison(range(20), 0.95).score(mean_statistic(values))
+    five = Comparison(np.repeat(range(20), 5), 0.95).score(mean_statistic(np.repeat(values, 5)))
+    assert (five.low, five.high) == pytest.approx((once.low, once.high))
+
+
+@pytest.mark.parametrize(
+    ("units", "values", "note"),
+    [
+        (np.repeat(range(4), 10), rng().random((3, 40)), "no interval: fewer than 5 independent units"),
+        (range(40), np.ones((3, 40)), "no interval: the score does not vary between the units"),
+        (range(40), rng().random((2, 40)), "for these trainings only"),
+        (range(40), rng().random((3, 40)), ""),
+    ],
+)
+def test_the_note_says_what_an_interval_lacks(units, values, note):
+    for found in (
+        Comparison(units, 0.95).score(mean_statistic(values)),
+        Comparison(units, 0.95).difference(mean_statistic(values), mean_statistic(np.zeros((3, 40))[: len(values)])),
+    ):
+        assert found.note == note and np.isfinite(found.low) == ("no interval" not in note)
+        assert found.estimate == pytest.approx(values.mean())
+
+
+def test_intervals_stay_within_the_range_of_the_measure():
+    comparison = Comparison(range(6), 0.95)
+    share = comparison.score(mean_statistic(np.array([1, 1, 1, 1, 1, 0.9]), "share"))
+    assert 0 < share.low < share.estimate < share.high < 1
+    right, wrong = np.array([1, 1, 1, 1, 1, 0.0]), np.array([0, 0, 0, 0, 0, 0.0])
+    assert comparison.difference(mean_statistic(right, "share"), mean_statistic(wrong, "share")).high == 1
+    error = comparison.score(mean_statistic(np.array([0.1, 0.1, 0.1, 0.1, 0.1, 9]), "positive"))
+    assert 0 < error.low < error.estimate < error.high
+    x = np.arange(6.0)
+    r = comparison.score(correlation_statistic(x + np.array([0.1, -0.1, 0.1, -0.1, 0.1, 0.5]), x))
+    assert -1 < r.low < r.estimate < r.high < 1
 
 
 def test_a_missing_case_does_not_count():
-    interval = Bootstrap(range(3), 100, 0.95, 0).score(mean_statistic(np.array([[1.0, np.nan, 3.0]])))
-    assert interval.estimate == 2
+    assert Comparison(range(3), 0.95).score(mean_statistic(np.array([[1.0, np.nan, 3.0]]))).estimate == 2
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_auc_is_that_of_scikit_learn(classes):
-    rng = np.random.default_rng(0)
     targets = np.arange(40) % classes
-    scores = rng.dirichlet(np.ones(classes), (2, 40)).round(2)
+    scores = rng().dirichlet(np.ones(classes), (2, 40)).round(2)
     scores /= scores.sum(-1, keepdims=True)
     found = auc_statistic(scores, targets)(np.ones((1, 40)))[0]
     for seed in range(2):
         shown = scores[seed, :, 1] if classes == 2 else scores[seed]
-        expected = roc_auc_score(targets, shown, multi_class="ovr")
-        assert found[seed] == pytest.approx(expected)
+        assert found[seed] == pytest.approx(roc_auc_score(targets, shown, multi_class="ovr"))
 
 
 def test_auc_weights_are_repeated_cases():
-    rng = np.random.default_rng(1)
-    targets, p = np.arange(10) % 2, rng.random(10)
-    weights = rng.integers(0, 3, 10)
+    targets, p = np.arange(10) % 2, rng(1).random(10)
+    weights = rng(2).integers(0, 3, 10)
     weights[:2] = 1
     found = auc_statistic(np.stack([1 - p, p], -1)[None], targets)(weights[None].astype(float))[0, 0]
     assert found == pytest.approx(roc_auc_score(np.repeat(targets, weights), np.repeat(p, weights)))
 
 
-def test_auc_without_a_class_is_undefined_and_left_out():
+def test_an_auc_that_rests_on_one_unit_has_no_interval():
     scores = np.stack([1 - np.linspace(0, 1, 6), np.linspace(0, 1, 6)], -1)[None]
-    interval = Bootstrap(range(6), 500, 0.95, 0).score(auc_statistic(scores, np.array([0, 0, 0, 0, 0, 1])))
-    assert interval.estimate == 1 and interval.low == 1 == interval.high
+    found = Comparison(range(6), 0.95).score(auc_statistic(scores, np.array([0, 0, 0, 0, 0, 1])))
+    assert found.estimate == 1 and np.isnan(found.low) and "undefined" in found.note
+
+
+def test_holm_and_the_verdict():
+    assert holm([0.01, 0.04, 0.03, np.nan]) == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
+    assert holm([0.5, 0.9]).tolist() == [1, 1] and holm([]).size == 0
+    words = [verdict(d, p, 0.95) for d, p in ((1, 0.04), (-1, 0.04), (1, 0.06), (1, np.nan))]
+    assert words == ["better", "worse", "indistinguishable", "untested"]

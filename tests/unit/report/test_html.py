@@ -113,19 +113,19 @@ def test_a_separation_of_participants_is_claimed_only_if_it_is_known(fake_segmen
 def test_the_sentence_is_honest(fake_segmentation):
     board, comparisons = benchmark(fake_segmentation)
     measure = MEASURES["dice"]
-    text = headline(board, comparisons, measure, 0.95)
+    text = headline(board, comparisons, measure, 0.95, "scan", "participant")
+    assert text.startswith("On 6 locked test scans of 6 participants bayesian-1 reaches a mean Dice of")
+    assert "95% interval [" in text and "for these trainings only" in text
     assert "It beats every hand-made network (small)." in text
     assert "found a better network than random search" in text
 
-    def said(low, high):
-        changed = comparisons.copy()
-        changed[["low", "high"]] = low, high
-        return headline(board, changed, measure, 0.95)
-
-    assert "cannot distinguish it from small" in said(-0.1, 0.1) and "found indistinguishable networks" in said(
-        -0.1, 0.1
-    )
-    assert "It is worse than small" in said(-0.2, -0.1) and "Random search found a better" in said(-0.2, -0.1)
+    for verdict, words in {
+        "indistinguishable": ("cannot distinguish it from small", "found indistinguishable networks"),
+        "worse": ("It is worse than small", "Random search found a better"),
+        "untested": ("could not be tested against small", "could not be tested against each other"),
+    }.items():
+        said = headline(board, comparisons.assign(verdict=verdict), measure, 0.95, "scan", "participant")
+        assert all(word in said for word in words)
 
 
 def test_ids_of_two_figures_never_meet():

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from voxnas.report.tables import cost, duration, flatten, number, quantity, signed, verdict
+from voxnas.report.tables import cost, duration, flatten, interval, number, quantity, signed
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,9 @@ def test_numbers():
     assert cost(math.nan, 1200).endswith("samples") and cost(60, 1200).endswith("CPU")
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "word"), [(0.1, 0.2, "better"), (-0.2, -0.1, "worse"), (-0.1, 0.1, "indistinguishable")]
-)
-def test_verdict(low, high, word):
-    assert verdict(low, high) == word
+def test_an_interval_that_is_missing_leaves_no_bracket():
+    assert interval(0.1, 0.25, 2) == " [0.10, 0.25]" and interval(-0.1, 0.1, 1, sign=True) == " [\u22120.1, +0.1]"
+    assert interval(math.nan, math.nan, 2) == ""
 
 
 def test_flatten():

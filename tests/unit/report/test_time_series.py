@@ -65,9 +65,9 @@ def winner_of(paths):
     return Network.model_validate(read_json(paths.finalists)["networks"][0])
 
 
-def changed(comparisons, second, low, high):
+def changed(comparisons, second, verdict):
     table = comparisons.copy()
-    table.loc[table.second == second, ["difference", "low", "high"]] = (low + high) / 2, low, high
+    table.loc[table.second == second, "verdict"] = verdict
     return table
 
 
@@ -85,15 +85,16 @@ def test_the_best_of_each_view_and_the_twin_stand_beside_the_winner(timed):
         ["correlations of regions", "linear model", "connectivity-ridge"],
         ["clips, each volume separately", "winner without operators along time", "bayesian-1-per-frame"],
     ]
-    assert table.rows[0][7][0] == "the winner" and table.rows[1][8][0] in ("better", "indistinguishable", "worse")
+    assert table.rows[0][7][0] == "the winner" and table.rows[1][8][0] == "indistinguishable"
 
 
-def test_whether_time_pays_follows_the_interval(timed):
+def test_whether_time_pays_follows_the_verdict(timed):
     board, comparisons = benchmark(timed)
     winner, twin = winner_of(timed), "bayesian-1-per-frame"
     assert twin_of_winner(board)["name"] == twin
-    for low, high, words in ((0.1, 0.2, "improve"), (-0.1, 0.2, "is not shown"), (-0.2, -0.1, "reduce")):
-        assert words in describe_benefit_of_time(winner, board, changed(comparisons, twin, low, high), MEASURE)
+    said = {"better": "improve", "indistinguishable": "is not shown", "worse": "reduce", "untested": "not be tested"}
+    for verdict, words in said.items():
+        assert words in describe_benefit_of_time(winner, board, changed(comparisons, twin, verdict), MEASURE)
     without = board[board.name != twin]
     assert "cannot assess" in describe_benefit_of_time(winner, without, comparisons, MEASURE)
     still = winner.model_copy(
@@ -107,19 +108,26 @@ def test_whether_time_pays_follows_the_interval(timed):
 def test_a_winner_that_does_not_beat_the_linear_model_says_so_first(timed):
     board, comparisons = benchmark(timed)
 
-    def said(low, high):
-        return headline(board, changed(comparisons, "connectivity-ridge", low, high), MEASURE, 0.95, "run")
+    def said(verdict):
+        table = changed(comparisons, "connectivity-ridge", verdict)
+        return headline(board, table, MEASURE, 0.95, "run", "run")
 
-    assert said(0.1, 0.2).startswith("On 4 locked test runs bayesian-1 reaches")
+    assert said("better").startswith("On 6 locked test runs of 6 runs (6 participants) bayesian-1 reaches")
+    assert "(no interval: the score does not vary between the units)" in said("better")
     first = "The searched network bayesian-1 does not beat the linear baseline connectivity-ridge: "
-    assert said(-0.1, 0.2).startswith(first) and "is indistinguishable from it" in said(-0.1, 0.2)
-    assert said(-0.3, -0.1).startswith(first) and "it is worse than it" in said(-0.3, -0.1)
+    words = {
+        "indistinguishable": "is indistinguishable from it",
+        "worse": "is worse than it",
+        "untested": "not be tested",
+    }
+    for verdict, text in words.items():
+        assert said(verdict).startswith(first) and text in said(verdict)
 
 
 def test_a_linear_winner_says_so_first(timed):
     board, comparisons = benchmark(timed)
     board = board.assign(winner=board.name == "connectivity-ridge")
-    text = headline(board, comparisons, MEASURE, 0.95)
+    text = headline(board, comparisons, MEASURE, 0.95, "run", "run")
     assert text.startswith("No network of this study is better by validation than the linear model connectivity-ridge.")
 
 
