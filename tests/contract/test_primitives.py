@@ -170,7 +170,7 @@ def test_it_uses_the_order_of_the_frames_if_it_says_so(use):
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("name", [name for name in usable() if PRIMITIVES[name].arity == 1])
 def test_memory_kept_for_backward_is_near_the_prediction(name, bf16):
-    """In sum over the ways to use it."""
+    """In sum over the ways to use it, up to a kilobyte."""
     measured = predicted = 0.0
     for use in (use for use in TYPICAL if use.op == name and use.dims == max(PRIMITIVES[name].dims)):
         (channels,), asked = use.channels
@@ -179,7 +179,7 @@ def test_memory_kept_for_backward_is_near_the_prediction(name, bf16):
         graph, (x,) = builder.finish(at), inputs_of(use)
         measured += measured_bytes(Network(graph).train(), x.requires_grad_(), bf16)
         predicted += predicted_bytes(graph, (FRAMES, *use.size) if graph.clip else use.size, BATCH, bf16)
-    assert abs(predicted - measured) <= row_of(name).memory_error * max(predicted, measured)
+    assert abs(predicted - measured) <= row_of(name).memory_error * max(predicted, measured) + 1024
 
 
 @pytest.mark.parametrize("use", [use for use in ONE_EACH if use.primitive.block], ids=str)

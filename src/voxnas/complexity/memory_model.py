@@ -29,6 +29,7 @@ from voxnas.core.architecture import Architecture
 MIB = 2**20
 BLOCK = 16  # channels of a block of oneDNN
 PLAIN_INPUT = 3  # convolutions of up to 3 input channels do not reorder them
+GATED = 7  # tensors of the output's size that a recurrence stores (GRU)
 IN_PLACE = ("relu", "leaky_relu")
 
 
@@ -107,7 +108,7 @@ class _Replay:
                 y.width = x.width
                 step.kept, step.forward = self._keep(x), y.bytes
                 # The norm at the end of a branch has no activation: the sum or the other branch follows.
-                activated = last or not self._ends_branch(layers[i + 1], [*seen, y])
+                activated = primitive.ends_activated if last else not self._ends_branch(layers[i + 1], [*seen, y])
             elif layer.kind == "pool":
                 self._pool(step, primitive, x, y)
             elif layer.kind == "move":
@@ -116,10 +117,14 @@ class _Replay:
                 summed = y.channels == seen[-1].channels
                 chain.residual = last and summed
                 activated = chain.residual and any(m.kind == "norm" for m in layers) and primitive.activated_sum
+                activated = activated or primitive.keeps_output
+                step.kept = self._keep(inputs[0]) if primitive.multiplies else 0
             else:  # attention and recurrence store their factors
                 y.width = 4 if primitive.full_precision else y.width
                 scores = primitive.kept_heads(y.channels) * (y.elements // y.channels) * prod(layer.kernel)
-                step.kept = self._keep(x) + 3 * y.bytes + scores * y.width
+                # Queries, keys and values; or the gates of a recurrence and its states.
+                factors = GATED if layer.kind == "recurrent" else 3
+                step.kept = self._keep(x) + factors * y.bytes + scores * y.width
                 step.forward, step.backward = 2 * y.bytes + 8 * scores, 3 * y.bytes + 8 * scores
             if activated:
                 step.kept += self._keep(y)
@@ -150,6 +155,8 @@ class _Replay:
             if x.channels == layer.in_channels:
                 return x
         x = seen[-1]
+        if layer.kind == "linear" and layer.in_channels == x.channels * prod(x.size):  # flattened
+            return x
         return _Tensor(layer.in_channels, x.size, x.elements // x.channels * layer.in_channels, x.width)
 
     def _keep(self, x: _Tensor) -> int:
@@ -185,7 +192,8 @@ class _Replay:
                 step.backward += target  # the gradient is copied from that of the concatenation
 
     def _pool(self, step: _Step, primitive: Primitive, x: _Tensor, y: _Tensor) -> None:
-        if prod(y.size) == 1:  # a global mean stores nothing
+        # A mean over all places, or over all frames, stores nothing.
+        if prod(y.size) == 1 or (primitive.ends_time and not primitive.keeps_positions):
             y.width = x.width
         elif x.width == 2 and not self.cuda:
             step.kept, y.width = 4 * x.elements, 4

@@ -36,7 +36,7 @@ STEP_VERSIONS = {
     "preprocess": 2,
     "splits": 2,
     "calibrate": 6,
-    "search": 2,
+    "search": 3,
     "train": 6,
     "select": 2,
     "evaluate": 3,

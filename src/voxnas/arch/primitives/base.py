@@ -112,6 +112,12 @@ class Primitive:
         Whether the primitive computes the output of the network; drawings do not show its channels as a width.
     activated_sum : bool
         Whether an activation follows the sum with the skip and keeps the sum for backward.
+    ends_activated : bool
+        Whether an activation follows a norm at the end.
+    keeps_output : bool
+        Whether the primitive is an activation, which keeps its output for backward.
+    multiplies : bool
+        Whether the primitive multiplies its input by computed factors and keeps the input for backward.
     keeps_positions : bool
         Whether the pooling keeps the position of each maximum for backward, as int64.
     full_precision : bool
@@ -132,6 +138,9 @@ class Primitive:
     window: ClassVar[bool] = False
     head: ClassVar[bool] = False
     activated_sum: ClassVar[bool] = True
+    ends_activated: ClassVar[bool] = True
+    keeps_output: ClassVar[bool] = False
+    multiplies: ClassVar[bool] = False
     keeps_positions: ClassVar[bool] = False
     full_precision: ClassVar[bool] = False
 

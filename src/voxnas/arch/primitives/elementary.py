@@ -77,6 +77,7 @@ class Activate(Primitive):
     """An activation alone, for example after a sum."""
 
     block = False
+    keeps_output = True
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """A move, and the activation's slopes."""

@@ -22,6 +22,7 @@ class Excite(Primitive):
     """Scale each channel by a factor in (0, 1), computed from the means of all channels."""
 
     block = False
+    multiplies = True
     options = {"reduction": 4}  # noqa: RUF012 - read only
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:

@@ -29,6 +29,7 @@ class Skip(Primitive):
     """
 
     sized = False
+    ends_activated = False
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """None, or pointwise convolutions and their norm."""
