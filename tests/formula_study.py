@@ -1,11 +1,9 @@
 """A study in which steps are proposed for real and trained by a formula, for tests of searches."""
 
 import math
-from pathlib import Path
 
 import pytest
-import yaml
-from plans import volume_plan
+from plans import space_file, volume_plan
 
 from voxnas.complexity.analytic import analyze
 from voxnas.core.paths import StudyPaths
@@ -17,14 +15,12 @@ from voxnas.io.records import read_record, write_json, write_text
 from voxnas.search.arrival import Arrivals
 from voxnas.search.propose import make_proposal
 
-SPACES = Path(__file__).parents[1] / "config" / "search_spaces"
-
 NO_LIMIT = {"parameters": None}
 PLAN = volume_plan(patch=(32, 48, 32))
 
 
 def objective(architecture, recipe):
-    """A smooth score with its best at width 16, three or more stages and learning rate 3e-3."""
+    """A smooth score with its maximum at width 16, three or more stages and learning rate 3e-3."""
     width = math.log2(architecture.widths[0]) - 4
     rate = math.log10(recipe.learning_rate) + 2.5
     return 0.9 - 0.02 * width**2 - 0.03 * rate**2 - 0.03 * (len(architecture.widths) < 3)
@@ -51,7 +47,7 @@ class Study:
             "limits": {"parameters": 300_000},
         }
         self.spec = {"stage": "search", "version": 1, "task": "segmentation", "seed": 5, "search": search | changes}
-        self.space = yaml.safe_load((SPACES / "unet.yaml").read_text())
+        self.space = space_file("unet")
         write_json(self.paths.plan, PLAN)
         training = {"budget": {"amount": 600}}
         settings = parse_settings({"seed": 5, "training": training, "search": {"finalists": 2, "limits": NO_LIMIT}})
@@ -94,23 +90,23 @@ class Study:
         return result
 
     def begin(self, name, step):
-        """Order of arrival: what a step's job does before it trains."""
+        """In order of arrival, propose a step as its job does before the training."""
         proposal = Arrivals(self.paths, name).propose(step)
         write_json(self.file(name, step, "proposal"), proposal)
         return proposal
 
     def end(self, name, step, state="DONE"):
-        """Order of arrival: what it does after."""
+        """In order of arrival, train a step and record its result."""
         self.train(name, step, state)
         result = read_record(self.file(name, step, "result"), Result)
         return Arrivals(self.paths, name).finish(step, result)
 
     def arrive(self, name, *steps):
-        """Order of arrival: run some steps one after the other; return their proposals."""
+        """In order of arrival, run some steps one after the other; return their proposals."""
         return [(self.begin(name, step), self.end(name, step))[0] for step in steps]
 
     def run(self, name, steps, failed=()):
-        """Undisturbed: the newest results that the window allows arrive just in time."""
+        """Run a search in strict order, with each result as late as the window allows."""
         window = self.spec["search"]["window"]
         for k in range(steps + window):
             if k >= window:
@@ -133,7 +129,7 @@ def study(tmp_path):
 
 @pytest.fixture
 def arriving(study):
-    """Function: a study in order of arrival, with all that the identity of what it remembers rests on."""
+    """Function: a study in order of arrival, with all files on which the identity of its log depends."""
 
     def make(*searches, **changes):
         s = study(*searches, order="arrival", **changes)

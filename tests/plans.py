@@ -1,10 +1,15 @@
-"""Plans and calibrations for tests, from what matters to each."""
+"""Plans, networks, limits and calibrations for tests."""
+
+from pathlib import Path
+
+import yaml
 
 from voxnas.complexity.calibration import identity
 from voxnas.core.calibration import Calibration, DeviceCalibration
 from voxnas.core.plan import InputView, RunPlan, VolumePlan
 from voxnas.core.settings import LimitSettings
 
+SPACES = Path(__file__).parents[1] / "config" / "search_spaces"
 HALVED = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
 THICK = ((1, 1, 1), (1, 2, 2), (2, 2, 2), (2, 2, 2))  # strides for scans with thick slices
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
@@ -46,6 +51,11 @@ def run_plan(views, task="classification", unit="run", **fields):
         "fingerprint": {"median_shape": (16, 16, 8), "median_frames": 120, "shortest": 90, "runs": 12},
     }  # fmt: skip
     return RunPlan(**{**usual, **fields})
+
+
+def space_file(name):
+    """The content of a file of config/search_spaces."""
+    return yaml.safe_load((SPACES / f"{name}.yaml").read_text())
 
 
 def staged(widths, **fields):

@@ -94,14 +94,14 @@ def make_job(task="segmentation", samples=8, kind=Fit, **changes):
 
 
 def make_context(folder, **options):
-    """The process of a training in a folder, which is made; run options and others by name."""
+    """Context of a training in a new folder, with run options and other fields by name."""
     folder.mkdir(exist_ok=True)
     how = {name: options.pop(name) for name in list(options) if name in RunOptions.model_fields}
     return TrainingContext(folder=folder, options=RunOptions(**how), **options)
 
 
 def run_fit(paths, job, context, prepare=None, backend=None, **changes):
-    """Train in this process; `prepare` may change or replace the fresh network, `changes` are of the settings."""
+    """Train in this process; `prepare` may change or replace the fresh network; `changes` are other parameters."""
     training = changed(read_record(paths.spec("train"), TrainSpec).training, **changes)
     data = StudyData(paths)
     parts = training_scans(data, job)
@@ -170,13 +170,13 @@ def skip_without(launcher):
 
 @pytest.fixture
 def new_study(tmp_path):
-    """Function that writes a study and gives its paths; arguments as of make_study."""
+    """Function: write a study (arguments: see make_study) and return its paths."""
     return lambda task="segmentation", **options: make_study(tmp_path / f"study-{task}", task, **options)
 
 
 @pytest.fixture
 def new_job():
-    """Function that gives a training job; arguments as of make_job."""
+    """Function: return a training (arguments: see make_job)."""
     return make_job
 
 

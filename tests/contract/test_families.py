@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from other_families import files_of_other_packages
-from plans import changed
+from plans import changed, space_file
 from pydantic import ValidationError
 from tiny_training import make_study
 
@@ -63,14 +63,8 @@ def check_that_it_is_costed_drawn_and_trained(architecture, recipe, paths, folde
     figure, table = draw_network(architecture, list(size), "a title")
     assert list(table.columns[:3]) == ["part", "stage", "channels"] and figure.axes
 
-    network = Network(
-        key=network_key(architecture, recipe),
-        name="a name",
-        source="s",
-        architecture=architecture,
-        recipe=recipe,
-        samples=8,
-    )
+    fields = {"key": network_key(architecture, recipe), "architecture": architecture, "recipe": recipe}
+    network = Network(**fields, name="a name", source="s", samples=8)
     write_json(folder / "network.json", network)
     options = ["--network", folder / "network.json", "--seed", "0", "--output", folder / "result.json"]
     command = [sys.executable, "-m", "voxnas", "train", "--study", paths.root, *options]
@@ -100,7 +94,7 @@ def test_a_searched_network_with_another_width_is_a_network_of_its_own(tmp_path)
     """Written out as a graph, with fewer channels in one block: as pruning leaves it."""
     paths = make_study(tmp_path / "study")
     plan = changed(read_plan(paths.plan), strides=[(1, 1, 1), (2, 2, 2)], kernels=[(3, 3, 3)] * 2)
-    space = SearchSpace.from_dict(yaml.safe_load((PROJECT / "config/search_spaces/unet.yaml").read_text()), "unet")
+    space = SearchSpace.from_dict(space_file("unet"), "unet")
     unet, recipe = space.decode(space.sample(np.random.default_rng(0)), plan)
     record = {"family": "graph", "in_channels": 1, "out_channels": 2, "graph": expand(unet).plain()}
     whole = parse_architecture(record)

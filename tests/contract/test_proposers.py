@@ -7,12 +7,10 @@ import itertools
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from plans import limit, volume_plan
+from plans import limit, space_file, volume_plan
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
@@ -21,10 +19,7 @@ from voxnas.core.trial import Proposal
 from voxnas.search.base import Observation, SearchState, Suggestion
 from voxnas.search.feasible import FeasibleSpace
 
-OPTIONS = {
-    "bayesian": [{}, {"surrogate": "forest"}],
-    "asha": [{}, {"rungs": 3, "factor": 2}],
-}
+OPTIONS = {"bayesian": [{}, {"surrogate": "forest"}], "asha": [{}, {"rungs": 3, "factor": 2}]}
 
 
 def cases(kind):
@@ -36,13 +31,12 @@ def cases(kind):
 of_all_strategies = pytest.mark.parametrize("strategy", cases("step"))
 of_all_promotions = pytest.mark.parametrize("promotion", cases("promotion"))
 
-SPACES = Path(__file__).parents[2] / "config" / "search_spaces"
 LIMIT = limit(200_000)
 TASKS = {"unet": "segmentation", "cnn": "classification"}
 
 
 def make_space(family, limits=LIMIT, narrow=None):
-    raw = yaml.safe_load((SPACES / f"{family}.yaml").read_text())
+    raw = space_file(family)
     if narrow is not None:
         raw["parameters"] = narrow(raw["parameters"])
     return FeasibleSpace(SearchSpace.from_dict(raw), volume_plan(TASKS[family]), limits)
@@ -85,17 +79,9 @@ def check(strategy, asked):
     asked.feasible.space.validate(candidate.config)
     text = json.dumps(candidate.config, allow_nan=False)
     assert asked.feasible.candidate(json.loads(text)) == candidate
-    record = Proposal(
-        search="s",
-        step=asked.step,
-        trial="t",
-        origin=found.origin,
-        note=found.note,
-        config=candidate.config,
-        architecture=candidate.architecture,
-        recipe=candidate.recipe,
-        samples=1,
-    )
+    fields = {name: getattr(candidate, name) for name in ("config", "architecture", "recipe")}
+    identity = {"search": "s", "step": asked.step, "trial": "t", "origin": found.origin, "note": found.note}
+    record = Proposal(**identity, **fields, samples=1)
     assert Proposal.model_validate_json(record.model_dump_json()) == record
     return found
 

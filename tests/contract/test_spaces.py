@@ -3,13 +3,12 @@
 import itertools
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from other_families import files_of_other_packages
-from plans import input_view, limit, run_plan, volume_plan
+from plans import SPACES, input_view, limit, run_plan, space_file, volume_plan
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.families import expand
@@ -21,8 +20,7 @@ from voxnas.core.architecture import network_key, parse_architecture
 from voxnas.core.canonical import digest
 from voxnas.core.errors import UserError
 
-FOLDER = Path(__file__).parents[2] / "config" / "search_spaces"
-FILES = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))} | files_of_other_packages()
+FILES = {path.stem: path for path in sorted(SPACES.glob("*.yaml"))} | files_of_other_packages()
 MACRO = ["cnn", "cnn-stages", "unet", "unet-stages"]
 ROUNDS = 60
 
@@ -197,7 +195,7 @@ def test_a_search_can_start(space):
 @pytest.mark.parametrize("side", [32, 64, 128])
 @pytest.mark.parametrize("name", MACRO)
 def test_the_hand_made_plan_is_in_the_macro_spaces(name, side):
-    space = SearchSpace.from_dict(yaml.safe_load((FOLDER / f"{name}.yaml").read_text()))
+    space = SearchSpace.from_dict(space_file(name))
     plan, limits = plan_for(space, side), limit(560_000)
     found, recipe = space.decode(space.start(plan, limits), plan)
     baseline = BASELINES[space.family.start[plan.task]](plan, limits)
@@ -208,6 +206,6 @@ def test_the_hand_made_plan_is_in_the_macro_spaces(name, side):
 
 def test_the_space_for_cpu_minutes_starts_from_the_hand_made_plan_too():
     """Its recipe is the nearest, for the space leaves out an optimizer that has not begun to learn by then."""
-    space = SearchSpace.from_dict(yaml.safe_load((FOLDER / "unet-small.yaml").read_text()))
+    space = SearchSpace.from_dict(space_file("unet-small"))
     plan, limits = plan_for(space), limit(560_000)
     assert space.decode(space.start(plan, limits), plan)[0] == BASELINES["nnunet-small"](plan, limits)[0]

@@ -51,7 +51,7 @@ def decisions(folder: Path) -> dict[str, str]:
 
 
 def arrived(folder: Path) -> dict[str, str]:
-    """Everything that the searches remember."""
+    """All entries of the logs of the searches."""
     log = (folder / "results/tiny/search").glob("*/arrivals/*/*/*.json")
     return {str(p.relative_to(folder)): p.read_text() for p in sorted(log) if not p.name.startswith(".")}
 
@@ -65,7 +65,7 @@ def test_finished_search_is_replayed(searched: Path) -> None:
     ]
     assert replays(searched, "--search", "random").stdout == done.stdout.splitlines(keepends=True)[1]
     assert "has no search 'bayes'" in replays(searched, "--search", "bayes").stderr
-    # The copies beside the results are what the search remembers.
+    # The proposals of the steps are copies of the proposals in the log.
     for name in SEARCHES:
         for file in (searched / "results/tiny/search" / name).glob("arrivals/*/proposals/*.json"):
             step = json.loads(file.read_text())["step"]

@@ -10,11 +10,10 @@ from math import prod
 from voxnas.arch.families import expand
 from voxnas.arch.graph import ShapedNode, infer_shapes
 from voxnas.arch.layers import WEIGHTED, Layer
+from voxnas.complexity.memory_model import IN_PLACE, PLAIN_INPUT
 from voxnas.core.architecture import Architecture
 
 LANES = 16  # convolutions are computed in blocks of 16 channels, with padding
-PLAIN_INPUT = 3  # up to 3 input channels are not padded
-IN_PLACE = ("relu", "leaky_relu")
 CONVOLUTIONS = ("thin", "pointwise", "dense", "wide", "transposed", "grouped", "depthwise")
 FEATURES = (
     *CONVOLUTIONS,

@@ -1,19 +1,15 @@
 """Search spaces: every configuration is valid, canonical and reproducible; a bad file is named."""
 
-import copy
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from plans import limit, volume_plan
+from plans import SPACES, limit, space_file, volume_plan
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.search_space import SearchSpace
 from voxnas.core.errors import UserError
 
-FOLDER = Path(__file__).parents[3] / "config" / "search_spaces"
 KERNELS = [(1, 3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)]
 PLANS = {
     "unet": volume_plan(patch=(40, 56, 40), kernels=KERNELS),
@@ -21,13 +17,9 @@ PLANS = {
 }
 
 
-def raw(family):
-    return yaml.safe_load((FOLDER / f"{family}.yaml").read_text())
-
-
 def narrowed(**entries):
     """A small space: everything fixed but what is given."""
-    space = raw("unet")
+    space = space_file("unet")
     fixed = {
         name: entry["choices"][:1] if "choices" in entry else [entry["low"]]
         for name, entry in space["parameters"].items()
@@ -43,7 +35,7 @@ def family(request):
 
 @pytest.fixture
 def space(family):
-    return SearchSpace.from_dict(raw(family))
+    return SearchSpace.from_dict(space_file(family))
 
 
 def test_mutants_change_at_most_two_parameters_and_what_depends_on_them(space):
@@ -73,7 +65,7 @@ def test_a_start_outside_of_a_narrowed_space_becomes_the_nearest():
 
 
 def test_recipes_of_a_space_have_no_architecture(family):
-    recipes = SearchSpace.recipes_of(raw(family))
+    recipes = SearchSpace.recipes_of(space_file(family))
     plan = PLANS[family]
     config = recipes.sample(np.random.default_rng(0))
     assert not {"stages", "block", "base_width"} & set(config)
@@ -199,7 +191,7 @@ def test_a_condition_can_have_alternatives():
 
 
 def test_counting_is_fast_where_every_stage_has_conditions():
-    raw_space = yaml.safe_load((FOLDER / "unet-stages.yaml").read_text())
+    raw_space = space_file("unet-stages")
     for name, entry in raw_space["parameters"].items():
         if isinstance(entry, dict) and "low" in entry:
             raw_space["parameters"][name] = {"choices": [entry["low"]], **{k: entry[k] for k in entry if k == "when"}}
@@ -242,7 +234,7 @@ def test_choices_without_effect_do_not_change_the_key():
 
 
 def test_a_space_of_one_task_refuses_the_other():
-    space = SearchSpace.from_dict(raw("cnn"))
+    space = SearchSpace.from_dict(space_file("cnn"))
     with pytest.raises(UserError, match="family cnn does not fit the task segmentation"):
         space.decode(space.sample(np.random.default_rng(0)), PLANS["unet"])
 
@@ -276,7 +268,7 @@ def test_a_bad_file_is_named(name, entry, message):
 
 
 def test_a_missing_parameter_is_named():
-    space = copy.deepcopy(raw("unet"))
+    space = space_file("unet")
     del space["parameters"]["norm"]
     with pytest.raises(UserError, match="norm is missing"):
         SearchSpace.from_dict(space)
@@ -293,7 +285,7 @@ def test_a_missing_parameter_is_named():
     ],
 )
 def test_validate_names_what_does_not_belong(change, message):
-    space = SearchSpace.from_dict(raw("unet"))
+    space = SearchSpace.from_dict(space_file("unet"))
     config = {**space.start(PLANS["unet"], limit()), **change}
     with pytest.raises(UserError, match=message):
         space.validate(config)
@@ -301,5 +293,5 @@ def test_validate_names_what_does_not_belong(change, message):
 
 @pytest.mark.parametrize("name", ["unet", "cnn"])
 def test_space_files_say_how_to_narrow_them(name):
-    opening = (FOLDER / f"{name}.yaml").read_text().split("family:")[0]
+    opening = (SPACES / f"{name}.yaml").read_text().split("family:")[0]
     assert "copy" in opening and "narrow" in opening

@@ -1,11 +1,9 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import yaml
-from plans import volume_plan
+from plans import space_file, volume_plan
 
 from voxnas.cli.main import main
 from voxnas.core.settings import parse_settings
@@ -13,15 +11,13 @@ from voxnas.core.spec import stage_spec
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_record, write_json
 
-SPACE = Path(__file__).parents[3] / "config" / "search_spaces" / "unet.yaml"
-
 
 @pytest.fixture
 def study(tmp_path):
     """A study with a plan and the spec of a random search."""
     search = {"window": 1, "budget": {"amount": 64}, "limits": {"parameters": 300_000}, "finalists": 2}
     settings = parse_settings({"seed": 1, "search": search, "training": {"budget": {"amount": 99}}})
-    names = {"name": "random", "method": "random", "baseline": None, "space": yaml.safe_load(SPACE.read_text())}
+    names = {"name": "random", "method": "random", "baseline": None, "space": space_file("unet")}
     write_json(tmp_path / "preprocess" / "plan.json", volume_plan())
     write_json(tmp_path / "spec" / "search-random.json", stage_spec(settings, "search", **names))
     write_json(tmp_path / "spec" / "select.json", stage_spec(settings, "select"))

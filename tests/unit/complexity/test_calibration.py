@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from plans import calibration, limit, measured_network, staged, volume_plan
+from plans import calibration, limit, measured_network, space_file, staged, volume_plan
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.complexity.calibration import (
@@ -144,7 +142,7 @@ def test_nodes_are_timed_one_of_each_primitive_first():
 def test_measuring_gives_a_record_that_predicts():
     from voxnas.complexity.calibrate import measure_calibration
 
-    space = yaml.safe_load((Path(__file__).parents[3] / "config" / "search_spaces" / "cnn.yaml").read_text())
+    space = space_file("cnn")
     space["parameters"] |= {"kernel": 3, "base_width": {"choices": [4, 6, 8]}}
     plan = volume_plan("regression", PATCH, [(1, 1, 1), (2, 2, 2), (2, 2, 2)], spacing=(8, 8, 8))
     settings = StudySettings(

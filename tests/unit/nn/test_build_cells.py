@@ -1,12 +1,9 @@
 """Networks of cells and of motifs agree with their records at any size that their strides divide."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-import yaml
-from plans import changed, volume_plan
+from plans import changed, space_file, volume_plan
 
 from voxnas.arch.families import expand
 from voxnas.arch.primitives.base import PRIMITIVES, blocks
@@ -14,7 +11,6 @@ from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network
 
-FOLDER = Path(__file__).parents[3] / "config" / "search_spaces"
 # The plan of scans with thick slices, in which one axis is divided later than the others.
 PLAN = volume_plan(
     patch=(12, 40, 56),
@@ -27,7 +23,7 @@ NAMES = ["cells-cnn", "cells-unet", "hierarchical-cnn", "hierarchical-unet"]
 
 
 def networks(name, count, operations=None):
-    raw = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    raw = space_file(name)
     raw["parameters"] |= SMALL
     if operations:
         (raw["cell"] if name.startswith("cells") else raw)["operations"] = operations

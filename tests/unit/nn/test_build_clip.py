@@ -1,12 +1,9 @@
 """Networks on clips: their cost, and tasks that a network on frames cannot learn."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-import yaml
-from plans import staged, volume_plan
+from plans import space_file, staged, volume_plan
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -16,13 +13,12 @@ from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network
 
-SPACE = Path(__file__).parents[3] / "config" / "search_spaces" / "clip.yaml"
 PLAN = volume_plan("classification", (16, 16, 16))
 FRAMES = 5
 
 
 def test_the_stated_cost_is_the_cost_of_the_network():
-    space, rng = SearchSpace.from_dict(yaml.safe_load(SPACE.read_text())), np.random.default_rng(0)
+    space, rng = SearchSpace.from_dict(space_file("clip")), np.random.default_rng(0)
     for _ in range(8):
         architecture, _ = space.decode(space.sample(rng), PLAN)
         network = build_network(architecture).eval()

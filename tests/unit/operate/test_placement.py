@@ -1,4 +1,4 @@
-"""Which node a study's trainings go to, from its files; and that no result knows of it."""
+"""Placement of the trainings of a study on nodes, and the independence of its results from it."""
 
 import pytest
 from formula_study import PLAN, options
@@ -39,7 +39,7 @@ def measured(study):
     return s
 
 
-def test_dear_steps_go_to_the_gpu(measured):
+def test_expensive_steps_run_on_the_gpu(measured):
     s = measured
     kinds = [step_kind(s.paths, "random", step, SLOTS, 6) for step in range(12)]
     plan, devices = read_plan(s.paths.plan), read_devices(s.paths, SLOTS)
@@ -50,7 +50,7 @@ def test_dear_steps_go_to_the_gpu(measured):
     assert set(kinds) == set(SLOTS)
     mean = {kind: sum(c for c, k in zip(cost, kinds, strict=True) if k == kind) / kinds.count(kind) for kind in SLOTS}
     assert mean["cpu"] < mean["gpu"]
-    # Asked again, in any order and by anybody, it is the same.
+    # The answer does not depend on the order of the queries.
     assert [step_kind(s.paths, "random", step, SLOTS, 6) for step in reversed(range(12))] == kinds[::-1]
 
 
@@ -72,7 +72,7 @@ def test_an_idle_step_has_a_kind(measured):
     assert step_kind(measured.paths, "random", 11, SLOTS, 6) in SLOTS
 
 
-def test_steps_without_a_network_yet_are_shared_by_what_each_kind_can_do(measured):
+def test_steps_without_a_proposal_are_divided_by_the_speed_of_the_kinds(measured):
     measure(measured, "cpu", 0.0, 8.0)
     measure(measured, "gpu", 0.0, 2.0)
     kinds = [arrival_kind(measured.paths, "random", step, SLOTS, 20) for step in range(60)]
@@ -130,8 +130,8 @@ def test_a_worker_without_the_time_does_not_promote(arriving):
     assert not replay(s.paths, "random").differences
 
 
-def test_no_result_knows_of_placement(measured):
-    """Neither a stage's spec nor the digest of a training holds a kind of node or a measurement of one."""
+def test_no_result_depends_on_placement(measured):
+    """Neither a spec nor the digest of a training contains a kind of node or its measurements."""
     s = measured
     p = read_record(s.file("random", 0, "proposal"), Proposal)
     spec = stage_spec(StudySettings(seed=5), "train")

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from formula_study import options
-from plans import calibration, limit, volume_plan
+from plans import calibration, limit, space_file, volume_plan
 
 from voxnas.arch.search_space import SearchSpace
 from voxnas.cli.main import main
@@ -19,6 +19,7 @@ from voxnas.core.trial import Result
 from voxnas.io.records import read_plan, read_record, write_json, write_text
 from voxnas.search.base import Suggestion
 from voxnas.search.chain import finished_steps, read_chain
+from voxnas.search.feasible import FeasibleSpace
 from voxnas.search.propose import make_proposal
 from voxnas.search.strategies.random import Random
 
@@ -219,14 +220,7 @@ def test_history_is_sorted_by_step_whatever_the_file_system_says(study):
 
 
 def test_a_space_of_networks_on_clips_needs_clips():
-    from pathlib import Path
-
-    import yaml
-
-    from voxnas.arch.search_space import SearchSpace
-    from voxnas.search.feasible import FeasibleSpace
-
-    space = SearchSpace.from_dict(yaml.safe_load(Path("config/search_spaces/clip.yaml").read_text()), "clip.yaml")
+    space = SearchSpace.from_dict(space_file("clip"), "clip.yaml")
     with pytest.raises(UserError, match="family clip reads clips"):
         FeasibleSpace(space, volume_plan("regression"), limit())
 

@@ -1,4 +1,4 @@
-"""What a training tells while it runs: its progress, and curves that TensorBoard shows."""
+"""Progress of a running training, and its curves for TensorBoard."""
 
 import json
 import signal
@@ -24,7 +24,7 @@ def steps(run, tag):
     return [event.step for event in run.Scalars(tag)]
 
 
-def test_progress_is_told_while_it_runs_and_gone_at_the_end(study, new_job):
+def test_progress_is_written_during_the_training_and_removed_at_its_end(study, new_job):
     process = start(study, *propose(study, new_job(), 100_000, config=CONFIG))
     try:
         end = time.monotonic() + PATIENCE
@@ -69,7 +69,7 @@ def test_only_with_the_setting_a_stored_training_gets_its_curve_and_once(study, 
     assert len(list((study.root / "tensorboard").rglob("*tfevents*"))) == 1
 
 
-def test_a_finalist_is_called_by_its_name_and_results_do_not_depend_on_it(study, new_job, tmp_path):
+def test_a_finalist_has_its_name_in_tensorboard_and_results_do_not_depend_on_it(study, new_job, tmp_path):
     job = new_job()
     network = Network(key="0" * 12, name="n", source="", architecture=job.architecture, recipe=job.recipe, samples=8)
     write_json(tmp_path / "network.json", network)

@@ -92,7 +92,7 @@ def test_a_signal_saves_the_state(study, new_job):
     assert not (running(study) / "lease.json").exists()
 
 
-def test_a_parent_that_died_when_all_was_done(study, new_job):
+def test_a_parent_that_died_after_the_training_is_completed_by_the_next(study, new_job):
     arguments = propose(study, new_job(), 8)
     train(study, *arguments)
     entry = study.store / result_of(study).store
@@ -226,7 +226,7 @@ def test_seeds_and_folds_of_jobs(study, new_job):
     fields = {"search": "a", "trial": "t", "origin": "random", "architecture": job.architecture, "recipe": job.recipe}
     first = proposal_job(study, Proposal(**fields, step=0, samples=8))
     assert first == proposal_job(study, Proposal(**{**fields, "search": "b"}, step=9, samples=8))
-    # One seed for all trials: what differs between two of them is not the draw.
+    # All trials have one seed, so that two trials differ by their recipes alone.
     other = job.recipe.model_copy(update={"learning_rate": 0.5})
     assert proposal_job(study, Proposal(**{**fields, "recipe": other}, step=1, samples=8)).seed == first.seed
     assert first.seed not in {j.seed for j in jobs}
@@ -251,7 +251,7 @@ def test_a_promoted_step_continues_the_state_that_only_a_resumable_step_keeps(st
     subprocess.run(["cp", "-r", str(study.root), str(lost.root)], check=True)
     subprocess.run(["rm", "-r", str(lost.store)], check=True)
 
-    # Interrupted on its way, and continued from its own state.
+    # The step is interrupted and continued from its own state.
     arguments = propose(study, new_job(), 40, step=1, **PROMOTED)
     log = train(study, *arguments, "--deadline", "0", status=75)
     assert "resuming at 8 samples" in log and "state saved at 10 samples" in log
@@ -261,9 +261,9 @@ def test_a_promoted_step_continues_the_state_that_only_a_resumable_step_keeps(st
     curve = (study.step("random", 1) / "curve.tsv").read_text()
     assert [line.split("\t")[0] for line in curve.splitlines()] == ["samples", "4", "8", "20", "40"]
     assert curve.startswith((study.step("random", 0) / "curve.tsv").read_text())
-    assert not list(study.store.glob("*/state*"))  # nobody else would continue the earlier one
+    assert not list(study.store.glob("*/state*"))  # only this training could continue the earlier state
 
-    # Without the store, at once: the same.
+    # Without the store the step trains from the start to the same result.
     assert "training it again from the start" in train(lost, *propose(lost, new_job(), 40, step=1, **PROMOTED))
     for name in ("result.json", "curve.tsv"):
         assert (lost.step("random", 1) / name).read_bytes() == (study.step("random", 1) / name).read_bytes()

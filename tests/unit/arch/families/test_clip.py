@@ -1,11 +1,8 @@
 """The record of a network on clips: choices without effect are neutral, and the rest is checked."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
-from plans import limit, staged, volume_plan
+from plans import limit, space_file, staged, volume_plan
 
 from voxnas.arch.families import expand
 from voxnas.arch.families.clip import Clip
@@ -13,7 +10,6 @@ from voxnas.arch.families.cnn import CNN
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import analyze
 
-SPACE = Path(__file__).parents[4] / "config" / "search_spaces" / "clip.yaml"
 PLAN = volume_plan("classification", (16, 16, 16))
 LIMITS = limit(1_000_000)
 
@@ -95,20 +91,12 @@ def test_frames_cost_and_strides_in_time_save():
 
 
 def test_a_search_starts_at_the_resnet_of_a_frame_and_finds_clips_again():
-    space = SearchSpace.from_dict(yaml.safe_load(SPACE.read_text()))
+    space = SearchSpace.from_dict(space_file("clip"))
     start, _ = space.decode(space.start(PLAN, LIMITS), PLAN)
     assert start.block[-1] == "residual" and set(start.temporal) == {"none"} and start.time_head == "mean"
     rng = np.random.default_rng(0)
     for _ in range(30):
         architecture, recipe = space.decode(space.sample(rng), PLAN)
         again, _ = space.decode(space.nearest(recipe, architecture), PLAN)
-        assert (again.temporal, again.time_strides, again.block) == (
-            architecture.temporal,
-            architecture.time_strides,
-            architecture.block,
-        )
-        assert (again.time_head, again.time_width, again.threshold) == (
-            architecture.time_head,
-            architecture.time_width,
-            architecture.threshold,
-        )
+        for name in ("temporal", "time_strides", "block", "time_head", "time_width", "threshold"):
+            assert getattr(again, name) == getattr(architecture, name)

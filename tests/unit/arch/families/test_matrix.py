@@ -1,11 +1,8 @@
 """Networks on matrices of connections: what they read, what they cost, and how a space describes them."""
 
-from pathlib import Path
-
 import pytest
 import torch
-import yaml
-from plans import changed, input_view, limit, run_plan
+from plans import changed, input_view, limit, run_plan, space_file
 from pydantic import ValidationError
 
 from voxnas.arch.baselines import BASELINES
@@ -14,7 +11,6 @@ from voxnas.arch.search_space import SearchSpace
 from voxnas.core.errors import UserError
 from voxnas.nn.build import build_network
 
-SPACE = Path(__file__).parents[4] / "config" / "search_spaces" / "matrix.yaml"
 PLAN = run_plan({"connectivity": input_view((1, 12, 12))}, unit="participant")
 REGIONS = 12
 
@@ -68,7 +64,7 @@ def test_a_network_that_fits_nothing_reads_no_scan():
 
 
 def test_a_search_begins_near_brainnetcnn():
-    space = SearchSpace.from_dict(yaml.safe_load(SPACE.read_text()))
+    space = SearchSpace.from_dict(space_file("matrix"))
     architecture, recipe = space.decode(space.start(PLAN, limit(10**9)), PLAN)
     assert (architecture.reads, architecture.edges, architecture.nodes) == ("crosses", (32, 64), 1)
     assert architecture.view == "connectivity" and recipe.loss == "ce"
@@ -76,7 +72,7 @@ def test_a_search_begins_near_brainnetcnn():
 
 
 def test_the_space_is_for_connectivity_alone():
-    space = SearchSpace.from_dict(yaml.safe_load(SPACE.read_text()), "matrix.yaml")
+    space = SearchSpace.from_dict(space_file("matrix"), "matrix.yaml")
     with pytest.raises(UserError, match="family matrix reads connectivity, and the study searches networks on clips"):
         space.check_fits(changed(PLAN, view="clips"))
     space.check_fits(PLAN)

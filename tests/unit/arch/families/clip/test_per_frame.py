@@ -1,10 +1,7 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-import yaml
-from plans import input_view, run_plan, staged
+from plans import input_view, run_plan, space_file, staged
 
 from voxnas.arch.families import expand
 from voxnas.arch.families.clip import Clip
@@ -25,8 +22,7 @@ def clip(**changes):
 
 
 def test_every_network_of_the_shipped_space_has_a_twin_of_equal_cost():
-    path = Path(__file__).parents[5] / "config/search_spaces/clip.yaml"
-    space = SearchSpace.from_dict(yaml.safe_load(path.read_text()))
+    space = SearchSpace.from_dict(space_file("clip"))
     rng = np.random.default_rng(0)
     for _ in range(6):
         architecture, _ = space.decode(space.sample(rng), PLAN)

@@ -1,12 +1,10 @@
 """Cells as data: one form for all ways to write a cell down, and what the families make of them."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from plans import volume_plan
+from plans import space_file, volume_plan
 
 from voxnas.arch.families import expand
 from voxnas.arch.families.cells import Cells
@@ -18,7 +16,6 @@ from voxnas.complexity.analytic import analyze
 from voxnas.core.architecture import network_key
 from voxnas.core.errors import UserError
 
-FOLDER = Path(__file__).parents[5] / "config" / "search_spaces"
 SKELETON = {
     "in_channels": 1,
     "out_channels": 3,
@@ -177,10 +174,6 @@ def test_sizes_and_costs_follow_from_the_strides():
         assert analyze(network, (6, 12, 20)).macs > analyze(network, (6, 12, 16)).macs
 
 
-def written(name):
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
-
-
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
@@ -195,11 +188,11 @@ def written(name):
 )
 def test_a_structure_that_makes_no_sense_is_named(name, change, words):
     with pytest.raises(UserError, match=words):
-        SearchSpace.from_dict({**written(name), **change}, "mine")
+        SearchSpace.from_dict({**space_file(name), **change}, "mine")
 
 
 def test_what_a_file_says_of_an_edge_has_precedence():
-    raw = written("cells-cnn")
+    raw = space_file("cells-cnn")
     raw["parameters"] |= {"normal.0.a.op": "plain", "normal.0.a.from": {"choices": ["last"]}}
     rng = np.random.default_rng(0)
     space = SearchSpace.from_dict(raw)
@@ -210,7 +203,7 @@ def test_what_a_file_says_of_an_edge_has_precedence():
 
 @pytest.mark.parametrize("name", ["cells-unet", "cells-cnn"])
 def test_a_network_of_cells_is_found_again_in_its_space(name):
-    space = SearchSpace.from_dict(written(name))
+    space = SearchSpace.from_dict(space_file(name))
     plan = volume_plan(space.family.tasks[0])
     rng = np.random.default_rng(0)
     for _ in range(20):
