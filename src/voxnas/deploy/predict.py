@@ -19,6 +19,7 @@ from voxnas.io.records import file_digest, read_plan, read_record
 
 PACKAGE_AGAIN = "write the model folder again: voxnas package"
 LABEL_MAP = "_dseg"  # ending of the names of label maps, as in BIDS
+UNENCODABLE = re.compile("[\ud800-\udfff]")  # bytes of a file name that are not UTF-8, as Python reads them
 CHANNEL_FILE = re.compile(r"(.+)_\d{4}")  # names of the channels of one scan in nnU-Net
 
 
@@ -133,6 +134,8 @@ class Model(ModelFolder):
         for file in files:
             if not file.is_file():
                 raise ScanError(f"{file} is a dangling link or not a file")
+            if UNENCODABLE.search(str(file)):
+                raise ScanError(f"{str(file)!a}: the name is not UTF-8", "rename it")
         prepared = preprocess_scan(files, None, self.plan)
         for number, channel in enumerate(prepared.image):
             if channel.min() == channel.max():

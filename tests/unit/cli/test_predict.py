@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import nibabel
 import numpy as np
@@ -175,16 +176,19 @@ def test_a_table_that_exists_is_replaced_only_if_asked(tmp_path, capsys):
     assert "predictions.tsv exists" in capsys.readouterr().err
 
 
-def test_what_is_no_file_is_refused_and_counted(tmp_path, capsys):
-    model = _write_model(tmp_path / "model", "segmentation")
+@pytest.mark.parametrize("task", ["segmentation", "regression"])
+def test_what_is_no_file_is_refused_and_counted(tmp_path, capsys, task):
+    model = _write_model(tmp_path / "model", task)
     folder = _folder_of_scans(tmp_path / "in", "a.nii.gz")
     (folder / "dangling.nii.gz").symlink_to(folder / "absent.nii.gz")
     (folder / "itself.nii.gz").symlink_to(folder / "itself.nii.gz")
     (folder / "folder.nii.gz").mkdir()
     os.mkfifo(folder / "pipe.nii.gz")
+    shutil.copy(folder / "a.nii.gz", os.fsencode(folder) + b"/b\xe9d.nii.gz")
     assert _predict("--model", model, "--input", folder, "--output", tmp_path / "out") == 2
     said = capsys.readouterr()
-    assert "predicted 1 of 5 scans" in said.out and "4 refused" in said.out
+    assert "predicted 1 of 6 scans" in said.out and "5 refused" in said.out
+    assert r"b\udce9d.nii.gz': the name is not UTF-8" in said.err
     for name in ("dangling", "itself", "folder", "pipe"):
         assert f"{name}.nii.gz is a dangling link or not a file" in said.err
 

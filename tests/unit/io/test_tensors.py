@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from voxnas.io.tensors import TensorWriter
+from voxnas.core.errors import UserError
+from voxnas.io.tensors import TensorWriter, open_tensors
 
 
 def test_the_library_reads_what_was_written_piece_by_piece(tmp_path):
@@ -36,3 +37,14 @@ def test_a_failure_leaves_nothing_and_a_name_is_used_once(tmp_path):
         for _ in range(2):
             writer.add("a", np.zeros(2, np.float32))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_truncated_file_is_named(tmp_path):
+    file = tmp_path / "0.safetensors"
+    with TensorWriter(file) as writer:
+        writer.add("a/image", np.zeros((9, 9), np.float32))
+    whole = file.read_bytes()
+    for length in (0, 7, 20, len(whole) - 1):
+        file.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=r"0\.safetensors is not a readable safetensors file"):
+            open_tensors(file, "np")
