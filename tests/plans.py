@@ -83,7 +83,8 @@ def calibration(coefficients=None, factors=None, **fields):
     time = {"coefficients": coefficients or {}, "factors": factors or {}}
     error = {"median": 0, "largest": 0}
     usual = {
-        "batch_size": 2, "table": {}, "model": {"train_seconds": time, "latency_ms": time}, "nodes": 0, "device": {},
+        "batch_size": 2, "validations": 1, "table": {}, "model": {"train_seconds": time, "latency_ms": time},
+        "nodes": 0, "device": {},
         "error": {"train_seconds": error, "latency_ms": error}, "bf16": {"in_hardware": False, "train_speedup": 1},
         "memory": {"cuda": False, "bf16": False, "factor": 1, "table": ()}, "seconds": 1,
     }  # fmt: skip

@@ -55,7 +55,9 @@ def state(space, scores, pending=2, seed=1):
     configs = [space.space.sample(rng) for _ in range(len(scores) + pending)]
     history = [observe(space, k, config, score) for k, (config, score) in enumerate(zip(configs, scores, strict=False))]
     waiting = [Observation(k, f"t{k}", space.candidate(configs[k]), "random") for k in range(len(scores), len(configs))]
-    return SearchState(space, tuple(history), tuple(waiting), len(configs), seed, lambda candidate: 100)
+    return SearchState(
+        space, tuple(history), tuple(waiting), len(configs), seed, lambda candidate, share=1: round(100 * share)
+    )
 
 
 HISTORIES = {

@@ -23,7 +23,8 @@ T = TypeVar("T")
 PROJECT = Path(__file__).parents[2]
 STUDY = PROJECT / "config" / "test" / "slurm.yaml"
 # Times and memory are measured anew in each run.
-MEASURED = ["latency_ms", "peak_memory_mib", "train_memory_mib", "search_cpu_seconds", "train_cpu_seconds"]
+MEASURED = ["latency_ms", "peak_memory_mib", "train_memory_mib"]
+MEASURED += [f"{what}_seconds_{how}" for what in ("search", "train") for how in ("predicted", "measured")]
 RECORDS = {"proposal.json", "result.json", "curve.tsv", "network.json", "cases.tsv", "trials.tsv"}
 RECORDS |= {"splits.json", "plan.json", "finalists.json", "networks.tsv", "comparisons.tsv", "scans.tsv"}
 # Questions are asked more often than a real cluster would like.

@@ -141,6 +141,7 @@ def make_fake_study(root, task="segmentation"):
             )  # fmt: skip
             write_json(paths.step(source, step) / "proposal.json", proposal)
             write_json(paths.step(source, step) / "result.json", result)
+            write_json(paths.step(source, step) / "run.json", {"cpu_seconds": 12.0})
         rows = []
         for seed in range(SEEDS):
             score = (-10 if task == "regression" else 1) * (level if task != "regression" else 1 - level)
@@ -149,7 +150,10 @@ def make_fake_study(root, task="segmentation"):
                 macs=MACS * width, cpu_seconds=50.0,
             )  # fmt: skip
             write_json(paths.seed(key, seed) / "result.json", result)
-            write_json(paths.seed(key, seed) / "run.json", {"host": "box", "seconds": 60.5, "versions": {"torch": "2"}})
+            write_json(
+                paths.seed(key, seed) / "run.json",
+                {"host": "box", "device": "EPYC", "cpu_seconds": 60.0 + number, "versions": {"torch": "2"}},
+            )
             (paths.seed(key, seed) / "weights.safetensors").write_bytes(b"weights of %s %d" % (key.encode(), seed))
             write_table(
                 paths.seed(key, seed) / "curve.tsv",

@@ -16,6 +16,7 @@ ARRIVAL = {
     "search__order": "arrival",
     "search__window": 4,
     "search__steps": STEPS,
+    "baselines__steps": 1,
     "search__methods": ["random"],
     "search__promotion": "asha",
     "search__options": {"asha": {"rungs": 2, "factor": 2}},

@@ -25,7 +25,7 @@ def comparison(folder: Path, **changes: object) -> Path:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Working folder of a finished and published comparison at equal CPU time."""
     folder = tmp_path_factory.mktemp("comparison")
-    study = comparison(folder, training__budget={"amount": 1.0, "unit": "cpu_seconds"}, paper=["tiny"])
+    study = comparison(folder, training__budget={"amount": 10.0, "unit": "cpu_seconds"}, paper=["tiny"])
     snakemake(folder, "--configfile", str(study), "--cores", "2", "all", "paper")
     return folder
 

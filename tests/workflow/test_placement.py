@@ -30,20 +30,20 @@ def test_placement_runs_nothing_again_and_places_what_is_new(study_copy: Path) -
     assert jobs == {} and "no placement, results/tiny/devices/cpu.json is missing" in text
     measured(study_copy)
     assert plan()[0] == {}
-    jobs, text = plan(search__steps=4)
+    jobs, text = plan(search__steps=4, baselines__steps=3)
     assert jobs["step"] == 2
     # The proposal is not there yet, so the node is not known either.
     assert text.count("slurm_partition=<TBD>") == 2
     store = study_copy / "results/tiny/store"
     before = {p.parent.name for p in store.glob("*/run.json")}
-    study = write_study(study_copy, placement=PLACEMENT, search__steps=4)
+    study = write_study(study_copy, placement=PLACEMENT, search__steps=4, baselines__steps=3)
     done = snakemake(study_copy, "--configfile", str(study), "--cores", "2", "--until", "search")
     new = [json.loads(p.read_text()) for p in store.glob("*/run.json") if p.parent.name not in before]
     assert len(new) == 2 and {run["kind"] for run in new} <= set(PLACEMENT)
     for run in new:
         partition = PLACEMENT[run["kind"]]["resources"]["slurm_partition"]
         assert f"kind={run['kind']}" in done.stderr and f"slurm_partition={partition}" in done.stderr
-    assert plan(search__steps=4, search__finalists=1)[0].get("step") is None
+    assert plan(search__steps=4, baselines__steps=3, search__finalists=1)[0].get("step") is None
 
 
 def test_another_study_of_the_paper_is_placed_by_its_own_settings(study_copy: Path) -> None:

@@ -27,12 +27,12 @@ def test_whole_plans(plan_after: Plan, changes: dict[str, object], plan: dict[st
     ("changes", "runs", "rests"),
     [
         ({"benchmark__confidence": 0.9}, {"benchmark": 1}, {"step", "train", "evaluate"}),
-        ({"search__steps": 4}, {"propose": 2, "step": 2}, {"preprocess"}),
-        ({"search__window": 1}, {"propose": 7, "step": 7}, {"index", "preprocess", "calibrate"}),
+        ({"search__steps": 4}, {"propose": 3, "step": 3}, {"preprocess"}),
+        ({"search__window": 1}, {"propose": 9, "step": 9}, {"index", "preprocess", "calibrate"}),
         ({"search__finalists": 2}, {"select": 1}, SEARCH),
         ({"training__budget": BUDGET}, {"select": 1}, SEARCH),
-        ({"training__batch_size": 1}, {"step": 7}, {"preprocess"}),
-        ({"preprocess__spacing": [9.0, 9.0, 9.0]}, {"plan": 1, "preprocess": 2, "step": 7}, {"index"}),
+        ({"training__batch_size": 1}, {"step": 9}, {"preprocess"}),
+        ({"preprocess__spacing": [9.0, 9.0, 9.0]}, {"plan": 1, "preprocess": 2, "step": 9}, {"index"}),
     ],
     ids=str,
 )

@@ -14,6 +14,7 @@ from voxnas.core.canonical import canonical_json
 from voxnas.core.errors import UserError
 from voxnas.arch.study_outline import check_baselines, direct_baselines, has_spatial_steps, searches_of
 from voxnas.core.settings import StudySettings, needs_calibration, parse_settings
+from voxnas.core.strategies import method_of
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
 from voxnas.core.study_files import read_study_file, read_yaml
 
@@ -91,7 +92,7 @@ def spec_text(wildcards):
     extra = {}
     if stage == "search":
         baseline = search.removeprefix("baseline-") if search.startswith("baseline-") else None
-        method = "random" if baseline else search
+        method = "random" if baseline else method_of(search)
         extra = {"name": search, "method": method, "baseline": baseline, "space": search_space(settings)}
     return canonical_json(stage_spec(settings, stage, **extra).plain())
 

@@ -17,6 +17,7 @@ rule calibrate:
         arrays,
         plan="results/{study}/preprocess/plan.json",
         spec=spec("calibrate"),
+        train=spec("train"),
         search=calibration_space,
     output:
         "results/{study}/calibration.json",
@@ -39,6 +40,7 @@ rule device:
         arrays,
         plan="results/{study}/preprocess/plan.json",
         spec=spec("calibrate"),
+        train=spec("train"),
         search=calibration_space,
     output:
         "results/{study}/devices/{kind}.json",

@@ -3,7 +3,7 @@
 from voxnas.arch.baselines import BASELINES, baselines_for
 from voxnas.core.errors import UserError
 from voxnas.core.settings import StudySettings
-from voxnas.core.strategies import is_job
+from voxnas.core.strategies import is_job, search_name
 
 
 def baseline_names(settings: StudySettings) -> tuple[str, ...]:
@@ -24,9 +24,15 @@ def check_baselines(settings: StudySettings, source: str) -> None:
             raise UserError(f"{source}: baselines.names: {error.what}", error.remedy) from None
 
 
+def baseline_steps(settings: StudySettings) -> int:
+    """Steps of the recipe search of a baseline."""
+    steps = settings.baselines.steps
+    return settings.search.steps if steps == "auto" else steps
+
+
 def direct_baselines(settings: StudySettings) -> list[str]:
     """Names of the baselines that are trained with their own recipe only."""
-    return [name for name in baseline_names(settings) if BASELINES[name].fitted or not settings.baselines.steps]
+    return [name for name in baseline_names(settings) if BASELINES[name].fitted or not baseline_steps(settings)]
 
 
 def searches_of(settings: StudySettings) -> dict[str, int | None]:
@@ -35,11 +41,15 @@ def searches_of(settings: StudySettings) -> dict[str, int | None]:
     None: the search is a single job, whose number of networks is not known in advance.
     """
     methods, steps = settings.search.methods, settings.search.steps
-    searches: dict[str, int | None] = {name: None if is_job(name) else steps for name in methods}
+    searches: dict[str, int | None] = {
+        search_name(method, run): None if is_job(method) else steps
+        for run in range(settings.search.seeds)
+        for method in methods
+    }
     direct = direct_baselines(settings)
     for name in baseline_names(settings):
         if name not in direct:
-            searches[f"baseline-{name}"] = settings.baselines.steps
+            searches[f"baseline-{name}"] = baseline_steps(settings)
     return searches
 
 
@@ -51,4 +61,5 @@ def has_spatial_steps(settings: StudySettings) -> bool:
 
 def final_networks(settings: StudySettings) -> int:
     """Number of networks trained at full budget, without the per-frame networks that are derived from the finalists."""
-    return len(settings.search.methods) * settings.search.finalists + len(baseline_names(settings))
+    search = settings.search
+    return len(search.methods) * search.seeds * search.finalists + len(baseline_names(settings))

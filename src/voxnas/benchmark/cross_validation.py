@@ -76,7 +76,7 @@ def cross_validation(paths: StudyPaths) -> pd.DataFrame:
     plan = read_plan(paths.plan)
     ordered = plan.timed and plan.unit == "volume"
     tables = _tables(paths, found, spec.task)
-    rivals = [network for network in found if is_searched(network)]
+    rivals = [network for network in found if is_searched(network.source)]
     networks = dict.fromkeys(tables, "")
     chosen_on = {network.name: _chosen_on(network, rivals) for network in found}
     reference = rivals[0].name if rivals else found[0].name

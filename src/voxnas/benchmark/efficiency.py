@@ -29,6 +29,11 @@ def is_comparison(paths: StudyPaths) -> bool:
     return not results.searches(paths)
 
 
+def has_efficiency(paths: StudyPaths) -> bool:
+    """Whether a study is a comparison of networks of which at least one is trained; linear models are fitted."""
+    return is_comparison(paths) and any(not family_of(n.architecture).fitted for n in results.networks(paths))
+
+
 def efficiency(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compute costs and scores of the networks of a benchmarked study.
 
@@ -82,16 +87,16 @@ def efficiency(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _train_seconds(paths: StudyPaths, network: Network) -> tuple[float, float]:
     """CPU seconds per training sample: as calibrated, and of the whole training process."""
-    spent = []
-    for seed, result in results.seed_results(paths, network.key).items():
-        file = paths.seed(network.key, seed) / "run.json"
-        run = read_json(file) if file.is_file() else {}
-        spent.append(run.get("cpu_seconds", np.nan) / max(1, result.samples))
+    spent = [
+        results.measured_seconds(paths.seed(network.key, seed)) / max(1, result.samples)
+        for seed, result in results.seed_results(paths, network.key).items()
+    ]
     whole = float(np.mean(spent))
     if not paths.calibration.exists():
         return whole, whole
     plan, calibration = read_plan(paths.plan), read_record(paths.calibration, Calibration)
-    return predict_train_seconds(calibration, network.architecture, input_size(network.architecture, plan)), whole
+    size = input_size(network.architecture, plan)
+    return predict_train_seconds(calibration, network.architecture, size, network.recipe.optimizer), whole
 
 
 def _curves(paths: StudyPaths, network: Network, seconds: float, sign: int) -> pd.DataFrame:

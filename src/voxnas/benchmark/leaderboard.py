@@ -30,6 +30,7 @@ from voxnas.benchmark.statistics import (
 )
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.strategies import method_of
 from voxnas.core.trial import LINEAR, PER_FRAME, Network
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
@@ -50,9 +51,10 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
         source, key, seeds, parameters, macs, latency_ms, peak_memory_mib, train_memory_mib,
         validation_score and its standard deviation over seeds, test_score with the bounds low
         and high and a note (why there is no interval, or what it leaves out), further test
-        scores, numbers of scans, independent units and participants, and the costs of search
-        and training in samples and predicted CPU seconds. Scores are in natural units (an
-        error is positive).
+        scores, numbers of scans, independent units and participants, origin and step (origin and
+        number of the search step that began the network's trial), and the costs of search and
+        training in samples and in predicted and measured CPU seconds. Scores are in natural
+        units (an error is positive).
     comparisons : DataFrame
         The winner against all other rows, and the best network of the first search method against the best network of
         each other method (in a study without a search, each network against the first network): comparison, first,
@@ -78,7 +80,6 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     scans = _common_scans(tables)
     comparison = Comparison(scans.unit, spec.confidence)
     sizes = {"scans": len(scans), "units": scans.unit.nunique(), "participants": scans.participant.nunique()}
-    costs = {n.source: _search_cost(paths, n.source) for n in found}
     rows, statistics = [], {}
     for network in found:
         table = tables[network.key]
@@ -102,7 +103,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
                     **{column: getattr(interval, column) for column in INTERVAL},
                     **further_scores(part, task, measure.name),
                     **sizes,
-                    **costs[network.source],
+                    **_search_cost(paths, network),
                     **_training_cost(paths, network),
                 }
             )
@@ -138,7 +139,7 @@ def adjust(comparisons: pd.DataFrame, confidence: float) -> pd.DataFrame:
 
 def read_leaderboard(paths: StudyPaths) -> pd.DataFrame:
     """Read the leaderboard, with typed columns."""
-    texts = ("name", "winner", "source", "key", "note")
+    texts = ("name", "winner", "source", "key", "note", "origin")
     table = read_table(paths.leaderboard, dict.fromkeys(texts, str))
     numbers = dict.fromkeys((c for c in table.columns if c not in texts), float)
     return table.astype(numbers).assign(winner=table.winner == "True")
@@ -156,9 +157,9 @@ def read_comparisons(paths: StudyPaths) -> pd.DataFrame:
     return read_table(paths.comparisons, dict.fromkeys(["difference", "low", "high", "p", "p_holm"], float))
 
 
-def is_searched(network: Network) -> bool:
-    """Whether a search method found the network, in contrast to baselines and derived networks."""
-    return not network.source.startswith("baseline") and network.source not in (LINEAR, PER_FRAME)
+def is_searched(source: str) -> bool:
+    """Whether the source of a network is a search method, in contrast to baselines and derived networks."""
+    return not source.startswith("baseline") and source not in (LINEAR, PER_FRAME)
 
 
 def choose_winner(found: list[Network], validation: dict[str, float], sign: int) -> Network:
@@ -174,14 +175,16 @@ def choose_winner(found: list[Network], validation: dict[str, float], sign: int)
     sign : int
         1 if larger is better, else -1.
     """
-    candidates = [n for n in found if is_searched(n)] or found
+    candidates = [n for n in found if is_searched(n.source)] or found
     return max(candidates, key=lambda n: (np.nan_to_num(sign * validation[n.name], nan=-np.inf), -n.rank))
 
 
 def best_of_methods(found: list[Network], validation: dict[str, float], sign: int) -> list[str]:
     """Names of the best network of each method by validation, random search last."""
-    sources = sorted({n.source for n in found if is_searched(n)}, key=lambda s: (s == "random", s))
-    return [choose_winner([n for n in found if n.source == s], validation, sign).name for s in sources]
+    methods = {method_of(n.source) for n in found if is_searched(n.source)}
+    of_method = {m: [n for n in found if is_searched(n.source) and method_of(n.source) == m] for m in methods}
+    order = sorted(methods, key=lambda method: (method == "random", method))
+    return [choose_winner(of_method[method], validation, sign).name for method in order]
 
 
 def case_statistic(table: pd.DataFrame, measure: str, folds: ArrayLike = 0) -> Statistic:
@@ -261,20 +264,30 @@ def _profile(paths: StudyPaths, network: Network, members: int) -> dict[str, Any
     }
 
 
-def _search_cost(paths: StudyPaths, source: str) -> dict[str, float]:
-    """Cost of the whole search from which a network comes."""
-    history = results.search_history(paths, source)
+def _search_cost(paths: StudyPaths, network: Network) -> dict[str, Any]:
+    """Origin of a network in its search, and the cost of this whole search."""
+    history = results.search_history(paths, network.source)
+    trial = history[history.key == network.key].head(1)
     return {
+        "origin": trial.origin.iloc[0] if len(trial) else "",
+        "step": trial.step.iloc[0] if len(trial) else np.nan,
         "search_samples": int(history.samples.sum()),
-        "search_cpu_seconds": float(history.cpu_seconds.sum(min_count=len(history))) if len(history) else 0.0,
+        "search_seconds_predicted": _total(history.cpu_seconds),
+        "search_seconds_measured": _total(history.measured_seconds),
     }
 
 
 def _training_cost(paths: StudyPaths, network: Network) -> dict[str, float]:
     """Cost of the trainings of all seeds of a network."""
-    found = results.seed_results(paths, network.key).values()
-    seconds = pd.Series([r.cpu_seconds for r in found], dtype=float)
+    found = results.seed_results(paths, network.key)
+    measured = [results.measured_seconds(paths.seed(network.key, seed)) for seed in found]
     return {
-        "train_samples": sum(r.samples for r in found),
-        "train_cpu_seconds": float(seconds.sum(min_count=len(seconds))),
+        "train_samples": sum(r.samples for r in found.values()),
+        "train_seconds_predicted": _total(pd.Series([r.cpu_seconds for r in found.values()], dtype=float)),
+        "train_seconds_measured": _total(pd.Series(measured, dtype=float)),
     }
+
+
+def _total(seconds: pd.Series) -> float:
+    """Sum of costs; 0 of none, NaN if one is unknown."""
+    return float(seconds.sum(min_count=len(seconds))) if len(seconds) else 0.0

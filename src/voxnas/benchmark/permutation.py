@@ -13,7 +13,7 @@ PERMUTATIONS = 999
 WIDENING = np.sqrt(2)
 
 
-def permutation_p(table: pd.DataFrame, measure: Measure, ordered: bool, seed: int) -> float:
+def permutation_p(table: pd.DataFrame, measure: Measure, ordered: bool, seed: int, widening: float = WIDENING) -> float:
     """Probability of a score at least as good as the observed one if predictions and targets were unrelated.
 
     Targets are permuted within folds. Units that have one target each exchange their targets. Otherwise the cases
@@ -36,6 +36,8 @@ def permutation_p(table: pd.DataFrame, measure: Measure, ordered: bool, seed: in
         Whether the cases of a unit are successive volumes, in the order of their names.
     seed : int
         Seed of the permutations.
+    widening : float
+        Factor of the deviations; 1 for the predictions of one training on other cases.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def permutation_p(table: pd.DataFrame, measure: Measure, ordered: bool, seed: in
         return float("nan")
     groups, rng = _exchangeable(table, targets, ordered), np.random.default_rng(seed)
     null = measure.sign * np.array([score(_permuted(targets, groups, rng)) for _ in range(PERMUTATIONS)])
-    null = null.mean() + WIDENING * (null - null.mean())
+    null = null.mean() + widening * (null - null.mean())
     return float((1 + np.sum(null >= observed - 1e-12)) / (1 + PERMUTATIONS))
 
 

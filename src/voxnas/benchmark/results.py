@@ -43,12 +43,13 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
     DataFrame
         One row per trained step, in order: step, trial, rung, origin, note, state, reason, key, score (NaN if the step
         failed), best (score of the trial that would be selected after the step), parameters, macs, and the cost of this
-        step in samples and cpu_seconds, without the earlier steps of its trial.
+        step in samples, cpu_seconds (predicted) and measured_seconds, without the earlier steps of its trial.
     """
     steps = _steps(paths).get(search, 0)
     table = trials_table(read_chain(paths, search, steps, steps))
     table = table[table.state != "SKIPPED"].reset_index(drop=True)
     table["samples"] = table.added_samples
+    table["measured_seconds"] = [measured_seconds(paths.step(search, k)) for k in table.step]
     table["reason"] = table.reason.fillna("")
     table["note"] = table.note.fillna("") if "note" in table else ""
     columns = [
@@ -64,7 +65,15 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
         "best_so_far",
         "parameters",
     ]
-    return table[[*columns, "macs", "samples", "cpu_seconds"]].rename(columns={"best_so_far": "best"})
+    return table[[*columns, "macs", "samples", "cpu_seconds", "measured_seconds"]].rename(
+        columns={"best_so_far": "best"}
+    )
+
+
+def measured_seconds(folder: Path) -> float:
+    """Measured CPU seconds of the training whose files lie in a folder; NaN without a record."""
+    run = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
+    return float(run.get("cpu_seconds", "nan"))
 
 
 def seed_results(paths: StudyPaths, key: str) -> dict[int, Result]:

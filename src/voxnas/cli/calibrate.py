@@ -1,4 +1,4 @@
-"""``voxnas calibrate``: time networks and the reading of samples on this device, to predict all other times."""
+"""``voxnas calibrate``: time networks and short trainings on this device, to predict all other times."""
 
 import argparse
 from collections.abc import Callable
@@ -24,16 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def write_measurements(arguments: argparse.Namespace, measure: Callable[..., M]) -> M:
-    """Measure a calibration and the reading of samples, write the record, and return it."""
+    """Measure a calibration with the costs of the training process, write the record, and return it."""
     from voxnas.core.paths import StudyPaths
     from voxnas.core.spec import CalibrateSpec, SearchSpec
     from voxnas.io.records import read_plan, read_record, write_json
-    from voxnas.training.sampling.factory import reading_seconds
+    from voxnas.training.overheads import add_overheads
 
     search, spec = read_record(arguments.search, SearchSpec), read_record(arguments.spec, CalibrateSpec)
     plan = read_plan(arguments.plan)
     record = measure(search.space, plan, spec, search.search.limits)
-    record = record.model_copy(update={"reading": reading_seconds(StudyPaths(arguments.study), plan, spec)})
+    record = add_overheads(StudyPaths(arguments.study), plan, spec, record)
     write_json(arguments.output, record)
     return record
 
@@ -50,6 +50,15 @@ def run(arguments: argparse.Namespace) -> None:
         f"{device['threads']} thread(s), {device['precision']}; "
         f"relative error of predicted training time: median {step.median:.0%}, maximum {step.largest:.0%}; "
         f"of predicted latency: median {latency.median:.0%}, maximum {latency.largest:.0%}; "
-        f"reading one sample: {', '.join(f'{1000 * s:.2g} ms' for s in record.reading.values())}; "
+        f"{_processes(record)}; "
         f"speed of bf16 relative to float32: {record.bf16.train_speedup:.2f}"
+    )
+
+
+def _processes(record: Calibration) -> str:
+    """Describe the costs of the training process of each view."""
+    return "; ".join(
+        f"{view + ': ' if view else ''}start of a training {cost.start:.1f} s, reading one sample "
+        f"{1000 * cost.read:.2g} ms, rest of a step {1000 * cost.step:.2g} ms"
+        for view, cost in record.process.items()
     )

@@ -76,7 +76,7 @@ def measure_calibration(
     Returns
     -------
     Calibration
-        Without the times of reading.
+        Without the times of updates and of the process (:func:`voxnas.training.overheads.add_overheads`).
     """
     torch.set_num_threads(spec.threads)
     begun, clock = time.monotonic(), cpu_clock(compute_device())
@@ -101,7 +101,7 @@ def measure_calibration(
         network = build_network(architecture)
         repeats = SWAP_REPEATS if name in swaps else REPEATS
         shape, size = input_shape(architecture, plan, batch), input_size(architecture, plan)
-        step = measure_training(network, shape, repeats, precision=spec.precision)
+        step = measure_training(network, shape, repeats, precision=spec.precision, update=False)
         latency = measure_latency(network, (1, *shape[1:]), repeats, 1, spec.precision)
         table[identity(architecture)] = MeasuredNetwork(
             name=name,
@@ -128,6 +128,7 @@ def measure_calibration(
     first = next(iter(chosen.values()))
     return Calibration(
         batch_size=batch,
+        validations=spec.validations,
         table=table,
         model=TimeModels(**models),
         nodes=len(nodes),

@@ -7,7 +7,7 @@ per multiply-add as a dense convolution, and a norm, without multiply-adds, take
 from collections.abc import Sequence
 from math import prod
 
-from voxnas.arch.families import expand
+from voxnas.arch.families import expand, list_layers
 from voxnas.arch.graph import ShapedNode, infer_shapes
 from voxnas.arch.layers import WEIGHTED, Layer
 from voxnas.complexity.memory_model import IN_PLACE, PLAIN_INPUT
@@ -105,6 +105,22 @@ def features(architecture: Architecture, patch: Sequence[int], training: bool) -
             row = found.setdefault(shaped.node.op, dict.fromkeys(FEATURES, 0.0))
             for name, value in node_features(shaped).items():
                 row[name] += value
+    return found
+
+
+def update_features(architecture: Architecture, patch: Sequence[int]) -> dict[str, float]:
+    """Compute the features of one update of the weights of a network.
+
+    ``tensors``: layers with parameters; ``parameters`` (1e6); ``orthogonal``: multiply-adds (1e9) of the Newton-Schulz
+    iteration of Muon, which multiplies each matrix of m x n weights (m <= n) by its Gram matrix.
+    """
+    found = {"tensors": 0.0, "parameters": 0.0, "orthogonal": 0.0}
+    for layer in list_layers(architecture, patch):
+        found["tensors"] += layer.parameters > 0
+        found["parameters"] += layer.parameters / 1e6
+        if layer.kind in WEIGHTED and not layer.depthwise:
+            short, long = sorted((layer.out_channels, layer.parameters // layer.out_channels))
+            found["orthogonal"] += (2 * short**2 * long + short**3) / 1e9
     return found
 
 

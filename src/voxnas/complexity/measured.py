@@ -76,7 +76,7 @@ def _timed(work: Callable[[], Any], clock: Callable[[], float], repeats: int, wa
 
 
 def training_step(
-    network: nn.Module, shape: tuple[int, ...], precision: str, settled: bool = False
+    network: nn.Module, shape: tuple[int, ...], precision: str, settled: bool = False, update: bool = True
 ) -> Callable[[], None]:
     """Return a function that performs one training step on a random batch: forward, loss, backward, AdamW.
 
@@ -92,6 +92,8 @@ def training_step(
         See :func:`voxnas.nn.precision.resolve_precision`.
     settled : bool
         Whether the optimizer's state is allocated beforehand, as from the second step on.
+    update : bool
+        Whether AdamW updates the weights.
     """
     device = compute_device()
     network.to(device).train()
@@ -112,26 +114,38 @@ def training_step(
             target = torch.zeros((logits.shape[0], *logits.shape[2:]), dtype=torch.long, device=device)
             loss = loss + F.cross_entropy(logits, target) + logits.softmax(1).square().mean()
         loss.backward()
-        optimizer.step()
+        if update:
+            optimizer.step()
 
     return step
 
 
 def measure_step(
-    network: nn.Module, shape: tuple[int, ...], repeats: int, warmup: int = 1, precision: str = "auto"
+    network: nn.Module,
+    shape: tuple[int, ...],
+    repeats: int,
+    warmup: int = 1,
+    precision: str = "auto",
+    update: bool = True,
 ) -> dict[str, float]:
     """Measure the time of one training step: CPU time summed over the threads, or wall time on a GPU.
 
-    Parameters and result are those of :func:`measure_latency`.
+    Parameters and result are those of :func:`measure_latency` and of :func:`training_step`.
     """
-    return _timed(training_step(network, shape, precision), cpu_clock(compute_device()), repeats, warmup)
+    step = training_step(network, shape, precision, update=update)
+    return _timed(step, cpu_clock(compute_device()), repeats, warmup)
 
 
 def measure_training(
-    network: nn.Module, shape: tuple[int, ...], repeats: int, warmup: int = 1, precision: str = "auto"
+    network: nn.Module,
+    shape: tuple[int, ...],
+    repeats: int,
+    warmup: int = 1,
+    precision: str = "auto",
+    update: bool = True,
 ) -> float:
     """Return the median of :func:`measure_step` in seconds."""
-    return measure_step(network, shape, repeats, warmup, precision)["median_ms"] / 1e3
+    return measure_step(network, shape, repeats, warmup, precision, update)["median_ms"] / 1e3
 
 
 def device_record(threads: int, precision: str) -> dict[str, Any]:

@@ -33,13 +33,14 @@ class TimeModels(Record):
 
 
 class MeasuredNetwork(Record):
-    """A timed network; times are per sample."""
+    """A timed network; times are per sample, of an update per step."""
 
     name: str
     architecture: dict[str, Any]
     patch: tuple[int, ...] = Field(description="(D, H, W) or (T, D, H, W) in voxels.")
-    train_seconds: float
+    train_seconds: float = Field(description="Forward and backward pass.")
     latency_ms: float
+    update_seconds: dict[str, float] = Field({}, description="Update of the weights, by optimizer.")
     parameters: int
     macs: int
     activations: int
@@ -82,20 +83,34 @@ class HalfPrecision(Record):
     train_speedup: float = Field(description="Time of a training step in float32 over its time in bfloat16.")
 
 
+class ProcessCost(Record):
+    """CPU seconds of a training besides its passes and updates, for one view; wall time beside a GPU."""
+
+    start: float = Field(0.0, description="From the start of the process to the first step: imports, data, network.")
+    read: float = Field(0.0, description="Reading and augmentation of one sample.")
+    step: float = Field(0.0, description="Rest of a step: loss, clipping of gradients, progress.")
+    validation: float = Field(0.0, description="Rest of a validation: reading, scores.")
+    predictions: float = Field(0.0, description="Number of predictions of one patch with the cost of a validation.")
+
+
 class Calibration(Record):
     """The content of calibration.json."""
 
-    schema_version: Literal[4] = 4
+    schema_version: Literal[5] = 5
     batch_size: int
+    validations: int = Field(description="Validations per training.")
     table: dict[str, MeasuredNetwork] = Field(description="Measured networks by the digest of their architecture.")
     model: TimeModels
+    updates: dict[str, dict[str, float]] = Field(
+        {}, description="Coefficients of the features of an update, in seconds, by optimizer."
+    )
     nodes: int = Field(description="Number of single nodes timed.")
     error: RelativeErrors
     memory: MemoryCorrection
     bf16: HalfPrecision
     device: dict[str, Any] = Field(description="Processor or GPU, versions, threads and precision.")
     seconds: float = Field(description="Duration of the measurements.")
-    reading: dict[str, float] = Field({}, description="Time to read one sample of each view, in seconds.")
+    process: dict[str, ProcessCost] = Field({}, description="Costs besides passes and updates, by view.")
 
 
 class DeviceCalibration(Calibration):

@@ -326,6 +326,11 @@ class SearchSettings(Settings):
     finalists: Annotated[int, Field(gt=0, le=1000)] = Field(
         1, description="Networks of each method that are retrained at full budget."
     )
+    seeds: Annotated[int, Field(gt=0, le=1000)] = Field(
+        1,
+        description="Independent runs of each method, which differ in their seed; a statement about methods needs at "
+        "least three. Run n > 1 is the search `<method>-s<n>`.",
+    )
 
 
 class BaselineSettings(Settings):
@@ -336,10 +341,11 @@ class BaselineSettings(Settings):
         description="Registered baselines; `auto`: all baselines of the task that are scaled to the limits; empty: "
         "none. `block-<name>` is a fixed small network built from one block.",
     )
-    steps: Annotated[int, Field(ge=0, le=100_000)] = Field(
-        2,
-        description="Recipes tried per baseline, beginning with its published recipe. 0: the published recipe without "
-        "trials.",
+    steps: Literal["auto"] | Annotated[int, Field(ge=0, le=100_000)] = Field(
+        "auto",
+        description="Steps of the recipe search of each baseline, which begins with its published recipe; `auto`: as "
+        "many as `search.steps`, so that hand-made and searched networks have the same search budget. 0: the published "
+        "recipe without trials.",
     )
 
 

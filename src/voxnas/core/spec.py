@@ -38,7 +38,7 @@ STEP_VERSIONS = {
     "calibrate": 6,
     "search": 3,
     "train": 6,
-    "select": 2,
+    "select": 3,
     "evaluate": 3,
     "profile": 2,
     "benchmark": 3,
@@ -134,6 +134,7 @@ class CalibrateSpec(Spec):
     batch_size: Positive
     precision: str
     threads: Positive
+    validations: Positive
     foreground: float
     swaps: tuple[str, ...] = Field(description="Baselines that differ only in their blocks.")
 

@@ -1,5 +1,6 @@
 """Registry of search strategies with their kinds and options; :mod:`voxnas.search` implements them."""
 
+import re
 from typing import Any, ClassVar, Literal
 
 from voxnas.core.record import Record
@@ -24,6 +25,16 @@ STRATEGIES: Registry[type[StrategyOptions]] = Registry(
 def options_of(name: str, given: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the options of a strategy as plain data, completed by defaults."""
     return STRATEGIES[name].model_validate(given.get(name, {})).plain()
+
+
+def search_name(method: str, run: int) -> str:
+    """Name of a run of a method, from run 0: `bayesian`, `bayesian-s2`, `bayesian-s3` ..."""
+    return method if run == 0 else f"{method}-s{run + 1}"
+
+
+def method_of(search: str) -> str:
+    """Method of a search by its name (see :func:`search_name`)."""
+    return re.sub(r"-s\d+$", "", search)
 
 
 def is_job(name: str) -> bool:

@@ -109,7 +109,7 @@ def arrival_kind(paths: StudyPaths, search: str, step: int, slots: Mapping[str, 
     middle = median_low(row.train_seconds for row in table)
     architecture = parse_architecture(next(row for row in table if row.train_seconds == middle).architecture)
     budget = read_record(paths.spec(f"search-{search}"), SearchSpec).search.budget
-    samples = samples_of(budget, study_calibration(paths), architecture, input_size(architecture, plan))
+    samples = samples_of(budget, study_calibration(paths), architecture, input_size(architecture, plan), "adamw")
     return earliest_end([predicted(devices, plan, architecture, samples)] * (step + 1), slots, window)[-1]
 
 

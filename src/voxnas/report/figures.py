@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from voxnas.benchmark import results
-from voxnas.benchmark.efficiency import is_comparison
+from voxnas.benchmark.efficiency import has_efficiency, is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
@@ -25,7 +25,9 @@ from voxnas.report.tables import interval, signed
 def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
     """Draw all figures of a study to a folder and return their names."""
     searched = {"best_so_far": best_so_far, "front": front}
-    compared = {"efficiency": score_against_cost, "equal_cost": equal_cost}
+    compared = (
+        {"efficiency": score_against_cost, "equal_cost": equal_cost} if has_efficiency(paths) else {"front": front}
+    )
     figures: dict[str, Callable[[StudyPaths], Drawn]] = {
         **(compared if is_comparison(paths) else searched),
         "learning_curves": learning_curves,
@@ -51,8 +53,8 @@ def best_so_far(paths: StudyPaths) -> Drawn:
     history = pd.concat(tables, ignore_index=True)
     figure = new_figure(8.6, 3.7)
     axes = figure.subplots()
-    timed = history.cpu_seconds.notna().all()
-    history["cost"] = history.groupby("search")["cpu_seconds" if timed else "samples"].cumsum()
+    timed = history.measured_seconds.notna().all()
+    history["cost"] = history.groupby("search")["measured_seconds" if timed else "samples"].cumsum()
     history["cost"] /= 60 if timed else 1
     floor = history.score.min() if measure.sign > 0 else history.score.max()
     for position, (name, table) in enumerate(history.groupby("search", sort=False)):
@@ -65,7 +67,7 @@ def best_so_far(paths: StudyPaths) -> Drawn:
         axes.plot(failed.cost, np.full(len(failed), floor), "x", color=colour, markersize=7, clip_on=False)
     if history.score.isna().any():
         axes.plot([], [], "x", color=INK, label="failed trial")
-    unit = "CPU minutes, as calibrated" if timed else "training samples"
+    unit = "measured CPU minutes" if timed else "training samples"
     axes.set(xlabel=f"cumulative cost ({unit})", ylabel=f"validation {measure.title}")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     columns = ["search", "step", "trial", "rung", "origin", "state", "reason", "key", "parameters", "macs"]

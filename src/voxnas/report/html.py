@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from voxnas import __version__
 from voxnas.benchmark import results
+from voxnas.benchmark.costs import basis, cost_ratios
 from voxnas.benchmark.detectable import describe_size
-from voxnas.benchmark.efficiency import is_comparison
+from voxnas.benchmark.efficiency import has_efficiency, is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard, winning_network
 from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
@@ -26,7 +27,7 @@ from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.io.tables import read_table
 from voxnas.report import folds, tables, time_series
 from voxnas.report.efficiency import read_efficiency
-from voxnas.report.sentence import hand_made, headline, is_hand_made, separation
+from voxnas.report.sentence import basis_sentence, cost_sentences, hand_made, headline, is_hand_made, separation
 
 SIZED = dict.fromkeys(("scan", "participant", "target"), str)  # columns of scans.tsv
 
@@ -66,7 +67,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "folds": _folds(paths, measure, confidence),
         "figures": {p.stem: inline_svg(p.read_text(encoding="utf-8"), p.stem) for p in paths.figures.glob("*.svg")},
         "searched": not is_comparison(paths),
-        "efficiency": tables.efficiency_table(read_efficiency(paths), measure) if is_comparison(paths) else None,
+        "efficiency": tables.efficiency_table(read_efficiency(paths), measure) if has_efficiency(paths) else None,
         "searches": _searches(paths, validation_measure(spec.task)),
         "notes": _notes(paths),
         "spaces": _spaces(paths),
@@ -82,7 +83,10 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "warnings": _warnings(paths),
         "ledger": _ledger(paths),
         "ledger_file": ledger_file(paths).name,
+        "basis": basis_sentence(basis(paths)),
+        "chance": tables.chance_sentence(board, measure),
         "costs": _costs(paths, board),
+        "cost_ratios": cost_sentences(cost_ratios(board)),
         "seeds": len(results.seed_results(paths, network.key)),
         "seed": benchmark.seed,
         "device": tables.flatten(read_json(paths.network(network.key) / "profile.json").get("device", {})),
@@ -204,7 +208,7 @@ def _searches(paths: StudyPaths, measure: Measure) -> tables.Table:
     for name in results.searches(paths):
         history = results.search_history(paths, name)
         failed = history[history.state == "FAILED"]
-        seconds = history.cpu_seconds.sum(min_count=len(history)) if len(history) else 0.0
+        measured, predicted = (history[c].sum(min_count=len(history)) for c in ("measured_seconds", "cpu_seconds"))
         rows.append(
             {
                 "search": name,
@@ -212,7 +216,7 @@ def _searches(paths: StudyPaths, measure: Measure) -> tables.Table:
                 "failed": f"{len(failed)} ({'; '.join(failed.reason.unique())})" if len(failed) else "0",
                 "distinct": str(history.key[history.key != ""].nunique()),
                 "best": tables.number(measure.sign * history.best.iloc[-1] if len(history) else None, measure.digits),
-                "cost": tables.cost(seconds, history.samples.sum()),
+                "cost": tables.cost(measured, history.samples.sum(), predicted),
             }
         )
     titles = {
@@ -220,8 +224,8 @@ def _searches(paths: StudyPaths, measure: Measure) -> tables.Table:
         "trials": "trials",
         "distinct": "distinct networks",
         "failed": "failed",
-        "best": "best validation score",
-        "cost": "cost",
+        "best": f"best validation {measure.title}",
+        "cost": "measured CPU time [predicted]",
     }
     return tables.plain_table(pd.DataFrame(rows, columns=list(titles)), titles)
 
@@ -255,7 +259,8 @@ def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:
     for entry in shown.values():
         budget = entry["settings"].budget
         timed = budget.unit == "cpu_seconds"
-        entry["budget"] = tables.cost(budget.amount if timed else float("nan"), budget.amount)
+        amount = budget.amount
+        entry["budget"] = f"{tables.duration(amount)} of CPU time" if timed else f"{tables.quantity(amount)} samples"
         entry["parameters"] = _parameters(entry["space"])
         entry["options"] = [
             (f"options of {strategy}", ", ".join(f"{name}: {value}" for name, value in options.items()))
@@ -311,18 +316,21 @@ def _ledger(paths: StudyPaths) -> tables.Table:
 
 
 def _costs(paths: StudyPaths, board: pd.DataFrame) -> list[tuple[str, str]]:
-    """Cost of the searches and of the final trainings."""
+    """Measured cost of the searches and of the final trainings."""
     histories = [results.search_history(paths, name) for name in results.searches(paths)]
-    searched = pd.concat(histories) if histories else pd.DataFrame({"cpu_seconds": [], "samples": []})
+    searched = pd.concat(histories) if histories else pd.DataFrame({"measured_seconds": [], "samples": []})
     trained = board.drop_duplicates("key")
-    seconds = searched.cpu_seconds.sum(min_count=len(searched)) if len(searched) else 0.0
     return [
-        ("all searches", tables.cost(seconds, searched.samples.sum())),
+        ("measured CPU time of all searches", _total_cost(searched.measured_seconds, searched.samples)),
         (
-            "all final trainings",
-            tables.cost(trained.train_cpu_seconds.sum(min_count=len(trained)), trained.train_samples.sum()),
+            "measured CPU time of all final trainings",
+            _total_cost(trained.train_seconds_measured, trained.train_samples),
         ),
     ]
+
+
+def _total_cost(seconds: pd.Series, samples: pd.Series) -> str:
+    return tables.cost(seconds.sum(min_count=max(1, len(seconds))), samples.sum())
 
 
 def _run(paths: StudyPaths, key: str) -> dict[str, Any]:

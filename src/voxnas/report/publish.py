@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from voxnas.benchmark import results
+from voxnas.benchmark.costs import basis
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import IndexSpec
 from voxnas.core.splits import Splits
 from voxnas.io.records import read_json, read_record, write_json
 from voxnas.io.replace import replacing_folder
+from voxnas.io.tables import read_table, write_table
 from voxnas.report.sentence import separation
 
 
@@ -30,13 +32,15 @@ def publish_study(study: str | Path, output: str | Path) -> None:
             if table.exists():  # cross-validation is optional
                 shutil.copy(table, folder)
         for search in results.searches(paths):
-            shutil.copy(paths.trials(search), folder / f"trials-{search}.tsv")
+            trials = read_table(paths.trials(search), {})
+            measured = [results.measured_seconds(paths.step(search, int(step))) for step in trials.step]
+            write_table(folder / f"trials-{search}.tsv", trials.assign(measured_cpu_seconds=measured))
         shutil.copytree(paths.figures, folder / "figures", ignore=shutil.ignore_patterns(".*"))
         write_json(folder / "provenance.json", provenance(paths))
 
 
 def provenance(paths: StudyPaths) -> dict[str, Any]:
-    """Provenance of a study: command, machines, versions and CPU time."""
+    """Provenance of a study: command, machines, budgets in samples, search runs, versions and CPU time."""
     runs = [read_json(p) for p in sorted(paths.store.glob("*/run.json"))]
     study, splits = paths.root.name, read_record(paths.splits, Splits)
     root = read_record(paths.spec("index"), IndexSpec).data_root
@@ -47,6 +51,7 @@ def provenance(paths: StudyPaths) -> dict[str, Any]:
         "launchers": sorted({f"{run['launcher']} x {run['processes']}" for run in runs}),
         "versions": {name: sorted({run["versions"].get(name, "") for run in runs}) for name in runs[0]["versions"]},
         "trainings": len(runs),
+        **basis(paths),
         "training_cpu_seconds": round(sum(run["cpu_seconds"] for run in runs), 1),
         "splits": {"test": len(splits.test), "folds": [len(fold) for fold in splits.folds]},
         "separation": separation(splits, read_json(paths.dataset)),

@@ -5,11 +5,16 @@ from typing import Any
 
 import pandas as pd
 
+from voxnas.benchmark.costs import CostRatio
 from voxnas.benchmark.metrics import Measure
+from voxnas.benchmark.search_runs import LEAST_RUNS, MethodDifference, compare_methods
 from voxnas.core.splits import Splits
+from voxnas.core.strategies import method_of
 from voxnas.core.trial import LINEAR
 from voxnas.io.tables import table_rows
-from voxnas.report.tables import interval, number, quantity, signed
+from voxnas.report.tables import duration, interval, number, quantity, signed
+
+SHORT_SECONDS = 3600  # a training of less CPU time is stated in the headline
 
 
 def headline(
@@ -44,11 +49,13 @@ def headline(
         f"with {quantity(winner.parameters)} parameters."
     )
     parts = [against_linear(board, comparisons, measure), reached]
+    parts += [duration_of_training(board)]
     if is_hand_made(winner.source):
         parts += ["It has the best validation score of this study, which has no search."]
         parts += [against_baselines(board, comparisons)]
     else:
-        parts += [against_baselines(board, comparisons), against_random(board, comparisons, measure)]
+        parts += [origin(winner), against_baselines(board, comparisons)]
+        parts += [against_random(board, comparisons, measure, confidence)]
     return " ".join(part for part in parts if part)
 
 
@@ -131,23 +138,88 @@ def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     return " ".join(words[kind].format(join(said[kind])) for kind in words if kind in said)
 
 
-def against_random(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> str:
-    """Compare the best network of the other search method with the best network of random search."""
+def origin(row: pd.Series) -> str:
+    """State which step of its search began the trial of a network, and how the step was chosen."""
+    words = {
+        "start": "the given hand-made plan",
+        "design": "a point of the initial design, before any score was known to the model",
+        "surrogate": "proposed by the surrogate model",
+        "random": "a random draw",
+    }
+    if "origin" not in row or pd.isna(row.origin) or not row.origin:
+        return ""
+    return f"It is step {row.step:.0f} of the search {row.source}: {words.get(row.origin, f'origin {row.origin}')}."
+
+
+def duration_of_training(board: pd.DataFrame) -> str:
+    """State the measured CPU time of a training of the winner if it is less than an hour; else an empty string."""
+    winner, seeds = board[board.winner].iloc[0], board.members.max()
+    seconds = winner.train_seconds_measured / seeds
+    if winner.source == LINEAR or not 0 < seconds < SHORT_SECONDS:
+        return ""
+    return f"Each of its trainings took {duration(seconds)} of CPU time; longer trainings may order networks otherwise."
+
+
+def cost_sentences(ratios: Sequence[CostRatio]) -> list[str]:
+    """Compare the measured cost of searched and of hand-made networks."""
+    words = {
+        "search": "A search of a method took {0} CPU seconds, a search of the recipes of a hand-made network {1}",
+        "training": "The final trainings of a searched network took {0} CPU seconds, of a hand-made network {1}",
+    }
+    return [
+        words[r.what].format(f"{r.searched:,.0f}", f"{r.hand_made:,.0f}") + f" (measured means; ratio {r.ratio:.2f})."
+        for r in ratios
+    ]
+
+
+def basis_sentence(found: Mapping[str, Any]) -> str:
+    """State the processor, the samples of the budgets, and the number of independent runs of a study."""
+    samples, runs = list(found["samples"].values()), found["search_runs"]
+    parts = [f"Final trainings ran on {join(found['processors']) if found['processors'] else 'an unknown processor'}"]
+    if samples:
+        span = f"{min(samples)}" if min(samples) == max(samples) else f"{min(samples)} to {max(samples)}"
+        parts.append(f"their budget is {span} samples")
+    parts.append(f"each network has {found['seeds']} training seed{'s' if found['seeds'] != 1 else ''}")
+    if runs:
+        fewest = min(runs.values())
+        parts.append(f"each search method was run {'once' if fewest == 1 else f'{fewest} times'}")
+    return "; ".join(parts) + "."
+
+
+def against_random(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, confidence: float) -> str:
+    """Compare the other search methods with random search; with less than three runs of each, only their networks."""
+    compared = compare_methods(board, measure.sign, confidence)
+    if compared:
+        return " ".join(_between_methods(one, measure) for one in compared)
     rows = comparisons[comparisons.comparison == "methods"]
     source = dict(zip(board.name, board.source, strict=True))
-    rows = rows[[source.get(name) == "random" for name in rows.second]]
+    rows = rows[[method_of(source.get(name, "")) == "random" for name in rows.second]]
     if rows.empty:
         return "The study contains no random search for comparison."
     row = rows.iloc[0]
     words = {
-        "better": "The {0} search found a better network than random search at equal budget",
-        "worse": "Random search found a better network than the {0} search at equal budget",
-        "indistinguishable": "The {0} search and random search at equal budget found indistinguishable networks",
+        "better": "In this run the {0} search found a better network than random search at equal budget",
+        "worse": "In this run random search found a better network than the {0} search at equal budget",
+        "indistinguishable": "In this run the {0} search and random search at equal budget found indistinguishable "
+        "networks",
         "untested": "The networks of the {0} search and of random search could not be tested against each other",
     }
     d = measure.digits
-    text = words[row.verdict].format(source[row["first"]])
-    return f"{text} (difference {signed(row.difference, d)}{interval(row.low, row.high, d, sign=True)})."
+    text = words[row.verdict].format(method_of(source[row["first"]]))
+    between = f"(difference {signed(row.difference, d)}{interval(row.low, row.high, d, sign=True)})"
+    return f"{text} {between}. A statement about the methods needs at least {LEAST_RUNS} runs of each."
+
+
+def _between_methods(one: MethodDifference, measure: Measure) -> str:
+    d = measure.digits
+    between = f"(difference {signed(one.difference, d)}{interval(one.low, one.high, d, sign=True)})"
+    over = f"over {one.runs} runs of each, on the test cases of this study {between}."
+    if one.low <= 0 <= one.high:
+        return (
+            f"The networks of the {one.first} and of {one.second} search at equal budget are indistinguishable {over}"
+        )
+    what = "better" if one.low > 0 else "worse"
+    return f"The {one.first} search finds {what} networks than {one.second} search at equal budget {over}"
 
 
 def join(names: Sequence[str]) -> str:

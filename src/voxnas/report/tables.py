@@ -90,12 +90,14 @@ def leaderboard_table(board: pd.DataFrame, measure: Measure, labels: dict[str, s
         "r2": ("R²", 3),
     }
     shown = {c: v for c, v in extra.items() if c in board}
+    tested = "chance_p" in board
     columns = [
         Column("#"),
         Column("network", "★: the winner, chosen by validation", numeric=False),
         Column(f"test {measure.title}", f"over test scans, mean over seeds, with its {confidence:.0%} interval"),
-        *(Column(title) for title, _ in shown.values()),
-        Column("validation", "mean ± standard deviation over seeds"),
+        *([Column("p of chance", f"permutation test against chance, {_chance(board, measure)}")] if tested else []),
+        *(Column(f"test {title}") for title, _ in shown.values()),
+        Column(f"validation {measure.title}", "mean ± standard deviation over seeds"),
     ]
     rows = []
     for row in board.to_dict("records"):
@@ -108,11 +110,28 @@ def leaderboard_table(board: pd.DataFrame, measure: Measure, labels: dict[str, s
                 (f"{row['rank']:.0f}", row["rank"]),
                 (row["name"] + (" ★" if row["winner"] else ""), row["name"]),
                 (score, row["test_score"]),
+                *([(number(row["chance_p"], 3), row["chance_p"])] if tested else []),
                 *((number(row[c], digits), row[c]) for c, (_, digits) in shown.items()),
                 (validation, row["validation_score"]),
             ]
         )
     return Table(columns, rows, frozenset(int(i) for i in board.index[board.winner]))
+
+
+def chance_sentence(board: pd.DataFrame, measure: Measure) -> str:
+    """State the chance level and the test against it; empty if the task has no chance level."""
+    if "chance_p" not in board:
+        return ""
+    what = "an AUC" if measure.name == "auc" else "the share of the most frequent class of the test cases, an accuracy"
+    return (
+        f"Chance level: {what} of {number(board.chance.iloc[0], measure.digits)}; p of chance: probability of a score "
+        "at least as good if predictions and targets were unrelated (permutation by unit, for the mean prediction)."
+    )
+
+
+def _chance(board: pd.DataFrame, measure: Measure) -> str:
+    """Chance level of a classification in words."""
+    return f"{measure.title} {number(board.chance.iloc[0], measure.digits)}"
 
 
 def costs_table(board: pd.DataFrame) -> Table:
@@ -124,8 +143,9 @@ def costs_table(board: pd.DataFrame) -> Table:
         Column("latency ms", "of one patch, median, measured on this device"),
         Column("prediction MiB", "peak memory of predicting one patch"),
         Column("training MiB", "peak memory of a training step"),
-        Column("search cost", "of the whole search that found the network"),
-        Column("training cost", "of all its seeds"),
+        Column("origin", "step of the search that began its trial", numeric=False),
+        Column("search CPU", "measured, of the whole search that found the network; brackets: as predicted"),
+        Column("training CPU", "measured, of all its seeds; brackets: as predicted"),
     ]
     rows = [
         [
@@ -135,8 +155,14 @@ def costs_table(board: pd.DataFrame) -> Table:
             (number(row["latency_ms"], 1), row["latency_ms"]),
             (number(row["peak_memory_mib"], 0), row["peak_memory_mib"]),
             (number(row["train_memory_mib"], 0), row["train_memory_mib"]),
-            (cost(row["search_cpu_seconds"], row["search_samples"]), row["search_samples"]),
-            (cost(row["train_cpu_seconds"], row["train_samples"]), row["train_samples"]),
+            (f"{row['origin']}, step {row['step']:.0f}" if row["step"] >= 0 else DASH, row["step"]),
+            *(
+                (
+                    cost(row[f"{what}_seconds_measured"], row[f"{what}_samples"], row[f"{what}_seconds_predicted"]),
+                    row[f"{what}_seconds_measured"],
+                )
+                for what in ("search", "train")
+            ),
         ]
         for row in board.to_dict("records")
     ]
@@ -184,11 +210,13 @@ def efficiency_table(table: pd.DataFrame, measure: Measure) -> Table:
     return Table(columns, rows)
 
 
-def cost(cpu_seconds: float, samples: float) -> str:
-    """Format a cost as calibrated CPU time if available, else as samples; a dash without a training."""
+def cost(measured: float, samples: float, predicted: float = math.nan) -> str:
+    """Format a cost as CPU time if it was measured, else as samples; a dash without a training."""
     if not samples:
         return DASH
-    return f"{duration(cpu_seconds)} CPU" if math.isfinite(cpu_seconds) else f"{quantity(samples)} samples"
+    if not math.isfinite(measured):
+        return f"{quantity(samples)} samples"
+    return duration(measured) + (f" [{duration(predicted)}]" if math.isfinite(predicted) else "")
 
 
 def comparisons_table(comparisons: pd.DataFrame, measure: Measure, confidence: float) -> Table:

@@ -139,7 +139,7 @@ def describe_benefit_of_time(winner: Network, board: pd.DataFrame, comparisons: 
     if (twin := twin_of_winner(board)) is None:
         if family_of(winner.architecture).uses_time(winner.architecture):
             return "The study has no copy of the winner without operators along time, and cannot assess their benefit."
-        chosen = "the search chose no" if is_searched(winner) else "its design has no"
+        chosen = "the search chose no" if is_searched(winner.source) else "its design has no"
         return f"The winner processes volumes separately and averages their predictions: {chosen} operators along time."
     row = comparisons[(comparisons.comparison == "winner") & (comparisons.second == twin["name"])].iloc[0]
     words = {

@@ -21,6 +21,7 @@ from typing import ClassVar, TypeAlias
 from voxnas.arch.views import input_size
 from voxnas.complexity.placement import Worker
 from voxnas.core.architecture import Architecture
+from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.strategies import StrategyOptions
 from voxnas.search.feasible import Candidate, FeasibleSpace
@@ -94,7 +95,8 @@ class SearchState:
     seed : int
         Seed of the search, from which a strategy derives the seed of each random draw.
     budget : callable
-        Function of a candidate that returns the samples of one trial within the study's budget.
+        Function of a candidate that returns the samples of one trial within the study's budget; with a second argument,
+        the samples of one step within this multiple of the budget. Raises UserError if it does not pay for a batch.
     worker : Worker or None
         Free node (``order: arrival``); None: any.
     """
@@ -104,7 +106,7 @@ class SearchState:
     pending: tuple[Observation, ...]
     step: int
     seed: int
-    budget: Callable[[Candidate], int]
+    budget: Callable[..., int]
     worker: Worker | None = None
 
     def __post_init__(self) -> None:
@@ -133,13 +135,19 @@ class SearchState:
         )
 
     def is_free(self, candidate: Candidate) -> bool:
-        """Whether a candidate is new, satisfies the limits, and fits the worker with the budget of a trial.
+        """Whether a candidate is new, satisfies the limits, and is trainable within the budget and on the worker.
 
         A hand-made network, whose recipe alone is searched, need not fit the worker.
         """
         if candidate.key in self.taken or not self.feasible.admits(candidate):
             return False
-        return self.feasible.architecture is not None or self.fits(candidate.architecture, self.budget(candidate))
+        if self.feasible.architecture is not None:
+            return True
+        try:
+            samples = self.budget(candidate)
+        except UserError:  # the budget does not pay for a training of this network
+            return False
+        return self.fits(candidate.architecture, samples)
 
 
 @dataclass(frozen=True)

@@ -112,13 +112,19 @@ class Search:
     def state(self, chain: Chain, step: int, worker: Worker | None = None) -> SearchState:
         """Return the knowledge of a strategy at one step (parameters: see :meth:`propose`)."""
         budget, calibration = self.spec.search.budget, self.calibration
+
+        def samples(candidate: Candidate, share: float = 1.0) -> int:
+            architecture, optimizer = candidate.architecture, candidate.recipe.optimizer
+            size = input_size(architecture, self.plan)
+            return samples_of(budget, calibration, architecture, size, optimizer, share)
+
         return SearchState(
             feasible=self.feasible[0],
             history=chain.observations(),
             pending=chain.pending(),
             step=step,
             seed=derive_seed(self.spec.seed, "search", self.spec.name),
-            budget=lambda c: samples_of(budget, calibration, c.architecture, input_size(c.architecture, self.plan)),
+            budget=samples,
             worker=worker,
         )
 

@@ -9,7 +9,7 @@ from voxnas.arch.baselines import BASELINES
 from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
 from voxnas.complexity.calibration import samples_of
-from voxnas.core.architecture import Architecture, network_key
+from voxnas.core.architecture import Architecture, Recipe, network_key
 from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
@@ -105,7 +105,7 @@ def select_finalists(
                     search_score=result.score,
                     architecture=proposal.architecture,
                     recipe=proposal.recipe,
-                    samples=_samples(spec, plan, calibration, proposal.architecture),
+                    samples=_samples(spec, plan, calibration, proposal.architecture, proposal.recipe),
                 )
             )
             if not is_baseline:
@@ -130,7 +130,7 @@ def _twin(network: Network, spec: SelectSpec, plan: Plan, calibration: Calibrati
             rank=network.rank,
             architecture=alone,
             recipe=network.recipe,
-            samples=_samples(spec, plan, calibration, alone),
+            samples=_samples(spec, plan, calibration, alone, network.recipe),
         )
     ]
 
@@ -145,10 +145,13 @@ def _baseline_network(name: str, spec: SelectSpec, plan: Plan, calibration: Cali
         source=LINEAR if linear else f"{BASELINE}{name}",
         architecture=architecture,
         recipe=recipe,
-        samples=1 if linear else _samples(spec, plan, calibration, architecture),
+        samples=1 if linear else _samples(spec, plan, calibration, architecture, recipe),
     )
 
 
-def _samples(spec: SelectSpec, plan: Plan, calibration: Calibration | None, architecture: Architecture) -> int:
+def _samples(
+    spec: SelectSpec, plan: Plan, calibration: Calibration | None, architecture: Architecture, recipe: Recipe
+) -> int:
     """Return the samples within the budget of a final training."""
-    return samples_of(spec.budget, calibration, architecture, input_size(architecture, plan))
+    size = input_size(architecture, plan)
+    return samples_of(spec.budget, calibration, architecture, size, recipe.optimizer)

@@ -115,10 +115,12 @@ def compose_result(paths: StudyPaths, key: str, job: Training, outcome: dict[str
     cost = analyze(job.architecture, size)
     seconds = None
     if paths.calibration.exists() and not family_of(job.architecture).fitted:
-        from voxnas.complexity.calibration import predict_sample_seconds
+        from voxnas.complexity.calibration import predict_fixed_seconds, predict_sample_seconds
 
-        rate = predict_sample_seconds(read_record(paths.calibration, Calibration), job.architecture, size)
-        seconds = rate * outcome.get("samples", 0)
+        calibration = read_record(paths.calibration, Calibration)
+        rate = predict_sample_seconds(calibration, job.architecture, size, job.recipe.optimizer)
+        fixed = (len(job.restarts) + 1) * predict_fixed_seconds(calibration, job.architecture, size)
+        seconds = fixed + rate * outcome.get("samples", 0)
     fields = {name: outcome[name] for name in ("state", "reason", "score", "metrics", "samples") if name in outcome}
     costs = {"parameters": cost.parameters, "macs": cost.macs, "cpu_seconds": seconds}
     return Result(**fields, **costs, key=key, store=store)

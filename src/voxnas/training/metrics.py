@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from voxnas.core.errors import UserError
 from voxnas.data.dataset import StudyData
 from voxnas.data.samples import by_case
 from voxnas.training.distributed.base import Backend
@@ -74,13 +75,29 @@ class Validation:
         self.samples = [] if targets.task == "segmentation" else data.samples(scans)
         self.batch = VALIDATION_BATCH if data.timed else 1
 
+    def check(self, fold: int) -> None:
+        """Check that the fold has at least two classes, without which no AUC is defined.
+
+        Raises
+        ------
+        UserError
+            If a fold of a classification has only one class.
+        """
+        found = {sample.target for sample in self.samples}
+        if self.targets.task == "classification" and len(found) < 2:
+            raise UserError(
+                f"fold {fold} has only the class {min(map(str, found), default='(none)')!r} among its "
+                f"{len(self.scans)} scans, so that a network cannot be scored on it by AUC",
+                "lower splits.folds, or choose another splits.unit",
+            )
+
     def __call__(self, network: nn.Module, backend: Backend) -> tuple[float, dict[str, float]]:
         """Score the network.
 
         Returns
         -------
         score : float
-            Mean Dice over the labels, AUC (balanced accuracy for a fold with one class), or -MAE.
+            Mean Dice over the labels, AUC (NaN for a single class), or -MAE.
         metrics : dict of str to float
             ``dice_<label>`` of each label; ``auc``, ``accuracy`` and ``balanced_accuracy``; or ``mae`` (in the units of
             the target) and ``r``. Undefined metrics are omitted.
@@ -123,7 +140,7 @@ class Validation:
         if self.targets.task == "classification":
             metrics = validation_scores(mean_log_probabilities(rows, cases), truth)
             metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
-            return metrics.get("auc", metrics["balanced_accuracy"]), metrics
+            return metrics.get("auc", float("nan")), metrics
         values = np.array([rows[case, 0].mean() for case in cases]) * self.targets.sd + self.targets.mean
         truth = truth * self.targets.sd + self.targets.mean
         metrics = {"mae": float(np.abs(values - truth).mean()), "r": correlation(values, truth)}

@@ -111,7 +111,7 @@ def _train(
     outcome = entry.finished()
     if outcome is not None:
         if not entry.run.exists():
-            _write_run(entry, options, 0.0, read_json(entry.ended)["facts"] if entry.ended.exists() else {})
+            _write_run(entry, options, 0.0, 0.0, read_json(entry.ended)["facts"] if entry.ended.exists() else {})
         return Trained(outcome, entry, reused=True)
     if entry.outcome.exists():
         log(f"the weights in {entry.folder} do not have their recorded digest; training again")
@@ -139,14 +139,14 @@ def _run_workers(
     command = launch_command(options.launcher, options.processes, program, options.nodes, threads)
     count = str(threads)
     environment = {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONUNBUFFERED": "1"}
-    begun = time.monotonic()
+    begun, before = time.monotonic(), _children_seconds()
     entry.heartbeat.touch()
     # A separate session allows ending all processes of a launcher as one group.
     process = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_end_with_parent)
     entry.lease.extend(process.pid)
     status = _wait(process, entry, options, received)
     end: dict[str, Any] = read_json(entry.ended) if entry.ended.exists() else {"how": "killed", "facts": {}}
-    _write_run(entry, options, time.monotonic() - begun, end["facts"])
+    _write_run(entry, options, time.monotonic() - begun, _children_seconds() - before, end["facts"])
     outcome = entry.finished()
     if outcome is None:
         raise failures.failure_of(end, status, options.launcher != "single", bool(received))
@@ -181,10 +181,20 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
-def _write_run(entry: Entry, options: RunOptions, wall: float, facts: dict[str, Any]) -> None:
+def _children_seconds() -> float:
+    """CPU seconds of all ended child processes."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
+
+
+def _peak_mib() -> int:
+    """Largest resident memory of an ended child process."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+
+
+def _write_run(entry: Entry, options: RunOptions, wall: float, cpu: float, facts: dict[str, Any]) -> None:
     """Write the facts that may differ between equal trainings; times accumulate over interruptions."""
     old = read_json(entry.run) if entry.run.exists() else {}
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
     write_json(
         entry.run,
         {
@@ -198,7 +208,7 @@ def _write_run(entry: Entry, options: RunOptions, wall: float, facts: dict[str, 
             "nodes": options.nodes,
             "launches": old.get("launches", 0) + 1,
             "wall_seconds": round(old.get("wall_seconds", 0.0) + wall, 3),
-            "cpu_seconds": round(old.get("cpu_seconds", 0.0) + children.ru_utime + children.ru_stime, 3),
-            "peak_rss_mib": max(old.get("peak_rss_mib", 0), children.ru_maxrss // 1024),
+            "cpu_seconds": round(old.get("cpu_seconds", 0.0) + cpu, 3),
+            "peak_rss_mib": max(old.get("peak_rss_mib", 0), _peak_mib()),
         },
     )

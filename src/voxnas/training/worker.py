@@ -77,6 +77,7 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
     validate = None
     if job.fold is not None:
         validate = Validation(data, data.validation_scans(job.fold), targets, training.precision)
+        validate.check(job.fold)
 
     if family_of(job.architecture).fitted:
         network: nn.Module = fit_linear(job.architecture, data, scans, targets, job.seed)

@@ -3,8 +3,12 @@ import math
 import pandas as pd
 import pytest
 
-from voxnas.benchmark.efficiency import _score_at, efficiency, is_comparison
+from voxnas.arch.families.linear import Linear
+from voxnas.benchmark import results
+from voxnas.benchmark.efficiency import _score_at, efficiency, has_efficiency, is_comparison
 from voxnas.io.records import read_json, write_json
+from voxnas.report.figures import draw_figures
+from voxnas.report.html import render_report
 
 
 def curve(seed, *points):
@@ -52,3 +56,20 @@ def test_each_network_has_its_row_and_its_difference_to_the_first(fake_study, wr
     assert not (table.difference_low > table.difference_high).any()
     assert table.energy_inference_j.isna().all()
     assert len(curves) == 3 * 2 * 2 and set(curves.seed) == {0, 1}
+
+
+def test_a_study_of_linear_models_alone_has_its_report(fake_study, write_benchmark):
+    """The records of the networks become linear models; figures and page are made without an efficiency section."""
+    record = read_json(fake_study.finalists)
+    task = results.benchmark_spec(fake_study).task
+    if task == "segmentation":
+        pytest.skip("a segmentation has no linear model")
+    outputs = 1 if task == "regression" else 2
+    linear = Linear(in_channels=1, out_channels=outputs).plain()
+    networks = [{**n, "architecture": linear, "source": "linear"} for n in record["networks"]]
+    write_json(fake_study.finalists, {**record, "searches": {}, "networks": networks})
+    write_benchmark(fake_study)
+    assert is_comparison(fake_study) and not has_efficiency(fake_study)
+    draw_figures(fake_study, fake_study.figures)
+    page = render_report(fake_study)
+    assert "<h2>Efficiency</h2>" not in page and "<h2>Search</h2>" not in page

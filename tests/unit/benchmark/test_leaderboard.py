@@ -34,7 +34,9 @@ def test_a_row_holds_the_means_and_costs_of_its_network(fake_segmentation):
     assert ensemble.test_score == pytest.approx(table.dice[table.seed == "ensemble"].mean())
     assert row.validation_score == pytest.approx(0.855) and row.validation_sd == pytest.approx(0.01 / np.sqrt(2))
     assert (row.parameters, ensemble.parameters) == (6000, 12000)
-    assert (row.search_cpu_seconds, row.search_samples, row.train_cpu_seconds) == (40, 80, 100)
+    assert (row.search_samples, row.train_samples, row.origin, row.step) == (80, 200, "random", 0)
+    assert (row.search_seconds_predicted, row.train_seconds_predicted) == (40, 100)
+    assert (row.search_seconds_measured, row.train_seconds_measured) == (48, 122)
 
 
 def test_a_better_test_score_does_not_make_the_winner(fake_segmentation):

@@ -9,13 +9,14 @@ from plans import calibration, limit, measured_network, space_file, staged, volu
 
 from voxnas.arch.families.cnn import CNN
 from voxnas.complexity.calibration import (
+    identity,
     predict_latency_ms,
     predict_sample_seconds,
     predict_train_seconds,
     predict_training_mib,
     samples_of,
 )
-from voxnas.complexity.features import FEATURES
+from voxnas.complexity.features import FEATURES, update_features
 from voxnas.complexity.features import features as features_by_primitive
 from voxnas.complexity.memory_model import training_mib
 from voxnas.core.calibration import MemoryCorrection
@@ -79,21 +80,45 @@ def test_memory_is_the_models_times_the_devices_factor():
 
 def test_a_budget_in_seconds_buys_whole_batches():
     record = calibrated()
-    assert samples_of(Budget(amount=77, unit="samples"), None, cnn(8), PATCH) == 77
-    assert samples_of(Budget(amount=10.4, unit="cpu_seconds"), record, cnn(8), PATCH) == 40
-    assert samples_of(Budget(amount=0.01, unit="cpu_seconds"), record, cnn(8), PATCH) == 2
+    assert samples_of(Budget(amount=77, unit="samples"), None, cnn(8), PATCH, "adamw") == 77
+    assert samples_of(Budget(amount=77, unit="samples"), None, cnn(8), PATCH, "adamw", 2) == 154
+    assert samples_of(Budget(amount=10.4, unit="cpu_seconds"), record, cnn(8), PATCH, "adamw") == 40
     with pytest.raises(UserError, match="needs a calibration"):
-        samples_of(Budget(amount=10, unit="cpu_seconds"), None, cnn(8), PATCH)
+        samples_of(Budget(amount=10, unit="cpu_seconds"), None, cnn(8), PATCH, "adamw")
 
 
-def test_a_budget_pays_for_the_reading_of_samples():
+def test_a_budget_pays_for_everything_that_the_process_does():
     seen = cnn(8).model_copy(update={"view": "series"})
     table = measured_network(cnn(8), PATCH, 0.25) | measured_network(seen, PATCH, 0.25)
-    record = calibration(table=table, reading={"": 0.25, "series": 0.75})
     budget = Budget(amount=10.4, unit="cpu_seconds")
-    assert samples_of(budget, record, cnn(8), PATCH) == 20
-    assert predict_sample_seconds(record, seen, PATCH) == 1.0
-    assert samples_of(budget, record, seen, PATCH) == 10
+
+    def samples(architecture=None, **costs):
+        record = calibration(table=table, validations=2, process={"": costs, "series": {"read": 0.75}})
+        return samples_of(budget, record, architecture or cnn(8), PATCH, "adamw")
+
+    assert samples() == 40
+    assert samples(read=0.25) == 20 and samples(step=0.5) == 20
+    assert samples(start=5.4) == 20
+    assert samples(validation=2.7) == 20  # twice
+    assert samples(predictions=900) == 20  # twice 900 predictions of 3 ms
+    assert samples(seen) == 10
+    with pytest.raises(UserError, match="does not pay for a training of 'cnn': its start and 2 validations take 12 s"):
+        samples(start=12)
+
+
+def test_an_update_costs_what_the_optimizer_of_the_recipe_takes():
+    row = measured_network(cnn(8), PATCH, 0.25)
+    row[identity(cnn(8))]["update_seconds"] = {"adamw": 0.1, "muon": 0.5}
+    updates = {"muon": {"tensors": 0.0, "parameters": 2.0, "orthogonal": 1e3}}
+    record = calibrated(dense=1.0).model_copy(update={"table": calibration(table=row).table, "updates": updates})
+    assert predict_train_seconds(record, cnn(8), PATCH) == pytest.approx(0.25 + 0.1 / 2)
+    assert predict_sample_seconds(record, cnn(8), PATCH, "muon") == pytest.approx(0.25 + 0.5 / 2)
+    # Of the matrices 16 x 27, 32 x 432 and 2 x 32: 2 m^2 n + m^3 multiply-adds, by hand.
+    found = update_features(cnn(16), PATCH)
+    assert found["orthogonal"] == pytest.approx((17_920 + 917_504 + 264) / 1e9, rel=1e-2)
+    update = 2.0 * found["parameters"] + 1e3 * found["orthogonal"]
+    difference = predict_train_seconds(record, cnn(16), PATCH, "muon") - predict_train_seconds(record, cnn(16), PATCH)
+    assert difference == pytest.approx(update / 2)
 
 
 def test_a_primitives_factor_multiplies_its_nodes_alone():

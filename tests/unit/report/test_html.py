@@ -117,11 +117,14 @@ def test_the_sentence_is_honest(fake_segmentation):
     assert text.startswith("On 6 locked test scans of 6 participants bayesian-1 reaches a mean Dice of")
     assert "95% interval [" in text and "for these trainings only" in text
     assert "It beats every hand-made network (small)." in text
-    assert "found a better network than random search" in text
+    assert "In this run the bayesian search found a better network than random search" in text
+    assert "needs at least 3 runs of each" in text
+    assert "It is step 0 of the search bayesian: a random draw." in text
+    assert "took 60\u00a0s of CPU time; longer trainings may order networks otherwise" in text
 
     for verdict, words in {
         "indistinguishable": ("cannot distinguish it from small", "found indistinguishable networks"),
-        "worse": ("It is worse than small", "Random search found a better"),
+        "worse": ("It is worse than small", "random search found a better"),
         "untested": ("could not be tested against small", "could not be tested against each other"),
     }.items():
         said = headline(board, comparisons.assign(verdict=verdict), measure, 0.95, "scan", "participant")

@@ -22,7 +22,8 @@ def test_numbers():
     assert quantity(math.nan) == "\u2013"
     assert number(0.87349, 4) == "0.8735" and number(None, 2) == "\u2013"
     assert signed(-0.01, 2) == "\u22120.01" and signed(0.01, 2) == "+0.01"
-    assert cost(math.nan, 1200).endswith("samples") and cost(60, 1200).endswith("CPU")
+    assert cost(math.nan, 1200, 60).endswith("samples") and cost(60, 1200, 50) == "60\u00a0s [50\u00a0s]"
+    assert cost(60, 1200) == "60\u00a0s" and cost(60, 0) == "\u2013"
 
 
 def test_an_interval_that_is_missing_leaves_no_bracket():

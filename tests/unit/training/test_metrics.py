@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from voxnas.core.errors import UserError
 from voxnas.data.dataset import StudyData
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.metrics import Validation, dice_per_label
@@ -70,6 +71,14 @@ def test_ranks_share_the_scans_and_sum_to_the_whole(study):
     rows = []
     validate(Threshold(), Half(0, rows))
     assert validate(Threshold(), Half(1, rows))[0] == whole
+
+
+def test_a_fold_of_one_class_is_refused(new_study):
+    validate, _ = make_validation(new_study("classification"))
+    validate.check(0)
+    validate.samples = [sample for sample in validate.samples if sample.target == "atrophy"]
+    with pytest.raises(UserError, match="fold 3 has only the class 'atrophy'"):
+        validate.check(3)
 
 
 def test_classification_and_regression_scores(new_study):

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import psutil
@@ -17,7 +18,11 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network, Proposal, Result
 from voxnas.io.records import read_record, write_json
 from voxnas.io.weights import load_weights
+from voxnas.training import parent
+from voxnas.training.failures import NoResult
 from voxnas.training.jobs import network_job, proposal_job
+from voxnas.training.run_options import RunOptions
+from voxnas.training.store import Entry
 
 
 def result_of(paths):
@@ -267,3 +272,19 @@ def test_a_promoted_step_continues_the_state_that_only_a_resumable_step_keeps(st
     assert "training it again from the start" in train(lost, *propose(lost, new_job(), 40, step=1, **PROMOTED))
     for name in ("result.json", "curve.tsv"):
         assert (lost.step("random", 1) / name).read_bytes() == (study.step("random", 1) / name).read_bytes()
+
+
+def test_the_processor_time_of_each_launch_counts_once(monkeypatch, tmp_path):
+    entry = Entry(tmp_path / "entry")
+    entry.folder.mkdir()
+    write_json(entry.ended, {"how": "interrupted", "facts": {}})
+    burn = f"sum(range(3 * 10**6)); import shutil; shutil.copy({str(entry.ended) + '.kept'!r}, {str(entry.ended)!r})"
+    entry.ended.rename(str(entry.ended) + ".kept")
+    monkeypatch.setattr(parent, "launch_command", lambda *_: [sys.executable, "-c", burn])
+    monkeypatch.setattr(type(entry.lease), "extend", lambda *_: None)
+    before = parent._children_seconds()
+    for _ in range(3):
+        with pytest.raises(NoResult):
+            parent._run_workers(StudyPaths(tmp_path), entry, RunOptions(), [], 1)
+    run = json.loads(entry.run.read_text())
+    assert run["launches"] == 3 and run["cpu_seconds"] == pytest.approx(parent._children_seconds() - before, abs=0.01)

@@ -30,16 +30,21 @@ class Asha(Promotion):
         """Promote a trial if the worker has enough time; otherwise begin a new trial."""
         step = self.to_promote(state)
         if step is not None:
-            unit = state.budget(step.candidate) * self.factor**step.rung
-            if state.fits(step.candidate.architecture, (self.factor - 1) * unit):
+            before, goal = (self._samples(state, step, rung) for rung in (step.rung, step.rung + 1))
+            if state.fits(step.candidate.architecture, goal - before):
                 return Suggestion(
                     continue_step=step.step,
-                    samples=self.factor * unit,
+                    samples=goal,
                     origin="promotion",
                     resumable=step.rung + 1 < self.rungs - 1,
                 )
         new = propose_new(state)
         return None if new is None else replace(new, resumable=True)
+
+    def _samples(self, state: SearchState, step: Observation, rung: int) -> int:
+        """Samples of a trial at the end of a rung: each step pays for its start and validations from its own budget."""
+        shares = [1, *((self.factor - 1) * self.factor**r for r in range(rung))]
+        return sum(state.budget(step.candidate, share) for share in shares)
 
     def to_promote(self, state: SearchState) -> Observation | None:
         """Return the finished step whose trial is promoted; None if the step begins a new trial.

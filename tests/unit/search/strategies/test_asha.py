@@ -25,11 +25,18 @@ def table(*rows):
 
 
 def state_of(history, pending, step):
-    return SearchState(None, tuple(history), tuple(pending), step, 0, lambda candidate: 1)
+    return SearchState(None, tuple(history), tuple(pending), step, 0, lambda candidate, share=1: share)
 
 
 def new(*scores):
     return [(0, score, None) for score in scores]
+
+
+def test_each_step_of_a_trial_pays_for_its_own_start():
+    """A budget of 10 pays 8 samples beside a start of 2; a promotion by a factor of 3 pays 20 - 2 further ones."""
+    first = table(*new(0.1, 0.3, 0.2))
+    state = SearchState(None, first.history, (), 3, 0, lambda candidate, share=1: 10 * share - 2)
+    assert Asha()(state, None).samples == 8 + 18
 
 
 BY_HAND = {

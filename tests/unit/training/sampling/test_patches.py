@@ -3,10 +3,7 @@ import pytest
 import torch
 
 from voxnas.core.architecture import Recipe
-from voxnas.core.settings import parse_settings
-from voxnas.core.spec import stage_spec
 from voxnas.data.dataset import StudyData
-from voxnas.training.sampling.factory import reading_seconds
 from voxnas.training.sampling.patches import PatchSampler, centred_start, crop_or_pad
 from voxnas.training.targets import Targets
 
@@ -99,20 +96,3 @@ def test_the_recipe_says_along_which_axes_patches_are_flipped(study, mirror, axe
     sampler = make_sampler(study, strength=0, mirror=mirror)
     drawn = [twin for j in range(40) for twin in sampler.augmentation.draw(np.random.default_rng(j)).twins]
     assert {axis for twin in drawn for axis in twin.axes} == set(axes)
-
-
-def timed(paths, task):
-    """CPU seconds for a sample of each view."""
-    spec = stage_spec(parse_settings({"task": task}), "calibrate")
-    return reading_seconds(paths, StudyData(paths).plan, spec)
-
-
-@pytest.mark.parametrize("task", ["segmentation", "classification"])
-def test_reading_a_sample_takes_time(new_study, task):
-    found = timed(new_study(task), task)
-    assert list(found) == [""] and 0 < found[""] < 1
-
-
-def test_each_view_of_a_run_has_its_own_time(timed_study):
-    found = timed(timed_study(), "classification")
-    assert found["clips"] > 0 and found["connectivity"] > 0
