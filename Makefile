@@ -14,7 +14,7 @@ LOCK := pyproject.toml envs/requirements.txt envs/horovod.txt envs/install.sh en
 export PATH := $(BIN):$(PATH)
 export TORCH PARTITION GPU_PARTITION ACCOUNT
 
-.PHONY: help env run run-fmri profiles test test-slurm test-container test-pypi check bench clean
+.PHONY: help env run run-fmri profiles test mutants test-slurm test-container test-pypi check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -43,6 +43,9 @@ profiles:  ## install the Slurm profiles in Snakemake's folder; options: PARTITI
 
 test: $(DEV)  ## run the tests; VOXNAS_TEST_DATA=FOLDER adds the tests on real data
 	OMP_NUM_THREADS=1 python -m pytest -n $(CORES) --maxprocesses 4 --dist worksteal
+
+mutants: $(DEV)  ## plant 30 plausible faults one at a time; a test must fail for each (minutes)
+	OMP_NUM_THREADS=1 python tests/mutants/plant.py
 
 test-slurm: $(DEV)  ## run studies and inject faults on a local Slurm cluster; as root, after tests/slurm/install.sh
 	VOXNAS_TEST_SLURM=1 OMP_NUM_THREADS=1 python -m pytest tests/slurm -m "not slow"

@@ -129,6 +129,15 @@ def test_limits_hold(strategy):
         assert cost.macs <= 150_000_000
 
 
+def test_a_network_at_the_limits_is_admitted():
+    space = make_space("unet")
+    candidate = space.candidate(space.space.sample(np.random.default_rng(0)))
+    cost = space.cost(candidate.architecture)
+    assert make_space("unet", limit(cost.parameters, macs=cost.macs)).admits(candidate)
+    assert not make_space("unet", limit(cost.parameters, macs=cost.macs - 1)).admits(candidate)
+    assert not make_space("unet", limit(cost.parameters - 1)).admits(candidate)
+
+
 @of_all_strategies
 def test_global_random_state_is_neither_used_nor_changed(strategy):
     asked = state(make_space("unet"), HISTORIES["ordinary"])
