@@ -246,6 +246,7 @@ def make_timed_study(root, unit="run", runs=6, task="classification"):
         records[name] = {"frames": FRAMES, "target": target, "geometry": {}, "excluded": ""}
         if unit == "volume":
             records[name]["labels"] = [None, "old", None, "young", *[None] * (FRAMES - 4)]
+            records[name]["blocks"] = [None, 0, None, 1, *[None] * (FRAMES - 4)]
     records[names[-1]]["excluded"] = "mean framewise displacement 0.9 mm is above 0.5"
     save_file(views, folder / "views.safetensors")
     write_json(folder / "records.json", records)

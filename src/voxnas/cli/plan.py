@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     index = Path(arguments.index)
     columns = {"scan": str, "participant": str, "image": str, "target": str, "channels": int, "frames": int}
     table, splits = read_table(index / "scans.tsv", columns), read_record(arguments.splits, Splits)
-    scans = table[table["scan"].isin(splits.development)]
+    scans = table[table["scan"].isin(list(map(splits.scan_of, splits.development)))]
     spec, dataset = read_record(arguments.spec, PreprocessSpec), read_json(index / "dataset.json")
     if spec.clips:
         from voxnas.data.fmri.plan import make_timed_plan

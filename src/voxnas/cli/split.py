@@ -1,4 +1,4 @@
-"""``voxnas split``: split participants, sites, sessions or runs into the locked test split and the folds."""
+"""``voxnas split``: split participants, sites, sessions, runs or blocks into the locked test split and the folds."""
 
 import argparse
 
@@ -15,6 +15,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from voxnas.core.spec import SplitsSpec
+    from voxnas.data.blocks import block_table
     from voxnas.data.leaks import check_splits
     from voxnas.data.splits import make_splits
     from voxnas.data.units import twins_of
@@ -25,6 +26,9 @@ def run(arguments: argparse.Namespace) -> None:
     settings = spec.splits
     index = Path(arguments.index)
     scans = read_table(index / "scans.tsv", {"scan": str, "participant": str, "target": str})
+    dataset = read_json(index / "dataset.json")
+    if settings.unit == "block":
+        scans = block_table(scans, dataset["target"])
     splits = make_splits(
         scans,
         spec.task,
@@ -33,8 +37,10 @@ def run(arguments: argparse.Namespace) -> None:
         spec.seed,
         settings.unit,
         settings.test_units,
-        per_volume=read_json(index / "dataset.json").get("unit") == "volume",
+        per_volume=dataset.get("unit") == "volume" and settings.unit != "block",
     )
+    if settings.unit == "block":
+        splits = splits.model_copy(update={"gap": settings.gap})
     check_splits(scans, splits)
     for names in twins_of(scans):
         print(f"{' and '.join(names)} have identical voxels and stay in one split")

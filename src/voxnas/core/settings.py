@@ -42,7 +42,7 @@ Task = Literal["segmentation", "classification", "regression"]
 Normalization = Literal["zscore", "percentile", "none"]
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 ClipUnit = Literal["volume", "run", "participant"]
-SplitUnit = Literal["participant", "site", "session", "run"]
+SplitUnit = Literal["participant", "site", "session", "run", "block"]
 
 
 class Settings(BaseModel):
@@ -257,8 +257,13 @@ class SplitSettings(Settings):
 
     unit: SplitUnit = Field(
         "participant",
-        description="Unit that is never divided between splits. `session` and `run` define a within-participant study, "
-        "which the report states.",
+        description="Unit that is never divided between splits. `session`, `run` and `block` define a "
+        "within-participant study, which the report states. A block is a sequence of events of one kind "
+        "(`clips.unit: volume`); its run is cleaned whole.",
+    )
+    gap: Annotated[float, Field(ge=0, le=3600)] = Field(
+        10.0,
+        description="`unit: block`: time after a block of another split during which volumes are not used, in seconds.",
     )
     test: Annotated[float, Field(gt=0, lt=1)] | Literal["folder"] = Field(
         0.2,
@@ -582,6 +587,8 @@ class StudySettings(Settings):
                     f"placement.{kind}.resources lacks {min(lacking)}, which other kinds define; add it for all kinds "
                     "(gres: none requests none)"
                 )
+        if self.splits.unit == "block" and not single:
+            raise ValueError("splits.unit = block divides the events of runs; it requires clips.unit: volume")
         if self.splits.test == "folder" and self.splits.test_units:
             raise ValueError("splits.test = folder locks the cases of imagesTs; remove splits.test_units")
         if not self.search.methods and not self.baselines.names:

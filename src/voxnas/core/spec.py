@@ -33,7 +33,7 @@ BLOCK_PREFIX = "block-"  # of baselines that differ only in their blocks (voxnas
 STEP_VERSIONS = {
     "index": 3,
     "spatial": 3,
-    "preprocess": 2,
+    "preprocess": 3,
     "splits": 2,
     "calibrate": 6,
     "search": 3,

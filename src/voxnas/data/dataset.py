@@ -14,7 +14,7 @@ from voxnas.core.plan import Plan, RunPlan
 from voxnas.core.splits import Splits
 from voxnas.data.arrays import Runs, Volumes
 from voxnas.data.digest import data_digest
-from voxnas.data.samples import Sample, run_samples, volume_samples
+from voxnas.data.samples import Sample, block_samples, run_samples, volume_samples
 from voxnas.io.records import read_plan, read_record
 from voxnas.io.tables import read_table
 
@@ -49,7 +49,7 @@ class StudyData:
         self.plan: Plan = plan.for_view(self.view)
         self._splits = read_record(paths.splits, Splits)
         self._locked = frozenset(self._splits.test)
-        expected = self._locked.union(*self._splits.folds)
+        expected = frozenset(map(self._splits.scan_of, self._locked.union(*self._splits.folds)))
         self._arrays: Volumes | Runs = Runs(paths, expected) if self.timed else Volumes(paths, expected)
         if missing := sorted(expected - self._arrays.records.keys()):
             raise UserError(
@@ -63,7 +63,7 @@ class StudyData:
 
     def reason(self, scan: str) -> str:
         """Return the reason for which preprocessing excluded a scan, empty if it did not."""
-        return str(self._arrays.records[scan].get("excluded") or "")
+        return str(self._record(scan).get("excluded") or "")
 
     def train_scans(self, fold: int | None) -> list[str]:
         """Return the scans of all folds except `fold`; None: of all folds."""
@@ -96,7 +96,7 @@ class StudyData:
     def target(self, scan: str) -> str | None:
         """Return the target of a scan as text; PermissionError for a locked test scan."""
         self._check(scan)
-        return self._arrays.records[scan]["target"]
+        return self._record(scan)["target"]
 
     def geometry(self, scan: str) -> dict[str, Any]:
         """Return the geometry by which :mod:`voxnas.data.preprocess` restores the scan's own grid."""
@@ -104,7 +104,7 @@ class StudyData:
 
     def frames(self, scan: str) -> int:
         """Return the number of volumes of a run."""
-        return int(self._arrays.records[scan]["frames"])
+        return int(self._record(scan)["frames"])
 
     def samples(self, scans: Iterable[str]) -> list[Sample]:
         """Return the samples of the scans in validation and test; PermissionError for a locked test scan."""
@@ -116,6 +116,9 @@ class StudyData:
             targets = {scan: records[scan]["target"] for scan in scans}
             people = units if self._splits.within else {scan: self._people[scan] for scan in scans}
             return volume_samples(targets, people, units)
+        if self._splits.unit == "block":
+            plan = self.plan
+            return [s for member in scans for s in block_samples(member, self._splits, self._record(member), plan)]
         return [
             sample
             for scan in scans
@@ -160,6 +163,9 @@ class StudyData:
         table = read_table(self.paths.scans, {"scan": str, "participant": str})
         return dict(zip(table["scan"], table["participant"], strict=True))
 
+    def _record(self, member: str) -> dict[str, Any]:
+        return self._arrays.records[self._splits.scan_of(member)]
+
     def _check(self, scan: str) -> None:
         if scan in self._locked:
             raise PermissionError(f"{scan!r} is in the locked test split")
@@ -173,13 +179,13 @@ class StudyData:
         """Read the volumes (T, C, D, H, W) or the series (T, R) of a window."""
         assert isinstance(self._arrays, Runs) and isinstance(self.plan, RunPlan) and sample.start is not None
         clip = self.plan.clip
-        start, step, total = sample.start, clip.step, self.frames(sample.scan)
+        scan, start, step, total = self._splits.scan_of(sample.scan), sample.start, clip.step, self.frames(sample.scan)
         first = -(-max(-start, 0) // step)  # a window may begin before the run and end after it
         positions = range(start + first * step, min(start + clip.span, total), step)
         if self.view == "series":
-            found = self._arrays.view(sample.scan, "series")[positions.start : positions.stop : step]
+            found = self._arrays.view(scan, "series")[positions.start : positions.stop : step]
         else:
-            found = self._arrays.run(sample.scan).frames(positions.start, max(positions.stop, positions.start), step)
+            found = self._arrays.run(scan).frames(positions.start, max(positions.stop, positions.start), step)
         if len(found) == clip.frames:
             return found
         whole = np.zeros((clip.frames, *found.shape[1:]), np.float32)

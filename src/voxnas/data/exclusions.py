@@ -7,8 +7,10 @@ import pandas as pd
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.plan import RunPlan
 from voxnas.core.splits import Splits
 from voxnas.data.arrays import Runs
+from voxnas.data.samples import block_samples
 from voxnas.io.records import read_plan, read_record
 from voxnas.io.tables import read_table, table_rows
 
@@ -41,16 +43,15 @@ def exclusions(paths: StudyPaths) -> pd.DataFrame:
             if records[row.scan]["excluded"]
         ]
         table = pd.concat([table, pd.DataFrame(rows, columns=COLUMNS)], ignore_index=True)
-        _check_left(splits, records, plan.task)
+        _check_left(splits, records, plan)
     return table[COLUMNS].sort_values(["stage", "scan"], ignore_index=True)
 
 
-def _check_left(splits: Splits, records: Mapping[str, Mapping[str, Any]], task: str) -> None:
+def _check_left(splits: Splits, runs: Mapping[str, Mapping[str, Any]], plan: RunPlan) -> None:
     """Raise a UserError if the usable runs do not suffice for the test split and every fold."""
-    for place, scans in [
-        ("the test split", splits.test),
-        *((f"fold {i}", fold) for i, fold in enumerate(splits.folds)),
-    ]:
+    records = {member: runs[splits.scan_of(member)] for member in (*splits.test, *splits.development)}
+    for number, scans in enumerate((splits.test, *splits.folds), -1):
+        place = "the test split" if number < 0 else f"fold {number}"
         reasons = [f"{scan} ({records[scan]['excluded']})" for scan in scans if records[scan]["excluded"]]
         if len(reasons) == len(scans):
             more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
@@ -58,7 +59,12 @@ def _check_left(splits: Splits, records: Mapping[str, Mapping[str, Any]], task: 
                 f"no run of {place} is left: {'; '.join(reasons[:NAMED])}{more}",
                 "relax bold.quality, or repair the runs (quality.tsv beside the preprocessed runs has all measures)",
             )
-    for fold in range(len(splits.folds)) if task == "classification" else ():
+        if splits.unit == "block" and not any(block_samples(m, splits, records[m], plan) for m in scans):
+            raise UserError(
+                f"no volume of {place} is {splits.gap:g} s and {plan.clip.span} volumes (a clip) from other splits",
+                "lower splits.gap or clips.frames",
+            )
+    for fold in range(len(splits.folds)) if plan.task == "classification" else ():
         left = [records[scan] for scan in splits.outside(fold) if not records[scan]["excluded"]]
         classes = {kind for record in left for kind in record.get("labels", [record["target"]]) if kind is not None}
         if len(classes) < 2:

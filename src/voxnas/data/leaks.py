@@ -12,8 +12,9 @@ from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.splits import Splits
 from voxnas.data.bids_names import source_of
+from voxnas.data.blocks import split_members
 from voxnas.data.units import WITHIN, identifying_contents, unit_names
-from voxnas.io.records import read_record
+from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
 
 Place = tuple[str, str]  # a scan, and its split
@@ -74,7 +75,9 @@ def check_splits(scans: pd.DataFrame, splits: Splits) -> None:
 
 def check_study(paths: StudyPaths) -> None:
     """Check the splits of a study against its index by :func:`check_splits`; no scan is opened."""
-    check_splits(read_table(paths.scans, {"scan": str}), read_record(paths.splits, Splits))
+    splits = read_record(paths.splits, Splits)
+    target = read_json(paths.dataset)["target"] if splits.unit == "block" else ""
+    check_splits(split_members(read_table(paths.scans, {"scan": str}), splits, target), splits)
 
 
 def _crossing(values: Mapping[str, str], part_of: Mapping[str, str]) -> Iterator[tuple[str, Place, Place]]:

@@ -20,9 +20,11 @@ def ledger_file(paths: StudyPaths) -> Path:
     The digest covers the voxels (or series) of the test scans. A study with another name or other names of its scans
     therefore continues the ledger of the same split.
     """
-    test = set(read_record(paths.splits, Splits).test)
-    scans = read_table(paths.scans, {"scan": str, "content": str})
-    return paths.ledger(digest(sorted(scans.content[scans.scan.isin(test)])))
+    splits = read_record(paths.splits, Splits)
+    table = read_table(paths.scans, {"scan": str, "content": str})
+    content = dict(zip(table.scan, table.content, strict=True))
+    runs = {member: splits.scan_of(member) for member in splits.test}  # blocks add their number
+    return paths.ledger(digest(sorted(f"{content[run]}{member.removeprefix(run)}" for member, run in runs.items())))
 
 
 def open_test(paths: StudyPaths, reader: str, key: str) -> list[str]:

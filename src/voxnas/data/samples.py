@@ -6,6 +6,7 @@ case is a labelled volume, the run, or the participant (``clips.unit``). The pre
 averaged.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 from voxnas.core.plan import RunPlan
 from voxnas.core.settings import ClipWindow
+from voxnas.core.splits import BLOCK, Splits
 
 WINDOWED = ("clips", "series")  # views that are windows of a run
 
@@ -77,6 +79,34 @@ def run_samples(
     case = participant if plan.unit == "participant" else scan
     starts = windows(int(record["frames"]), clip) if view in WINDOWED else [None]
     return [Sample(scan, start, record["target"], case, unit) for start in starts]
+
+
+def block_samples(member: str, splits: Splits, record: Mapping[str, Any], plan: RunPlan) -> list[Sample]:
+    """Return the samples of a block of a run: its labelled volumes.
+
+    A volume is left out if its window, or the gap of the splits before it, reaches a block of another fold or of the
+    test split. Windows of two splits therefore share no volume.
+
+    Parameters
+    ----------
+    member : str
+        Name of the block.
+    splits : Splits
+        With the unit ``block``.
+    record : mapping
+        Record of preprocessing: ``labels``, ``blocks`` and ``repetition_time``.
+    plan : RunPlan
+    """
+    scan, parts = splits.scan_of(member), splits.parts()
+    numbers = {m: int(m.removeprefix(scan + BLOCK)) for m in parts if splits.scan_of(m) == scan}
+    others = {number for m, number in numbers.items() if parts[m] != parts[member]}
+    reach = plan.clip.span - 1 + math.ceil(splits.gap / record["repetition_time"])
+    blocks = record["blocks"]
+    return [
+        Sample(member, volume - plan.clip.span + 1, label, f"{scan}_volume-{volume:04d}", member)
+        for volume, (label, block) in enumerate(zip(record["labels"], blocks, strict=True))
+        if label is not None and block == numbers[member] and others.isdisjoint(blocks[max(0, volume - reach) : volume])
+    ]
 
 
 def volume_samples(

@@ -12,7 +12,7 @@ import numpy as np
 from voxnas.core.errors import ScanError
 from voxnas.data.layout import Candidate, Layout
 from voxnas.data.quality import VoxelChecks
-from voxnas.data.stimuli import event_types, read_events
+from voxnas.data.stimuli import event_types, number_blocks, read_events
 from voxnas.data.timeseries import read_series
 from voxnas.io.nifti import SHIFT_TOLERANCE, HeaderFacts, header_facts, load_label, open_image, shift_in_voxels
 from voxnas.io.nifti_stream import read_volumes
@@ -29,6 +29,7 @@ COLUMNS = [
 DTYPES: dict[str, type | str] = {"channels": int, "frames": int, "repetition_time": float}
 MAX_LABELS = 1000  # a file with more values is an image, not a label map
 MIN_FRAMES = 2
+LEAST_BLOCKS = 4  # of events in a run whose standardisation gives no warning
 _shared_digest = lru_cache(maxsize=64)(file_digest)  # an anatomical image belongs to several runs
 
 
@@ -61,7 +62,7 @@ def read_scan(
     reader = _read_series_scan if layout.kind == "timeseries" else _read_image_scan
     row, found, warnings = reader(candidate, layout, task)
     if events_column is not None:
-        found = _kinds_of_events(candidate, events_column)
+        found = _kinds_of_events(candidate, events_column, warnings)
     names = {key: getattr(candidate, key) or None for key in ("session", "site", "task", "run", "space", "subset")}
     paths = {key: getattr(candidate, key) for key in ("events", "confounds", "anatomical")}
     row |= names | {key: str(path) if path else None for key, path in paths.items()}
@@ -72,10 +73,18 @@ def read_scan(
     return row, found
 
 
-def _kinds_of_events(candidate: Candidate, column: str) -> list[str]:
+def _kinds_of_events(candidate: Candidate, column: str, warnings: list[str]) -> list[str]:
     if candidate.events is None:
         raise ScanError(f"{candidate.images[0]}: no *_events.tsv applies to this run, and clips.unit is volume")
-    return event_types(read_events(candidate.events), column, candidate.events)
+    events = read_events(candidate.events)
+    kinds = event_types(events, column, candidate.events)
+    blocks = number_blocks(events, column)["_block"].nunique()
+    if blocks < LEAST_BLOCKS:
+        warnings.append(
+            f"{blocks} blocks of events: a standardisation of so short a run (bold.standardize: zscore) removes the "
+            "response to them; give the run before it was cut and set splits.unit: block, or set bold.standardize: none"
+        )
+    return kinds
 
 
 Facts = tuple[dict[str, Any], list[Any], list[str]]  # entries of the row, classes, warnings

@@ -73,6 +73,16 @@ def event_types(events: pd.DataFrame, column: str, path: str | Path) -> list[str
     return sorted(events[column].dropna().unique())
 
 
+def number_blocks(events: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the events that have a kind, with the column ``_block``: the number of the block, from 0.
+
+    Consecutive events of one kind are one block.
+    """
+    shown = events[events[column].notna()]
+    starts = shown[column] != shown[column].shift()
+    return shown.assign(_block=starts.cumsum().to_numpy() - 1)
+
+
 def volume_labels(
     events: pd.DataFrame, column: str, frames: int, repetition_time: float, dropped: int, delay: float
 ) -> list[str | None]:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from voxnas.core.errors import UserError
 
-WITHIN = ("session", "run")  # the units of a within-participant study
+WITHIN = ("session", "run", "block")  # the units of a within-participant study
 # Columns with digests of images: scans that share a value are of one person.
 CONTENTS = ("content", "anatomical_sha256")
 
@@ -20,8 +20,8 @@ def unit_names(scans: pd.DataFrame, unit: str) -> dict[str, str]:
     scans : DataFrame
         The index, with the columns ``scan``, ``participant``, and depending on the unit ``site``, ``session``,
         ``task`` and ``run``.
-    unit : {"participant", "site", "session", "run"}
-        Unit.
+    unit : {"participant", "site", "session", "run", "block"}
+        Unit. A block is named by the column ``scan`` of a table of blocks.
 
     Raises
     ------
@@ -36,6 +36,8 @@ def unit_names(scans: pd.DataFrame, unit: str) -> dict[str, str]:
                 f"{missing['scan'].iloc[0]!r}",
                 "fill the column site of participants.tsv" if unit == "site" else "set splits.unit: run or participant",
             )
+    if unit == "block":
+        return dict(zip(scans["scan"], scans["scan"], strict=True))
     names = scans[unit] if unit in ("participant", "site") else scans["participant"].astype(str)
     entities = {"session": {"ses": "session"}, "run": {"ses": "session", "task": "task", "run": "run"}}
     for key, column in entities.get(unit, {}).items():
@@ -50,7 +52,12 @@ def _column(scans: pd.DataFrame, name: str) -> pd.Series:
 
 
 def identifying_contents(unit: str) -> tuple[str, ...]:
-    """Return the columns of :data:`CONTENTS` that identify a unit: sessions and runs of a person share anatomy."""
+    """Return the columns of :data:`CONTENTS` that identify a unit: sessions and runs of a person share anatomy.
+
+    Blocks of a run share all contents.
+    """
+    if unit == "block":
+        return ()
     return CONTENTS[:1] if unit in WITHIN else CONTENTS
 
 

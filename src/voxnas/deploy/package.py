@@ -126,7 +126,8 @@ def _reading(paths: StudyPaths, plan: Plan) -> dict[str, Any]:
 def _seen(paths: StudyPaths) -> tuple[str, ...]:
     """Return the digests of the images outside the test split, by which later evaluations recognise them."""
     scans = read_table(paths.scans, {"scan": str})
-    known = scans[scans["scan"].isin(read_record(paths.splits, Splits).development)]
+    splits = read_record(paths.splits, Splits)
+    known = scans[scans["scan"].isin(list(map(splits.scan_of, splits.development)))]
     return tuple(sorted(known["content"].dropna())) if "content" in known else ()
 
 

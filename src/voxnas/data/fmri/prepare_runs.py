@@ -34,7 +34,7 @@ from voxnas.data.fmri.scratch import Scratch
 from voxnas.data.fmri.source import Series, Source, brain_mask, find_source, optional_path, read_spatial
 from voxnas.data.fmri.views import correlations, maps
 from voxnas.data.preprocess import Box, inside_box, nonzero_box, resample, target_size
-from voxnas.data.stimuli import DEFAULT_COLUMN, read_events, volume_labels
+from voxnas.data.stimuli import DEFAULT_COLUMN, number_blocks, read_events, volume_labels
 from voxnas.data.timeseries import read_series
 from voxnas.io.clips import ATLAS, chunk_frames, read_atlas, write_run
 from voxnas.io.records import write_json
@@ -161,7 +161,7 @@ def _write_run(
         if not confounds.kept.all():
             record["volumes"] = np.flatnonzero(confounds.kept).tolist()
         if plan.unit == "volume":
-            record["labels"] = _labels(row, plan, source, confounds)
+            record |= _labels(row, plan, source, confounds)
         drawn.add(f"{source.scan}/carpet", measured.carpet)
         drawn.add(f"{source.scan}/dvars", measured.dvars.astype(np.float32))
         if confounds.displacement is not None:
@@ -290,19 +290,18 @@ def _volumes(scratch: Scratch, frames: int, length: int, mask: NDArray[np.bool_]
         yield block
 
 
-def _labels(row: Mapping[Hashable, Any], plan: RunPlan, source: Source, confounds: Confounds) -> list[str | None]:
-    """Return the event of each kept volume."""
+def _labels(row: Mapping[Hashable, Any], plan: RunPlan, source: Source, confounds: Confounds) -> dict[str, list[Any]]:
+    """Return the event (``labels``) and the block of events (``blocks``) of each kept volume."""
     path = optional_path(row.get("events"))
     if path is None:
         raise ScanError(f"{row['image']}: the run has no table of events", "select runs with events by data.filters")
     assert plan.clip.delay is not None  # the settings require it
-    labels = volume_labels(
-        read_events(path),
-        plan.target or DEFAULT_COLUMN,
-        len(confounds.kept),
-        source.repetition_time,
-        source.dropped,
-        plan.clip.delay,
-    )
-    known = set(plan.classes)
-    return [label if label in known else None for label, kept in zip(labels, confounds.kept, strict=True) if kept]
+    column, events = plan.target or DEFAULT_COLUMN, read_events(path)
+    grid = (len(confounds.kept), source.repetition_time, source.dropped, plan.clip.delay)
+    labels = volume_labels(events, column, *grid)
+    blocks = volume_labels(number_blocks(events, column), "_block", *grid)
+    known, kept = set(plan.classes), confounds.kept
+    return {
+        "labels": [label if label in known else None for label, keep in zip(labels, kept, strict=True) if keep],
+        "blocks": [None if block is None else int(block) for block, keep in zip(blocks, kept, strict=True) if keep],
+    }
