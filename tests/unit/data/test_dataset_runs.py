@@ -2,8 +2,10 @@ import pytest
 import torch
 
 from voxnas.core.errors import UserError
+from voxnas.core.splits import Splits
 from voxnas.data.dataset import StudyData
 from voxnas.data.samples import Sample
+from voxnas.io.records import read_json, write_json
 
 GRID = (2, 6, 5)
 
@@ -63,3 +65,30 @@ def test_locked_runs_are_shut_in_every_view(timed_study):
 def test_a_view_that_is_not_prepared_is_named(timed_study):
     with pytest.raises(UserError, match="reads the view 'alff'"):
         StudyData(timed_study(), "alff")
+
+
+def test_blocks_of_one_run_are_read_by_split_and_locked(timed_study):
+    study, run = timed_study("volume"), "sub-00_run-1"
+    records = read_json(study.runs(0) / "records.json")
+    shown = {1: 0, 2: 0, 5: 1, 6: 1, 9: 2, 10: 2, 17: 3, 18: 3}  # the block of each labelled volume
+    blocks = [shown.get(volume) for volume in range(20)]
+    labels = [None if block is None else ("old", "young")[block % 2] for block in blocks]
+    records[run] |= {"labels": labels, "blocks": blocks, "repetition_time": 2.0}
+    write_json(study.runs(0) / "records.json", records)
+    names = [f"{run}_block-{n:03d}" for n in range(4)]
+    write_json(study.splits, Splits(unit="block", within=True, test=names[3:], folds=[names[:1], names[1:3]]))
+    data = StudyData(study)
+    assert data.train_scans(0) == names[1:3] and data.validation_scans(0) == names[:1]
+    samples = data.samples(data.development_scans())
+    # The windows of volumes 5 and 6 reach block 0, which is in the other fold.
+    assert [sample.case.rpartition("-")[2] for sample in samples] == ["0001", "0002", "0009", "0010"]
+    assert float(data.input(samples[0])[-1].mean()) == 1.0
+    with pytest.raises(PermissionError):
+        data.samples(names[3:])
+    with pytest.raises(PermissionError):
+        data.input(Sample(names[3], 11, "young", "", ""))
+    data.unlock(names[3:])
+    assert [(s.target, float(data.input(s)[-1].mean())) for s in data.samples(names[3:])] == [
+        ("young", 17),
+        ("young", 18),
+    ]
