@@ -36,7 +36,7 @@ from torch.nn import functional as F
 
 from voxnas.arch.graph import GraphBuilder, infer_shapes
 from voxnas.arch.primitives.base import PRIMITIVES, Value
-from voxnas.io.nifti import open_image, read_voxels
+from voxnas.io.nifti import load_array
 from voxnas.io.tables import write_table
 from voxnas.nn.build import initialize
 from voxnas.nn.network import Network
@@ -152,7 +152,7 @@ def unchanged_tiles(channels: Sequence[int], rounds: int, frames: int = 16) -> I
 def bold(paths: Sequence[str]) -> Iterator[Row]:
     """Share of tiles that may be skipped in real series."""
     for path in paths:
-        series = np.asarray(read_voxels(open_image(path), path), dtype=np.float32).transpose(3, 2, 1, 0)
+        series = load_array(path)[0].transpose(3, 2, 1, 0)
         signal, noise = series.mean(0), series.std(0)
         alive = torch.from_numpy(signal > 0.2 * np.percentile(signal, 98))[None]
         scaled = np.divide(series - signal, noise, out=np.zeros_like(series), where=noise > 0)

@@ -1,12 +1,12 @@
 """Digest of a study's data, computed without reading images and without torch or pandas."""
 
-import csv
 import hashlib
 
 from voxnas.core.canonical import canonical_json
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.io.records import read_json
+from voxnas.io.tsv import read_cells
 
 
 def data_digest(paths: StudyPaths) -> str:
@@ -17,16 +17,11 @@ def data_digest(paths: StudyPaths) -> str:
     UserError
         If scans.tsv, the plan or the splits are missing or damaged.
     """
-    try:
-        with open(paths.scans, encoding="utf-8", newline="") as file:
-            content = [
-                [row["scan"], row["sha256"], row["participant"], row.get("target")]
-                for row in csv.DictReader(file, delimiter="\t")
-            ]
-    except FileNotFoundError:
-        raise UserError(f"{paths.scans} does not exist", "run the stage index") from None
-    except KeyError as error:
-        raise UserError(f"{paths.scans} has no column {error}", "run the stage index") from None
+    names, rows = read_cells(paths.scans)
+    if missing := {"scan", "sha256", "participant"} - {*names}:
+        raise UserError(f"{paths.scans} has no column {min(missing)!r}", "run the stage index")
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    content = [[row["scan"], row["sha256"], row["participant"], row.get("target")] for row in records]
     # Settings that do not change the arrays, such as the number of shards, are excluded.
     preprocess, spatial = (
         read_json(spec) if spec.exists() else {} for spec in map(paths.spec, ("preprocess", "spatial"))

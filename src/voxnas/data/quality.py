@@ -1,49 +1,58 @@
 """Checks of voxels that do not exclude a scan; each finding becomes a warning in the index."""
 
 import hashlib
+import zlib
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class VoxelChecks:
-    """Checks the volumes of one image, one after another, and keeps only the last of them in memory."""
+    """Checks the voxels of one image, one piece after another, and keeps none of them in memory.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    shape : tuple of int
+        (X, Y, Z) of a volume.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
         self.size = self.not_finite = 0
         self.low, self.high = np.inf, -np.inf
         self._empty: list[bool] = []
-        self._frozen: list[bool] = []
-        self._last: NDArray | None = None
-        self._digest = hashlib.sha256()
+        self._sums: list[int] = []  # CRC-32 of the volumes
+        self._digest = hashlib.sha256(repr(tuple(map(int, shape))).encode())
 
     @property
     def count(self) -> int:
         """Number of volumes."""
         return len(self._empty)
 
-    def add(self, volume: NDArray) -> None:
-        """Check the next volume.
+    def add(self, number: int, piece: NDArray) -> None:
+        """Check the next piece.
 
         Parameters
         ----------
-        volume : ndarray, (X, Y, Z)
-            Voxels as scaled by the header.
+        number : int
+            Of the volume.
+        piece : ndarray, (N,)
+            Voxels as scaled by the header, in the order of the file.
         """
-        if not self._empty:
-            self._digest.update(repr(volume.shape).encode())
+        if number == self.count:
+            self._empty.append(True)
+            self._sums.append(0)
         with np.errstate(over="ignore", invalid="ignore"):
-            self._digest.update(volume.astype(np.float32).tobytes(order="F"))
-        self.size += volume.size
-        values, finite = volume, np.isfinite(volume)
+            piece = piece.astype(np.float32)  # as the preprocessing reads it
+        stored = piece.tobytes()
+        self._digest.update(stored)
+        self._sums[number] = zlib.crc32(stored, self._sums[number])
+        self._empty[number] &= not piece.any()
+        self.size += piece.size
+        finite = np.isfinite(piece)
         if not finite.all():
             self.not_finite += int((~finite).sum())
-            values = np.where(finite, volume, 0)
-        self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
-        empty = not volume.any()
-        self._empty.append(empty)
-        self._frozen.append(not empty and self._last is not None and np.array_equal(volume, self._last))
-        self._last = volume
+            piece = np.where(finite, piece, 0)
+        self.low, self.high = min(self.low, piece.min()), max(self.high, piece.max())
 
     @property
     def constant(self) -> bool:
@@ -71,8 +80,9 @@ class VoxelChecks:
         warnings = []
         if any(self._empty):
             warnings.append(f"volume {_spans(self._empty)} all zero (dropped)")
-        if any(self._frozen):
-            warnings.append(f"volume {_spans(self._frozen)} the same as the one before (frozen)")
+        frozen = [k > 0 and not self._empty[k] and sum_ == self._sums[k - 1] for k, sum_ in enumerate(self._sums)]
+        if any(frozen):
+            warnings.append(f"volume {_spans(frozen)} the same as the one before (frozen)")
         return warnings
 
     def bold(self, header_step: float, repetition_time: float | None) -> list[str]:

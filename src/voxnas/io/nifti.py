@@ -9,7 +9,7 @@ size of the file). The header is therefore first read as it is stored. An unusab
 import gzip
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from voxnas.core.errors import ScanError
 from voxnas.io import npz
-from voxnas.io.nifti_header import GZIP_ERRORS, damaged_gzip, first_bytes, in_bytes, stored_header
+from voxnas.io.nifti_header import MAX_VOXELS, first_bytes, in_bytes, stored_header
+from voxnas.io.nifti_stream import read_pieces
 from voxnas.io.replace import replacing
 
 SUFFIXES = (".nii.gz", ".nii", ".mnc", ".mgz", ".mgh")
 MIN_AXIS = 4  # minimum size of the two longest axes of a volume, in voxels
+SIZES_MM = (0.01, 50.0)  # plausible voxel sizes
+MAX_EXTENT_MM = 3000.0  # of the field of view
+MAX_LABELS = 1000  # a file with more values is an image, not a label map
 LABEL_NOISE = 0.01  # maximum distance of a stored label from an integer
+MIN_VOLUME = 1e-6  # of a voxel, relative to the product of its sizes; 0 for linearly dependent axes
 SHIFT_TOLERANCE = 0.5  # in voxels
 WARNINGS = "voxnas_warnings"  # keys of the `extra` of an image
 SPACING = "voxnas_spacing"
@@ -100,10 +105,28 @@ def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
     if sorted(shape[:3])[1] < MIN_AXIS:
         text = "x".join(map(str, shape[:3]))
         raise ScanError(f"{path}: too small ({text} voxels), two axes must have {MIN_AXIS} or more")
+    _check_size(path, shape, image.extra[SPACING])
     if min(shape[:3]) < MIN_AXIS:
         warnings.append(f"only {min(shape[:3])} voxel(s) along one axis")
     image.extra[WARNINGS] = warnings
     return image
+
+
+def _check_size(path: Path, shape: tuple[int, ...], spacing: tuple[float, ...] | None) -> None:
+    """Raise a ScanError if a volume needs too much memory, or if its size in mm is implausible."""
+    text = "x".join(map(str, shape[:3]))
+    if math.prod(shape[:3]) > MAX_VOXELS:
+        raise ScanError(
+            f"{path}: {text} voxels need {in_bytes(4 * math.prod(shape[:3]))} of memory",
+            f"a volume may have {MAX_VOXELS} voxels, {in_bytes(4 * MAX_VOXELS)}; resample it to larger voxels",
+        )
+    low, high = SIZES_MM
+    extents = [n * size for n, size in zip(shape, spacing or (), strict=False)]
+    if spacing and not (all(low <= size <= high for size in spacing) and max(extents) <= MAX_EXTENT_MM):
+        raise ScanError(
+            f"{path}: implausible voxel size, {'x'.join(f'{size:.6g}' for size in spacing)} mm for {text} voxels",
+            f"correct the header; voxels have {low:g} to {high:g} mm, and an image at most {MAX_EXTENT_MM:g} mm",
+        )
 
 
 def _with_transform(
@@ -138,11 +161,11 @@ def _with_transform(
         if axes[0] != axes[1] or moved:
             names = " and ".join("".join(map(str, a)) for a in axes)
             warnings.append(f"qform and sform disagree ({names}), sform used")
-    unit = raw.get_xyzt_units()[0] if int(raw["xyzt_units"]) & 7 in (0, 1, 2, 3) else "unknown"
-    if unit in ("meter", "micron"):
+    unit = {0: "", 1: "meter", 2: "", 3: "micron"}.get(int(raw["xyzt_units"]) & 7, "unknown")
+    if unit:
         warnings.append(f"the unit of length in the header is {unit}, assumed mm")
-    if len(_volume_shape(image.shape)) == 4 and not raw["pixdim"][4] > 0:
-        warnings.append("no time step in the header (pixdim[4] is 0)")
+    if len(_volume_shape(image.shape)) == 4 and not 0 < raw["pixdim"][4] < np.inf:
+        warnings.append(f"no time step in the header (pixdim[4] is {raw['pixdim'][4]:g})")
     return image
 
 
@@ -155,7 +178,10 @@ def _quaternion_affine(raw: nib.Nifti1Header) -> NDArray[np.float64] | None:
 
 
 def _usable(affine: NDArray[np.float64]) -> bool:
-    return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-12)
+    """Whether the affine is finite and its axes are linearly independent, whatever the voxel sizes."""
+    with np.errstate(all="ignore"):
+        volume = float(np.prod(nib.affines.voxel_sizes(affine)))
+        return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > MIN_VOLUME * volume)
 
 
 def _voxel_sizes(affine: NDArray[np.float64]) -> tuple[float, ...]:
@@ -187,40 +213,8 @@ def header_facts(image: nib.spatialimages.SpatialImage) -> HeaderFacts:
     )
 
 
-def check_integrity(path: str | Path) -> None:
-    """Read a file to its end in small pieces, to check its checksum and its length.
-
-    Raises
-    ------
-    ScanError
-        As :func:`open_image`, and for a damaged or truncated gzip stream or a wrong CRC.
-    """
-    path = Path(path)
-    image = open_image(path)
-    if not path.name.endswith(".nii.gz"):
-        return  # open_image has checked the size of an uncompressed file
-    length = 0
-    try:
-        with gzip.open(path) as file:
-            while piece := file.read(1 << 20):
-                length += len(piece)
-    except GZIP_ERRORS as error:
-        raise damaged_gzip(path, error) from None
-    claim = math.prod(image.shape) * image.get_data_dtype().itemsize + image.dataobj.offset  # type: ignore[attr-defined]
-    if length < claim:
-        raise ScanError(f"{path}: truncated, contains {in_bytes(length)} of {in_bytes(claim)}")
-
-
-def read_voxels(image: nib.spatialimages.SpatialImage, path: str | Path) -> NDArray:
-    """Read scaled voxels, (X, Y, Z) or (X, Y, Z, C); ScanError if they are unreadable."""
-    try:
-        return np.asanyarray(image.dataobj).reshape(_volume_shape(image.shape))
-    except Exception as error:  # as in open_image
-        raise ScanError(f"{path}: the voxels cannot be read: {error}") from None
-
-
 def load_array(path: str | Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Load an image after a check of its integrity.
+    """Load an image and check its integrity, with the memory of the result.
 
     Returns
     -------
@@ -232,13 +226,27 @@ def load_array(path: str | Path) -> tuple[NDArray[np.float32], NDArray[np.float6
     Raises
     ------
     ScanError
-        As :func:`check_integrity`.
+        As :func:`open_image`, and for a damaged or truncated file or a wrong CRC.
     """
-    check_integrity(path)
     image = open_image(path)
-    with np.errstate(over="ignore", invalid="ignore"):
-        array = read_voxels(image, path).astype(np.float32)
-    return np.nan_to_num(array, copy=False, nan=0.0, posinf=0.0, neginf=0.0), image.affine
+    array = np.empty(math.prod(image.shape), np.float32)
+    start = 0
+    for _, piece in read_pieces(image, path):
+        with np.errstate(over="ignore", invalid="ignore"):
+            array[start : start + piece.size] = piece
+        start += piece.size
+    np.nan_to_num(array, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return array.reshape(_volume_shape(image.shape), order="F"), image.affine
+
+
+def label_values(path: str | Path, allowed: Collection[int] | None = None) -> list[int]:
+    """Return the sorted values of a label map, checked as by :func:`load_label`, with the memory of one piece."""
+    found: set[int] = set()
+    for piece in _label_pieces(path, open_image(path), allowed):
+        found.update(np.unique(piece).tolist())
+        if len(found) > MAX_LABELS:
+            raise ScanError(f"{path}: more than {MAX_LABELS} different values", "a file of so many is no label map")
+    return sorted(found)
 
 
 def load_label(path: str | Path, allowed: Collection[int] | None = None) -> NDArray[np.signedinteger]:
@@ -258,29 +266,38 @@ def load_label(path: str | Path, allowed: Collection[int] | None = None) -> NDAr
     Raises
     ------
     ScanError
-        As :func:`check_integrity`, and for fractional, negative or unknown values.
+        As :func:`load_array`, and for fractional, negative or unknown values.
     """
-    check_integrity(path)
-    voxels = read_voxels(open_image(path), path)
-    if voxels.ndim != 3:
-        raise ScanError(f"{path}: a label map must be 3D, but this file has {voxels.shape[3]} volumes")
-    if voxels.dtype.kind == "f":
-        whole = np.rint(voxels)
-        if not np.isfinite(voxels).all() or np.abs(voxels - whole).max() > LABEL_NOISE:
-            raise ScanError(
-                f"{path}: fractional label values", "resample label maps with nearest-neighbour interpolation"
-            )
-        voxels = whole
-    found = np.unique(voxels)
-    if found[0] < 0:
-        raise ScanError(f"{path}: negative label value {int(found[0])}")
-    if found[-1] > np.iinfo(np.int32).max:
-        raise ScanError(f"{path}: label value {int(found[-1])} is too large")
-    unknown = [int(v) for v in found if allowed is not None and int(v) not in allowed]
-    if unknown:
-        known = ", ".join(map(str, sorted(allowed or ())))
-        raise ScanError(f"{path}: label value {', '.join(map(str, unknown[:5]))} is not one of {known}")
-    return voxels.astype(np.int16 if found[-1] <= np.iinfo(np.int16).max else np.int32)
+    image = open_image(path)
+    label = np.concatenate(list(_label_pieces(path, image, allowed)))  # int32 if one piece is
+    return label.reshape(_volume_shape(image.shape), order="F")
+
+
+def _label_pieces(
+    path: str | Path, image: nib.spatialimages.SpatialImage, allowed: Collection[int] | None
+) -> Iterator[NDArray[np.signedinteger]]:
+    """Yield the checked pieces of a label map, int16 or int32."""
+    if math.prod(image.shape[3:]) > 1:
+        raise ScanError(f"{path}: a label map must be 3D, but this file has {image.shape[3]} volumes")
+    for _, piece in read_pieces(image, path):
+        if piece.dtype.kind == "f":
+            whole = np.rint(piece)
+            if not np.isfinite(piece).all() or np.abs(piece - whole).max() > LABEL_NOISE:
+                raise ScanError(
+                    f"{path}: fractional label values", "resample label maps with nearest-neighbour interpolation"
+                )
+            piece = whole
+        low, high = int(piece.min()), int(piece.max())
+        if low < 0:
+            raise ScanError(f"{path}: negative label value {low}")
+        if high > np.iinfo(np.int32).max:
+            raise ScanError(f"{path}: label value {high} is too large")
+        piece = piece.astype(np.int16 if high <= np.iinfo(np.int16).max else np.int32)
+        unknown = [] if allowed is None else [int(v) for v in np.unique(piece) if int(v) not in allowed]
+        if unknown:
+            known = ", ".join(map(str, sorted(allowed or ())))
+            raise ScanError(f"{path}: label value {', '.join(map(str, unknown[:5]))} is not one of {known}")
+        yield piece
 
 
 def save_like(

@@ -9,6 +9,7 @@ import nibabel as nib
 
 from voxnas.core.errors import ScanError
 
+MAX_VOXELS = 1 << 29  # of one volume: 2 GiB as float32; an ex vivo brain at 0.25 mm has 5 x 10^8 voxels
 MAX_DEFLATE_RATIO = 1032  # maximum compression ratio of a deflate stream
 GZIP_ERRORS = (OSError, EOFError, zlib.error)  # raised by gzip on damaged content
 NOT_A_SCALAR = {1: "1-bit", 32: "complex", 128: "RGB colour", 1792: "complex", 2048: "complex", 2304: "RGBA colour"}
@@ -103,7 +104,13 @@ def stored_header(path: Path, head: bytes, warnings: list[str]) -> nib.Nifti1Hea
         raise ScanError(f"{path}: datatype code {code} is unknown") from None
     if size == 0:
         raise ScanError(f"{path}: datatype code {code} defines no voxel type")
-    claim = math.prod(shape) * size + int(max(raw["vox_offset"], 0))
+    offset, least = float(raw["vox_offset"]), length + 4  # four bytes tell whether extensions follow the header
+    if not least <= offset < math.inf:
+        raise ScanError(
+            f"{path}: the voxels begin at byte {offset:g} by the header (vox_offset)",
+            f"correct the header; the voxels of a single file begin at byte {least} or later",
+        )
+    claim = math.prod(shape) * size + int(offset)
     stored = path.stat().st_size
     if claim > stored * (MAX_DEFLATE_RATIO if path.suffix == ".gz" else 1):
         raise ScanError(f"{path}: the header requires {in_bytes(claim)}, but the file has {in_bytes(stored)}")

@@ -6,9 +6,9 @@ volumes. The layout follows MedMNIST (Yang et al. 2023, Scientific Data): arrays
 """
 
 import functools
+import math
 import re
 import zipfile
-import zlib
 from pathlib import Path
 
 import nibabel as nib
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxnas.core.errors import ScanError
+from voxnas.io.nifti_header import MAX_VOXELS, in_bytes
 
 IMAGES = "_images"
 VOLUME = re.compile(r"(?P<file>.+\.npz)#(?P<split>\w+)_(?P<row>\d+)", re.DOTALL)
@@ -40,19 +41,27 @@ def array_names(file: Path) -> list[str]:
         return []
 
 
-def read_rows(file: Path, name: str) -> NDArray:
-    """Read one array of an archive; ScanError if it is unreadable. The array is cached and must not be modified."""
+def read_array(file: str | Path, name: str) -> NDArray:
+    """Read one array of an archive; ScanError if it is unreadable, or larger than the largest volume as float32."""
     try:
-        return _load(file, name, file.stat().st_mtime_ns)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        with np.load(file, allow_pickle=False) as archive:
+            size = archive.zip.getinfo(f"{name}.npy").file_size
+            if size <= 4 * MAX_VOXELS:
+                return archive[name]
+    except Exception as error:  # on damaged bytes, the readers raise exceptions of any type
         raise ScanError(f"{file}: array {name!r} is unreadable: {error}") from None
+    raise ScanError(f"{file}: array {name!r} has {in_bytes(size)}, at most {in_bytes(4 * MAX_VOXELS)} are read")
 
 
-@functools.lru_cache(maxsize=2)
-def _load(file: Path, name: str, _changed: int) -> NDArray:
+def read_rows(file: Path, name: str) -> NDArray:
+    """As :func:`read_array`; the array is cached and must not be modified."""
+    return _cached(file, name, file.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _cached(file: Path, name: str, _changed: int) -> NDArray:
     # A compressed array is only readable from its start; it is cached for the following rows.
-    with np.load(file, allow_pickle=False) as archive:
-        return archive[name]
+    return read_array(file, name)
 
 
 def read_volume(path: Path) -> NDArray:
@@ -69,6 +78,10 @@ def read_volume(path: Path) -> NDArray:
     rows = read_rows(Path(match["file"]), match["split"] + IMAGES)
     if int(match["row"]) >= len(rows):
         raise ScanError(f"{path}: the array has {len(rows)} rows")
+    if math.prod(rows.shape[1:]) > MAX_VOXELS:
+        raise ScanError(f"{path}: {'x'.join(map(str, rows.shape[1:]))} voxels, a volume may have {MAX_VOXELS}")
+    if rows.dtype.kind not in "biuf":
+        raise ScanError(f"{path}: the voxels are of type {rows.dtype}, numbers are required")
     return rows[int(match["row"])]
 
 

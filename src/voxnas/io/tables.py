@@ -8,10 +8,12 @@ import pandas as pd
 
 from voxnas.core.errors import UserError
 from voxnas.io.records import write_text
+from voxnas.io.tsv import read_cells
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table as TSV; missing values are ``n/a`` as in BIDS."""
+    """Write a table as TSV; missing values are ``n/a`` as in BIDS, tabs and line breaks in a text become spaces."""
+    table = table.replace(r"[\t\r\n]+", " ", regex=True)
     write_text(path, table.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n"))
 
 
@@ -28,21 +30,17 @@ def read_table(path: str | Path, dtypes: Mapping[str, type | str]) -> pd.DataFra
     Raises
     ------
     UserError
-        If the file or a declared column is missing, or a value does not match its type.
+        As :func:`~voxnas.io.tsv.read_cells`, and if a declared column is missing or a value does not match its type.
     """
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, na_values=["n/a"], keep_default_na=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist", "run the stage that writes it") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a tab-separated table: {error}") from None
+    names, rows = read_cells(path)
+    table = pd.DataFrame([[None if cell == "n/a" else cell for cell in row] for row in rows], columns=names, dtype=str)
     for column, dtype in dtypes.items():
         if column not in table:
             raise UserError(f"{path} has no column {column!r}", f"its columns are {', '.join(table.columns)}")
         if dtype is not str:
             try:
                 table[column] = table[column].astype(dtype)  # type: ignore[arg-type]
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, OverflowError) as error:
                 raise UserError(f"{path}: column {column!r}: {error}") from None
     return table
 

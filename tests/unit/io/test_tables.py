@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 
@@ -31,6 +33,25 @@ def test_what_does_not_fit_is_named(tmp_path):
         read_table(path, {"a": int})
     with pytest.raises(UserError, match="does not exist"):
         read_table(tmp_path / "u.tsv", {})
+    with pytest.raises(UserError, match="is not a file"):
+        read_table(tmp_path, {})
+    path.write_text("a\tb\nx\t1\ny")
+    with pytest.raises(UserError, match="line 3 has 1 cells, the header has 2"):
+        read_table(path, {})
     path.write_text("")
     with pytest.raises(UserError, match="not a tab-separated table"):
         read_table(path, {})
+
+
+@pytest.mark.parametrize("text", ['"', 'a"b', '"a"', '""', "a\tb", "a\nb", "a\r\nb", " "])
+def test_a_text_comes_back_without_its_tabs_and_line_breaks(tmp_path, text):
+    write_table(tmp_path / "t.tsv", pd.DataFrame({"x": [text, "next"], "y": ["1", "2"]}))
+    table = read_table(tmp_path / "t.tsv", {})
+    assert table["x"].tolist() == [re.sub(r"[\t\r\n]+", " ", text), "next"] and table["y"].tolist() == ["1", "2"]
+
+
+def test_quotes_join_no_rows(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text('\ufeffa\tb\t\r\n"x\t1\t\r\n\r\n"y"\t2"\t\r\n')
+    table = read_table(path, {"a": str})
+    assert table.to_dict("list") == {"a": ['"x', "y"], "b": ["1", '2"']}
