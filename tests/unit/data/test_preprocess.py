@@ -184,6 +184,24 @@ def test_normalization_over_the_foreground():
     assert np.array_equal(normalize(image, "none", masked=True), image)
 
 
+def test_an_extreme_voxel_does_not_determine_the_scale():
+    image, _ = head((20, 20, 20))
+    extreme = image.copy()
+    extreme[9, 9, 9] = 1e6
+    change = np.abs(normalize(extreme, "zscore", masked=True) - normalize(image, "zscore", masked=True))
+    change[9, 9, 9] = 0
+    assert change.max() < 0.2  # 1.7 without clipping
+    sparse = np.zeros((20, 20, 20), np.float32)
+    sparse[9, 9, 9:12] = 1  # less than the percentiles leave out
+    assert normalize(sparse, "zscore", masked=False)[9, 9, 9] > 10
+
+
+def test_a_scan_that_would_need_too_much_memory_is_named(tmp_path):
+    path = save(tmp_path / "wide.nii", np.ones((40, 40, 40), np.float32), (50, 50, 50))
+    with pytest.raises(ScanError, match=r"wide\.nii: 2000x2000x2000 mm need 32 GB of memory"):
+        preprocess_scan([path], None, PLAN)
+
+
 def test_box_and_matrix():
     channels = np.zeros((2, 5, 6, 7))
     channels[0, 1, 2, 3] = -1
