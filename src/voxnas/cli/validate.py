@@ -7,10 +7,9 @@ A single image, or a folder of images without the layout of a data set, is check
 from __future__ import annotations
 
 import argparse
-import os
-import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the usable scans, the excluded scans and a summary."""
     from voxnas.core.errors import UserError
     from voxnas.core.settings import DataSettings, validated
-    from voxnas.data.index import LAYOUTS, index_files, index_layout, is_image, read_layout
+    from voxnas.data.index import LAYOUTS, check_targets, index_files, index_layout, is_image, read_layout
 
     path = arguments.path.expanduser().absolute()
     names = ("suffix", "images", "target", "participant", "derivatives", "label_suffix", "strict")
@@ -81,13 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
         print("No data set (dataset.json or sub-* folders): image files one by one" if path.is_dir() else "One image")
     else:
         raise UserError(f"{path} does not exist")
-    try:
-        print_index(index, path)
-        sys.stdout.flush()
-    except BrokenPipeError:  # closed by the reader (`| head`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print_index(index, path)
     if index.scans.empty:
         return 2
+    check_targets(index.dataset, index.scans, path)
     return 1 if len(index.excluded) else 0
 
 
@@ -108,11 +104,10 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
     from voxnas.data.label_maps import find_derivative
     from voxnas.data.medmnist import is_medmnist, read_medmnist
     from voxnas.data.msd import is_msd
-    from voxnas.data.participants import read_participants, read_sessions
+    from voxnas.data.participants import number_or_none, read_sessions, text_or_none
     from voxnas.data.timeseries import is_timeseries
+    from voxnas.io.tables import read_table
 
-    if is_msd(root) and not settings.target:
-        return "segmentation"
     if settings.suffix in TIME_SUFFIXES and not settings.target:
         return None
     if is_timeseries(root) and not settings.target:
@@ -121,15 +116,19 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
         if is_medmnist(root):
             texts = [c.target for c in read_medmnist(root, settings).candidates if c.target is not None]
         else:
-            visits = [row for folder in root.glob("sub-*") for row in read_sessions(root, folder.name).values()]
-            rows = [*read_participants(root).values(), *visits]
-            texts = [v for row in rows if (v := row.get(settings.target)) is not None]
-        numbers = [float(v) for v in texts if v.replace(".", "", 1).removeprefix("-").isdigit()]
+            visits = [row for folder in sorted(root.glob("sub-*")) for row in read_sessions(root, folder.name).values()]
+            file = root / "participants.tsv"
+            rows: list[Mapping[Any, Any]] = [
+                *(read_table(file, {}).to_dict("records") if file.is_file() else []),
+                *visits,
+            ]
+            texts = [v for row in rows if (v := text_or_none(row.get(settings.target))) is not None]
+        numbers = [number for v in texts if (number := number_or_none(v)) is not None]
         # Few distinct integers are class codes; fractions and many distinct numbers are measurements.
         measured = any(n % 1 for n in numbers) or len(set(numbers)) > 10
         measured = measured and len(numbers) > len(texts) / 2
         return "regression" if measured else "classification"
-    if settings.derivatives or settings.label_suffix != "dseg":
+    if is_msd(root) or settings.derivatives or settings.label_suffix != "dseg":
         return "segmentation"
     try:
         find_derivative(root, settings)
@@ -146,7 +145,7 @@ def _purpose(index: Index, root: Path, settings: DataSettings) -> str:
     if task == "segmentation":
         return "segmentation: " + ", ".join(f"{v} {name}" for v, name in index.dataset["labels"].items())
     if task:
-        return f"{task} of {settings.target!r}"
+        return f"{task} of {index.dataset['target']!r}" + "".join(f", {name}" for name in index.dataset["classes"])
     others = label_suffixes(root)
     return "images only" + (f" (for label maps: --label-suffix {' | '.join(others)})" if others else "")
 
@@ -167,7 +166,9 @@ def print_index(index: Index, root: Path) -> None:
         if index.values:
             columns["labels"] = [",".join(map(str, _shorten(index.values[s]))) for s in scans["scan"]]
         elif index.dataset["target"]:
-            columns[index.dataset["target"]] = list(scans["target"].fillna("by event"))
+            by_event = index.dataset.get("unit") == "volume"
+            texts = _events(scans, index.dataset["target"]) if by_event else list(scans["target"])
+            columns[index.dataset["target"]] = texts
         widths = {name: max(len(name), *map(len, cells)) for name, cells in columns.items()}
         print("\n" + "  ".join(name.ljust(widths[name]) for name in columns).rstrip())
         for number, warnings in enumerate(scans["warnings"]):
@@ -206,6 +207,14 @@ def _print_size(index: Index) -> None:
         return
     for sentence in describe_size(index.scans, splits, task):
         print(f"  {sentence}")
+
+
+def _events(scans: pd.DataFrame, column: str) -> list[str]:
+    """Kinds of events of each run with their numbers."""
+    from voxnas.data.stimuli import read_events
+
+    counts = [read_events(path)[column].value_counts().sort_index() for path in scans["events"]]
+    return [", ".join(f"{kind} {number}" for kind, number in count.items()) for count in counts]
 
 
 def _shapes(scans: pd.DataFrame) -> list[str]:

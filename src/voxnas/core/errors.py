@@ -6,10 +6,12 @@ its traceback. A job that saved its state at a deadline or signal and must be re
 
 import difflib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 USER_ERROR = 2
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
+LONGEST = 2000  # characters of one part of a message; the middle of a longer part is omitted
 
 
 class UserError(Exception):
@@ -24,13 +26,26 @@ class UserError(Exception):
     """
 
     def __init__(self, what: str, remedy: str = "") -> None:
-        self.what = " ".join(str(what).split())
-        self.remedy = " ".join(str(remedy).split())
+        self.what, self.remedy = _line(what), _line(remedy)
         super().__init__(f"{self.what}. {self.remedy}" if self.remedy else self.what)
 
 
 class ScanError(UserError):
     """One scan is unusable; the study may continue without it."""
+
+
+@contextmanager
+def of_one_scan() -> Iterator[None]:
+    """Convert a UserError, raised for a file that belongs to one scan, to a ScanError."""
+    try:
+        yield
+    except UserError as error:
+        raise ScanError(error.what, error.remedy) from None
+
+
+def _line(text: str) -> str:
+    line = " ".join(str(text).split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
 
 
 _SHORT = reprlib.Repr()

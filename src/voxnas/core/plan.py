@@ -61,8 +61,8 @@ class _Plan(InputView):
 class VolumeFingerprint(Record):
     """Statistics of the scans outside the test split after cropping; shapes and spacings along R, A, S."""
 
-    median_shape: Triple
-    median_spacing: Spacing
+    median_shape: Triple = Field(description="In voxels of the plan's spacing.")
+    median_spacing: Spacing = Field(description="Voxel size of the files in mm.")
     scans: Positive
 
 

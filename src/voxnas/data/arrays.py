@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.io.clips import Run
 from voxnas.io.records import read_json
@@ -23,10 +24,18 @@ class _Shards:
         for path in map(record_file, count()):
             if expected <= self.records.keys() or not path.exists():
                 break
-            for scan, record in read_json(path).items():
+            for scan, record in _records(path).items():
                 # Files of an earlier, larger number of shards have higher numbers and are ignored.
                 if self.records.setdefault(scan, record) is record:
                     self._file[scan] = path
+
+
+def _records(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the records of a shard; a UserError if they are damaged."""
+    records = read_json(path)
+    if isinstance(records, dict) and all(isinstance(record, dict) for record in records.values()):
+        return records
+    raise UserError(f"{path} has no records of scans", "delete it and run the stage preprocess")
 
 
 class Volumes(_Shards):

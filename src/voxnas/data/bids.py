@@ -5,6 +5,7 @@ and names parsed without pybids (docs/decisions/0008-bids.md has the measurement
 inherited metadata with pybids.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from voxnas.core.errors import UserError, suggest
+from voxnas.core.errors import ScanError, UserError, suggest
 from voxnas.core.settings import DataSettings
 from voxnas.data.bids_files import BidsFiles
 from voxnas.data.bids_names import TIME_SUFFIXES, parse_name
 from voxnas.data.filters import filter_images
 from voxnas.data.label_maps import find_derivative, label_maps, label_of, read_label_names
-from voxnas.data.layout import Candidate, Layout, Suggestion, read_description
+from voxnas.data.layout import MAX_REPETITION_S, Candidate, Layout, Suggestion, read_description
 from voxnas.data.participants import Row, check_column, read_participants, read_sessions, site_of, target_of
 
 REGULAR_S = 1e-3  # volumes are evenly spaced if their steps differ by less, in seconds
@@ -55,11 +56,15 @@ def read_bids(
     """
     raw, description = BidsFiles(root), _description(root)
     tree = BidsFiles(_images_folder(root, settings.images)) if settings.images else raw
+    unreadable = [
+        Candidate(scan=path.name, participant=path.name, images=(path,), problem=reason)
+        for path, reason in tree.unreadable()
+    ]
     images = _find_images(tree, settings)
     people = read_participants(root) or read_participants(tree.root)
     by_person = task in ("classification", "regression") and unit != "volume"
     # The value of a session has precedence, unless the unit is the participant.
-    visits = _visits(root, images) if by_person and unit != "participant" else {}
+    visits, damaged = _visits(root, images) if by_person and unit != "participant" else ({}, {})
     if by_person:
         check_column(root, {**people, **{"/".join(visit): row for visit, row in visits.items()}}, settings.target)
     derivative = find_derivative(root, settings) if task == "segmentation" else None
@@ -68,7 +73,7 @@ def read_bids(
     for path in found:
         maps.setdefault(parse_name(path).participant, []).append(path)
     preprocessed = bool(settings.images) or description.get("DatasetType") == "derivative"
-    candidates = []
+    candidates = unreadable
     for image in images:
         name = parse_name(image)
         participant, session = name.participant, name.entities.get("ses", "")
@@ -78,6 +83,7 @@ def read_bids(
             label, problem = label_of(name, maps.get(participant, []), settings.label_suffix)
         elif by_person:
             target, problem = target_of(participant, row, settings.target, task == "regression")
+            problem = damaged.get(participant, problem)
         candidates.append(
             Candidate(
                 scan=name.scan,
@@ -107,11 +113,25 @@ def read_bids(
     )
 
 
-def _visits(root: Path, images: Sequence[Path]) -> dict[tuple[str, str], Row]:
-    """Read the sessions.tsv of all participants with sessions; rows by participant and session label."""
+def _visits(root: Path, images: Sequence[Path]) -> tuple[dict[tuple[str, str], Row], dict[str, str]]:
+    """Read the sessions.tsv of all participants with sessions.
+
+    Returns
+    -------
+    visits : dict
+        Rows by participant and session label.
+    damaged : dict
+        Reason by participant whose table is damaged.
+    """
     names = map(parse_name, images)
-    people = sorted({name.participant for name in names if "ses" in name.entities})
-    return {(person, label): row for person in people for label, row in read_sessions(root, person).items()}
+    visits: dict[tuple[str, str], Row] = {}
+    damaged: dict[str, str] = {}
+    for person in sorted({name.participant for name in names if "ses" in name.entities}):
+        try:
+            visits |= {(person, label): row for label, row in read_sessions(root, person).items()}
+        except UserError as error:
+            damaged[person] = str(error)
+    return visits, damaged
 
 
 def _description(root: Path) -> dict[str, Any]:
@@ -149,19 +169,28 @@ def _find_images(tree: BidsFiles, settings: DataSettings) -> list[Path]:
 
 
 def _complete(candidate: Candidate, raw: BidsFiles, tree: BidsFiles, derivatives: list[BidsFiles]) -> Candidate:
-    """Add its associated files and metadata to the candidate if it is a run."""
+    """Add its associated files and metadata to the candidate if it is a run.
+
+    A damaged sidecar is a reason to exclude a run, whose timing is unknown without it, and a doubt about other images.
+    """
     image = candidate.images[0]
     around = [tree] if candidate.preprocessed else [raw, *derivatives]
     # Path of the raw image of a preprocessed image, with the entities that derivatives add to the name.
     twin = raw.root / image.relative_to(tree.root)
-    sidecar = tree.sidecar(image) if tree is raw else raw.timing(twin) | tree.sidecar(image)
     named = parse_name(image).suffix in TIME_SUFFIXES
-    if not (named or "VolumeTiming" in sidecar or "FrameTimesStart" in sidecar):
-        return candidate
+    try:
+        sidecar = tree.sidecar(image) if tree is raw else raw.timing(twin) | tree.sidecar(image)
+        if not (named or "VolumeTiming" in sidecar or "FrameTimesStart" in sidecar):
+            return candidate
+        seconds = repetition_time(sidecar)
+    except ScanError as error:
+        if named:
+            return replace(candidate, problem=candidate.problem or str(error))
+        return replace(candidate, doubts=(f"metadata not read: {error.what}",))
     return replace(
         candidate,
         last_axis="time",
-        repetition_time=repetition_time(sidecar),
+        repetition_time=seconds,
         events=raw.events(twin),
         confounds=tree.confounds(image),
         masks=tuple(mask for files in around for mask in files.masks(image)),
@@ -171,13 +200,27 @@ def _complete(candidate: Candidate, raw: BidsFiles, tree: BidsFiles, derivatives
 
 
 def repetition_time(sidecar: dict[str, Any]) -> float | None:
-    """Return the repetition time in s by a sidecar: ``RepetitionTime``, or the steps of a regular ``VolumeTiming``."""
-    step = sidecar.get("RepetitionTime")
-    if isinstance(step, (int, float)) and step > 0:
-        return float(step)
-    onsets = sidecar.get("VolumeTiming")
-    if isinstance(onsets, list) and len(onsets) > 1 and all(isinstance(t, (int, float)) for t in onsets):
-        steps = np.diff(onsets)
-        if steps.min() > 0 and np.ptp(steps) < REGULAR_S:
-            return float(np.median(steps))
-    return None
+    """Return the repetition time in s by a sidecar: ``RepetitionTime``, or the steps of a regular ``VolumeTiming``.
+
+    Raises
+    ------
+    ScanError
+        If one of the two is no duration in s.
+    """
+    step, onsets = sidecar.get("RepetitionTime"), sidecar.get("VolumeTiming")
+    if step is not None and step != 0:  # converters write 0 for an unknown time
+        if _is_number(step) and 0 < step <= MAX_REPETITION_S:
+            return float(step)
+        raise ScanError(f"RepetitionTime is {json.dumps(step)} in the sidecar",
+                        f"write seconds, above 0 and at most {MAX_REPETITION_S:g}")  # fmt: skip
+    if onsets is None:
+        return None
+    if not isinstance(onsets, list) or not all(map(_is_number, onsets)):
+        raise ScanError("VolumeTiming in the sidecar is not a list of numbers", "write the onsets in seconds")
+    steps = np.diff(np.array(onsets, dtype=float))
+    regular = steps.size and steps.min() > 0 and steps.max() <= MAX_REPETITION_S and np.ptp(steps) < REGULAR_S
+    return float(np.median(steps)) if regular else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**53)

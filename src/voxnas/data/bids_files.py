@@ -5,15 +5,15 @@ are entities of the image ("inheritance principle", BIDS 1.10). Every folder is 
 take seconds.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Set
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from voxnas.core.errors import ScanError, of_one_scan
 from voxnas.data.bids_names import ADDED_ENTITIES, IMAGE_ENDS, BidsName, parse_name, same_value
-from voxnas.data.layout import stem
+from voxnas.data.layout import read_description, stem
 
 CONFOUND_SUFFIXES = ("timeseries", "regressors", "confounds")
 # A preprocessed image takes these keys from the raw image where its own sidecar lacks them.
@@ -31,6 +31,18 @@ def _ending_in(paths: Iterable[Path], *endings: str) -> Iterator[tuple[Path, Bid
     return ((path, parse_name(path)) for path in paths if path.name.endswith(endings))
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _leads_up(link: Path) -> bool:
+    """Return whether a link leads to a folder that contains it."""
+    return link.parent.resolve().is_relative_to(link.resolve())
+
+
 class BidsFiles:
     """The files of one tree (raw data, or one folder under derivatives/), listed on demand.
 
@@ -43,8 +55,9 @@ class BidsFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._listings: dict[Path, tuple[list[Path], list[Path]]] = {}
-        self._records: dict[Path, dict[str, Any]] = {}
+        self._links: set[Path] = set()  # to folders
         self._walked: dict[str, list[Path]] = {}
+        self._record = cache(read_description)
 
     @cached_property
     def participants(self) -> list[str]:
@@ -52,28 +65,61 @@ class BidsFiles:
         return [path.name for path in self._list(self.root)[1] if path.name.startswith("sub-")]
 
     def _list(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        """List the files and the folders in a folder, sorted; hidden entries are ignored, a missing folder is empty."""
+        """List the files and the folders in a folder, sorted; hidden entries are ignored, a missing folder is empty.
+
+        A link without a target, or to itself, is listed as a file, whose reader reports it.
+        """
         if folder not in self._listings:
             try:
                 with os.scandir(folder) as entries:
-                    found = sorted((e.name, e.is_dir()) for e in entries if not e.name.startswith("."))
-            except OSError:
-                found = []
+                    shown = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+            except (FileNotFoundError, NotADirectoryError):
+                shown = []
+            except OSError as error:
+                raise ScanError(f"{folder}: the folder cannot be listed: {error.strerror}") from None
+            found = [(e.name, _is_folder(e)) for e in shown]
+            self._links |= {folder / e.name for e, (_, is_dir) in zip(shown, found, strict=True)
+                            if is_dir and e.is_symlink()}  # fmt: skip
             files = [folder / name for name, is_dir in found if not is_dir]
             self._listings[folder] = files, [folder / name for name, is_dir in found if is_dir]
         return self._listings[folder]
 
     def files(self, participant: str) -> list[Path]:
-        """List all files of a participant; folders that are data files themselves (``*.ds``) are not entered."""
+        """List all files of a participant.
+
+        Folders that are data files themselves (``*.ds``) are not entered, and neither are links to a folder above them
+        or to the target of an earlier link.
+        """
         if participant not in self._walked:
             found: list[Path] = []
-            waiting = [self.root / participant]
+            waiting, linked = [self.root / participant], set()
             while waiting:
-                files, folders = self._list(waiting.pop(0))
+                folder = waiting.pop(0)
+                if folder in self._links:
+                    target = folder.resolve()
+                    if target in linked or _leads_up(folder):
+                        continue
+                    linked.add(target)
+                files, folders = self._list(folder)
                 found += files
                 waiting += [f for f in folders if f.suffix != ".ds"]
             self._walked[participant] = found
         return self._walked[participant]
+
+    def unreadable(self) -> Iterator[tuple[Path, str]]:
+        """Yield the folders of participants that cannot be read, with the reasons."""
+        for path in self._list(self.root)[0]:
+            if path.name.startswith("sub-") and path.is_symlink() and not path.exists():
+                yield path, "a link to missing content"
+        for participant in self.participants:
+            folder = self.root / participant
+            if folder in self._links and _leads_up(folder):
+                yield folder, "a link to a folder that contains it"
+            try:
+                self.files(participant)
+            except ScanError as error:
+                yield folder, error.what
+                self._walked[participant] = []
 
     def images(self, wanted: Callable[[str], bool]) -> list[Path]:
         """List the NIfTI files of all participants for which `wanted` accepts the file name without its ending."""
@@ -94,21 +140,18 @@ class BidsFiles:
         return [path for *_, path in sorted(found)]
 
     def sidecar(self, image: Path) -> dict[str, Any]:
-        """Merge the metadata of an image by inheritance, key by key; files nearer to the image have precedence."""
+        """Merge the metadata of an image by inheritance, key by key; files nearer to the image have precedence.
+
+        Raises
+        ------
+        ScanError
+            If one of the files is damaged.
+        """
         merged: dict[str, Any] = {}
         for path in self.applying(image, parse_name(image).suffix, ".json"):
-            merged |= self._record(path)
+            with of_one_scan():
+                merged |= self._record(path)
         return merged
-
-    def _record(self, path: Path) -> dict[str, Any]:
-        """Read a JSON object; a damaged file counts as empty, so that it does not exclude the image."""
-        if path not in self._records:
-            try:
-                record = json.loads(path.read_text(encoding="utf-8-sig"))
-            except (OSError, ValueError):
-                record = {}
-            self._records[path] = record if isinstance(record, dict) else {}
-        return self._records[path]
 
     def timing(self, image: Path) -> dict[str, Any]:
         """Return the keys of a raw image's metadata that describe the timing of its volumes."""

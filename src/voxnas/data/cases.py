@@ -22,6 +22,7 @@ from pathlib import Path
 from voxnas.core.settings import DataSettings
 from voxnas.data.layout import Candidate
 from voxnas.data.participants import Row, check_column, read_rows, site_of, target_of
+from voxnas.io.tsv import read_cells
 
 SCAN = "scan"  # column of participants.tsv with the name of the case
 STEM = re.compile(r"\D*\d+|[^\W_]+")  # of a name after the beginning that all names share
@@ -96,8 +97,7 @@ def _read_table(path: Path) -> tuple[dict[str, Row], bool]:
     """Read participants.tsv by scan, or else by participant; return the rows, and whether they are by scan."""
     if not path.is_file():
         return {}, False
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        by_scan = SCAN in file.readline().rstrip("\r\n").split("\t")
+    by_scan = SCAN in read_cells(path)[0]
     return read_rows(path, SCAN if by_scan else "participant_id"), by_scan
 
 

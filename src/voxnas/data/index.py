@@ -213,12 +213,31 @@ def merge_shards(parts: Sequence[Index], folder: Path) -> Index:
         "scans": len(scans),
         "excluded": len(excluded),
     }
-    if dataset["task"] == "classification" and len(dataset["classes"]) < 2:
-        only = ", ".join(map(repr, dataset["classes"])) or "none"
-        raise UserError(f"{folder}: column {dataset['target']!r} has one class, {only}", "choose another target")
+    check_targets(dataset, scans, folder)
     values = {k: v for part in parts for k, v in part.values.items()}
     sidecars = {k: v for part in parts for k, v in part.sidecars.items()}
     return Index(scans[COLUMNS], excluded[EXCLUDED], dataset, values, sidecars)
+
+
+def check_targets(dataset: dict[str, Any], scans: pd.DataFrame, folder: Path) -> None:
+    """Raise a UserError if all usable scans have one target, or no label, so that nothing can be learned.
+
+    Parameters
+    ----------
+    dataset : dict
+        Of an :class:`Index`.
+    scans : DataFrame
+        The usable scans.
+    folder : path
+        Of the data set, for the message.
+    """
+    found = dataset["classes"] if dataset["task"] == "classification" else sorted(set(scans["target"].dropna()))
+    if dataset["task"] in ("classification", "regression") and len(found) < 2:
+        only = ", ".join(map(repr, found)) or "none"
+        kind = "class" if dataset["task"] == "classification" else "value"
+        raise UserError(f"{folder}: column {dataset['target']!r} has one {kind}, {only}", "choose another target")
+    if dataset["task"] == "segmentation" and len(dataset["labels"]) < 2:
+        raise UserError(f"{folder}: the label maps have no labels besides the background", "check the label maps")
 
 
 def index_files(files: list[Path], strict: bool = False) -> Index:

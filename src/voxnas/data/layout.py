@@ -1,6 +1,7 @@
 """Records that the reader of a data set layout passes to the index: candidates, and the data set's own description."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Literal
 
 from voxnas.core.errors import UserError
 
+MAX_REPETITION_S = 100.0  # of the BIDS validator; a larger value is in milliseconds
 LastAxis = Literal["channel", "time", "none", "unknown"]
 
 
@@ -43,6 +45,8 @@ class Candidate:
         Possible brain masks of a run, best first; the index takes the first on the run's grid.
     sidecar : dict
         Merged metadata of a run.
+    doubts : tuple of str
+        Warnings about files beside the image.
     """
 
     scan: str
@@ -65,6 +69,7 @@ class Candidate:
     masks: tuple[Path, ...] = ()
     anatomical: Path | None = None
     sidecar: dict[str, Any] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
 
 # Selects the candidates to be read: the sample drawn by a limit, or the share of one job.
@@ -109,16 +114,25 @@ class Layout:
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """Read a JSON object of a data set; a missing or damaged file raises a UserError."""
+    """Read a JSON object of a data set; a missing or damaged file raises a UserError.
+
+    A number that is not finite (``NaN``, ``1e999``) is kept as its text, so that no reader takes it as a number and
+    every record of it can be written.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except (OSError, ValueError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+        data = json.loads(text, parse_constant=str, parse_float=_finite)
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable JSON: {error}", "repair it, or fetch the data set again") from None
     if not isinstance(data, dict):
         raise UserError(f"{path} must hold a JSON object, not {type(data).__name__}")
     return data
+
+
+def _finite(text: str) -> float | str:
+    return number if math.isfinite(number := float(text)) else text
 
 
 def stem(path: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from voxnas.core.errors import UserError
 from voxnas.core.settings import DataSettings
 from voxnas.data.layout import Candidate, Layout
+from voxnas.data.participants import text_or_none
 from voxnas.io.npz import IMAGES, array_names, read_rows, volume_path
 
 PARTICIPANTS = "participants"
@@ -59,12 +60,20 @@ def read_medmnist(root: Path, settings: DataSettings) -> Layout:
         width = len(str(len(images) - 1))
         for row, (target, person) in enumerate(zip(targets, people, strict=True)):
             scan = f"{split}_{row:0{width}d}"
-            candidates.append(Candidate(scan, person or scan, (volume_path(file, split, row),), target=target))
+            problem = f"{settings.target} is missing (NaN)" if settings.target and target is None else ""
+            image = volume_path(file, split, row)
+            candidates.append(Candidate(scan, person or scan, (image,), target=target, problem=problem))
     return Layout("npz", file.stem, candidates, ["image"], identified=identified)
 
 
 def _values(file: Path, split: str, column: str, arrays: list[str], count: int) -> Sequence[str | None]:
-    """Read the value of each volume of a split as text, None without a `column`; a UserError if the number differs."""
+    """Read the value of each volume of a split as text, None if missing or without a `column`.
+
+    Raises
+    ------
+    UserError
+        If the archive lacks the array, or the number of values differs.
+    """
     if not column:
         return [None] * count
     name = f"{split}_{column}"
@@ -74,4 +83,4 @@ def _values(file: Path, split: str, column: str, arrays: list[str], count: int) 
     values = read_rows(file, name)
     if values.size != count:
         raise UserError(f"{file}: {name} has shape {values.shape}, one value for each of {count} volumes is needed")
-    return [str(value) for value in values.reshape(-1).tolist()]
+    return [text_or_none(value) for value in values.reshape(-1).tolist()]

@@ -18,6 +18,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.settings import DataSettings
 from voxnas.data.cases import identify
 from voxnas.data.layout import Candidate, Layout, read_description, stem
+from voxnas.io.nifti import MAX_LABELS
 
 
 def is_msd(root: Path) -> bool:
@@ -59,7 +60,8 @@ def read_msd(root: Path, task: str | None, settings: DataSettings, test_folder: 
     def read(part: str, pairs: Any) -> list[Candidate]:
         if isinstance(description.get("training"), list):
             return _listed(root, path, pairs, mapped)
-        return _globbed(root, description.get("file_ending", ".nii.gz"), len(channels), part, mapped)
+        ending = str(description.get("file_ending", ".nii.gz"))
+        return _globbed(root, ending, len(channels), part, mapped)
 
     candidates = read("Tr", description.get("training"))
     if not candidates:
@@ -93,11 +95,17 @@ def _labels(path: Path, raw: Any) -> dict[int, str]:
                 "give every label one value",
             )
         try:
+            if isinstance(number, bool):
+                raise TypeError
             labels[int(number)] = str(name)
         except (TypeError, ValueError):
             raise UserError(f"{path}: label {key!r}: {value!r} is not a pair of a number and a name") from None
-    if min(labels) < 0 or len(labels) != len(raw):
-        raise UserError(f"{path}: label values must be distinct and non-negative, they are {sorted(labels)}")
+    if min(labels) < 0 or max(labels) >= 2**31 or len(labels) != len(raw):
+        raise UserError(
+            f"{path}: label values must be distinct integers from 0 to {2**31 - 1}, they are {sorted(labels)}"
+        )
+    if len(labels) > MAX_LABELS:
+        raise UserError(f"{path} has {len(labels)} labels, at most {MAX_LABELS} are supported")
     return {0: "background"} | dict(sorted(labels.items()))
 
 
@@ -127,7 +135,11 @@ def _globbed(root: Path, ending: str, channels: int, part: str, mapped: bool) ->
     """List the cases of nnU-Net's imagesTr and labelsTr, or of another `part`."""
     folders = (f"images{part}", f"labels{part}")
     images, labelled = (
-        {p.name.removesuffix(ending) for p in (root / folder).glob(f"*{ending}") if p.name[0] != "."}
+        {
+            p.name.removesuffix(ending)
+            for p in sorted((root / folder).glob("*"))
+            if p.name.endswith(ending) and p.name[0] != "."
+        }
         for folder in folders
     )
     if not images:

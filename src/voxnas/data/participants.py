@@ -1,6 +1,7 @@
 """Tables of participants and of their sessions, with the targets of prediction."""
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,10 +10,23 @@ import pandas as pd
 from voxnas.core.errors import UserError, suggest
 from voxnas.io.tables import read_table
 
-MISSING = {"", "n/a", "N/A", "na", "NA", "nan", "NaN"}
+MISSING = {"", "n/a", "na", "nan", "#n/a", "null"}  # in lower case
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SITE_COLUMNS = ("site", "site_id")
 
 Row = dict[str, str | None]
+
+
+def text_or_none(cell: object) -> str | None:
+    """Return the text of a cell without surrounding spaces; None if it is missing."""
+    text = "" if pd.isna(cell) else str(cell).strip()  # type: ignore[call-overload]
+    return None if text.lower() in MISSING else text
+
+
+def number_or_none(text: str | None) -> float | None:
+    """Return the finite number in a text; None for other texts, also for ``1_000``, which Python's float accepts."""
+    number = float(text) if text and NUMBER.fullmatch(text) else math.nan
+    return number if math.isfinite(number) else None
 
 
 def read_participants(root: Path) -> dict[str, Row]:
@@ -32,9 +46,7 @@ def read_rows(path: Path, key: str, prefix: str = "") -> dict[str, Row]:
         return {}
     rows: dict[str, Row] = {}
     for row in read_table(path, {key: str}).to_dict("records"):
-        values: Row = {
-            str(k): None if pd.isna(v) or str(v).strip() in MISSING else str(v).strip() for k, v in row.items()
-        }
+        values: Row = {str(k): text_or_none(v) for k, v in row.items()}
         name = prefix + str(values.pop(key)).removeprefix(prefix)
         if rows.setdefault(name, values) != values:
             raise UserError(f"{path}: {name} has two rows that differ", "keep one of them")
@@ -58,13 +70,8 @@ def target_of(participant: str, row: Row | None, column: str, numeric: bool) -> 
     value = row.get(column)
     if value is None:
         return None, f"{column} of {participant} is missing (n/a)"
-    if numeric:
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            return None, f"{column} of {participant} is {value!r}, not a number"
+    if numeric and number_or_none(value) is None:
+        return None, f"{column} of {participant} is {value!r}, not a number"
     return value, ""
 
 

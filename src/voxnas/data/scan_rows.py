@@ -10,12 +10,12 @@ import nibabel as nib
 import numpy as np
 
 from voxnas.core.errors import ScanError
-from voxnas.data.layout import Candidate, Layout
+from voxnas.data.layout import MAX_REPETITION_S, Candidate, Layout
 from voxnas.data.quality import VoxelChecks
 from voxnas.data.stimuli import event_types, number_blocks, read_events
 from voxnas.data.timeseries import read_series
-from voxnas.io.nifti import SHIFT_TOLERANCE, HeaderFacts, header_facts, load_label, open_image, shift_in_voxels
-from voxnas.io.nifti_stream import read_volumes
+from voxnas.io.nifti import SHIFT_TOLERANCE, HeaderFacts, header_facts, label_values, open_image, shift_in_voxels
+from voxnas.io.nifti_stream import read_pieces
 from voxnas.io.npz import is_volume, read_volume
 from voxnas.io.records import file_digest
 
@@ -27,7 +27,6 @@ COLUMNS = [
 ]
 # Numeric columns of the table.
 DTYPES: dict[str, type | str] = {"channels": int, "frames": int, "repetition_time": float}
-MAX_LABELS = 1000  # a file with more values is an image, not a label map
 MIN_FRAMES = 2
 LEAST_BLOCKS = 4  # of events in a run whose standardisation gives no warning
 _shared_digest = lru_cache(maxsize=64)(file_digest)  # an anatomical image belongs to several runs
@@ -69,7 +68,7 @@ def read_scan(
     row |= {"scan": candidate.scan, "participant": candidate.participant, "target": candidate.target}
     row["preprocessed"] = None if candidate.preprocessed is None else "yes" if candidate.preprocessed else "no"
     row["anatomical_sha256"] = candidate.anatomical and _shared_digest(candidate.anatomical)
-    row["warnings"] = ";".join(w.replace(";", ",") for w in dict.fromkeys(warnings)) or None
+    row["warnings"] = ";".join(w.replace(";", ",") for w in dict.fromkeys([*warnings, *candidate.doubts])) or None
     return row, found
 
 
@@ -206,17 +205,18 @@ def header_step(image: nib.spatialimages.SpatialImage) -> float:
     if len(image.shape) < 4:
         return 0.0
     zooms = image.header.get_zooms()
-    named = image.header.get_xyzt_units()[1] if isinstance(image.header, nib.Nifti1Header) else "sec"
-    return float(zooms[3]) * {"msec": 1e-3, "usec": 1e-6}.get(named, 1.0) if len(zooms) > 3 else 0.0
+    code = int(image.header["xyzt_units"]) & 56 if isinstance(image.header, nib.Nifti1Header) else 8
+    step = float(zooms[3]) * {16: 1e-3, 24: 1e-6}.get(code, 1.0) if len(zooms) > 3 else 0.0  # ms, us
+    return step if 0 < step <= MAX_REPETITION_S else 0.0
 
 
 def _read_voxels(
     path: Path, image: nib.spatialimages.SpatialImage, candidate: Candidate
 ) -> tuple[str | None, list[str]]:
-    """Read a file once, volume by volume; return its content digest (None if constant) and warnings."""
-    checks = VoxelChecks()
-    for volume in read_volumes(image, path):
-        checks.add(volume)
+    """Read a file once, piece by piece; return its content digest (None if constant) and warnings."""
+    checks = VoxelChecks(image.shape[:3])
+    for number, piece in read_pieces(image, path):
+        checks.add(number, piece)
     warnings = checks.voxels()
     if checks.count > 1 and not checks.constant:
         if candidate.last_axis == "unknown":
@@ -233,10 +233,7 @@ def _check_label(
 ) -> list[int]:
     """Return the values of a label map on the grid of its image; otherwise raise a ScanError."""
     _check_grid(path, first, open_image(path), image)
-    values = [int(v) for v in np.unique(load_label(path, known))]
-    if len(values) > MAX_LABELS:
-        raise ScanError(f"{path}: {len(values)} different values; a label map has at most {MAX_LABELS}")
-    return values
+    return label_values(path, known)
 
 
 def _check_grid(

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from voxnas.core.errors import ScanError, UserError, suggest
-from voxnas.data.participants import MISSING
+from voxnas.core.errors import ScanError, of_one_scan, suggest
+from voxnas.data.participants import number_or_none, text_or_none
 from voxnas.io.tables import read_table
 
 DEFAULT_COLUMN = "trial_type"
@@ -35,32 +35,19 @@ def read_events(path: str | Path) -> pd.DataFrame:
         If the table cannot be read or lacks a column, an onset is not a number, or a duration is not a number or
         negative (a missing duration is 0).
     """
-    try:
+    with of_one_scan():
         table = read_table(path, {"onset": str, "duration": str})
-    except UserError as error:
-        raise ScanError(error.what, error.remedy) from None
     # Lists instead of columns: a cohort has thousands of small tables, and each operation of pandas costs overhead.
-    columns: dict[str, list[Any]] = {
-        str(name): [None if pd.isna(v) or v.strip() in MISSING else v.strip() for v in values]
-        for name, values in table.items()
-    }
+    columns: dict[str, list[Any]] = {str(name): [text_or_none(v) for v in values] for name, values in table.items()}
     for name, least in (("onset", -math.inf), ("duration", 0.0)):
         missing = None if name == "onset" else 0.0
         for row, text in enumerate(columns[name]):
-            number = missing if text is None else _number(text)
+            number = missing if text is None else number_or_none(text)
             if number is None or number < least:
                 raise ScanError(f"{path}: row {row + 1}: {name} is {text!r}",
                                 "onset and duration are seconds; a duration is 0 or more")  # fmt: skip
             columns[name][row] = number
     return pd.DataFrame(columns).sort_values("onset", kind="stable", ignore_index=True)
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def event_types(events: pd.DataFrame, column: str, path: str | Path) -> list[str]:

@@ -12,22 +12,18 @@ Arrays of floating-point numbers are the series; arrays of int8 with ``<scan>_sd
 series are z times the standard deviation.
 """
 
-import json
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from voxnas.core.errors import ScanError, UserError, suggest
 from voxnas.data.bids_names import parse_name
-from voxnas.data.layout import Candidate, Layout, Suggestion
-from voxnas.data.participants import Row, check_column, read_participants, site_of, target_of
-from voxnas.io.npz import array_names
+from voxnas.data.layout import MAX_REPETITION_S, Candidate, Layout, Suggestion, read_description
+from voxnas.data.participants import Row, check_column, number_or_none, read_participants, site_of, target_of
+from voxnas.io.npz import array_names, read_array
 
 ENDING = "_timeseries.npz"
 SCALE = "_sd"
@@ -111,8 +107,8 @@ def _candidates(file: Path, task: str | None, target: str, people: dict[str, Row
 
 
 def _seconds(text: str | None) -> float | None:
-    number = pd.to_numeric(text, errors="coerce") if text else np.nan
-    return float(number) if number > 0 else None
+    number = number_or_none(text)
+    return number if number and 0 < number <= MAX_REPETITION_S else None
 
 
 def _read_atlas(root: Path, name: str) -> tuple[Path | None, list[int]]:
@@ -121,8 +117,8 @@ def _read_atlas(root: Path, name: str) -> tuple[Path | None, list[int]]:
     path = root / "columns.json"
     values: list[int] = []
     if path.is_file():
+        columns = read_description(path)
         try:
-            columns = json.loads(path.read_text(encoding="utf-8"))
             values = [int(v) for v in columns[f"{name.lower()}_columns"]]
         except (ValueError, TypeError, KeyError) as error:
             keys = [k for k in columns if k.endswith("_columns")] if isinstance(error, KeyError) else []
@@ -149,12 +145,8 @@ def read_series(path: str | Path, scan: str) -> NDArray[np.float32]:
     ScanError
         If the archive cannot be read, or the array is absent or no series.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            stored = archive[scan]
-            scale = archive[scan + SCALE] if scan + SCALE in archive.files else None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ScanError(f"{path}: series {scan!r} cannot be read: {error}") from None
+    stored = read_array(path, scan)
+    scale = read_array(path, scan + SCALE) if scan + SCALE in array_names(Path(path)) else None
     if stored.ndim != 2 or stored.dtype.kind not in "fiu":
         raise ScanError(f"{path}: {scan} has shape {stored.shape} and type {stored.dtype}, series are numbers (T, R)")
     series = stored.astype(np.float32)

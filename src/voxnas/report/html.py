@@ -22,6 +22,7 @@ from voxnas.core.plan import Plan
 from voxnas.core.spec import IndexSpec, ReportSpec, SearchSpec
 from voxnas.core.splits import Splits
 from voxnas.core.trial import Network
+from voxnas.data.index_files import check_rows
 from voxnas.data.ledger import ledger_file, read_ledger
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.io.tables import read_table
@@ -49,6 +50,8 @@ def context(paths: StudyPaths) -> dict[str, Any]:
     network = winning_network(paths)
     labels = {k: v for k, v in sorted(plan.labels.items(), key=lambda kv: int(kv[0])) if int(k)}
     labels = labels if spec.task == "segmentation" else {}
+    scans = read_table(paths.scans, {"warnings": str})
+    check_rows(paths.scans, scans, dataset["scans"])
     excluded = read_table(paths.excluded, dict.fromkeys(("scan", "stage", "file", "reason"), str))
     return {
         "title": spec.title or spec.study,
@@ -80,7 +83,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "excluded": tables.plain_table(
             excluded, {"scan": "scan", "stage": "stage", "file": "file", "reason": "reason"}
         ),
-        "warnings": _warnings(paths),
+        "warnings": _warnings(scans),
         "ledger": _ledger(paths),
         "ledger_file": ledger_file(paths).name,
         "basis": basis_sentence(basis(paths)),
@@ -139,17 +142,17 @@ def _facts(plan: Plan, dataset: dict[str, Any], splits: Splits) -> list[tuple[st
             ("median run", f"{plan.fingerprint.median_frames} volumes"),
             ("repetition time", f"{interval:g} s" if interval else tables.DASH),
             ("voxel after preprocessing", f"{_times(plan.spacing)} mm"),
-            ("volume (depth x height x width)", _times(plan.patch)),
+            ("volume (depth x height x width)", f"{_times(plan.patch)} voxels"),
             ("confounds", ", ".join(bold.confounds) or "none"),
             ("filter", f"{bold.high_pass or 0:g} to {bold.low_pass or 'the highest'} Hz"),
             ("standardisation per voxel and run", bold.standardize),
         ]
     return [
         *facts,
-        ("median shape", _times(plan.fingerprint.median_shape)),
         ("median voxel", f"{_times(plan.fingerprint.median_spacing)} mm"),
         ("voxel after preprocessing", f"{_times(plan.spacing)} mm"),
-        ("patch (depth x height x width)", _times(plan.patch)),
+        ("median shape after preprocessing", f"{_times(plan.fingerprint.median_shape)} voxels"),
+        ("patch (depth x height x width)", f"{_times(plan.patch)} voxels"),
         ("normalisation", plan.normalize),
         ("crop to the non-zero voxels", "yes" if plan.crop else "no"),
     ]
@@ -299,9 +302,8 @@ def _condition(needed: dict[str, Any]) -> str:
     )
 
 
-def _warnings(paths: StudyPaths) -> list[tuple[str, int]]:
+def _warnings(scans: pd.DataFrame) -> list[tuple[str, int]]:
     """Warnings of the index with their numbers of scans."""
-    scans = read_table(paths.scans, {"warnings": str})
     found = scans.warnings.dropna().str.split(";").explode().str.strip()
     return [(str(text), int(count)) for text, count in found.value_counts().items()]
 

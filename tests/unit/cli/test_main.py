@@ -42,3 +42,12 @@ def test_a_log_that_cannot_be_written_is_one_line(tmp_path, capsys):
     (tmp_path / "file").touch()
     assert main(["--log", str(tmp_path / "file" / "log"), "settings", "--write"]) == 2
     assert str(tmp_path / "file") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["watch", "validate"])
+def test_a_reader_that_closes_the_pipe_gets_no_traceback(fake_segmentation, verb):
+    folder = fake_segmentation.root if verb == "watch" else fake_segmentation.root / "images"
+    command = [sys.executable, "-m", "voxnas", verb, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 0)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from voxnas.core.errors import UserError
+from voxnas.core.errors import ScanError, UserError
 from voxnas.core.settings import DataSettings
 from voxnas.data.bids import read_bids, repetition_time
 from voxnas.data.bids_files import BidsFiles
@@ -127,7 +127,14 @@ def test_the_repetition_time_of_a_regular_volume_timing():
     assert repetition_time({"VolumeTiming": [0, 1.5, 3.0]}) == 1.5
     assert repetition_time({"VolumeTiming": [0, 1.5, 4.0]}) is None
     assert repetition_time({"RepetitionTime": 0}) is None
-    assert repetition_time({"RepetitionTime": "2"}) is None
+
+
+@pytest.mark.parametrize("text", ['"2"', "true", "1e999", "-1", "2000", "1" + 400 * "0", "[2]"])
+def test_a_repetition_time_that_is_no_duration_excludes_the_run(tree, text):
+    image = tree / "sub-01/func/sub-01_task-rest_run-1_bold.nii.gz"
+    (image.parent / "sub-01_task-rest_run-1_bold.json").write_text(f'{{"RepetitionTime": {text}}}')
+    problems = {c.scan: c.problem for c in read_bids(tree, None, DataSettings(suffix="bold")).candidates}
+    assert problems.pop("sub-01_task-rest_run-1").startswith("RepetitionTime is ") and not any(problems.values())
 
 
 @pytest.mark.parametrize(
@@ -143,13 +150,16 @@ def test_derivatives_and_echoes_have_the_source_of_their_scan(scan, source):
     assert source_of(scan) == source
 
 
-def test_metadata_is_inherited_key_by_key_and_damage_takes_nothing(tree):
+def test_metadata_is_inherited_key_by_key_and_damage_is_told(tree):
     image = tree / "sub-01/func/sub-01_task-rest_run-1_bold.nii.gz"
     (tree / "bold.json").write_text('{"Manufacturer": "m", "EchoTime": 1}')
-    (tree / "sub-01" / "sub-01_bold.json").write_text("{broken")
     (image.parent / "sub-01_task-rest_run-01_bold.json").write_text('{"EchoTime": 0.04}')
     (image.parent / "sub-01_task-rest_run-2_bold.json").write_text('{"EchoTime": 9}')
     assert BidsFiles(tree).sidecar(image) == {"RepetitionTime": 2, "EchoTime": 0.04, "Manufacturer": "m"}
+    for text in (b"{broken", b"[1]", b'{"a": "\xe9"}', 100_000 * b"["):
+        (tree / "sub-01" / "sub-01_bold.json").write_bytes(text)
+        with pytest.raises(ScanError, match=r"sub-01_bold\.json"):
+            BidsFiles(tree).sidecar(image)
 
 
 # Suffix and number of the images of each tree, and the reason to exclude all of them (None: all are usable).

@@ -138,9 +138,11 @@ def test_what_names_no_participant_is_left_out_or_refused(tmp_path):
     index = index_dataset(tmp_path, "segmentation", DataSettings(participant=r"(patient00[0-6])_.*"))
     assert set(index.excluded["scan"]) == {"patient007_frame01", "patient007_frame12"}
     assert index.excluded["reason"].str.contains("does not match data.participant").all()
-    (tmp_path / "participants.tsv").write_text("participant_id\tscan\tage\np\tpatient000_frame01\t30\n")
+    rows = "p\tpatient000_frame01\t30\np\tpatient001_frame01\t31\n"
+    (tmp_path / "participants.tsv").write_text("participant_id\tscan\tage\n" + rows)
     index = index_dataset(tmp_path, "regression", DataSettings(target="age"))
-    assert list(index.scans["scan"]) == ["patient000_frame01"] and list(index.scans["participant"]) == ["p"]
+    assert list(index.scans["scan"]) == ["patient000_frame01", "patient001_frame01"]
+    assert set(index.scans["participant"]) == {"p"}
     assert index.excluded["reason"].str.contains("names no participant of scan").all()
     with pytest.raises(UserError, match="no column 'weight'"):
         index_dataset(tmp_path, "regression", DataSettings(target="weight"))

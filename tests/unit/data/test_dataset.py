@@ -117,6 +117,19 @@ def test_a_missing_shard_is_named(study):
         StudyData(study)
 
 
+def test_a_damaged_shard_is_named(study):
+    data = StudyData(study)
+    first, other = sorted(data.development_scans(), key=lambda scan: data._arrays._file[scan].name)[::7]
+    study.shard(0).write_bytes(study.shard(0).read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"0\.safetensors is damaged.*run the stage preprocess"):
+        data.image(first)
+    assert data.image(other).ndim == 4
+    for text in ("[1]", '{"sub-01": 1}', '{"sub-01"'):
+        study.shard(1).with_suffix(".json").write_text(text)
+        with pytest.raises(UserError, match=r"1\.json"):
+            StudyData(study)
+
+
 def test_a_scan_that_fails_is_named(study, capsys):
     table = study.scans.read_text().splitlines()
     broken = [line.replace("_T1w.nii.gz", "_gone.nii.gz") if line.startswith("sub-01\t") else line for line in table]

@@ -80,7 +80,7 @@ def test_what_is_no_series_is_left_out_with_its_reason(folder):
     assert told["sub-1"] == "sub-1 has 3 regions, columns.json has 4"
     assert "not finite" in told["sub-2"]
     assert "has shape (5,)" in told["sub-3"]
-    with pytest.raises(ScanError, match=r"series 'sub-9' cannot be read"):
+    with pytest.raises(ScanError, match=r"array 'sub-9' is unreadable"):
         read_series(folder / "ts/atlas-TOY_timeseries.npz", "sub-9")
 
 

@@ -45,6 +45,14 @@ def test_figures_are_equal_when_drawn_twice(fake_segmentation, write_benchmark, 
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
 
 
+def test_the_name_of_a_label_is_text_and_not_mathematics(fake_segmentation, write_benchmark, tmp_path):
+    write_benchmark(fake_segmentation)
+    plan = read_json(fake_segmentation.plan)
+    write_json(fake_segmentation.plan, plan | {"labels": plan["labels"] | {"2": r"a_$\frac$1"}})
+    assert draw_figures(fake_segmentation, tmp_path) == FIGURES
+    assert r"a_$\frac$1" in (tmp_path / "scans.svg").read_text()
+
+
 def test_the_front_holds_what_nothing_dominates():
     cost, score = np.array([1.0, 2, 3, 4]), np.array([0.5, 0.7, 0.6, 0.8])
     assert pareto(cost, score, 1).tolist() == [True, True, False, True]

@@ -7,6 +7,7 @@ import yaml
 
 from voxnas.benchmark.leaderboard import benchmark
 from voxnas.benchmark.metrics import MEASURES
+from voxnas.core.errors import UserError
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.core.splits import Splits
@@ -46,6 +47,18 @@ class _Checker(HTMLParser):
     def handle_endtag(self, tag):
         if tag not in VOID:
             assert self.open.pop() == tag
+
+
+def test_a_truncated_index_stops_the_report(fake_segmentation, write_benchmark):
+    write_benchmark(fake_segmentation)
+    lines = fake_segmentation.scans.read_text().splitlines(keepends=True)
+    for kept, words in (
+        (lines[:-1], "has 11 rows, dataset.json counts 12"),
+        ([*lines[:-1], "sub"], "line 13 has 1 cell"),
+    ):
+        fake_segmentation.scans.write_text("".join(kept))
+        with pytest.raises(UserError, match=words):
+            render_report(fake_segmentation)
 
 
 def test_the_page_is_whole_and_self_contained(page):

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from voxnas.core.errors import ScanError, UserError
+from voxnas.core.errors import ScanError, UserError, of_one_scan
 from voxnas.core.settings import CleaningSettings
 from voxnas.data.fmri.pose import MOTION, framewise_displacement
 from voxnas.data.fmri.source import Source
@@ -110,7 +110,8 @@ def _read_numbers(source: Source, frames: int) -> pd.DataFrame | None:
     """Read the table of confounds as numbers, with fMRIPrep's names for FSL's columns of motion."""
     if source.confounds is None:
         return None
-    table = read_table(source.confounds, {}).apply(pd.to_numeric, errors="coerce")
+    with of_one_scan():
+        table = read_table(source.confounds, {}).apply(pd.to_numeric, errors="coerce")
     if len(table) != frames:
         raise ScanError(f"{source.confounds}: {len(table)} rows for {frames} volumes of {source.bold.name}")
     if set(MCFLIRT) <= set(table) and MOTION[0] not in table:
