@@ -42,7 +42,10 @@ def saving(path: str | Path) -> Iterator[Path]:
     """As :func:`voxnas.io.replace.replacing`, for a file that the library of safetensors writes."""
     try:
         with replacing(path) as temporary:
+            temporary.touch()
+            mode = temporary.stat().st_mode
             yield temporary
+            temporary.chmod(mode)  # the library makes files that only their owner can read
     except SafetensorError as error:
         raise UserError(f"{path} cannot be written: {error}") from None
 

@@ -190,7 +190,7 @@ def test_an_extreme_voxel_does_not_determine_the_scale():
     extreme[9, 9, 9] = 1e6
     change = np.abs(normalize(extreme, "zscore", masked=True) - normalize(image, "zscore", masked=True))
     change[9, 9, 9] = 0
-    assert change.max() < 0.2  # 1.7 without clipping
+    assert change.max() < 0.1  # 1.7 without clipping
     sparse = np.zeros((20, 20, 20), np.float32)
     sparse[9, 9, 9:12] = 1  # less than the percentiles leave out
     assert normalize(sparse, "zscore", masked=False)[9, 9, 9] > 10

@@ -20,3 +20,9 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"\x01" * 40)
     with pytest.raises(UserError, match=r"bad\.safetensors is not a readable"):
         load_weights(tmp_path / "bad.safetensors")
+
+
+def test_a_file_has_the_mode_of_other_files(tmp_path):
+    save_weights(tmp_path / "w.safetensors", {"a": torch.zeros(1)})
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
