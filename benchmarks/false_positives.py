@@ -131,8 +131,8 @@ def _train_and_evaluate(
 
 
 def _cases(key: str, seed: str, dice: pd.Series) -> pd.DataFrame:
-    names = dice.index
-    return pd.DataFrame({"key": key, "seed": seed, "scan": names, "participant": names, "dice": dice.to_numpy()})
+    names = dict.fromkeys(("scan", "participant", "unit"), dice.index)
+    return pd.DataFrame({"key": key, "seed": seed, **names, "dice": dice.to_numpy()})
 
 
 def claims(paths: StudyPaths) -> dict[str, bool]:
