@@ -1,10 +1,11 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from voxnas.benchmark import results
-from voxnas.benchmark.leaderboard import benchmark, best_of_methods, choose_winner
+from voxnas.benchmark.leaderboard import adjust, benchmark, best_of_methods, choose_winner
 from voxnas.benchmark.metrics import validation_measure
 from voxnas.core.errors import UserError
 from voxnas.io.records import read_json, write_json
@@ -124,3 +125,24 @@ def test_a_continued_trial_pays_once(fake_segmentation):
         result = json.loads((paths.step("random", step) / "result.json").read_text())
         write_json(paths.step("random", step) / "result.json", {**result, "samples": samples})
     assert results.search_history(paths, "random").samples.tolist() == [20, 30, 20, 20]
+
+
+def test_clusters_are_the_units_of_the_splits(fake_segmentation):
+    for network in results.networks(fake_segmentation):
+        path = fake_segmentation.cases(network.key)
+        table = results.cases(path, "segmentation")
+        write_table(path, table.assign(unit=["site-" + str(int(scan[-2:]) % 3) for scan in table.scan]))
+    leaderboard, comparisons = benchmark(fake_segmentation)
+    for table in (leaderboard, comparisons):
+        assert (table.units == 3).all() and (table.participants == 6).all()
+        assert table.low.isna().all() and (table.note == "no interval: fewer than 5 independent units").all()
+    assert (comparisons.verdict == "untested").all() and comparisons.p_holm.isna().all()
+
+
+def test_verdicts_follow_from_the_p_values_adjusted_for_the_distinct_pairs():
+    pairs = [("winner", "a", "b"), ("winner", "a", "c"), ("winner", "a", "d"), ("reference", "b", "a")]
+    table = pd.DataFrame(pairs, columns=["comparison", "first", "second"])
+    table = adjust(table.assign(difference=[1.0, -1, 1, -1], p=[0.01, 0.02, 0.03, 0.01]), 0.95)
+    assert table.p_holm.tolist() == pytest.approx([0.03, 0.04, 0.04, 0.03])
+    assert table.verdict.tolist() == ["better", "worse", "better", "worse"]
+    assert adjust(table.assign(p=[0.02, 0.02, 0.03, 0.02]), 0.95).verdict.eq("indistinguishable").all()

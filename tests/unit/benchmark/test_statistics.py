@@ -1,3 +1,6 @@
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -136,3 +139,33 @@ def test_holm_and_the_verdict():
     assert holm([0.5, 0.9]).tolist() == [1, 1] and holm([]).size == 0
     words = [verdict(d, p, 0.95) for d, p in ((1, 0.04), (-1, 0.04), (1, 0.06), (1, np.nan))]
     assert words == ["better", "worse", "indistinguishable", "untested"]
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    """Names of benchmarks/coverage.py."""
+    return runpy.run_path(str(Path(__file__).parents[3] / "benchmarks/coverage.py"))
+
+
+@pytest.mark.parametrize(
+    ("regime", "arguments"),
+    [
+        ("mean_dice", (3, 20, 0.02)),
+        ("dice_difference", (3, 40, 0.008)),
+        ("dice_difference", (5, 10, 0.008)),
+        ("grouped_dice", ("sites", 5, 25, 15, 0.05)),
+        ("auc", (0.85, 40)),
+        ("auc_of_sites", (8,)),
+        ("correlation", (0.5, 20)),
+        ("accuracy", (0.8, 40)),
+        ("mean_error", (10,)),
+    ],
+    ids=str,
+)
+def test_intervals_cover_the_truth_as_often_as_they_say(simulation, regime, arguments):
+    row = simulation["measure"](simulation[regime](*arguments), 300, 1)
+    assert row["printed"] > 0.9 and 0.905 <= row["coverage"] <= 0.985
+
+
+def test_three_sites_have_no_interval(simulation):
+    assert simulation["measure"](simulation["grouped_dice"]("sites", 3, 25, 15, 0.05), 20, 1)["printed"] == 0
