@@ -40,6 +40,9 @@ ARCHITECTURE = UNet(
 class Noise(Sampler):
     """Samples of noise."""
 
+    def scan_of(self, sample):
+        return "noise"
+
     def sample(self, sample):
         generator = torch.Generator().manual_seed(sample)
         image = torch.randn(1, 16, 16, 16, generator=generator)
