@@ -48,6 +48,15 @@ def test_new_runs_are_predicted_without_their_events(finished: Path, capsys: pyt
     assert "predicted 144 volumes" in capsys.readouterr().out
 
 
+def test_a_model_of_runs_is_scored_on_a_data_set(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = finished / "results" / "runs"
+    arguments = ["evaluate", "--model", root / "model", "--data", root / "data", "--output", finished / "scored"]
+    assert main(list(map(str, arguments))) == 0
+    cases = pd.read_csv(finished / "scored" / "cases.tsv", sep="\t")
+    assert set(cases.seen) == {"yes"} and set(cases.participant) == {f"sub-0{i}" for i in range(1, 5)}
+    assert "whose images the study of this model trained" in capsys.readouterr().err
+
+
 def test_another_filter_leaves_the_index_alone(finished: Path, tmp_path: Path) -> None:
     import yaml
 

@@ -68,7 +68,7 @@ def smallest_correlation(cases: int) -> float | None:
     return edge / math.sqrt(cases - 2 + edge**2)
 
 
-def describe_size(scans: pd.DataFrame, splits: Splits, task: str) -> list[str]:
+def describe_size(scans: pd.DataFrame, splits: Splits, task: str, identified: bool) -> list[str]:
     """Return sentences about what the locked test split can show.
 
     Parameters
@@ -77,22 +77,27 @@ def describe_size(scans: pd.DataFrame, splits: Splits, task: str) -> list[str]:
         The index: scan, participant and target.
     splits : Splits
     task : str
+    identified : bool
+        Whether the data set names its participants; otherwise every scan counts as a unit.
     """
+    unit = splits.unit if identified or splits.unit != "participant" else "scan"
     units = [len({splits.unit_of(scan) for scan in part}) for part in (splits.test, *splits.folds)]
     tested, folds = units[0], units[1:]
+    members = "block" if splits.unit == "block" else "scan"
+    of = f" of {tested} {unit}s" if unit != members else ""
+    sizes = f"{min(folds)} to {max(folds)}" if max(folds) > min(folds) else min(folds)
     said = [
-        f"The locked test split has {len(splits.test)} scans of {tested} {splits.unit}s; {len(folds)} folds have "
-        f"{min(folds)}{f' to {max(folds)}' if max(folds) > min(folds) else ''} {splits.unit}s each."
+        f"The locked test split has {len(splits.test)} {members}s{of}; {len(folds)} folds have {sizes} {unit}s each."
     ]
     if tested < FEW:
-        said.append(f"Fewer than {FEW} {splits.unit}s are too few for an interval of the test score.")
+        said.append(f"Fewer than {FEW} {unit}s are too few for an interval of the test score.")
     if tested > 1:
         size = detectable_difference(tested)
         sd, measure = TYPICAL_SD.get(task, (None, ""))
         typical = f", which is {size * sd:.2g} {measure} if that is {sd:.2g}" if sd else ""
         said.append(
             f"The smallest difference between two networks that is detected with {POWER:.0%} power is {size:.2f} "
-            f"standard deviations of the differences between {splits.unit}s{typical}."
+            f"standard deviations of the differences between {unit}s{typical}."
         )
     people = scans[scans["scan"].isin(splits.test)].drop_duplicates("participant")
     if not splits.within and task != "segmentation":

@@ -38,5 +38,5 @@ def run(arguments: argparse.Namespace) -> None:
         write_json(arguments.output, plan)
     else:
         write_json(arguments.output, make_plan(spec, scans, dataset))
-    for sentence in describe_size(table, splits, spec.task):
+    for sentence in describe_size(table, splits, spec.task, dataset["identified"]):
         print(sentence)

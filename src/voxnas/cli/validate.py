@@ -182,8 +182,8 @@ def print_index(index: Index, root: Path) -> None:
             print(f"  {file.relative_to(root) if root in file.parents else file}: {row.reason}")
     for names in twins_of(scans):
         print(f"\nIdentical voxels: {', '.join(names)} (never divided between splits)")
-    if index.dataset["doubt"]:
-        print(f"\nParticipants are unknown: {index.dataset['doubt']}")
+    if not index.dataset["identified"]:
+        print(f"\nParticipants are unknown: {index.dataset['doubt'] or 'every scan counts as a participant'}")
     if index.dataset["task"] and len(scans):
         _print_size(index)
     doubtful = int(scans["warnings"].notna().sum())
@@ -205,7 +205,7 @@ def _print_size(index: Index) -> None:
     except UserError as error:
         print(f"  no study: {error}")
         return
-    for sentence in describe_size(index.scans, splits, task):
+    for sentence in describe_size(index.scans, splits, task, index.dataset["identified"]):
         print(f"  {sentence}")
 
 

@@ -77,7 +77,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "record": json.dumps(network.plain(), indent=1, sort_keys=True),
         "dataset": dataset,
         "splits": {"test": len(splits.test), "separation": separation(splits, dataset)},
-        "size": describe_size(read_table(paths.scans, SIZED), splits, spec.task),
+        "size": describe_size(read_table(paths.scans, SIZED), splits, spec.task, dataset["identified"]),
         "facts": _facts(plan, dataset, splits),
         "runs": _runs(paths, board, comparisons, measure, network) if plan.timed else None,
         "excluded": tables.plain_table(

@@ -45,9 +45,11 @@ def test_sentences_name_the_size_and_the_limits():
     splits = Splits(
         test=tuple(names[:4]), folds=(tuple(names[4:8]), tuple(names[8:])), units=dict(zip(names, names, strict=True))
     )
-    said = " ".join(describe_size(scans, splits, "classification"))
+    said = " ".join(describe_size(scans, splits, "classification", True))
     assert "4 scans of 4 participants; 2 folds have 4 participants each" in said
     assert "too few for an interval" in said and "0.50 by chance; no accuracy is significantly better" in said
-    said = " ".join(describe_size(scans, splits, "regression"))
+    said = " ".join(describe_size(scans, splits, "regression", True))
     assert "correlation is 0.90" in said and "Dice" not in said
-    assert "Dice if that is 0.015" in " ".join(describe_size(scans, splits, "segmentation"))
+    assert "Dice if that is 0.015" in " ".join(describe_size(scans, splits, "segmentation", True))
+    unknown = " ".join(describe_size(scans, splits, "segmentation", False))
+    assert "has 4 scans; 2 folds have 4 scans each" in unknown and "participant" not in unknown
