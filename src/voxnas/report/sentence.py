@@ -43,9 +43,10 @@ def headline(
     of = people if split == "participant" else f"{winner.units:.0f} {split}s ({people})"
     within = f"{confidence:.0%} interval{interval(winner.low, winner.high, d)}"
     within += f", {winner.note}" if winner.note else ""
+    reliable = (within if pd.notna(winner.low) else winner.note) + against_chance(winner, d)
     reached = (
         f"On {winner.scans:.0f} locked test {unit}s of {of} {winner['name']} reaches {measure.article} {measure.title} "
-        f"of {number(winner.test_score, d)} ({within if pd.notna(winner.low) else winner.note}) "
+        f"of {number(winner.test_score, d)} ({reliable}) "
         f"with {quantity(winner.parameters)} parameters."
     )
     parts = [against_linear(board, comparisons, measure), reached]
@@ -136,6 +137,13 @@ def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         "untested": "It could not be tested against {}.",
     }
     return " ".join(words[kind].format(join(said[kind])) for kind in words if kind in said)
+
+
+def against_chance(row: pd.Series, digits: int) -> str:
+    """State the chance level of a classification and the test against it; an empty string for other tasks."""
+    if "chance_p" not in row:
+        return ""
+    return f"; chance level {number(row.chance, digits)}, p = {number(row.chance_p, 3)} by permutation"
 
 
 def origin(row: pd.Series) -> str:

@@ -143,7 +143,7 @@ def costs_table(board: pd.DataFrame) -> Table:
         Column("latency ms", "of one patch, median, measured on this device"),
         Column("prediction MiB", "peak memory of predicting one patch"),
         Column("training MiB", "peak memory of a training step"),
-        Column("origin", "step of the search that began its trial", numeric=False),
+        Column("origin, step", "origin and number of the search step that began its trial", numeric=False),
         Column("search CPU", "measured, of the whole search that found the network; brackets: as predicted"),
         Column("training CPU", "measured, of all its seeds; brackets: as predicted"),
     ]
@@ -155,7 +155,7 @@ def costs_table(board: pd.DataFrame) -> Table:
             (number(row["latency_ms"], 1), row["latency_ms"]),
             (number(row["peak_memory_mib"], 0), row["peak_memory_mib"]),
             (number(row["train_memory_mib"], 0), row["train_memory_mib"]),
-            (f"{row['origin']}, step {row['step']:.0f}" if row["step"] >= 0 else DASH, row["step"]),
+            (f"{row['origin']} {row['step']:.0f}" if row["step"] >= 0 else DASH, row["step"]),
             *(
                 (
                     cost(row[f"{what}_seconds_measured"], row[f"{what}_samples"], row[f"{what}_seconds_predicted"]),

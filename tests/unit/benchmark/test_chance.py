@@ -7,6 +7,7 @@ from voxnas.benchmark import results
 from voxnas.benchmark.chance import with_chance
 from voxnas.benchmark.leaderboard import benchmark
 from voxnas.io.tables import write_table
+from voxnas.report.sentence import against_chance
 
 
 def test_a_segmentation_has_no_chance_level(fake_segmentation):
@@ -32,3 +33,5 @@ def test_perfect_predictions_differ_from_chance_and_constant_ones_do_not(new_fak
     board = with_chance(paths, pd.DataFrame({"key": [n.key for n in networks]}))
     assert board.chance.eq(0.5).all()
     assert board.chance_p[0] < 0.02 and board.chance_p[1] == 1.0
+    assert against_chance(board.iloc[0], 3).startswith("; chance level 0.500, p = 0.0")
+    assert against_chance(board.iloc[0].drop("chance_p"), 3) == ""
