@@ -31,6 +31,7 @@ ROOTS = {
     "train": ["voxnas.cli.train", "voxnas.training.worker"],
     "select": ["voxnas.cli.select"],
     "evaluate": ["voxnas.cli.evaluate", "voxnas.cli.crossvalidate"],
+    "derive": ["voxnas.cli.derive"],
     "profile": ["voxnas.cli.profile"],
     "benchmark": ["voxnas.cli.benchmark"],
     "figures": ["voxnas.cli.figures"],

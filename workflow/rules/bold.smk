@@ -36,6 +36,6 @@ if STUDY.data_root:
         shell:
             "fmriprep {params.bids:q} {params.bids:q}/derivatives/fmriprep participant"
             " --participant-label {wildcards.participant:q} --skip-bids-validation --fs-no-reconall --notrack"
-            " --output-spaces MNI152NLin2009cAsym:res-2 --fs-license-file \"$FS_LICENSE\""
+            ' --output-spaces MNI152NLin2009cAsym:res-2 --fs-license-file "$FS_LICENSE"'
             " --nthreads {threads:q} --mem-mb {resources.mem_mb:q} --work-dir {resources.tmpdir:q}/{wildcards.participant:q}"
             " > {log:q} 2>&1"

@@ -6,7 +6,9 @@ from functools import cache
 SOURCE = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True))).parents[1]
 sys.path.insert(0, str(SOURCE / "src"))
 # Braces are escaped for Snakemake's formatting.
-shell.prefix("export PYTHONPATH=" + shlex.quote(f"{SOURCE}/src").translate({123: "{{", 125: "}}"}) + ":${{PYTHONPATH:-}}; ")
+shell.prefix(
+    "export PYTHONPATH=" + shlex.quote(f"{SOURCE}/src").translate({123: "{{", 125: "}}"}) + ":${{PYTHONPATH:-}}; "
+)
 
 from snakemake.exceptions import WorkflowError
 

@@ -124,22 +124,55 @@ def finalists(study):
         return sorted({n["key"] for n in json.load(file)["networks"]})
 
 
+def derived(study):
+    """Records of the networks derived from the winner (known after `derive`)."""
+    if not study_settings(study).final.derives:
+        return []
+    with checkpoints.derive.get(study=study).output[0].open() as file:
+        return json.load(file)["networks"]
+
+
+def all_networks(study):
+    """Keys of all networks to train and evaluate."""
+    return [*finalists(study), *(network["key"] for network in derived(study))]
+
+
+def record_of(wildcards):
+    """The table of networks that has the network."""
+    if wildcards.key in finalists(wildcards.study):
+        return "results/{study}/finalists.json"
+    return "results/{study}/derived.json"
+
+
+def teachers(wildcards):
+    """Trainings from which a derived network learns."""
+    if wildcards.key in finalists(wildcards.study):
+        return []
+    network = next(n for n in derived(wildcards.study) if n["key"] == wildcards.key)
+    teacher = network["derivation"]["teacher"]
+    return training_results(wildcards, teacher["sources"] if teacher else [])
+
+
 def weights(wildcards):
     seeds = settings_of(wildcards).training.seeds
     return [f"{NETWORK}/seed-{s}/weights.safetensors" for s in range(seeds)]
 
 
-def trained_networks(wildcards):
+def training_results(wildcards, keys):
     seeds = range(settings_of(wildcards).training.seeds)
-    return [
-        f"results/{wildcards.study}/networks/{key}/seed-{s}/result.json"
-        for key in finalists(wildcards.study)
-        for s in seeds
-    ]
+    return [f"results/{wildcards.study}/networks/{key}/seed-{s}/result.json" for key in keys for s in seeds]
+
+
+def trained_finalists(wildcards):
+    return training_results(wildcards, finalists(wildcards.study))
+
+
+def trained_networks(wildcards):
+    return training_results(wildcards, all_networks(wildcards.study))
 
 
 def measured_networks(wildcards):
-    keys = finalists(wildcards.study)
+    keys = all_networks(wildcards.study)
     folder = f"results/{wildcards.study}"
     return [
         *(f"{folder}/networks/{key}/profile.json" for key in keys),
@@ -155,7 +188,7 @@ def drawn(wildcards):
     """Inputs of the figures and the report besides the tables of the benchmark."""
     return [
         *searched_tables(wildcards),
-        *(f"results/{wildcards.study}/networks/{key}/profile.json" for key in finalists(wildcards.study)),
+        *(f"results/{wildcards.study}/networks/{key}/profile.json" for key in all_networks(wildcards.study)),
         *cross_validated(wildcards.study, settings_of(wildcards)),
     ]
 

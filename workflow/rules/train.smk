@@ -1,7 +1,7 @@
 # In:  the results of all searches
 # Out: networks/<key>/seed-<s>/: the finalists and the hand-made networks at full budget
 #
-# `select` is the only checkpoint. Networks are addressed by their key, never by rank, so that a new
+# `select` and `derive` are the only checkpoints. Networks are addressed by their key, never by rank, so that a new
 # selection trains only the new networks.
 
 
@@ -29,7 +29,7 @@ checkpoint select:
 rule network:
     """Write the record of one finalist or baseline."""
     input:
-        "results/{study}/finalists.json",
+        record_of,
     output:
         f"{NETWORK}/network.json",
     log:
@@ -37,7 +37,7 @@ rule network:
     conda:
         ENVIRONMENT
     shell:
-        "python -m voxnas --log {log:q} network --finalists {input:q} --key {wildcards.key:q} --output {output:q}"
+        "python -m voxnas --log {log:q} network --networks {input:q} --key {wildcards.key:q} --output {output:q}"
 
 
 rule train:
@@ -45,6 +45,7 @@ rule train:
     input:
         arrays,
         calibration,
+        teachers,
         network=f"{NETWORK}/network.json",
         spec=spec("train"),
     output:
@@ -75,10 +76,28 @@ rule train:
         " --options={resources.training:q}"
 
 
+checkpoint derive:
+    """Derive networks from the winner, to be trained on all scans outside the test split."""
+    input:
+        trained_finalists,
+        finalists="results/{study}/finalists.json",
+        benchmark=spec("benchmark"),
+        spec=spec("derive"),
+    output:
+        "results/{study}/derived.json",
+    log:
+        "results/{study}/logs/derive.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m voxnas --log {log:q} derive --study results/{wildcards.study:q} --output {output:q}"
+
+
 rule trainings:
     """Write the table of all trainings at full budget."""
     input:
         trained_networks,
+        spec=spec("benchmark"),
     output:
         "results/{study}/networks.tsv",
     log:

@@ -72,7 +72,7 @@ def cross_validation(paths: StudyPaths) -> pd.DataFrame:
         If two networks were scored on different cases, or fold 0, which the searches used, is the only fold.
     """
     spec = results.benchmark_spec(paths)
-    measure, found = ranking_measure(spec), results.networks(paths)
+    measure, found = ranking_measure(spec), results.finalists(paths)
     plan = read_plan(paths.plan)
     ordered = plan.timed and plan.unit == "volume"
     tables = _tables(paths, found, spec.task)

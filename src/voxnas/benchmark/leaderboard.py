@@ -31,7 +31,7 @@ from voxnas.benchmark.statistics import (
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.strategies import method_of
-from voxnas.core.trial import LINEAR, PER_FRAME, Network
+from voxnas.core.trial import LINEAR, PER_FRAME, REFIT, STUDENT, Network
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 
@@ -103,7 +103,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
                     **{column: getattr(interval, column) for column in INTERVAL},
                     **further_scores(part, task, measure.name),
                     **sizes,
-                    **_search_cost(paths, network),
+                    **_search_cost(paths, winner if network.derivation else network),
                     **_training_cost(paths, network),
                 }
             )
@@ -159,7 +159,7 @@ def read_comparisons(paths: StudyPaths) -> pd.DataFrame:
 
 def is_searched(source: str) -> bool:
     """Whether the source of a network is a search method, in contrast to baselines and derived networks."""
-    return not source.startswith("baseline") and source not in (LINEAR, PER_FRAME)
+    return not source.startswith("baseline") and source not in (LINEAR, PER_FRAME, REFIT, STUDENT)
 
 
 def choose_winner(found: list[Network], validation: dict[str, float], sign: int) -> Network:
@@ -278,9 +278,11 @@ def _search_cost(paths: StudyPaths, network: Network) -> dict[str, Any]:
 
 
 def _training_cost(paths: StudyPaths, network: Network) -> dict[str, float]:
-    """Cost of the trainings of all seeds of a network."""
-    found = results.seed_results(paths, network.key)
-    measured = [results.measured_seconds(paths.seed(network.key, seed)) for seed in found]
+    """Cost of the trainings of all seeds of a network, and of those of its teachers."""
+    teacher = network.derivation.teacher if network.derivation else None
+    keys = [network.key, *(teacher.sources if teacher else ())]
+    found = {(key, seed): result for key in keys for seed, result in results.seed_results(paths, key).items()}
+    measured = [results.measured_seconds(paths.seed(key, seed)) for key, seed in found]
     return {
         "train_samples": sum(r.samples for r in found.values()),
         "train_seconds_predicted": _total(pd.Series([r.cpu_seconds for r in found.values()], dtype=float)),

@@ -20,9 +20,15 @@ def benchmark_spec(paths: StudyPaths) -> BenchmarkSpec:
     return read_record(paths.spec("benchmark"), BenchmarkSpec)
 
 
-def networks(paths: StudyPaths) -> list[Network]:
+def finalists(paths: StudyPaths) -> list[Network]:
     """Finalists and baselines, in the order of the selection."""
     return [Network.model_validate(n) for n in read_json(paths.finalists)["networks"]]
+
+
+def networks(paths: StudyPaths) -> list[Network]:
+    """Finalists and baselines, in the order of the selection, and the networks derived from the winner."""
+    derived = read_json(paths.derived)["networks"] if benchmark_spec(paths).derives else []
+    return [*finalists(paths), *map(Network.model_validate, derived)]
 
 
 def searches(paths: StudyPaths) -> list[str]:

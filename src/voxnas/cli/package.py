@@ -1,4 +1,4 @@
-"""``voxnas package``: write the model folder of the winner."""
+"""``voxnas package``: write the model folder of the winner, or of the network derived from it."""
 
 import argparse
 
@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the model."""
-    from voxnas.benchmark.leaderboard import winning_network
+    from voxnas.benchmark.derive import shipped_network
     from voxnas.benchmark.results import seed_results
     from voxnas.core.paths import StudyPaths
     from voxnas.deploy.package import write_model
@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.report.model_card import model_card
 
     paths = StudyPaths(arguments.study)
-    network = winning_network(paths)
+    network = shipped_network(paths)
     with replacing_folder(arguments.output, "model.json") as folder:
         model = write_model(paths, network, seed_results(paths, network.key), folder)
         write_text(folder / "README.md", model_card(paths, model.plain()))

@@ -27,6 +27,7 @@ class StudyPaths:
         self.splits = self.root / "splits.json"
         self.calibration = self.root / "calibration.json"
         self.finalists = self.root / "finalists.json"
+        self.derived = self.root / "derived.json"
         self.store = self.root / "store"
         self.leaderboard = self.root / "leaderboard.tsv"
         self.comparisons = self.root / "comparisons.tsv"

@@ -453,6 +453,25 @@ class BenchmarkSettings(Settings):
     latency_repeats: Positive = Field(20, description="Repetitions of the timed forward pass.")
 
 
+class FinalSettings(Settings):
+    """Trainings of the winner on all scans outside the test split, after its choice by validation."""
+
+    refit: bool = Field(False, description="Train the winner again on all folds, as a user does with a model to ship.")
+    teacher: Literal["none", "ensemble", "diverse"] = Field(
+        "none",
+        description="Train the winner's architecture on all folds with soft targets (Hinton et al. 2015): of the seeds "
+        "of the winner (`ensemble`), or of the three best networks of different sources (`diverse`). A scan is taught "
+        "only by trainings that did not learn it, which requires `training.seeds` >= `splits.folds`.",
+    )
+    temperature: Annotated[float, Field(gt=0)] = Field(2.0, description="Temperature of the soft targets.")
+    weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="Weight of the soft targets in the loss.")
+
+    @property
+    def derives(self) -> bool:
+        """Whether the study derives networks from its winner."""
+        return self.refit or self.teacher != "none"
+
+
 class ReportSettings(Settings):
     """The HTML report."""
 
@@ -506,6 +525,7 @@ class StudySettings(Settings):
     search: SearchSettings = Field(SearchSettings(), description="Architecture search.")
     baselines: BaselineSettings = Field(BaselineSettings(), description="Hand-made networks.")
     training: TrainingSettings = Field(TrainingSettings(), description="Training.")
+    final: FinalSettings = Field(FinalSettings(), description="Trainings of the winner on all scans.")
     benchmark: BenchmarkSettings = Field(BenchmarkSettings(), description="Benchmark.")
     report: ReportSettings = Field(ReportSettings(), description="Report.")
     container: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:=@%+~/-]*$")] = Field(
@@ -560,6 +580,12 @@ class StudySettings(Settings):
         if single and ("clips" not in self.clips.views or "connectivity" in self.clips.views):
             raise ValueError(
                 "clips.unit = volume requires clips in clips.views and excludes connectivity (of a whole run)"
+            )
+        folds, seeds = self.splits.folds, self.training.seeds
+        if self.final.teacher != "none" and (folds == "leave_one_out" or seeds < folds):
+            raise ValueError(
+                f"final.teacher = {self.final.teacher} needs a training that left out each of the {folds} folds; "
+                "set training.seeds to splits.folds, or final.teacher: none"
             )
         if self.benchmark.cross_validate and self.training.patience:
             raise ValueError(

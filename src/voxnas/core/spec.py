@@ -40,6 +40,7 @@ STEP_VERSIONS = {
     "train": 6,
     "select": 3,
     "evaluate": 3,
+    "derive": 1,
     "profile": 2,
     "benchmark": 3,
     "figures": 3,
@@ -222,6 +223,17 @@ class SelectSpec(Spec):
     limits: LimitSettings
 
 
+class DeriveSpec(Spec):
+    """Networks derived from the winner."""
+
+    sections = ("final",)
+
+    refit: bool
+    teacher: Literal["none", "ensemble", "diverse"]
+    temperature: float
+    weight: float
+
+
 class EvaluateSpec(Spec):
     """Predictions and scores of each scan."""
 
@@ -251,6 +263,14 @@ class BenchmarkSpec(Spec):
     measure: str
     confidence: float
     seeds: Positive
+    derives: bool = Field(
+        False, exclude_if=lambda derives: not derives, description="Whether derived.json belongs to the study."
+    )
+
+    @classmethod
+    def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
+        """Return whether networks are derived from the winner."""
+        return {"derives": settings.final.derives}
 
 
 class FiguresSpec(Spec):
@@ -281,6 +301,7 @@ SPECS: dict[str, type[Spec]] = {
     "search": SearchSpec,
     "train": TrainSpec,
     "select": SelectSpec,
+    "derive": DeriveSpec,
     "evaluate": EvaluateSpec,
     "profile": ProfileSpec,
     "benchmark": BenchmarkSpec,

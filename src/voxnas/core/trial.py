@@ -11,6 +11,8 @@ from voxnas.core.training import Derivation
 SCHEMA_VERSION: Final = 1
 LINEAR: Final = "linear"  # source of models that are fitted instead of trained
 PER_FRAME: Final = "per-frame"  # source of the copy of a searched network without operators along time
+REFIT: Final = "refit"  # source of the winner trained again on all scans outside the test split
+STUDENT: Final = "student"  # source of the winner's architecture trained so by teachers
 State = Literal["DONE", "FAILED", "STOPPED", "SKIPPED"]
 
 

@@ -30,6 +30,7 @@ JOBS: dict[tuple[str, int], tuple[str, Callable[..., Path]]] = {
     ("summarize", 1): ("search", lambda paths, search: paths.trials(search)),
     ("select", 0): ("search", lambda paths: paths.finalists),
     ("train", 2): ("train", lambda paths, key, seed: paths.network(key) / seed / "result.json"),
+    ("derive", 0): ("train", lambda paths: paths.derived),
     ("trainings", 0): ("train", lambda paths: paths.root / "networks.tsv"),
     ("profile", 1): ("benchmark", lambda paths, key: paths.network(key) / "profile.json"),
     ("evaluate", 1): ("benchmark", lambda paths, key: paths.cases(key)),

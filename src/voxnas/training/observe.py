@@ -99,10 +99,9 @@ def validation(row: dict[str, float]) -> dict[str, float]:
 
 
 def with_display_name(paths: StudyPaths, network: Network) -> Network:
-    """Return a network with the name and source from the selection; its own record depends on its key alone."""
-    if not paths.finalists.exists():
-        return network
-    found = next((n for n in read_json(paths.finalists)["networks"] if n["key"] == network.key), None)
+    """Return a network with the name and source from its selection; its own record depends on its key alone."""
+    known = [n for file in (paths.finalists, paths.derived) if file.exists() for n in read_json(file)["networks"]]
+    found = next((n for n in known if n["key"] == network.key), None)
     return network if found is None else Network.model_validate(found)
 
 

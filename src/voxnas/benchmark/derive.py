@@ -1,0 +1,82 @@
+"""Networks derived from the winner: the same architecture and recipe, trained on all scans outside the test split.
+
+The winner is known from the validation scores alone, before the test split is read. A derived network has no validation
+score, so that it takes part in no choice.
+"""
+
+from voxnas.arch.families import family_of
+from voxnas.benchmark import results
+from voxnas.benchmark.leaderboard import choose_winner, validation_scores, winning_network
+from voxnas.benchmark.metrics import ranking_measure
+from voxnas.core.architecture import network_key
+from voxnas.core.errors import UserError
+from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import DeriveSpec
+from voxnas.core.training import Derivation, Teacher
+from voxnas.core.trial import REFIT, STUDENT, Network
+
+DIVERSE = 3  # networks that teach together
+
+
+def derive_networks(paths: StudyPaths, spec: DeriveSpec) -> list[Network]:
+    """Derive the refitted winner and its student.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        A study with all trainings of its finalists and hand-made networks.
+    spec : DeriveSpec
+
+    Returns
+    -------
+    list of Network
+        With the budget of the winner; their names are those of the winner with ``-refit`` and ``-student``.
+
+    Raises
+    ------
+    UserError
+        If the winner is fitted and not trained.
+    """
+    measure = ranking_measure(results.benchmark_spec(paths))
+    found = results.finalists(paths)
+    scores = {n.name: float(validation_scores(paths, n, measure).mean()) for n in found}
+    winner = choose_winner(found, scores, measure.sign)
+    if family_of(winner.architecture).fitted:
+        raise UserError(f"the winner, {winner.name}, has no trainings to repeat", "set final.refit: false")
+    derivations = {}
+    if spec.refit:
+        derivations[REFIT] = Derivation(refit=True)
+    if spec.teacher != "none":
+        sources = _diverse(found, winner, scores, measure.sign) if spec.teacher == "diverse" else [winner]
+        keys = tuple(dict.fromkeys(n.key for n in sources))
+        teacher = Teacher(sources=keys, temperature=spec.temperature, weight=spec.weight, out_of_fold=True)
+        derivations[STUDENT] = Derivation(teacher=teacher, refit=True)
+    return [
+        winner.model_copy(
+            update={
+                "key": network_key(winner.architecture, winner.recipe, derivation),
+                "name": f"{winner.name}-{source}",
+                "source": source,
+                "derivation": derivation,
+            }
+        )
+        for source, derivation in derivations.items()
+    ]
+
+
+def shipped_network(paths: StudyPaths) -> Network:
+    """Network of a study for use on new scans: the student, else the refitted winner, else the winner.
+
+    The settings determine the choice; no test score does.
+    """
+    found = {network.source: network for network in results.networks(paths)}
+    return found.get(STUDENT) or found.get(REFIT) or winning_network(paths)
+
+
+def _diverse(found: list[Network], winner: Network, scores: dict[str, float], sign: int) -> list[Network]:
+    """The winner, and the best trained networks of other sources."""
+    best = {winner.source: winner}
+    for network in sorted(found, key=lambda n: -sign * scores[n.name]):
+        if not family_of(network.architecture).fitted:
+            best.setdefault(network.source, network)
+    return list(best.values())[:DIVERSE]
