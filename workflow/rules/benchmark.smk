@@ -55,6 +55,7 @@ rule benchmark:
     """Write the leaderboard and the paired comparisons."""
     input:
         measured_networks,
+        published_scores,
         trainings="results/{study}/networks.tsv",
         spec=spec("benchmark"),
     output:

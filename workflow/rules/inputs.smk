@@ -180,6 +180,10 @@ def measured_networks(wildcards):
     ]
 
 
+def published_scores(wildcards):
+    return list(settings_of(wildcards).published_files.values())
+
+
 def predicted_folds(wildcards):
     return [f"results/{wildcards.study}/evaluation/{key}/folds.tsv" for key in finalists(wildcards.study)]
 

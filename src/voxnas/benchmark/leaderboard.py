@@ -18,6 +18,7 @@ from voxnas.benchmark.metrics import (
     regression_scores,
     validation_score,
 )
+from voxnas.benchmark.published import published_statistic
 from voxnas.benchmark.results import ENSEMBLE
 from voxnas.benchmark.statistics import (
     Comparison,
@@ -57,7 +58,8 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
         units (an error is positive).
     comparisons : DataFrame
         The winner against all other rows, and the best network of the first search method against the best network of
-        each other method (in a study without a search, each network against the first network): comparison, first,
+        each other method (in a study without a search, each network against the first network), and the winner and the
+        networks derived from it against each published reference: comparison, first,
         second, measure, difference (positive: the first is better), low, high, p (two-sided), p_holm (adjusted by Holm
         for the number of distinct pairs of the table), verdict (from p_holm: better, worse, indistinguishable or
         untested), note, scans, units, participants.
@@ -117,6 +119,9 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     pairs += [("methods", best[0], other) for other in best[1:]]
     if not results.searches(paths):
         pairs += [("reference", n.name, found[0].name) for n in found[1:]]
+    for name, file in spec.published.items():
+        statistics[name] = published_statistic(file, list(scans.scan), measure.name)
+        pairs += [("published", n.name, name) for n in found if n is winner or n.derivation]
     found_pairs = []
     for kind, first, second in pairs:
         interval = comparison.difference(*(statistics[first], statistics[second])[:: measure.sign])

@@ -450,6 +450,11 @@ class BenchmarkSettings(Settings):
         "absolute error; `accuracy` for classification, `r` (Pearson correlation) for regression.",
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Nominal coverage of the intervals.")
+    published: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9 ().-]+$")], str] = Field(
+        {},
+        description="Published scores of other methods on the test scans, for the comparisons alone: name and TSV file "
+        "(relative to `data_root`) with the scan in its first column, and a column `dice` or columns `dice_<label>`.",
+    )
     latency_repeats: Positive = Field(20, description="Repetitions of the timed forward pass.")
 
 
@@ -554,6 +559,11 @@ class StudySettings(Settings):
         if not self.timed:
             return ""
         return self.clips.views[0] if self.clips.view == "auto" else self.clips.view
+
+    @property
+    def published_files(self) -> dict[str, str]:
+        """Path of each table of published scores."""
+        return {name: str(Path(self.data_root) / file) for name, file in self.benchmark.published.items()}
 
     @field_validator("data_root", mode="after")
     @classmethod

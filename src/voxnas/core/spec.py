@@ -263,14 +263,15 @@ class BenchmarkSpec(Spec):
     measure: str
     confidence: float
     seeds: Positive
+    published: dict[str, str] = Field({}, exclude_if=lambda published: not published)
     derives: bool = Field(
         False, exclude_if=lambda derives: not derives, description="Whether derived.json belongs to the study."
     )
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
-        """Return whether networks are derived from the winner."""
-        return {"derives": settings.final.derives}
+        """Return whether networks are derived from the winner, and the files of published scores."""
+        return {"derives": settings.final.derives, "published": settings.published_files}
 
 
 class FiguresSpec(Spec):
