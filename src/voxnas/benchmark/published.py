@@ -33,9 +33,9 @@ def published_statistic(path: str | Path, scans: Sequence[str], measure: str) ->
     if measure != "dice":
         raise UserError(f"benchmark.published: scores of single scans give no {measure}", "remove the setting")
     table = read_table(path, {})
-    columns = [measure] if measure in table else [c for c in map(str, table) if c.startswith(f"{measure}_")]
+    columns = [measure] if measure in table else [c for c in map(str, table.columns) if c.startswith(f"{measure}_")]
     if not columns:
-        raise UserError(f"{path} has the columns {', '.join(table)}", f"name one of them {measure}")
+        raise UserError(f"{path} has the columns {', '.join(table.columns)}", f"name one of them {measure}")
     values = read_table(path, dict.fromkeys(columns, float)).set_index(table.columns[0])[columns].mean(axis=1)
     if missing := sorted(set(scans) - set(values.index)):
         raise UserError(f"{path} has no score of the test scan {missing[0]} ({len(missing)} missing)", "add its row")
