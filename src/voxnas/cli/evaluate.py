@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+TABLES = ("cases", "participants", "scores", "excluded")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
@@ -20,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="average over mirrored copies (default: as in the study)",
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace the tables of an earlier evaluation")
     parser.add_argument("--key", help="key of the network")
     parser.add_argument("--seeds", type=int, metavar="N", help="number of trainings of the network")
     parser.add_argument(
@@ -52,13 +55,15 @@ def run(arguments: argparse.Namespace) -> int | None:
 def _evaluate_model(arguments: argparse.Namespace) -> int:
     """Write cases.tsv, participants.tsv, scores.tsv and excluded.tsv; status 1 if scans were excluded."""
     from voxnas.benchmark.evaluate_model import evaluate_model
+    from voxnas.io.replace import prepare_output
     from voxnas.io.tables import table_rows, write_table
 
     given = {name: getattr(arguments, name) for name in ("target", "participant", "derivatives")}
     changes = {name: value for name, value in given.items() if value is not None}
+    prepare_output(arguments.output, [f"{name}.tsv" for name in TABLES], arguments.overwrite)
     data = arguments.data.expanduser().absolute()
     found = evaluate_model(arguments.model, data, arguments.ensemble, arguments.mirror, changes)
-    for name in ("cases", "participants", "scores", "excluded"):
+    for name in TABLES:
         write_table(arguments.output / f"{name}.tsv", getattr(found, name))
     for row in table_rows(found.excluded):
         print(f"excluded {row.scan}: {row.reason}", file=sys.stderr)
@@ -73,5 +78,5 @@ def _evaluate_model(arguments: argparse.Namespace) -> int:
             "of this model trained or selected on (column seen)",
             file=sys.stderr,
         )
-    print(f"wrote {arguments.output}: cases.tsv, participants.tsv, scores.tsv, excluded.tsv")
+    print(f"wrote {arguments.output}: {', '.join(f'{name}.tsv' for name in TABLES)}")
     return 1 if len(found.excluded) else 0

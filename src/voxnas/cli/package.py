@@ -12,7 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the model."""
     from voxnas.benchmark.derive import shipped_network
-    from voxnas.benchmark.results import seed_results
+    from voxnas.benchmark.leaderboard import validation_scores
+    from voxnas.benchmark.metrics import ranking_measure
+    from voxnas.benchmark.results import benchmark_spec
     from voxnas.core.paths import StudyPaths
     from voxnas.deploy.package import write_model
     from voxnas.io.records import write_text
@@ -20,8 +22,11 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.report.model_card import model_card
 
     paths = StudyPaths(arguments.study)
-    network = shipped_network(paths)
+    network, spec = shipped_network(paths), benchmark_spec(paths)
+    measure = ranking_measure(spec)
+    scores = measure.sign * validation_scores(paths, network, measure)
+    default = int(scores.idxmax()) if len(scores) else 0  # the best by validation; no refitted network has a score
     with replacing_folder(arguments.output, "model.json") as folder:
-        model = write_model(paths, network, seed_results(paths, network.key), folder)
+        model = write_model(paths, network, range(spec.seeds), default, folder)
         write_text(folder / "README.md", model_card(paths, model.plain()))
     print(f"wrote {arguments.output}; apply it: voxnas predict --model {arguments.output} --input SCANS --output OUT")

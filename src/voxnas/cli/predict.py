@@ -1,7 +1,6 @@
 """``voxnas predict``: apply a model folder to new scans."""
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -30,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     from voxnas.core.errors import USER_ERROR, ScanError
     from voxnas.deploy.predict import Model, find_scans, read_model_plan
     from voxnas.io.nifti import header_facts, open_image
+    from voxnas.io.replace import prepare_output
     from voxnas.io.tables import write_table
 
     if read_model_plan(arguments.model).timed:
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = Model(arguments.model, arguments.ensemble, arguments.mirror)
     scans, others = find_scans(arguments.input, model.plan.channels)
     output, segmentation = Path(arguments.output), model.plan.task == "segmentation"
-    _prepare(output, [f"{scan}_dseg.nii.gz" for scan in scans] if segmentation else [TABLE], arguments.overwrite)
+    prepare_output(output, [f"{scan}_dseg.nii.gz" for scan in scans] if segmentation else [TABLE], arguments.overwrite)
     rows, refused = [], 0
     for number, (scan, files) in enumerate(scans.items(), 1):
         began = time.monotonic()
@@ -63,17 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
     return USER_ERROR if refused else 0
 
 
-def _prepare(output: Path, names: list[str], overwrite: bool) -> None:
-    """Create the output folder; a UserError if a file to write exists, unless it is to be replaced."""
-    from voxnas.core.errors import UserError
-
-    taken = [output / name for name in names if os.path.lexists(output / name)]
-    if taken and not overwrite:
-        more = f" (and {len(taken) - 1} more)" if len(taken) > 1 else ""
-        raise UserError(f"{taken[0]} exists{more}", "give another --output, or replace such files by --overwrite")
-    output.mkdir(parents=True, exist_ok=True)
-
-
 def _predict_runs(arguments: argparse.Namespace) -> int:
     """Predict each volume, run or participant of a data set with a model of a study of time series."""
     import tempfile
@@ -82,11 +71,12 @@ def _predict_runs(arguments: argparse.Namespace) -> int:
 
     from voxnas.core.errors import USER_ERROR
     from voxnas.deploy.predict_runs import RunModel
+    from voxnas.io.replace import prepare_output
     from voxnas.io.tables import write_table
 
     output = Path(arguments.output)
     model = RunModel(arguments.model, arguments.ensemble)
-    _prepare(output, [TABLE], arguments.overwrite)
+    prepare_output(output, [TABLE], arguments.overwrite)
     with tempfile.TemporaryDirectory(dir=output, prefix=".runs-") as work:
         refused = model.prepare(Path(arguments.input), Path(work))
         for scan, reason in refused.items():

@@ -1,7 +1,7 @@
 """The model folder: a trained network with all inputs of ``voxnas predict``."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,7 +16,7 @@ from voxnas.core.settings import DataSettings, Precision, Processors, SpatialSte
 from voxnas.core.spec import EvaluateSpec, IndexSpec, SpatialSpec, TrainSpec
 from voxnas.core.splits import Splits
 from voxnas.core.training import Derivation
-from voxnas.core.trial import Network, Result
+from voxnas.core.trial import Network
 from voxnas.data.digest import data_digest
 from voxnas.io.records import file_digest, read_json, read_plan, read_record, write_json
 from voxnas.io.tables import read_table
@@ -57,10 +57,8 @@ class ModelRecord(Record):
         return self
 
 
-def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Result], output: Path) -> ModelRecord:
+def write_model(paths: StudyPaths, network: Network, seeds: Sequence[int], default: int, output: Path) -> ModelRecord:
     """Write ``architecture.json``, ``plan.json``, ``model.json`` and the weights of all seeds.
-
-    The default member is the seed with the best validation score.
 
     Parameters
     ----------
@@ -68,8 +66,10 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
         A study whose benchmark is done.
     network : Network
         The network to package.
-    trained : mapping of int to Result
-        Results of the network's trainings by seed.
+    seeds : sequence of int
+        Seeds of the network's trainings, in ascending order.
+    default : int
+        Seed of the default member.
     output : Path
         An empty folder.
 
@@ -78,14 +78,13 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
     ModelRecord
         The content of ``model.json``.
     """
-    for seed in trained:
+    for seed in seeds:
         shutil.copyfile(paths.seed(network.key, seed) / "weights.safetensors", output / weights_name(seed))
     write_json(output / "architecture.json", network)
     plan = read_plan(paths.plan)
     write_json(output / "plan.json", plan)
     training = read_record(paths.spec("train"), TrainSpec).training
     evaluate = read_record(paths.spec("evaluate"), EvaluateSpec)
-    scored = {seed: result.score for seed, result in trained.items() if result.score is not None}
     model = ModelRecord(
         name=network.name,
         key=network.key,
@@ -94,8 +93,8 @@ def write_model(paths: StudyPaths, network: Network, trained: Mapping[int, Resul
         channels=read_json(paths.dataset)["channels"],
         labels=plan.labels,
         classes=plan.classes,
-        members=tuple(sorted(trained)),
-        default=max(scored, key=lambda seed: (scored[seed], -seed)) if scored else min(trained),
+        members=tuple(seeds),
+        default=default,
         mirror=evaluate.mirror,
         nsd_tolerance_mm=evaluate.nsd_tolerance_mm,
         threads=training.threads,

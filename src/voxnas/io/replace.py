@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,3 +73,18 @@ def replacing_folder(path: str | Path, content: str) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def prepare_output(output: Path, names: Sequence[str], overwrite: bool) -> None:
+    """Create an `output` folder for files of the given `names`.
+
+    Raises
+    ------
+    UserError
+        If a file exists, unless existing files are to be replaced (`overwrite`).
+    """
+    taken = [output / name for name in names if os.path.lexists(output / name)]
+    if taken and not overwrite:
+        more = f" (and {len(taken) - 1} more)" if len(taken) > 1 else ""
+        raise UserError(f"{taken[0]} exists{more}", "give another --output, or replace such files by --overwrite")
+    output.mkdir(parents=True, exist_ok=True)

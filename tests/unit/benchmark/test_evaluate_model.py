@@ -107,7 +107,8 @@ def test_images_of_the_study_and_unknown_participants_are_told(tmp_path, capsys)
     assert list(tables["cases"]["seen"]) == ["yes"] + ["no"] * 11
     told = capsys.readouterr().err
     assert "1 of 12 cases are of participants" in told and "participants are unknown" in told
-    _, tables = evaluate(tmp_path, "--participant", r"(p\d)_.*")
+    assert evaluate(tmp_path)[0] == 2 and "cases.tsv exists (and 3 more)" in capsys.readouterr().err
+    _, tables = evaluate(tmp_path, "--participant", r"(p\d)_.*", "--overwrite")
     assert list(tables["cases"]["seen"]) == ["yes"] * 2 + ["no"] * 10  # the other scan of the participant
 
 
