@@ -1,6 +1,7 @@
 """``voxnas package``: write the model folder of the winner, or of the network derived from it."""
 
 import argparse
+import math
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +25,8 @@ def run(arguments: argparse.Namespace) -> None:
     paths = StudyPaths(arguments.study)
     network, spec = shipped_network(paths), benchmark_spec(paths)
     measure = ranking_measure(spec)
-    scores = measure.sign * validation_scores(paths, network, measure)
-    default = int(scores.idxmax()) if len(scores) else 0  # the best by validation; no refitted network has a score
+    scores = measure.sign * validation_scores(paths, network, measure)  # none of a refitted network
+    default = max(range(spec.seeds), key=lambda seed: scores.get(seed, -math.inf))
     with replacing_folder(arguments.output, "model.json") as folder:
         model = write_model(paths, network, range(spec.seeds), default, folder)
         write_text(folder / "README.md", model_card(paths, model.plain()))
