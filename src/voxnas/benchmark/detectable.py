@@ -18,7 +18,7 @@ from voxnas.core.splits import Splits
 
 POWER, LEVEL = 0.8, 0.05
 TYPICAL_SD = {"segmentation": (0.015, "Dice"), "classification": (math.sqrt(0.2), "accuracy")}
-FEW = 5  # units below which tables print no interval
+LEAST_UNITS = 5  # with fewer independent units, tables print no interval
 
 
 def detectable_difference(units: int) -> float:
@@ -89,8 +89,8 @@ def describe_size(scans: pd.DataFrame, splits: Splits, task: str, identified: bo
     said = [
         f"The locked test split has {len(splits.test)} {members}s{of}; {len(folds)} folds have {sizes} {unit}s each."
     ]
-    if tested < FEW:
-        said.append(f"Fewer than {FEW} {unit}s are too few for an interval of the test score.")
+    if tested < LEAST_UNITS:
+        said.append(f"Fewer than {LEAST_UNITS} {unit}s are too few for an interval of the test score.")
     if tested > 1:
         size = detectable_difference(tested)
         sd, measure = TYPICAL_SD.get(task, (None, ""))

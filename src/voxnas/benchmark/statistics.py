@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
+from voxnas.benchmark.detectable import LEAST_UNITS
 from voxnas.training.scores import CONSTANT, count_pairs
 
-LEAST_UNITS = 5  # with fewer independent units, no interval is computed
 LEAST_SEEDS = 3  # with fewer seeds, the variance between trainings is not estimated
 BLOCK = 256  # rows of weights that are evaluated at once
 
