@@ -3,8 +3,10 @@
 A test score has two sources of randomness: the sample of independent units (participants, or the sites, sessions or
 runs by which the study was split) and the seed of the training. Every score is reduced to jackknife pseudo-values, one
 per seed and unit. Units and seeds are crossed random factors: all seeds predict the same units, and the variance of the
-mean is the variance between units plus the excess of the variance between seeds over the interaction. Student's t with
-Satterthwaite's degrees of freedom gives the interval. A paired difference has the differences of the pseudo-values of
+mean is the variance between units plus the excess of the variance between seeds over the interaction. The quantile of
+the interval is the mean of Student's t quantiles of units and of seeds, weighted by their parts of this variance
+(Cochran's approximation); with three seeds, Satterthwaite's degrees of freedom gave intervals that are too narrow. A
+paired difference has the differences of the pseudo-values of
 the same unit and the same seed, since seed s of every network leaves out the same fold.
 
 ``benchmarks/coverage.py`` measures how often the intervals contain the truth.
@@ -12,22 +14,26 @@ the same unit and the same seed, since seed s of every network leaves out the sa
 References
 ----------
 Tukey (1958), Ann. Math. Statist. 29 (pseudo-values). MacKinnon, Nielsen and Webb (2023), J. Econometrics 232 (jackknife
-and t with few clusters). Satterthwaite (1946), Biometrics Bull. 2. Wilson (1927), JASA 22, and Franco et al. (2019), J.
-Survey Stat. Methodol. 7 (proportions, with an effective number of units). Holm (1979), Scand. J. Stat. 6.
+and t with few clusters). Cochran and Cox (1957), Experimental Designs, section 4.14 (unequal degrees of freedom).
+Wilson (1927), JASA 22, and Franco et al. (2019), J. Survey Stat. Methodol. 7 (proportions, with an effective number of
+units). Holm (1979), Scand. J. Stat. 6.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from voxnas.benchmark.detectable import LEAST_UNITS
 from voxnas.training.scores import CONSTANT, count_pairs
 
 LEAST_SEEDS = 3  # with fewer seeds, the variance between trainings is not estimated
+TINY = 1e-100  # smallest p-value
 BLOCK = 256  # rows of weights that are evaluated at once
 
 # The range of a score, in which its interval is computed: all numbers, numbers > 0, [0, 1], or [-1, 1].
@@ -225,21 +231,21 @@ class Comparison:
             return Interval(estimate, note=f"no interval: fewer than {LEAST_UNITS} independent units")
         if not np.isfinite(values).all():
             return Interval(estimate, note="no interval: the score is undefined without one of the units")
-        error, freedom = standard_error(values)
+        error, of_seeds = standard_error(values)
         if error <= 1e-9 * np.abs(values).max():
             return Interval(estimate, note="no interval: the score does not vary between the units")
-        reach = float(student.ppf((1 + self.confidence) / 2, freedom)) * error
+        reach = quantile((1 - self.confidence) / 2, of_seeds, seeds, self.units) * error
         note = "" if seeds >= LEAST_SEEDS else f"for {'this training' if seeds == 1 else 'these trainings'} only"
         if null is None:
             return Interval(estimate, *_bounds(estimate, reach, scale), note=note)
         limit = {"share": 1.0, "correlation": 2.0}.get(scale, np.inf)
         low, high = max(estimate - reach, -limit), min(estimate + reach, limit)
-        p = 2 * float(student.sf(abs(estimate - null) / error, freedom))
+        p = 2 * tail(abs(estimate - null) / error, of_seeds, seeds, self.units)
         return Interval(estimate, low, high, p, note)
 
 
 def standard_error(values: np.ndarray) -> tuple[float, float]:
-    """Standard error of the mean of a table of crossed random effects, and its degrees of freedom.
+    """Standard error of the mean of a table of crossed random effects, and the part of its square that seeds add.
 
     With mean squares of units, seeds and interaction, the variance of the mean is (units + max(0, seeds -
     interaction)) / (S U). With fewer than three seeds, it is that of the mean over these seeds.
@@ -253,16 +259,34 @@ def standard_error(values: np.ndarray) -> tuple[float, float]:
     by_unit, by_seed, mean = values.mean(0), values.mean(1), values.mean()
     square_units = seeds * by_unit.var(ddof=1)
     if seeds < LEAST_SEEDS:
-        return float(np.sqrt(square_units / values.size)), units - 1
+        return float(np.sqrt(square_units / values.size)), 0.0
     square_seeds = units * by_seed.var(ddof=1)
-    pairs = (seeds - 1) * (units - 1)
-    square_rest = ((values - by_unit - by_seed[:, None] + mean) ** 2).sum() / pairs
-    excess = square_seeds - square_rest
-    if excess <= 0:
-        return float(np.sqrt(square_units / values.size)), units - 1
+    square_rest = ((values - by_unit - by_seed[:, None] + mean) ** 2).sum() / ((seeds - 1) * (units - 1))
+    excess = max(0.0, square_seeds - square_rest)
     total = square_units + excess
-    spread = square_units**2 / (units - 1) + square_seeds**2 / (seeds - 1) + square_rest**2 / pairs
-    return float(np.sqrt(total / values.size)), max(total**2 / spread, min(seeds, units) - 1)
+    return float(np.sqrt(total / values.size)), excess / total if total else 0.0
+
+
+def quantile(level: float, of_seeds: float, seeds: int, units: int) -> float:
+    """Upper quantile of the standardised mean: the weighted mean of the t quantiles of seeds and units.
+
+    Parameters
+    ----------
+    level : float
+        Probability above the quantile.
+    of_seeds : float
+        Part of the variance that seeds add.
+    seeds, units : int
+    """
+    by_units = float(student.isf(level, units - 1))
+    return of_seeds * float(student.isf(level, seeds - 1)) + (1 - of_seeds) * by_units if of_seeds else by_units
+
+
+def tail(value: float, of_seeds: float, seeds: int, units: int) -> float:
+    """Probability above a non-negative value of the standardised mean, the inverse of :func:`quantile`."""
+    if quantile(TINY, of_seeds, seeds, units) <= value:
+        return TINY
+    return math.exp(brentq(lambda log: quantile(math.exp(log), of_seeds, seeds, units) - value, *np.log([TINY, 0.5])))
 
 
 def _estimate(statistic: Statistic, cases: int) -> float:

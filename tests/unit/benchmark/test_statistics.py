@@ -12,7 +12,9 @@ from voxnas.benchmark.statistics import (
     correlation_statistic,
     holm,
     mean_statistic,
+    quantile,
     standard_error,
+    tail,
     verdict,
 )
 
@@ -32,12 +34,21 @@ def test_the_interval_and_p_of_one_seed_are_those_of_the_t_test():
 def test_the_standard_error_is_that_of_crossed_random_effects():
     # Units 0, 2, 4 and seeds 0, 10, 20 without interaction: mean squares 3 * 4 and 3 * 100, and 0.
     values = np.array([0.0, 10, 20])[:, None] + np.array([0.0, 2, 4])
-    error, freedom = standard_error(values)
-    assert error**2 == pytest.approx((12 + 300) / 9)
-    assert freedom == pytest.approx(max(312**2 / (12**2 / 2 + 300**2 / 2), 2))
+    error, of_seeds = standard_error(values)
+    assert error**2 == pytest.approx((12 + 300) / 9) and of_seeds == pytest.approx(300 / 312)
     # Without spread of the seeds, units alone remain.
-    error, freedom = standard_error(np.tile([0.0, 2, 4], (3, 1)))
-    assert error**2 == pytest.approx(12 / 9) and freedom == 2
+    error, of_seeds = standard_error(np.tile([0.0, 2, 4], (3, 1)))
+    assert error**2 == pytest.approx(12 / 9) and of_seeds == 0
+
+
+def test_the_quantile_lies_between_those_of_seeds_and_units_and_the_tail_inverts_it():
+    assert quantile(0.025, 0.0, 3, 20) == pytest.approx(stats.t.isf(0.025, 19))
+    assert quantile(0.025, 1.0, 3, 20) == pytest.approx(stats.t.isf(0.025, 2))
+    assert quantile(0.025, 0.5, 3, 20) == pytest.approx((stats.t.isf(0.025, 19) + stats.t.isf(0.025, 2)) / 2)
+    for level in (1e-12, 0.01, 0.4999, 0.5):
+        for part in (0.0, 0.3, 1.0):
+            assert tail(quantile(level, part, 3, 20), part, 3, 20) == pytest.approx(level, rel=1e-6)
+    assert 0 < tail(1e200, 0.3, 3, 20) < 1e-50
 
 
 def test_pairing_removes_the_spread_of_the_cases_and_of_the_folds():
