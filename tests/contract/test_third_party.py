@@ -130,7 +130,7 @@ def test_the_workflow_runs_its_single_job(installed, tmp_path, monkeypatch):
     study = write_study(tmp_path, search__methods=["smallest", "random"], search__options={})
     plan = snakemake(tmp_path, "--configfile", str(study), "--dry-run", "--until", "search")
     jobs = planned_jobs(plan.stdout + plan.stderr)
-    assert jobs["discover"] == 1 and jobs["summarize"] == 3 and jobs["propose"] == jobs["step"] == 4
+    assert jobs["discover"] == 1 and jobs["summarize"] == 3 and jobs["propose"] == jobs["step"] == 6
 
 
 def test_a_network_can_be_built_of_it(installed):

@@ -26,7 +26,8 @@ def test_runs_are_kept_apart_and_volumes_are_scored(finished: Path) -> None:
     board = pd.read_csv(root / "leaderboard.tsv", sep="\t")
     assert "voxel-ridge" in set(board.name) and board.test_score.between(0, 1).all()
     cases = pd.read_csv(next(root.glob("evaluation/*/cases.tsv")), sep="\t")
-    assert set(cases.participant) == {splits["units"][scan] for scan in splits["test"]}
+    assert set(cases.unit) == {splits["units"][scan] for scan in splits["test"]}
+    assert set(cases.participant) == {unit.split("_")[0] for unit in cases.unit}
     assert cases.scan.str.contains("_volume-").all() and set(cases.target) == {"faces", "houses", "tools"}
     folds = pd.read_csv(root / "cross_validation.tsv", sep="\t")
     assert set(folds.chosen_on) >= {"no fold"} and folds.score.between(0, 1).all()

@@ -260,7 +260,15 @@ def watch_in_a_terminal(folder: Path, act: str) -> tuple[int, str]:
     parent, child = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "50"}
     command = [sys.executable, "-m", "voxnas", "watch", "tiny", "--every", "0.3"]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=child, stdout=child, stderr=child)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell ignores it
+    )
     os.close(child)
     text, acted, deadline = b"", False, time.monotonic() + 300
     while time.monotonic() < deadline:

@@ -143,5 +143,5 @@ def test_a_searched_network_with_time_is_followed_by_its_twin_without(finished):
     assert [n.name for n in found["timed"]] == ["random-1", "random-1-per-frame", "x"]
     whole, twin, _ = found["timed"]
     assert (twin.source, twin.rank, twin.recipe, twin.samples) == ("per-frame", 1, whole.recipe, 600)
-    assert is_searched(whole) and not is_searched(twin)
+    assert is_searched(whole.source) and not is_searched(twin.source)
     assert twin.key == network_key(twin.architecture, twin.recipe)

@@ -40,7 +40,7 @@ def study(cohort, tmp_path_factory):
     """Process the only run of a study by all steps; return the folder of the study."""
     root = tmp_path_factory.mktemp("study")
     index = index_dataset(cohort, "classification", DataSettings(suffix="bold", target="group"), 0)
-    write_index(root / "index", replace(index, scans=index.scans.iloc[:1]))
+    write_index(root / "index", replace(index, scans=index.scans.iloc[:1], dataset=index.dataset | {"scans": 1}))
     write_json(root / "spatial.json", SpatialSpec(stage="spatial", version=1, steps=STEPS))
     for shard in (0, 1):
         output = root / "preprocess" / "spatial" / str(shard)
@@ -55,6 +55,7 @@ def write_other_index(study, folder, **columns):
     table = pd.read_csv(study / "index/scans.tsv", sep="\t", dtype=str).iloc[[0] * rows].assign(**columns)
     folder.mkdir()
     table.to_csv(folder / "scans.tsv", sep="\t", index=False, na_rep="n/a")
+    write_json(folder / "dataset.json", read_json(folder / "dataset.json") | {"scans": rows})
     for name in ("excluded.tsv", "dataset.json"):
         (folder / name).write_bytes((study / "index" / name).read_bytes())
 
