@@ -55,9 +55,8 @@ def write_other_index(study, folder, **columns):
     table = pd.read_csv(study / "index/scans.tsv", sep="\t", dtype=str).iloc[[0] * rows].assign(**columns)
     folder.mkdir()
     table.to_csv(folder / "scans.tsv", sep="\t", index=False, na_rep="n/a")
-    write_json(folder / "dataset.json", read_json(folder / "dataset.json") | {"scans": rows})
-    for name in ("excluded.tsv", "dataset.json"):
-        (folder / name).write_bytes((study / "index" / name).read_bytes())
+    (folder / "excluded.tsv").write_bytes((study / "index/excluded.tsv").read_bytes())
+    write_json(folder / "dataset.json", read_json(study / "index/dataset.json") | {"scans": rows})
 
 
 def run_verb(spec, index, shard, output):
