@@ -5,6 +5,7 @@ training process, or to all of them at once, as in a power failure. After the en
 called; there is no other intervention. (`tests/slurm/soak.py` does the same on a Slurm cluster.)
 
     python benchmarks/kills.py --kills 30 --output results/published/kills
+    python benchmarks/kills.py --kills 12 --each 6 --after finalists.json     later stages only
 
 Writes kills.tsv (one row per kill, with the running commands) and studies.tsv (one row per disturbed run). The records
 and tables are those of compare_checkouts.py, without measured times and memory. The exit status is 1 if one differs.
@@ -101,8 +102,10 @@ def strike(leader: subprocess.Popen[bytes], chance: random.Random) -> tuple[str,
     return kind, names
 
 
-def disturb(folder: Path, wanted: int, every: float, chance: random.Random) -> tuple[list[dict[str, object]], int]:
-    """Run the study and kill up to `wanted` times; return the kills and the number of resumes."""
+def disturb(
+    folder: Path, wanted: int, every: float, after: str, chance: random.Random
+) -> tuple[list[dict[str, object]], int]:
+    """Run the study and kill up to `wanted` times once the file `after` exists; return the kills and the resumes."""
     begun, kills, resumes, process = time.monotonic(), [], 0, run(folder, resumed=False)
     while True:
         try:
@@ -110,7 +113,8 @@ def disturb(folder: Path, wanted: int, every: float, chance: random.Random) -> t
         except subprocess.TimeoutExpired:
             if len(kills) >= wanted:
                 raise SystemExit(f"the run in {folder} hangs") from None
-            if (hit := strike(process, chance)) is not None:
+            begins = (folder / "results" / NAME / after).exists()
+            if begins and (hit := strike(process, chance)) is not None:
                 row = {"second": round(time.monotonic() - begun, 1), "killed": hit[0], "running": hit[1]}
                 kills.append(row)
                 print(*row.values(), sep="\t", flush=True)
@@ -129,6 +133,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=30, help="kills in all runs together")
     parser.add_argument("--each", type=int, default=8, help="most kills of one run")
     parser.add_argument("--every", type=float, default=12.0, help="mean seconds between two kills")
+    parser.add_argument("--after", default="", metavar="FILE", help="kill only once this file of the study exists")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("results/kills"), help="folder of the runs; emptied")
     parser.add_argument("--output", type=Path, help="folder of the tables")
@@ -146,7 +151,7 @@ def main() -> int:
         folder.mkdir()
         begun = time.monotonic()
         wanted = min(arguments.each, arguments.kills - len(kills))
-        found, resumes = disturb(folder, wanted, arguments.every, chance)
+        found, resumes = disturb(folder, wanted, arguments.every, arguments.after, chance)
         differ, _ = compare_study(NAME, whole, folder)
         left = [command_of(p) for p in psutil.process_iter() if in_folder(p, folder)]
         report = (folder / "results" / NAME / "report.html").is_file()
