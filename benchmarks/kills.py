@@ -63,6 +63,8 @@ def command_of(process: psutil.Process) -> str:
         line = " ".join(process.cmdline())
     except psutil.Error:
         return ""
+    if not line:  # a process that has ended
+        return ""
     if "voxnas.training.worker" in line:
         return "worker"
     verb = re.search(r"-m voxnas (?:--log \S+ )?([a-z]+)", line)
@@ -135,13 +137,14 @@ def main() -> int:
     parser.add_argument("--every", type=float, default=12.0, help="mean seconds between two kills")
     parser.add_argument("--after", default="", metavar="FILE", help="kill only once this file of the study exists")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=Path("results/kills"), help="folder of the runs; emptied")
+    parser.add_argument("--work", type=Path, default=Path("results/kills"), help="folder of the runs, kept if undisturbed")
     parser.add_argument("--output", type=Path, help="folder of the tables")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
-    shutil.rmtree(work, ignore_errors=True)
     whole = work / "undisturbed"
-    whole.mkdir(parents=True)
+    for folder in work.glob("run-*"):
+        shutil.rmtree(folder)
+    whole.mkdir(parents=True, exist_ok=True)
     if run(whole, resumed=False).wait():
         parser.exit(1, f"the undisturbed run failed; see {whole / 'run.log'}\n")
     chance, kills, rows = random.Random(arguments.seed), [], []
