@@ -137,7 +137,7 @@ def main() -> int:
     parser.add_argument("--every", type=float, default=12.0, help="mean seconds between two kills")
     parser.add_argument("--after", default="", metavar="FILE", help="kill only once this file of the study exists")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=Path("results/kills"), help="folder of the runs, kept if undisturbed")
+    parser.add_argument("--work", type=Path, default=Path("results/kills"), help="folder of the runs")
     parser.add_argument("--output", type=Path, help="folder of the tables")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
