@@ -103,7 +103,7 @@ def measure_times(count: int, seconds: float, seed: int) -> tuple[Calibration, p
     import torch
 
     from voxnas.complexity.calibrate import measure_calibration
-    from voxnas.complexity.measured import measure_latency, measure_training
+    from voxnas.complexity.measured import measure_latency, measure_step
     from voxnas.nn.build import build_network
 
     torch.set_num_threads(1)
@@ -120,7 +120,7 @@ def measure_times(count: int, seconds: float, seed: int) -> tuple[Calibration, p
             continue
         network, patch = build_network(architecture), plan.patch
         latency = measure_latency(network, (1, 1, *patch), repeats=5, warmup=1)
-        step = measure_training(network, (BATCH, 1, *patch), repeats=2)
+        step = measure_step(network, (BATCH, 1, *patch), repeats=2)["median_ms"] / 1e3
         rows.append(
             {
                 "block": "+".join(sorted(set(architecture.block))),

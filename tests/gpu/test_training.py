@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_training import make_context, propose, run_fit, train_command
 
-from voxnas.complexity.measured import device_record, measure_latency, measure_training
+from voxnas.complexity.measured import device_record, measure_latency, measure_step
 from voxnas.complexity.memory import measure_peak_memory
 from voxnas.core.architecture import Recipe
 from voxnas.io.records import read_json
@@ -99,7 +99,7 @@ def test_the_command_trains_on_the_gpu_and_says_so(new_study, new_job, launcher,
 def test_costs_are_the_gpus(new_job, precision):
     architecture = new_job().architecture
     network = build_network(architecture)
-    assert measure_training(network, (2, 1, 8, 8, 8), 2, precision=precision) > 0
+    assert measure_step(network, (2, 1, 8, 8, 8), 2, precision=precision)["median_ms"] > 0
     assert measure_latency(network, (1, 1, 8, 8, 8), 2, precision=precision)["median_ms"] > 0
     assert device_of(network).type == "cuda"
     assert device_record(1, precision)["processor"] == torch.cuda.get_device_name()

@@ -23,7 +23,7 @@ def with_chance(paths: StudyPaths, board: pd.DataFrame) -> pd.DataFrame:
     if spec.task != "classification":
         return board
     measure, plan = ranking_measure(spec), read_plan(paths.plan)
-    ordered = plan.timed and plan.unit == "volume"
+    ordered = plan.unit == "volume"
     levels, tests = {}, {}
     for key in board.key.unique():
         table = results.cases(paths.cases(key), spec.task)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from voxnas.benchmark import results
-from voxnas.benchmark.leaderboard import is_searched
+from voxnas.benchmark.leaderboard import is_searched, without_ensembles
 from voxnas.benchmark.search_runs import runs_of_methods
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import LINEAR
@@ -37,7 +37,7 @@ def cost_ratios(board: pd.DataFrame) -> list[CostRatio]:
     board : DataFrame
         The leaderboard.
     """
-    single = board[(board.source != LINEAR) & ~board.name.str.endswith(" (ensemble)")]
+    single = without_ensembles(board[board.source != LINEAR])
     hand_made = single.source.str.startswith("baseline")
     searched = single.source.map(is_searched).astype(bool)
     ratios = []

@@ -74,7 +74,7 @@ def cross_validation(paths: StudyPaths) -> pd.DataFrame:
     spec = results.benchmark_spec(paths)
     measure, found = ranking_measure(spec), results.finalists(paths)
     plan = read_plan(paths.plan)
-    ordered = plan.timed and plan.unit == "volume"
+    ordered = plan.unit == "volume"
     tables = _tables(paths, found, spec.task)
     rivals = [network for network in found if is_searched(network.source)]
     networks = dict.fromkeys(tables, "")

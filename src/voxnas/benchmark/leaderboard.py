@@ -37,6 +37,7 @@ from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 
 SEGMENTATION_SCORES = ("dice", "nsd", "hd95_mm")
+ENSEMBLE_SUFFIX = " (ensemble)"
 INTERVAL = ["low", "high", "note"]
 PAIR = ["comparison", "first", "second", "measure"]
 TEST = ["difference", "low", "high", "p", "p_holm", "verdict", "note", "scans", "units", "participants"]
@@ -88,7 +89,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
         single = network.name
         parts = {single: table[table.seed != ENSEMBLE]}
         if parts[single].seed.nunique() > 1:
-            parts[f"{single} (ensemble)"] = table[table.seed == ENSEMBLE]
+            parts[f"{single}{ENSEMBLE_SUFFIX}"] = table[table.seed == ENSEMBLE]
         for name, part in parts.items():
             statistics[name] = case_statistic(part, measure.name)
             interval = comparison.score(statistics[name])
@@ -148,6 +149,11 @@ def read_leaderboard(paths: StudyPaths) -> pd.DataFrame:
     table = read_table(paths.leaderboard, dict.fromkeys(texts, str))
     numbers = dict.fromkeys((c for c in table.columns if c not in texts), float)
     return table.astype(numbers).assign(winner=table.winner == "True")
+
+
+def without_ensembles(board: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a leaderboard that are networks with the mean over their seeds, and not ensembles."""
+    return board[~board.name.str.endswith(ENSEMBLE_SUFFIX)]
 
 
 def winning_network(paths: StudyPaths) -> Network:

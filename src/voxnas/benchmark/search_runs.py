@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 from scipy.stats import ttest_ind
 
-from voxnas.benchmark.leaderboard import is_searched
+from voxnas.benchmark.leaderboard import is_searched, without_ensembles
 from voxnas.core.strategies import method_of
 
 LEAST_RUNS = 3
@@ -41,7 +41,7 @@ def compare_methods(board: pd.DataFrame, sign: int, confidence: float) -> list[M
     confidence : float
         Nominal coverage of the intervals.
     """
-    single = board[board.source.map(is_searched).astype(bool) & ~board.name.str.endswith(" (ensemble)")]
+    single = without_ensembles(board[board.source.map(is_searched).astype(bool)])
     best = single.assign(order=-sign * single.validation_score).sort_values("order").drop_duplicates("source")
     scores = {str(method): sign * part.test_score for method, part in best.groupby(best.source.map(method_of))}
     scores = {method: part for method, part in scores.items() if len(part) >= LEAST_RUNS}

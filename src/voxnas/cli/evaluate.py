@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from voxnas.cli.predict import add_prediction_options
+
 TABLES = ("cases", "participants", "scores", "excluded")
 
 
@@ -16,13 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", help="target of the data set (default: as in the study)")
     parser.add_argument("--participant", metavar="PATTERN", help="pattern of the participant (data.participant)")
     parser.add_argument("--derivatives", metavar="NAME", help="BIDS: folder under derivatives/ with the label maps")
-    parser.add_argument("--ensemble", action="store_true", help="average the predictions of all members of the model")
-    parser.add_argument(
-        "--mirror",
-        action=argparse.BooleanOptionalAction,
-        help="average over mirrored copies (default: as in the study)",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace the tables of an earlier evaluation")
+    add_prediction_options(parser)
     parser.add_argument("--key", help="key of the network")
     parser.add_argument("--seeds", type=int, metavar="N", help="number of trainings of the network")
     parser.add_argument(

@@ -13,6 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="DIR", help="model folder, results/<study>/model")
     parser.add_argument("--input", required=True, metavar="PATH", help="image, or folder of images")
     parser.add_argument("--output", default="predictions", metavar="DIR", help="folder to write (default: predictions)")
+    add_prediction_options(parser)
+
+
+def add_prediction_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of every use of a model folder."""
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist in the output folder")
     parser.add_argument("--ensemble", action="store_true", help="average the predictions of all members of the model")
     parser.add_argument(

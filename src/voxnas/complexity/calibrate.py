@@ -17,7 +17,7 @@ from voxnas.complexity.blocks import time_nodes
 from voxnas.complexity.calibration import identity
 from voxnas.complexity.features import features, node_features
 from voxnas.complexity.fit import fit_times, left_out_errors
-from voxnas.complexity.measured import cpu_clock, device_record, measure_latency, measure_training
+from voxnas.complexity.measured import cpu_clock, device_record, measure_latency, measure_step
 from voxnas.complexity.memory import measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
 from voxnas.core.architecture import Architecture
@@ -101,13 +101,13 @@ def measure_calibration(
         network = build_network(architecture)
         repeats = SWAP_REPEATS if name in swaps else REPEATS
         shape, size = input_shape(architecture, plan, batch), input_size(architecture, plan)
-        step = measure_training(network, shape, repeats, precision=spec.precision, update=False)
+        step = measure_step(network, shape, repeats, precision=spec.precision, update=False)
         latency = measure_latency(network, (1, *shape[1:]), repeats, 1, spec.precision)
         table[identity(architecture)] = MeasuredNetwork(
             name=name,
             architecture=architecture.plain(),
             patch=size,
-            train_seconds=step / batch,
+            train_seconds=step["median_ms"] / 1e3 / batch,
             latency_ms=latency["median_ms"],
             **analyze(architecture, size)._asdict(),
         )
@@ -201,8 +201,8 @@ def _memory(networks: Sequence[Architecture], plan: Plan, spec: CalibrateSpec) -
 def _bf16(architecture: Architecture, shape: tuple[int, ...]) -> HalfPrecision:
     """Measure the speed-up of a training step by bfloat16."""
     network = build_network(architecture)
-    seconds = {p: measure_training(network, shape, REPEATS, precision=p) for p in ("float32", "bf16")}
+    times = {p: measure_step(network, shape, REPEATS, precision=p)["median_ms"] for p in ("float32", "bf16")}
     return HalfPrecision(
         in_hardware=resolve_precision("auto", compute_device()) is torch.bfloat16,
-        train_speedup=round(seconds["float32"] / seconds["bf16"], 3),
+        train_speedup=round(times["float32"] / times["bf16"], 3),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from voxnas.arch.views import input_shape
 from voxnas.complexity.calibrate import measure_calibration
-from voxnas.complexity.measured import cpu_clock, measure_training
+from voxnas.complexity.measured import cpu_clock, measure_step
 from voxnas.core.architecture import parse_architecture
 from voxnas.core.calibration import DeviceCalibration
 from voxnas.core.plan import Plan
@@ -46,7 +46,7 @@ def measure_device(
     clock = cpu_clock(compute_device())
     begun, counted = time.perf_counter(), clock()
     while time.perf_counter() - begun < WALL_SECONDS:
-        measure_training(network, shape, 1, precision=spec.precision)
+        measure_step(network, shape, 1, precision=spec.precision)
     wall, counted = time.perf_counter() - begun, clock() - counted
     factor = max(1.0, wall / (counted / spec.threads if compute_device().type == "cpu" else counted))
     return DeviceCalibration(**dict(record), start_seconds=round(start, 3), wall_factor=round(factor, 4))

@@ -136,18 +136,6 @@ def measure_step(
     return _timed(step, cpu_clock(compute_device()), repeats, warmup)
 
 
-def measure_training(
-    network: nn.Module,
-    shape: tuple[int, ...],
-    repeats: int,
-    warmup: int = 1,
-    precision: str = "auto",
-    update: bool = True,
-) -> float:
-    """Return the median of :func:`measure_step` in seconds."""
-    return measure_step(network, shape, repeats, warmup, precision, update)["median_ms"] / 1e3
-
-
 def device_record(threads: int, precision: str) -> dict[str, Any]:
     """Describe the device of a measurement: GPU or processor, cores, versions, threads and precision."""
     device = compute_device()

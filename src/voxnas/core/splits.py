@@ -26,10 +26,6 @@ class Splits(Record):
         """Scans of all folds, i.e. all scans outside the test split."""
         return [scan for fold in self.folds for scan in fold]
 
-    def fold_of(self, scan: str) -> int:
-        """Fold of a scan; StopIteration for a scan of the test split."""
-        return next(number for number, fold in enumerate(self.folds) if scan in fold)
-
     def outside(self, fold: int | None) -> list[str]:
         """Scans of all folds except `fold`; None: of all folds."""
         return [scan for i, scans in enumerate(self.folds) if i != fold for scan in scans]

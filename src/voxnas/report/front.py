@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from voxnas.benchmark.leaderboard import read_leaderboard
+from voxnas.benchmark.leaderboard import ENSEMBLE_SUFFIX, read_leaderboard, without_ensembles
 from voxnas.benchmark.metrics import ranking_measure
 from voxnas.benchmark.results import benchmark_spec
 from voxnas.core.paths import StudyPaths
@@ -71,7 +71,7 @@ def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int
     line = board[best].sort_values(cost)
     axes.step(line[cost], line.test_score, where="post", color="#9aa5b1", linewidth=1.2, linestyle="--", zorder=1)
     for row in table_rows(board):
-        single = row.name.removesuffix(" (ensemble)")
+        single = row.name.removesuffix(ENSEMBLE_SUFFIX)
         colour, marker = identity(shown[single])
         axes.errorbar(
             getattr(row, cost),
@@ -107,5 +107,4 @@ def _ticks(values: pd.Series) -> tuple[float, ...]:
 
 def singles(board: pd.DataFrame) -> list[str]:
     """Names of the networks without ensembles, the winner first, then by rank."""
-    singles = board[~board.name.str.endswith(" (ensemble)")]
-    return singles.sort_values("winner", ascending=False, kind="stable").name.tolist()
+    return without_ensembles(board).sort_values("winner", ascending=False, kind="stable").name.tolist()

@@ -15,7 +15,7 @@ from voxnas.benchmark import results
 from voxnas.benchmark.costs import basis, cost_ratios
 from voxnas.benchmark.detectable import describe_size
 from voxnas.benchmark.efficiency import has_efficiency, is_comparison
-from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard, winning_network
+from voxnas.benchmark.leaderboard import ENSEMBLE_SUFFIX, read_comparisons, read_leaderboard, winning_network
 from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
@@ -194,7 +194,7 @@ def _cards(board: pd.DataFrame, measure: Measure) -> list[tuple[str, str, str]]:
     if len(baselines) and winner["name"] not in set(baselines.name):
         best = baselines.iloc[0]
         cards.append((tables.number(best.test_score, d), "best hand-made network", best["name"]))
-    ensemble = board[board.name == f"{winner['name']} (ensemble)"]
+    ensemble = board[board.name == f"{winner['name']}{ENSEMBLE_SUFFIX}"]
     if len(ensemble):
         cards.append((tables.number(ensemble.iloc[0].test_score, d), "ensemble of its seeds", ""))
     cards += [

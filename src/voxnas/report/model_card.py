@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
+from voxnas.benchmark.leaderboard import ENSEMBLE_SUFFIX, read_comparisons, read_leaderboard
 from voxnas.benchmark.metrics import ranking_measure
 from voxnas.benchmark.results import benchmark_spec
 from voxnas.core.paths import StudyPaths
@@ -29,7 +29,7 @@ def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
     spec = benchmark_spec(paths)
     measure, confidence = ranking_measure(spec), spec.confidence
     dataset, splits = read_json(paths.dataset), read_record(paths.splits, Splits)
-    names = (model["name"], f"{model['name']} (ensemble)")
+    names = (model["name"], f"{model['name']}{ENSEMBLE_SUFFIX}")
     source = files(__package__).joinpath("model_card.md.j2").read_text(encoding="utf-8")
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from voxnas.benchmark.costs import CostRatio
+from voxnas.benchmark.leaderboard import without_ensembles
 from voxnas.benchmark.metrics import Measure
 from voxnas.benchmark.search_runs import LEAST_RUNS, MethodDifference, compare_methods
 from voxnas.core.splits import Splits
@@ -115,7 +116,7 @@ def is_hand_made(source: str) -> bool:
 
 def hand_made(board: pd.DataFrame) -> pd.DataFrame:
     """Rows of the baselines without ensembles, the best first."""
-    return board[board.source.map(is_hand_made).astype(bool) & ~board.name.str.endswith(" (ensemble)")]
+    return without_ensembles(board[board.source.map(is_hand_made).astype(bool)])
 
 
 def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:

@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 
 from voxnas.arch.families.linear import Linear
-from voxnas.benchmark import results
 from voxnas.benchmark.efficiency import _score_at, efficiency, has_efficiency, is_comparison
 from voxnas.io.records import read_json, write_json
 from voxnas.report.figures import draw_figures
@@ -58,12 +57,11 @@ def test_each_network_has_its_row_and_its_difference_to_the_first(fake_study, wr
     assert len(curves) == 3 * 2 * 2 and set(curves.seed) == {0, 1}
 
 
-def test_a_study_of_linear_models_alone_has_its_report(fake_study, write_benchmark):
+@pytest.mark.parametrize("task", ["classification", "regression"])  # a segmentation has no linear model
+def test_a_study_of_linear_models_alone_has_its_report(new_fake_study, tmp_path, write_benchmark, task):
     """The records of the networks become linear models; figures and page are made without an efficiency section."""
+    fake_study = new_fake_study(tmp_path / "fake", task)
     record = read_json(fake_study.finalists)
-    task = results.benchmark_spec(fake_study).task
-    if task == "segmentation":
-        pytest.skip("a segmentation has no linear model")
     outputs = 1 if task == "regression" else 2
     linear = Linear(in_channels=1, out_channels=outputs).plain()
     networks = [{**n, "architecture": linear, "source": "linear"} for n in record["networks"]]

@@ -64,15 +64,16 @@ def evaluate(tmp_path, *options):
     return status, {p.stem: read_table(p, {}) for p in (tmp_path / "out").glob("*.tsv")}
 
 
-def predict(tmp_path):
+def predict_images(tmp_path, task):
+    """Write a model and images, and predict the images into the folder `told`."""
+    write_model(tmp_path / "model", task)
+    write_images(tmp_path / "data")
     arguments = ["--model", tmp_path / "model", "--input", tmp_path / "data/imagesTr", "--output", tmp_path / "told"]
     assert main(["predict", *map(str, arguments)]) == 0
 
 
 def test_segmentations_are_scored_per_case_and_per_participant(tmp_path, capsys):
-    write_model(tmp_path / "model", "segmentation")
-    write_images(tmp_path / "data")
-    predict(tmp_path)
+    predict_images(tmp_path, "segmentation")
     (tmp_path / "data/labelsTr").mkdir()
     for name in NAMES:
         told = nib.load(tmp_path / f"told/{name}_0000_dseg.nii.gz")
@@ -95,9 +96,7 @@ def test_segmentations_are_scored_per_case_and_per_participant(tmp_path, capsys)
 
 
 def test_images_of_the_study_and_unknown_participants_are_told(tmp_path, capsys):
-    write_model(tmp_path / "model", "segmentation")
-    write_images(tmp_path / "data")
-    predict(tmp_path)
+    predict_images(tmp_path, "segmentation")
     (tmp_path / "data/labelsTr").mkdir()
     for name in NAMES:
         (tmp_path / f"told/{name}_0000_dseg.nii.gz").rename(tmp_path / f"data/labelsTr/{name}.nii.gz")
@@ -114,9 +113,7 @@ def test_images_of_the_study_and_unknown_participants_are_told(tmp_path, capsys)
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_the_scans_of_a_participant_are_scored_once(tmp_path, task):
-    write_model(tmp_path / "model", task)
-    write_images(tmp_path / "data")
-    predict(tmp_path)
+    predict_images(tmp_path, task)
     told = read_table(tmp_path / "told/predictions.tsv", {}).assign(participant=lambda t: t["scan"].str[:2])
     if task == "regression":
         answers = told.assign(predicted=told["predicted"].astype(float)).groupby("participant")["predicted"].mean()

@@ -8,7 +8,7 @@ from plans import staged, volume_plan
 
 from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.unet import UNet
-from voxnas.complexity.measured import device_record, measure_latency, measure_step, measure_training
+from voxnas.complexity.measured import device_record, measure_latency, measure_step
 from voxnas.complexity.memory import measure_peak_memory, measure_peaks, memory_request
 from voxnas.complexity.memory_model import training_mib
 from voxnas.complexity.profile import profile_network
@@ -32,7 +32,7 @@ def test_latency_is_of_an_evaluated_network():
 def test_a_training_step_trains():
     network = build_network(unet(4))
     before = [p.clone() for p in network.parameters()]
-    assert measure_training(network, (2, 1, 8, 8, 8), repeats=1, precision="float32") > 0
+    assert measure_step(network, (2, 1, 8, 8, 8), repeats=1, precision="float32")["median_ms"] > 0
     assert any(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 
 

@@ -109,14 +109,20 @@ def load(damaged) -> None:
             assert str(damaged) in str(error)
 
 
-@settings(max_examples=250)
-@given(data=st.data())
-def test_any_value_of_a_model_folder_is_one_line(data: st.DataObject, folders, tmp_path_factory) -> None:
-    """The digests fit, as in a folder of an attacker."""
+def drawn_copy(data: st.DataObject, folders, tmp_path_factory):
+    """Draw one of the model folders; return it and a copy to damage."""
     folder = folders[data.draw(st.sampled_from(sorted(MODELS)))]
     damaged = tmp_path_factory.getbasetemp() / "damaged"
     shutil.rmtree(damaged, ignore_errors=True)
     shutil.copytree(folder, damaged)
+    return folder, damaged
+
+
+@settings(max_examples=250)
+@given(data=st.data())
+def test_any_value_of_a_model_folder_is_one_line(data: st.DataObject, folders, tmp_path_factory) -> None:
+    """The digests fit, as in a folder of an attacker."""
+    folder, damaged = drawn_copy(data, folders, tmp_path_factory)
     name = data.draw(st.sampled_from(RECORDS))
     record = json.loads((folder / name).read_text())
     path = data.draw(st.sampled_from([path for path in places_of(record) if path]))
@@ -130,10 +136,7 @@ def test_any_value_of_a_model_folder_is_one_line(data: st.DataObject, folders, t
 @settings(max_examples=150)
 @given(data=st.data())
 def test_any_bytes_in_a_model_folder_are_one_line(data: st.DataObject, folders, tmp_path_factory) -> None:
-    folder = folders[data.draw(st.sampled_from(sorted(MODELS)))]
-    damaged = tmp_path_factory.getbasetemp() / "damaged"
-    shutil.rmtree(damaged, ignore_errors=True)
-    shutil.copytree(folder, damaged)
+    folder, damaged = drawn_copy(data, folders, tmp_path_factory)
     name = data.draw(st.sampled_from([*RECORDS, "weights-0.safetensors"]))
     content = (folder / name).read_bytes()
     start = data.draw(st.integers(0, len(content)))

@@ -52,7 +52,7 @@ def make_step(
         assert alpha_sampler is not None  # the record of a supernet names the folds of its alphas
         return Bilevel(*loss, network, job, alpha_sampler)
     if job.teacher is not None:
-        splits = read_record(paths.splits, Splits)
+        folds = read_record(paths.splits, Splits).parts()
         return Distillation(
             *loss,
             load_teachers(paths, job, job.teacher, device),
@@ -60,6 +60,6 @@ def make_step(
             job.teacher.weight,
             training.precision,
             targets,
-            (lambda sample: splits.fold_of(sampler.scan_of(sample))) if job.teacher.out_of_fold else None,
+            (lambda sample: folds[sampler.scan_of(sample)]) if job.teacher.out_of_fold else None,
         )
     return Supervised(*loss)
