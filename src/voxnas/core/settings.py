@@ -597,6 +597,11 @@ class StudySettings(Settings):
                 f"final.teacher = {self.final.teacher} needs a training that left out each of the {folds} folds; "
                 "set training.seeds to splits.folds, or final.teacher: none"
             )
+        if self.final.teacher != "none" and self.splits.unit == "block":
+            raise ValueError(
+                f"final.teacher = {self.final.teacher} needs folds of whole scans, and splits.unit = block divides runs; "
+                "set final.teacher: none"
+            )
         if self.benchmark.cross_validate and self.training.patience:
             raise ValueError(
                 f"training.patience = {self.training.patience} ends each training by the fold that "

@@ -50,6 +50,11 @@ MISTAKES = [
         {"task": "classification", "data": {"suffix": "bold"}, "clips": {"unit": "volume"}},
         ["clips.delay: 5 (s)", "0 if they are already shifted"],
     ),
+    ({"final": {"teacher": "ensemble"}, "training": {"seeds": 4}}, ["each of the 5 folds", "training.seeds"]),
+    (
+        {"final": {"teacher": "ensemble"}, "training": {"seeds": 5}, "splits": {"unit": "block"}},
+        ["divides runs", "final.teacher: none"],
+    ),
 ]
 
 
