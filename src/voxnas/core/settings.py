@@ -599,7 +599,7 @@ class StudySettings(Settings):
             )
         if self.final.teacher != "none" and self.splits.unit == "block":
             raise ValueError(
-                f"final.teacher = {self.final.teacher} needs folds of whole scans; splits.unit = block divides runs, so "
+                f"final.teacher = {self.final.teacher} needs folds of scans; splits.unit = block divides runs, so "
                 "set final.teacher: none"
             )
         if self.benchmark.cross_validate and self.training.patience:
