@@ -4,7 +4,7 @@ The plan determines the preprocessing of images and the networks of search space
 a :class:`VolumePlan`, a study of time series a :class:`RunPlan`, which lists all prepared views of a run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
@@ -57,6 +57,10 @@ class _Plan(InputView):
         """Values of the labels in the images, sorted; the position of a value is its class index."""
         return sorted(map(int, self.labels))
 
+    def for_divisor(self, divisor: Sequence[int] | None) -> Self:
+        """Return the plan with the patch of networks whose input sizes a `divisor` (D, H, W) divides; None: any."""
+        return self
+
 
 class VolumeFingerprint(Record):
     """Statistics of the scans outside the test split after cropping; shapes and spacings along R, A, S."""
@@ -77,6 +81,12 @@ class VolumePlan(_Plan):
     normalize: Normalization
     crop: bool = Field(description="Crop to the bounding box of the non-zero voxels.")
     masked: bool = Field(False, description="In most scans, zeros are removed background.")
+    extent: Triple | None = Field(
+        None,
+        exclude_if=lambda extent: extent is None,
+        description="Size (D, H, W) in voxels that the patch of a network covers, before it is rounded up to a multiple"
+        " of the network's divisor; None: every network has the patch of the plan.",
+    )
     fingerprint: VolumeFingerprint
 
     def for_view(self, view: str) -> Self:
@@ -91,6 +101,17 @@ class VolumePlan(_Plan):
     def for_volumes(self) -> Self:
         """Return the plan itself."""
         return self
+
+    def for_divisor(self, divisor: Sequence[int] | None) -> Self:
+        """Return the plan with the extent, rounded up to multiples of the `divisor` (D, H, W), as its patch.
+
+        The patch of the plan fits four stages, so that networks of fewer stages would compute on its padding.
+        """
+        if self.extent is None or divisor is None:
+            return self
+        return self.model_copy(
+            update={"patch": tuple(-(-n // d) * d for n, d in zip(self.extent, divisor, strict=True))}
+        )
 
 
 class Grid(Record):

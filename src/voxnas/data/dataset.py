@@ -1,6 +1,6 @@
 """The preprocessed scans of a study, read from disk on demand."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -30,23 +30,25 @@ class StudyData:
         The study.
     view : str
         The view of a run (:mod:`voxnas.arch.views`); empty: the study's default, or the volume of each scan.
+    divisor : 3 ints, optional
+        Divisor of the input sizes of a network, whose patch the plan then has.
 
     Attributes
     ----------
     plan : Plan
-        The plan for networks of the view.
+        The plan for networks of the view and the divisor.
     timed : bool
         Whether the scans are runs.
     view : str
         The view; empty for volumes.
     """
 
-    def __init__(self, paths: StudyPaths, view: str = "") -> None:
+    def __init__(self, paths: StudyPaths, view: str = "", divisor: Sequence[int] | None = None) -> None:
         self.paths = paths
         plan = read_plan(paths.plan)
         self.timed = plan.timed
         self.view: str = view or plan.view
-        self.plan: Plan = plan.for_view(self.view)
+        self.plan: Plan = plan.for_view(self.view).for_divisor(divisor)
         self._splits = read_record(paths.splits, Splits)
         self._locked = frozenset(self._splits.test)
         expected = frozenset(map(self._splits.scan_of, self._locked.union(*self._splits.folds)))

@@ -226,10 +226,11 @@ def make_plan(spec: PreprocessSpec, scans: pd.DataFrame, dataset: dict[str, Any]
     spacing = choose_spacing(found["spacings"]) if settings.spacing == "auto" else settings.spacing
     shapes = np.maximum(1, np.round(found["shapes"] * found["spacings"] / np.array(spacing)))
     median_shape = [int(n) for n in np.median(shapes, axis=0)]
+    extent = None
     if spec.patch == "auto":
         patch = median_shape[::-1]
         if task == "segmentation":  # other targets belong to the whole scan, which the patch must cover
-            patch = choose_patch(patch, spacing[::-1])
+            extent = patch = choose_patch(patch, spacing[::-1])
         strides, kernels = pooling(patch, spacing[::-1])
         patch = pad(patch, divisor_of(strides, PADDED_STAGES))
     else:
@@ -241,6 +242,7 @@ def make_plan(spec: PreprocessSpec, scans: pd.DataFrame, dataset: dict[str, Any]
         crop=settings.crop,
         masked=bool(np.median(found["nonzero"]) < MASKED_SHARE),
         patch=patch,
+        extent=extent,
         strides=strides,
         kernels=kernels,
         channels=int(channels.iloc[0]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxnas.arch.views import network_plan
 from voxnas.core.plan import Plan
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Predictor:
         from voxnas.training.inference import load_trained
 
         torch.set_num_threads(threads)
-        self.plan, self.mirror, self.precision = plan, mirror, precision
+        self.plan, self.mirror, self.precision = network_plan(architecture, plan), mirror, precision
         self.networks = [load_trained(architecture, path) for path in weights]
 
     def __call__(self, inputs: Sequence[Tensor]) -> list[np.ndarray]:

@@ -19,7 +19,7 @@ from voxnas.training.linear import LinearModel
 from voxnas.training.sampling.patches import centred_start, crop_or_pad
 
 OVERLAP = 0.5
-WHOLE_VOLUME = 2.0  # largest volume, in patches, that is predicted at once
+WHOLE_VOLUME = 3.0  # largest volume, in patches, that is predicted at once
 
 
 def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Module:
@@ -54,7 +54,7 @@ def predict_probabilities(
 ) -> Tensor:
     """Class probabilities of each voxel.
 
-    A volume of up to two patches is predicted as a whole, padded to the size of the patch and to a multiple of the
+    A volume of up to three patches is predicted as a whole, padded to the size of the patch and to a multiple of the
     network's divisor. A larger volume is padded to the size of the patch and predicted by a sliding window of one patch
     with half overlap and Gaussian weights (MONAI).
 
@@ -99,6 +99,17 @@ def predict_probabilities(
         copies += 1
     back = [-s for s in centred_start(shape, size)]
     return crop_or_pad(total[0] / copies, back, shape).cpu()
+
+
+def apply_padded(network: nn.Module, x: Tensor) -> Tensor:
+    """Output of a network for x (B, C, D, H, W) of any size, padded with zeros to a multiple of the divisor."""
+    divisor, shape = getattr(network, "divisor", (1, 1, 1)), x.shape[-3:]
+    if not any(n % d for n, d in zip(shape, divisor, strict=False)):
+        return network(x)
+    size = [-(-n // d) * d for n, d in zip(shape, divisor, strict=True)]
+    start = centred_start(shape, size)
+    y: Tensor = network(crop_or_pad(x, start, size))
+    return crop_or_pad(y, [-s for s in start], shape) if y.ndim == x.ndim else y
 
 
 def _slide(forward: Callable[[Tensor], Tensor], x: Tensor, patch: Sequence[int]) -> Tensor:

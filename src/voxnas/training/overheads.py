@@ -19,7 +19,7 @@ import torch
 from scipy.optimize import nnls
 from torch import nn
 
-from voxnas.arch.views import input_size
+from voxnas.arch.views import input_size, network_divisor
 from voxnas.complexity.calibration import predict_sample_seconds
 from voxnas.complexity.features import update_features
 from voxnas.complexity.measured import cpu_clock
@@ -111,10 +111,12 @@ def _process_cost(paths: StudyPaths, plan: Plan, spec: CalibrateSpec, record: Ca
     cheap, dear = rows[0], rows[len(rows) // 2]
     read = _reading_seconds(data, scans, targets, spec, recipe)
     scored = data.validation_scans(0)
-    few = Validation(data, scored[:VALIDATED], targets, spec.precision)
 
     def validation_seconds(row: MeasuredNetwork) -> float:
-        network = build_network(parse_architecture(row.architecture)).to(backend.device)
+        architecture = parse_architecture(row.architecture)
+        network = build_network(architecture).to(backend.device)
+        of_network = StudyData(paths, view, network_divisor(architecture))
+        few = Validation(of_network, scored[:VALIDATED], targets, spec.precision)
         clock = cpu_clock(backend.device)
         begun = clock()
         few(network, backend)

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from voxnas.arch.families import family_of
+from voxnas.arch.views import network_divisor
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
@@ -70,7 +71,7 @@ def train_entry(paths: StudyPaths, entry: Entry, options: RunOptions, backend: B
     spec = read_record(paths.spec("train"), TrainSpec)
     training = spec.training
     torch.set_num_threads(training.threads)
-    data = StudyData(paths, job.architecture.view)
+    data = StudyData(paths, job.architecture.view, network_divisor(job.architecture))
     scans, alpha_scans = training_scans(data, job)
     targets = Targets.of(data, scans)
     earlier = paths.store / store_digest(job.parent, spec, data_digest(paths)) if job.parent else None

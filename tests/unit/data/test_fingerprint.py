@@ -32,7 +32,7 @@ def scans(tmp_path):
 def test_plan_of_small_scans(scans):
     plan = make_plan(spec(spacing=(1, 1, 1)), scans, DATASET)
     assert plan.plain()["fingerprint"] == {"median_shape": [35, 51, 36], "median_spacing": [0.5, 1.0, 1.0], "scans": 3}
-    assert plan.patch == (40, 56, 40)
+    assert (plan.patch, plan.extent) == ((40, 56, 40), (36, 51, 35))
     assert plan.strides == ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
     assert plan.kernels == ((3, 3, 3),) * 4
     assert (plan.channels, plan.outputs, plan.classes) == (1, 2, ())
@@ -57,13 +57,14 @@ def test_a_stripped_background_is_noticed(scans):
 
 def test_a_given_patch_is_in_the_order_x_y_z(scans):
     plan = make_plan(spec(patch=(32, 48, 40), spacing=(1, 1, 1)), scans, DATASET)
-    assert plan.patch == (40, 48, 32)
+    assert (plan.patch, plan.extent) == ((40, 48, 32), None)
     with pytest.raises(UserError, match=r"training.patch = \[33, 48, 40\] .* nearest .* patch is \[32, 48, 40\]"):
         make_plan(spec(patch=(33, 48, 40), spacing=(1, 1, 1)), scans, DATASET)
 
 
 def test_outputs_by_task(scans):
     assert make_plan(spec("classification"), scans, DATASET).outputs == 2
+    assert make_plan(spec("classification"), scans, DATASET).extent is None  # the patch covers most whole scans
     assert make_plan(spec("regression"), scans, DATASET).outputs == 1
     assert make_plan(spec("regression"), scans, DATASET).labels == {}
     with pytest.raises(UserError, match="one class only"):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from voxnas.nn.precision import autocast
 from voxnas.training.gradients import Gradients
+from voxnas.training.inference import apply_padded
 from voxnas.training.losses import squared_error
 from voxnas.training.steps.supervised import Supervised
 from voxnas.training.targets import Targets
@@ -30,7 +31,8 @@ class Distillation(Supervised):
         As in :class:`Supervised`.
     teachers : mapping of int or None to sequence of nn.Module
         Teachers of the scans of each fold, or of all scans under None; in evaluation mode, on the device of the
-        training. The attribute ``target_scale`` is the mean and standard deviation of predicted values.
+        training. Their inputs are padded to their divisors. The attribute ``target_scale`` is the mean and standard
+        deviation of predicted values.
     temperature, weight : float
         T and w.
     precision : str
@@ -82,7 +84,7 @@ class Distillation(Supervised):
     def _teach(self, fold: int | None, inputs: Tensor) -> Tensor:
         """Mean over the teachers of a fold: softened probabilities (B, K, ...), or standardised values (B, 1)."""
         with autocast(self.precision, inputs.device):
-            known = [(teacher, teacher(inputs).float()) for teacher in self.teachers[fold]]
+            known = [(teacher, apply_padded(teacher, inputs).float()) for teacher in self.teachers[fold]]
         if self.targets.task != "regression":
             return torch.stack([(logits / self.temperature).softmax(1) for _, logits in known]).mean(0)
         scaled = [(output, *getattr(teacher, "target_scale")) for teacher, output in known]  # noqa: B009

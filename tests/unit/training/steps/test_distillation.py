@@ -47,6 +47,20 @@ def test_values_are_taught_by_their_mean_and_deep_outputs_by_the_first():
     assert step.loss(inputs, outputs, labels).item() == pytest.approx(0.5 * alone.item(), rel=1e-5)
 
 
+def test_a_teacher_may_need_a_larger_patch_than_the_student():
+    class Coarse(torch.nn.Module):
+        divisor = (4, 4, 4)
+
+        def forward(self, x):
+            assert x.shape[2:] == (4, 8, 4)
+            return torch.cat([x, -x], 1)
+
+    step = Distillation("dice_ce", 0.0, {None: [Coarse()]}, 1.0, 1.0, "float32", Targets("segmentation"))
+    inputs = torch.randn(2, 1, 3, 6, 4)
+    outputs = torch.cat([inputs, -inputs], 1)
+    assert step.loss(inputs, outputs, torch.zeros(2, 3, 6, 4).long()).item() == pytest.approx(0, abs=1e-6)
+
+
 def test_each_sample_is_taught_by_the_teachers_of_its_fold():
     teachers = {0: [Constant(1.0)], 1: [Constant(3.0), Constant(5.0)]}
     step = Distillation("mse", 0.0, teachers, 1.0, 1.0, "float32", Targets("regression"), lambda sample: sample % 2)
