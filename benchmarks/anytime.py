@@ -29,9 +29,18 @@ from voxnas.training.run_options import RunOptions
 from voxnas.training.schedules import ANYTIME
 
 WINNER = Recipe(
-    optimizer="muon", learning_rate=0.0197, weight_decay=0.00398, schedule="poly", loss="dice_focal", augmentation=0.152
+    optimizer="muon",
+    learning_rate=0.0197,
+    weight_decay=0.00398,
+    schedule="poly",
+    loss="dice_focal",
+    spatial=0.152,
+    intensity=0.152,
 )
-AUGMENTATIONS = (0.152, 0.5)
+AUGMENTATIONS: dict[str, dict[str, Any]] = {
+    "affine": {},
+    "elastic": {"deformation": "elastic", "spatial": 0.8, "intensity": 1.0},
+}
 SCHEDULES: dict[str, dict[str, Any]] = {
     "poly": {},
     "poly, averaged 0.1": {"averaging": 0.1},
@@ -72,7 +81,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, nargs="+", default=[300, 1200, 4800], help="budgets")
     parser.add_argument("--seeds", type=int, default=2, help="trainings per row")
     parser.add_argument("--schedules", nargs="+", default=list(SCHEDULES), choices=SCHEDULES)
-    parser.add_argument("--augmentations", type=float, nargs="+", default=AUGMENTATIONS)
+    parser.add_argument("--augmentations", nargs="+", default=list(AUGMENTATIONS), choices=AUGMENTATIONS)
     parser.add_argument("--output", type=Path, help="TSV file for the table")
     arguments = parser.parse_args()
     paths = StudyPaths(arguments.study)
@@ -81,7 +90,7 @@ def main() -> None:
     rows = []
     for augmentation in arguments.augmentations:
         for name in arguments.schedules:
-            recipe = WINNER.model_copy(update={"augmentation": augmentation, **SCHEDULES[name]})
+            recipe = WINNER.model_copy(update={**AUGMENTATIONS[augmentation], **SCHEDULES[name]})
             for seed in range(arguments.seeds):
                 for job in jobs(paths, recipe, sorted(arguments.samples), seed):
                     options = RunOptions(keep_state=recipe.schedule in ANYTIME)

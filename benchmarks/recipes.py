@@ -33,7 +33,13 @@ from voxnas.training.steps.supervised import Supervised
 from voxnas.training.targets import Targets
 
 BASE = Recipe(
-    optimizer="muon", learning_rate=1e-2, weight_decay=1e-2, schedule="onecycle", augmentation=0.3, mirror="none"
+    optimizer="muon",
+    learning_rate=1e-2,
+    weight_decay=1e-2,
+    schedule="onecycle",
+    spatial=0.3,
+    intensity=0.3,
+    mirror="none",
 )
 CHANGES: dict[str, dict[str, object]] = {
     "muon, no mirroring": {},
@@ -42,8 +48,8 @@ CHANGES: dict[str, dict[str, object]] = {
     "adamw": {"optimizer": "adamw"},
     "adamw, mirror all axes": {"optimizer": "adamw", "mirror": "all"},
     "sgd 1e-2": {"optimizer": "sgd", "weight_decay": 3e-5, "schedule": "poly"},
-    "no augmentation": {"augmentation": 0.0},
-    "augmentation 0.6": {"augmentation": 0.6},
+    "no augmentation": {"spatial": 0.0, "intensity": 0.0},
+    "augmentation 0.6": {"spatial": 0.6, "intensity": 0.6},
     "cosine": {"schedule": "cosine"},
 }
 

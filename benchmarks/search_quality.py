@@ -81,7 +81,7 @@ def true_score(proposal: Proposal, fidelity: float = 1.0) -> float | None:
         + 0.02 * math.log10(fidelity)  # incomplete training
         - 0.012 * max(0.0, work - 8.8 - 0.7 * math.log10(fidelity)) ** 2  # too slow for its budget
         - 0.015 * rate**2
-        - 0.010 * (recipe.augmentation - 0.4) ** 2
+        - 0.010 * (recipe.spatial - 0.4) ** 2
         - 0.004 * (recipe.schedule == "onecycle")
         - 0.004 * (architecture.block == "inverted")
         - 0.003 * (architecture.norm == "group")

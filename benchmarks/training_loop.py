@@ -102,7 +102,7 @@ def main() -> None:
     arguments = parser.parse_args()
     samples = arguments.samples - arguments.samples % BATCH
     torch.set_num_threads(1)
-    recipe = Recipe(augmentation=arguments.augmentation)
+    recipe = Recipe(spatial=arguments.augmentation, intensity=arguments.augmentation)
     job = Fit(architecture=ARCHITECTURE, recipe=recipe, fold=0, seed=0, samples=samples)
     training = EffectiveTraining(batch_size=BATCH, validations=1)
     sampler = PatchSampler(

@@ -48,7 +48,9 @@ RECIPE_VALUES: dict[str, ValueSet] = {
     "schedule": _recipe_names("schedule"),
     "averaging": numbers(0, 1),
     "loss": ("dice_ce", "dice_focal"),
-    "augmentation": numbers(0, 1),
+    "spatial": numbers(0, 1),
+    "deformation": _recipe_names("deformation"),
+    "intensity": numbers(0, 1),
     "mirror": _recipe_names("mirror"),
 }
 

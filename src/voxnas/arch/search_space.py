@@ -321,7 +321,7 @@ def _recipe_domains(family: FamilySpace) -> dict[str, ValueSet]:
 
 def _recipe_needs(family: FamilySpace) -> dict[str, Alternatives]:
     """Required parameters of the recipe; the loss is required only of families for segmentation alone."""
-    names = {"optimizer", "learning_rate", "weight_decay", "schedule", "augmentation"}
+    names = {"optimizer", "learning_rate", "weight_decay", "schedule", "spatial", "intensity"}
     return dict.fromkeys(names | {"loss"} if family.tasks == ("segmentation",) else names, ALWAYS)
 
 

@@ -83,10 +83,21 @@ class Recipe(Record):
     loss: Literal["dice_ce", "dice_focal", "ce", "mse"] = Field(
         "dice_ce", description="Segmentation: dice_ce or dice_focal; classification: ce; regression: mse."
     )
-    augmentation: Annotated[float, Field(ge=0, le=1)] = Field(
+    spatial: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5,
-        description="Probability of each random transform, relative to its usual one (volumes: nnU-Net's); the ranges "
-        "are fixed; 0: mirroring only.",
+        description="Probability of the spatial transforms except mirroring; `deformation: affine`: relative to the "
+        "usual one (volumes: nnU-Net's).",
+    )
+    deformation: Literal["affine", "elastic"] = Field(
+        "affine",
+        exclude_if=lambda kind: kind == "affine",
+        description="Spatial transforms of volumes: `affine`, as in nnU-Net, or `elastic`, a gentler resampling with "
+        "an elastic field.",
+    )
+    intensity: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5,
+        description="Probability of each transform of the values, relative to its usual one (volumes: nnU-Net's); the "
+        "ranges are fixed.",
     )
     mirror: Literal["none", "left_right", "all"] = Field(
         "none", description="Axes of random flips in training and of test-time augmentation."

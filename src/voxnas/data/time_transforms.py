@@ -64,8 +64,9 @@ class WindowAugmentation:
 
     Parameters
     ----------
-    strength : float
-        In [0, 1]; factor of the probabilities of all transforms except mirroring. The ranges are fixed.
+    spatial, intensity : float
+        In [0, 1]; factors of the probability of a translation, and of all other transforms except mirroring. The
+        ranges are fixed.
     mirror_axes : sequence of int
         Axes of (D, H, W) that may be flipped, each with probability 1/2; empty for series.
     frames : int
@@ -74,20 +75,23 @@ class WindowAugmentation:
         Largest translation along (D, H, W) in voxels; 0 for series and axes of length 1.
     """
 
-    def __init__(self, strength: float, mirror_axes: Sequence[int], frames: int, room: Sequence[int]) -> None:
-        self.strength, self.mirror_axes, self.frames = strength, tuple(mirror_axes), frames
+    def __init__(
+        self, spatial: float, intensity: float, mirror_axes: Sequence[int], frames: int, room: Sequence[int]
+    ) -> None:
+        self.spatial, self.intensity = spatial, intensity
+        self.mirror_axes, self.frames = tuple(mirror_axes), frames
         self.room = tuple(int(n) for n in room)
 
     def draw(self, rng: np.random.Generator) -> Replay:
         """Draw the twins of one window; equal generators give equal twins."""
 
         def happens(probability: float) -> bool:
-            return rng.random() < probability * self.strength
+            return rng.random() < probability * self.intensity
 
         twins: list[Twin] = []
         if axes := tuple(a for a in self.mirror_axes if rng.random() < 0.5):
             twins.append(Mirror(axes))
-        if any(self.room) and happens(0.5):
+        if any(self.room) and rng.random() < 0.5 * self.spatial:
             d, h, w = (int(rng.integers(-n, n + 1)) for n in self.room)
             twins.append(Translate((d, h, w)))
         if happens(0.3):

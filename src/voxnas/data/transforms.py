@@ -11,6 +11,9 @@ nnU-Net (Isensee et al. 2021; ``nnUNetTrainer.get_training_transforms``), with t
 - A patch is translated. In nnU-Net foreground patches may exceed the upper borders of the volume, which translates the
   content of a patch that is as large as the volume.
 
+`elastic` deformation replaces nnU-Net's spatial transforms by one resampling of gentler ranges with an elastic field
+(Ronneberger et al. 2015), which may apply to each patch without wearing the image out.
+
 All twins take ``image : Tensor, (C, D, H, W)`` and ``label : Tensor, (D, H, W)`` or None.
 """
 
@@ -26,6 +29,9 @@ from torch import Tensor
 
 Pair = tuple[Tensor, Tensor | None]
 Triple = tuple[float, float, float]
+
+CONTROL = 10  # voxels between the control points of an elastic field
+INDICATORS = 8  # most labels that are resampled one by one
 
 
 class Twin(Protocol):
@@ -48,8 +54,8 @@ class Mirror:
 
 
 @dataclass(frozen=True)
-class Affine:
-    """Rotate and scale about the centre, with a single resampling.
+class Resample:
+    """Rotate and scale about the centre, translate and bend, with a single resampling.
 
     Parameters
     ----------
@@ -59,11 +65,23 @@ class Affine:
         Magnification along D, H, W.
     spacing : 3 floats
         Voxel size along D, H, W in mm: the rotation is rigid in space, not in the grid.
+    shift : 3 floats
+        Translation along D, H, W in voxels.
+    bend : float
+        Standard deviation in voxels of the displacements at the control points of an elastic field, one point per
+        `CONTROL` voxels, drawn from `seed`; 0: no field.
+    seed : int
+    replicate : bool
+        Whether voxels from outside have the value of the nearest voxel inside; otherwise 0.
     """
 
     angles: Triple
     scales: Triple
     spacing: Triple = (1.0, 1.0, 1.0)
+    shift: Triple = (0.0, 0.0, 0.0)
+    bend: float = 0.0
+    seed: int = 0
+    replicate: bool = False
 
     def matrix(self) -> np.ndarray:
         """Return the map of voxel offsets from the centre, output to input, (3, 3), axes (D, H, W)."""
@@ -77,19 +95,44 @@ class Affine:
         spacing = np.asarray(self.spacing)
         return (rotation * spacing[None, :] / spacing[:, None]) / np.asarray(self.scales)[None, :]
 
-    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
-        """Resample the image linearly and the label by nearest neighbour; voxels from outside are 0."""
-        size = np.asarray(image.shape[1:], dtype=float)
+    def grid(self, shape: Sequence[int]) -> Tensor:
+        """Positions to sample, (1, D, H, W, 3), in the coordinates of ``grid_sample`` without aligned corners."""
         # The unit of grid_sample is half the size of an axis; its coordinates are in the order (W, H, D).
-        theta = (self.matrix() * size[None, :] / size[:, None])[::-1, ::-1]
-        theta = torch.from_numpy(np.concatenate([theta, np.zeros((3, 1))], axis=1).astype(np.float32))
-        grid = F.affine_grid(theta[None], [1, 1, *image.shape[1:]], align_corners=False)
-        moved = F.grid_sample(image[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+        size = np.asarray(shape, dtype=float)
+        linear = (self.matrix() * size[None, :] / size[:, None])[::-1, ::-1]
+        offset = (self.matrix() @ -np.asarray(self.shift) * 2 / size)[::-1, None]
+        theta = torch.from_numpy(np.concatenate([linear, offset], axis=1).astype(np.float32))
+        grid = F.affine_grid(theta[None], [1, 1, *shape], align_corners=False)
+        if self.bend:
+            generator = torch.Generator().manual_seed(self.seed)
+            points = torch.randn([1, 3, *(max(2, round(n / CONTROL)) for n in shape)], generator=generator)
+            field = F.interpolate(points, tuple(shape), mode="trilinear", align_corners=True).movedim(1, -1)
+            grid = grid + field * torch.from_numpy((2 * self.bend / size[::-1]).astype(np.float32))
+        return grid
+
+    def __call__(self, image: Tensor, label: Tensor | None) -> Pair:
+        """Resample the image linearly, and each label as its indicator; the largest indicator wins.
+
+        Beyond `INDICATORS` labels in a patch the label map is resampled by the nearest neighbour.
+        """
+        grid = self.grid(image.shape[1:])
+        outside = "border" if self.replicate else "zeros"
+
+        def sampled(values: Tensor, mode: str = "bilinear") -> Tensor:
+            return F.grid_sample(values[None], grid, mode=mode, padding_mode=outside, align_corners=False)[0]
+
         if label is None:
-            return moved, None
-        values = label[None, None].to(torch.float32)
-        nearest = F.grid_sample(values, grid, mode="nearest", padding_mode="zeros", align_corners=False)
-        return moved, nearest[0, 0].to(label.dtype)
+            return sampled(image), None
+        present = label.unique()
+        if len(present) > INDICATORS:
+            return sampled(image), sampled(label[None].to(torch.float32), "nearest")[0].to(label.dtype)
+        # The background, which also lies outside, comes first; it needs no indicator.
+        present = present[present > 0]
+        indicators = (label == present.view(-1, 1, 1, 1)).to(image.dtype)
+        moved, shares = sampled(torch.cat([image, indicators])).split([len(image), len(present)])
+        background = 1 - shares.sum(0, keepdim=True)
+        values = torch.cat([label.new_zeros(1), present])
+        return moved, values[torch.cat([background, shares]).argmax(0)]
 
 
 @dataclass(frozen=True)
@@ -217,27 +260,35 @@ class Augmentation:
 
     Parameters
     ----------
-    strength : float
-        In [0, 1]; factor of the probabilities of all transforms except mirroring, relative to nnU-Net's. The ranges
-        are fixed. At 0 only mirroring remains.
+    spatial : float
+        In [0, 1]; probability of spatial transforms. ``affine``: factor of nnU-Net's probabilities of rotation and
+        scaling, and of a translation. ``elastic``: probability of a resampling with all of them in gentler ranges and,
+        in half of the cases, an elastic field.
+    intensity : float
+        In [0, 1]; factor of nnU-Net's probabilities of all other transforms except mirroring. The ranges are fixed.
     mirror_axes : sequence of int
         Axes of (D, H, W) that may be flipped, each with probability 1/2.
     spacing : 3 floats
         Voxel size along (D, H, W) in mm.
     room : 3 ints
         Largest translation along (D, H, W) in voxels.
+    deformation : str
+        ``affine`` or ``elastic``.
     """
 
     def __init__(
         self,
-        strength: float,
-        mirror_axes: Sequence[int],
+        spatial: float,
+        intensity: float,
+        mirror_axes: Sequence[int] = (),
         spacing: Sequence[float] = (1.0, 1.0, 1.0),
         room: Sequence[int] = (0, 0, 0),
+        deformation: str = "affine",
     ) -> None:
-        if not 0 <= strength <= 1:
-            raise ValueError(f"strength {strength} is not in [0, 1]")
-        self.strength = strength
+        for name, strength in (("spatial", spatial), ("intensity", intensity)):
+            if not 0 <= strength <= 1:
+                raise ValueError(f"{name} {strength} is not in [0, 1]")
+        self.spatial, self.intensity, self.deformation = spatial, intensity, deformation
         self.mirror_axes = tuple(mirror_axes)
         self.spacing = (float(spacing[0]), float(spacing[1]), float(spacing[2]))
         self.room = tuple(int(n) for n in room)
@@ -246,7 +297,7 @@ class Augmentation:
         """Draw the twins of one patch; equal generators give equal twins."""
 
         def happens(probability: float) -> bool:
-            return rng.random() < probability * self.strength
+            return rng.random() < probability * self.intensity
 
         def factor(low: float, high: float) -> float:
             # Below and above 1 with equal probability.
@@ -255,15 +306,7 @@ class Augmentation:
         twins: list[Twin] = []
         if axes := tuple(a for a in self.mirror_axes if rng.random() < 0.5):
             twins.append(Mirror(axes))
-        if any(self.room) and happens(0.2):
-            d, h, w = (int(rng.integers(-n, n + 1)) for n in self.room)
-            twins.append(Translate((d, h, w)))
-        turn, scale = happens(0.2), happens(0.2)
-        if turn or scale:
-            limit = math.radians(30) if turn else 0.0
-            angles = [float(rng.uniform(-limit, limit)) for _ in range(3)]
-            size = 1 / float(rng.uniform(0.7, 1.4)) if scale else 1.0
-            twins.append(Affine((angles[0], angles[1], angles[2]), (size, size, size), self.spacing))
+        twins += self._elastic(rng) if self.deformation == "elastic" else self._affine(rng)
         if happens(0.1):
             twins.append(Noise(math.sqrt(rng.uniform(0, 0.1)), int(rng.integers(2**31))))
         if happens(0.1):
@@ -279,3 +322,34 @@ class Augmentation:
         if happens(0.3):
             twins.append(Gamma(factor(0.7, 1.5)))
         return Replay(tuple(twins))
+
+    def _affine(self, rng: np.random.Generator) -> list[Twin]:
+        """Translation, rotation and scaling, each by itself, in nnU-Net's ranges."""
+        twins: list[Twin] = []
+        moves, turns, scales = (rng.random() < 0.2 * self.spatial for _ in range(3))
+        if any(self.room) and moves:
+            d, h, w = (int(rng.integers(-n, n + 1)) for n in self.room)
+            twins.append(Translate((d, h, w)))
+        if turns or scales:
+            limit = math.radians(30) if turns else 0.0
+            size = 1 / float(rng.uniform(0.7, 1.4)) if scales else 1.0
+            twins.append(Resample(_triple(rng, limit), (size, size, size), self.spacing))
+        return twins
+
+    def _elastic(self, rng: np.random.Generator) -> list[Twin]:
+        """One resampling with rotation, scaling, stretching, translation and, in half of the cases, a field."""
+        if rng.random() >= self.spatial:
+            return []
+        size = math.exp(rng.uniform(-0.22, 0.22))
+        d, h, w = (size * (1 + stretch) for stretch in _triple(rng, 0.08))
+        z, y, x = (step * room for step, room in zip(_triple(rng, 0.5), self.room, strict=True))
+        bend = float(rng.uniform(0, 0.8)) if rng.random() < 0.5 else 0.0
+        seed = int(rng.integers(2**31))
+        angles = _triple(rng, math.radians(15))
+        return [Resample(angles, (d, h, w), self.spacing, (z, y, x), bend, seed, replicate=True)]
+
+
+def _triple(rng: np.random.Generator, limit: float) -> Triple:
+    """Three independent uniform draws from [-limit, limit]."""
+    a, b, c = (float(value) for value in rng.uniform(-limit, limit, 3))
+    return a, b, c

@@ -35,7 +35,7 @@ def test_each_reads_its_view_and_keeps_the_limits(name, task):
     assert baseline.fitted == isinstance(architecture, Linear)
     assert recipe.mirror == "none" and recipe.loss == ("ce" if task == "classification" else "mse")
     if baseline.view in ("series", "connectivity"):
-        assert recipe.augmentation == 0
+        assert recipe.spatial == recipe.intensity == 0
     channels = VIEWS[baseline.view].channels
     assert channels in input_shape(architecture, whole, 3)[1:3] and architecture.in_channels == channels
 

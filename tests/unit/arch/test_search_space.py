@@ -52,7 +52,7 @@ def test_the_corners_of_the_unit_cube_are_the_ends_of_the_space(space):
     for corner in (0.0, 1.0):
         config = space.from_unit([corner] * space.dim)
         space.validate(config)
-        assert config["augmentation"] == corner
+        assert config["spatial"] == corner
     with pytest.raises(ValueError, match="dimension"):
         space.from_unit([0.5])
 

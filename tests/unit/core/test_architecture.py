@@ -42,7 +42,7 @@ def test_a_choice_with_effect_changes_the_key():
         {"widths": [4, 8, 8]},
     ]
     assert len({key({**UNET, **change}) for change in changes}) == len(changes)
-    assert network_key(UNet(**UNET), Recipe()) != network_key(UNet(**UNET), Recipe(augmentation=0.25))
+    assert network_key(UNet(**UNET), Recipe()) != network_key(UNet(**UNET), Recipe(spatial=0.25))
 
 
 def test_records_return_from_plain_data():

@@ -53,7 +53,7 @@ def test_only_the_masked_interval_is_0():
 
 def test_draws_depend_on_the_generator_and_increase_with_the_strength():
     def twins(strength, seed):
-        return WindowAugmentation(strength, (2,), 6, (1, 1, 1)).draw(np.random.default_rng(seed)).twins
+        return WindowAugmentation(strength, strength, (2,), 6, (1, 1, 1)).draw(np.random.default_rng(seed)).twins
 
     assert twins(1.0, 4) == twins(1.0, 4)
     counts = [sum(len(twins(s, seed)) for seed in range(200)) for s in (0.0, 0.5, 1.0)]
@@ -64,7 +64,7 @@ def test_draws_depend_on_the_generator_and_increase_with_the_strength():
 @pytest.mark.parametrize("strength", [0.4, 1.0])
 def test_the_strength_leaves_the_ranges(strength):
     rng = np.random.default_rng(0)
-    twins = [t for _ in range(3000) for t in WindowAugmentation(strength, (), 16, (0, 0, 0)).draw(rng).twins]
+    twins = [t for _ in range(3000) for t in WindowAugmentation(strength, strength, (), 16, (0, 0, 0)).draw(rng).twins]
     factors = [math.log(t.factor) for t in twins if isinstance(t, Brightness)]
     assert len(factors) == pytest.approx(0.3 * strength * 3000, rel=0.15)
     assert 0.29 < max(factors) <= 0.3
@@ -74,6 +74,6 @@ def test_the_strength_leaves_the_ranges(strength):
 
 
 def test_single_volumes_are_transformed_in_intensity_only():
-    augmentation = WindowAugmentation(1.0, (), 1, (0, 0, 0))
+    augmentation = WindowAugmentation(1.0, 1.0, (), 1, (0, 0, 0))
     kinds = {type(t) for seed in range(100) for t in augmentation.draw(np.random.default_rng(seed)).twins}
     assert kinds == {Brightness, Noise}

@@ -41,7 +41,7 @@ def test_interrupted_and_resumed_is_bit_identical(new_study, new_job, tmp_path, 
 
 
 def test_training_learns(new_study, new_job, tmp_path):
-    job = new_job(samples=300, recipe=Recipe(learning_rate=1e-2, augmentation=0))
+    job = new_job(samples=300, recipe=Recipe(learning_rate=1e-2, spatial=0, intensity=0))
     lines = []
     _, outcome = run_fit(new_study(), job, make_context(tmp_path / "a", log=lines.append))
     assert outcome.state == "DONE" and outcome.samples == 300
@@ -132,7 +132,7 @@ def test_a_promoted_training_may_be_interrupted_in_any_rung(study, new_job, tmp_
 
 
 def test_the_schedule_starts_anew_after_each_restart(study, new_job, tmp_path):
-    recipe = Recipe(learning_rate=1.0, schedule="cosine", augmentation=0)
+    recipe = Recipe(learning_rate=1.0, schedule="cosine", spatial=0, intensity=0)
     job = new_job(samples=12, restarts=(4,), recipe=recipe)
     rates = [row["learning_rate"] for row in run_fit(study, job, make_context(tmp_path / "a"))[1].curve]
     wanted = [learning_rate_factor("cosine", seen / goal, 0) for seen, goal in ((0, 4), (2, 4), (4, 12), (10, 12))]

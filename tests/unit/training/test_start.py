@@ -16,7 +16,7 @@ from voxnas.training.jobs import network_job
 from voxnas.training.mask import write_mask
 from voxnas.training.start import narrow
 
-STILL = Recipe(loss="ce", learning_rate=1e-12, weight_decay=0, augmentation=0)  # weights stay where they start
+STILL = Recipe(loss="ce", learning_rate=1e-12, weight_decay=0, spatial=0, intensity=0)  # weights stay where they start
 
 
 def write_network(paths, job, derivation=None):
@@ -92,7 +92,7 @@ def test_the_channels_of_transposed_depthwise_and_scalar_tensors():
 def test_a_student_learns_from_its_teacher(new_study, new_job, task):
     paths, job = new_study(task), new_job(task, 40)
     teacher, _ = train_stored(paths, job)
-    recipe = job.recipe.model_copy(update={"learning_rate": 1e-2, "augmentation": 0})
+    recipe = job.recipe.model_copy(update={"learning_rate": 1e-2, "spatial": 0, "intensity": 0})
     taught = Teacher(sources=(teacher.name,), weight=1.0)
     _, outcome = train_stored(paths, job.model_copy(update={"recipe": recipe, "teacher": taught}))
     first, last = (row["train_loss"] for row in outcome.curve)

@@ -28,7 +28,8 @@ RECIPE = {
     "learning_rate": 1e-2,
     "weight_decay": 1e-2,
     "schedule": "onecycle",
-    "augmentation": 0.3,
+    "spatial": 0.3,
+    "intensity": 0.3,
     "mirror": "none",
 }
 

@@ -49,12 +49,13 @@ NNUNET_RECIPE = Recipe(
     weight_decay=3e-5,
     schedule="poly",
     loss="dice_ce",
-    augmentation=1.0,
+    spatial=1.0,
+    intensity=1.0,
     mirror="all",
 )
 
 
-UNET_RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-2, schedule="cosine", augmentation=0.5)
+UNET_RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=1e-2, schedule="cosine")
 
 
 @baseline("nnunet", "segmentation", scaled=False)

@@ -21,7 +21,7 @@ MOST_VALUES = 30_000  # voxels of a clip as single features; larger clips are av
 
 def _fitted(plan: Plan, **fields: Any) -> Pair:
     architecture = Linear(in_channels=plan.channels, out_channels=plan.outputs, **fields)
-    return architecture, Recipe(loss=vector_loss(plan.task), augmentation=0.0)
+    return architecture, Recipe(loss=vector_loss(plan.task), spatial=0.0, intensity=0.0)
 
 
 @baseline("linear", *VECTOR, fitted=True)

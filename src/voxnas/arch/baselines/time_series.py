@@ -13,15 +13,18 @@ from voxnas.core.plan import Plan
 from voxnas.core.settings import LimitSettings
 
 
-def _unflipped(recipe: Recipe, augmentation: float) -> Recipe:
-    return recipe.model_copy(update={"mirror": "none", "augmentation": augmentation})
+def _unflipped(recipe: Recipe, **strengths: float) -> Recipe:
+    return recipe.model_copy(update={"mirror": "none", **strengths})
+
+
+_STILL = {"spatial": 0.0, "intensity": 0.0}
 
 
 @baseline("maps-sfcn", *VECTOR, view="maps")
 def maps_sfcn(plan: Plan, limits: LimitSettings) -> Pair:
     """SFCN (Peng et al. 2021) on the maps of mean and deviation over time."""
     architecture, recipe = sfcn.build(plan, limits)
-    return architecture, _unflipped(recipe, recipe.augmentation)
+    return architecture, _unflipped(recipe)
 
 
 @baseline("cnn-gru", *VECTOR, view="clips")
@@ -35,13 +38,13 @@ def cnn_gru(plan: Plan, limits: LimitSettings) -> Pair:
         return Clip(**residual_encoder(plan, base), time_head="gru", time_width=4 * base)
 
     recipe = resnet_recipe(plan.task)
-    return halved_to_fit(build, 16, plan, limits), _unflipped(recipe, recipe.augmentation)
+    return halved_to_fit(build, 16, plan, limits), _unflipped(recipe)
 
 
 @baseline("series-resnet1d", *VECTOR, view="series")
 def series_resnet(plan: Plan, limits: LimitSettings) -> Pair:
     """A ResNet along time (Wang et al. 2017, IJCNN) whose channels are the regions: 32, 64, 128, 256 wide."""
-    return residual_cnn(plan, limits, 32), _unflipped(resnet_recipe(plan.task), 0.0)
+    return residual_cnn(plan, limits, 32), _unflipped(resnet_recipe(plan.task), **_STILL)
 
 
 @baseline("connectivity-cnn", *VECTOR, view="connectivity", units=WHOLE)
@@ -57,4 +60,4 @@ def connectivity_cnn(plan: Plan, limits: LimitSettings) -> Pair:
             options=tuple(options.items()),
         )
 
-    return halved_to_fit(build, 32, plan, limits), _unflipped(resnet_recipe(plan.task), 0.0)
+    return halved_to_fit(build, 32, plan, limits), _unflipped(resnet_recipe(plan.task), **_STILL)

@@ -61,7 +61,7 @@ class PatchSampler(Sampler):
     seed : int
         Seed of all random draws.
     recipe : Recipe
-        Source of the strength of augmentation and the axes of mirroring.
+        Source of the strengths of augmentation and the axes of mirroring.
     foreground : float
         Share of the patches that are centred on a labelled voxel (segmentation): a random voxel of a random label of
         the scan (as in nnU-Net), so that rare labels are as frequent as large ones.
@@ -78,7 +78,9 @@ class PatchSampler(Sampler):
         self.targets = targets
         self.segments = targets.task == "segmentation"
         room = [n // FARTHEST for n in plan.patch]
-        self.augmentation = Augmentation(recipe.augmentation, MIRROR_AXES[recipe.mirror], plan.spacing_dhw, room)
+        self.augmentation = Augmentation(
+            recipe.spatial, recipe.intensity, MIRROR_AXES[recipe.mirror], plan.spacing_dhw, room, recipe.deformation
+        )
         self._images = {scan: data.image(scan) for scan in self.scans}
         self._labels = {scan: data.label(scan) for scan in self.scans} if self.segments else {}
         self._values = {} if self.segments else {scan: targets.encode(data.target(scan)) for scan in self.scans}

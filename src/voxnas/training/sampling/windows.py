@@ -38,7 +38,7 @@ class RunSampler(Sampler):
     seed : int
         Seed of all random draws.
     recipe : Recipe
-        Source of the strength of augmentation and the axes of mirroring.
+        Source of the strengths of augmentation and the axes of mirroring.
     """
 
     def __init__(self, data: StudyData, scans: Sequence[str], targets: Targets, seed: int, recipe: Recipe) -> None:
@@ -54,9 +54,11 @@ class RunSampler(Sampler):
         axes = MIRROR_AXES[recipe.mirror] if spatial else ()
         room = [int(n * FARTHEST) if spatial else 0 for n in self.patch]
         if data.view in WINDOWED:
-            self._windows = WindowAugmentation(recipe.augmentation, axes, data.plan.clip.frames, room)
-        self._volumes = Augmentation(recipe.augmentation if spatial else 0.0, axes, data.plan.spacing_dhw, room)
-        self.strength = recipe.augmentation
+            frames = data.plan.clip.frames
+            self._windows = WindowAugmentation(recipe.spatial, recipe.intensity, axes, frames, room)
+        strengths = (recipe.spatial, recipe.intensity) if spatial else (0.0, 0.0)
+        self._volumes = Augmentation(*strengths, axes, data.plan.spacing_dhw, room, recipe.deformation)
+        self.strength = recipe.intensity
 
     def scan_of(self, sample: int) -> str:
         """Run of `sample` j."""

@@ -14,7 +14,12 @@ def make_sampler(paths, seed=1, strength=1.0, foreground=0.5, mirror="none"):
     data = StudyData(paths)
     scans = data.train_scans(0)
     return PatchSampler(
-        data, scans, Targets.of(data, scans), seed, Recipe(augmentation=strength, mirror=mirror), foreground
+        data,
+        scans,
+        Targets.of(data, scans),
+        seed,
+        Recipe(spatial=strength, intensity=strength, mirror=mirror),
+        foreground,
     )
 
 

@@ -21,15 +21,15 @@ def sampler(paths, view, seed=5, **recipe):
 @pytest.mark.parametrize("view", ["clips", "maps", "series", "connectivity"])
 def test_a_batch_is_a_function_of_seed_and_numbers(timed_study, view):
     paths = timed_study()
-    one, two = (sampler(paths, view, augmentation=1.0).batch([0, 7, 3]) for _ in range(2))
+    one, two = (sampler(paths, view, spatial=1.0, intensity=1.0).batch([0, 7, 3]) for _ in range(2))
     assert torch.equal(one[0], two[0]) and torch.equal(one[1], two[1])
-    other = sampler(paths, view, seed=6, augmentation=1.0).batch([0, 7, 3])
+    other = sampler(paths, view, seed=6, spatial=1.0, intensity=1.0).batch([0, 7, 3])
     assert not torch.equal(one[0], other[0])
     assert torch.isfinite(one[0]).all() and one[0].shape[0] == 3
 
 
 def test_an_epoch_sees_each_run_once_and_windows_from_all_over(timed_study):
-    drawn = sampler(timed_study(), "clips", augmentation=0.0)
+    drawn = sampler(timed_study(), "clips", spatial=0, intensity=0)
     assert drawn.epoch == 3
     firsts = [drawn.sample(j)[0][0, 0, 0, 0, 0].item() for j in range(90)]
     for epoch in range(30):
@@ -38,7 +38,7 @@ def test_an_epoch_sees_each_run_once_and_windows_from_all_over(timed_study):
 
 
 def test_labelled_volumes_are_the_epoch(timed_study):
-    drawn = sampler(timed_study("volume"), "clips", augmentation=0.0)
+    drawn = sampler(timed_study("volume"), "clips", spatial=0, intensity=0)
     assert drawn.epoch == 6
     found = {(int(x[-1, 0, 0, 0, 0]) % 100, int(target)) for x, target in map(drawn.sample, range(6))}
     assert found == {(1, 0), (3, 1)}  # old at volume 1, young at volume 3
@@ -71,7 +71,7 @@ def test_the_mean_is_of_probabilities():
 
 def test_reading_ahead_changes_no_batch(timed_study):
     paths = timed_study()
-    plain, ahead = (Prefetcher(sampler(paths, "clips", augmentation=1.0), on) for on in (False, True))
+    plain, ahead = (Prefetcher(sampler(paths, "clips", spatial=1.0, intensity=1.0), on) for on in (False, True))
     for first in range(0, 20, 2):
         following = [first + 2, first + 3] if first != 8 else [40, 41]  # once somebody else comes than was expected
         one, two = plain.batch([first, first + 1], following), ahead.batch([first, first + 1], following)

@@ -46,7 +46,7 @@ def supernet_study(new_study):
 def supernet(new_job, samples, **changes):
     job = new_job("classification", samples, Supernet, alpha_folds=(1,), alpha_learning_rate=0.05)
     architecture = job.architecture.model_copy(update={"dropout": 0.0})
-    recipe = Recipe(loss="ce", augmentation=0)
+    recipe = Recipe(loss="ce", spatial=0, intensity=0)
     return job.model_copy(update={"architecture": architecture, "recipe": recipe, **changes})
 
 
