@@ -30,7 +30,7 @@ def derive_networks(paths: StudyPaths, spec: DeriveSpec) -> list[Network]:
     Returns
     -------
     list of Network
-        With the budget of the winner; their names are those of the winner with ``-refit`` and ``-student``.
+        With a multiple of the winner's samples; their names are the winner's with ``-refit`` and ``-student``.
 
     Raises
     ------
@@ -58,6 +58,7 @@ def derive_networks(paths: StudyPaths, spec: DeriveSpec) -> list[Network]:
                 "name": f"{winner.name}-{source}",
                 "source": source,
                 "derivation": derivation,
+                "samples": round(winner.samples * spec.longer),
             }
         )
         for source, derivation in derivations.items()

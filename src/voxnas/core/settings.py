@@ -470,6 +470,9 @@ class FinalSettings(Settings):
     )
     temperature: Annotated[float, Field(gt=0)] = Field(2.0, description="Temperature of the soft targets.")
     weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="Weight of the soft targets in the loss.")
+    longer: Annotated[float, Field(ge=1)] = Field(
+        1.0, description="Samples of these trainings, as a multiple of the samples of the winner's trainings."
+    )
 
     @property
     def derives(self) -> bool:

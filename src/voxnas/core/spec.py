@@ -40,7 +40,7 @@ STEP_VERSIONS = {
     "train": 7,
     "select": 3,
     "evaluate": 4,
-    "derive": 1,
+    "derive": 2,
     "profile": 3,
     "benchmark": 3,
     "figures": 3,
@@ -232,6 +232,7 @@ class DeriveSpec(Spec):
     teacher: Literal["none", "ensemble", "diverse"]
     temperature: float
     weight: float
+    longer: float
 
 
 class EvaluateSpec(Spec):

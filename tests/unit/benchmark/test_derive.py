@@ -9,7 +9,7 @@ from voxnas.io.records import read_json, write_json
 
 
 def spec(**changes):
-    fields = {"refit": True, "teacher": "none", "temperature": 3.0, "weight": 0.7}
+    fields = {"refit": True, "teacher": "none", "temperature": 3.0, "weight": 0.7, "longer": 1.0}
     return DeriveSpec(stage="derive", version=1, **fields | changes)
 
 
@@ -26,6 +26,7 @@ def test_the_winner_by_validation_is_refitted_and_taught_under_its_own_budget(fa
     _, diverse = derive_networks(fake_segmentation, spec(teacher="diverse"))
     assert diverse.derivation.teacher.sources[0] == winner.key and other.key in diverse.derivation.teacher.sources
     assert diverse.key != student.key
+    assert derive_networks(fake_segmentation, spec(longer=2.5))[0].samples == round(2.5 * winner.samples)
 
 
 def test_a_derived_network_is_shipped_but_never_chosen(fake_segmentation):
