@@ -47,7 +47,7 @@ from voxnas.io.tables import read_table, write_table
 TORCH, NNUNET = "2.13.0", "2.8.1"
 CORES = 2
 WORKERS = 1  # processes that augment: one augments a batch in less time than an iteration takes
-EPOCHS = 50  # at most; the learning rate changes with the epoch
+EPOCHS = 50  # about, at most; the learning rate changes with the epoch
 EPOCH_SECONDS = 60.0  # processor time of an epoch, at least, in which its checkpoint is small
 DATASET, TRAINER, ENDING = "Dataset001_Study", "CoreMinutesTrainer", ".nii.gz"
 TRAINED = Path(DATASET) / f"{TRAINER}__nnUNetPlans__3d_fullres" / "fold_all"
@@ -117,7 +117,7 @@ def plan_epochs(budget: float, start: float, iteration: float, epoch: float) -> 
     iterations = int(((budget - start) / epochs - epoch) / iteration)
     if iterations < 1:
         raise UserError(f"{budget / 60:g} core-minutes end before the first iteration", "raise --core-minutes")
-    return epochs, iterations
+    return int((budget - start) / (epoch + iterations * iteration)), iterations  # whole iterations may leave an epoch
 
 
 class NnUNet:
@@ -171,8 +171,9 @@ class NnUNet:
             if prepared.pop("splits") != splits:
                 raise UserError(f"{self.work} holds the scans of other splits", "remove it, or name another --work")
             return prepared
-        for folder in ("raw", "preprocessed", "measurement"):
-            shutil.rmtree(self.work / folder, ignore_errors=True)
+        for name in ("raw", "preprocessed", "measurement", "*-core-minutes"):  # trainings of another schedule
+            for folder in self.work.glob(name):
+                shutil.rmtree(folder)
         link_dataset(paths, self.work / "raw" / DATASET)
         options = ("-d", 1, "-c", "3d_fullres", "-npfp", CORES, "-np", CORES, "--verify_dataset_integrity")
         prepare = self.run(self.work / "preparation", "nnUNetv2_plan_and_preprocess", *options)
