@@ -1,7 +1,6 @@
 """Other optimisers behind the interface of :class:`methods.Method`, with the settings that they recommend.
 
-    pip install torch==2.13.0 torchvision==0.28.0 pydantic PyYAML scikit-optimize==0.10.2 optuna==5.0.0 smac==2.4.1 \
-        syne-tune==0.16.0 neural-pipeline-search==0.17.0
+    pip install -r benchmarks/search/requirements.txt
 
 None of them is a dependency of Voxnas; a missing package removes its methods from the list. Numbers, their logarithms,
 integers and names are declared as such. Conditions are declared where the package has them (Optuna, SMAC, ConfigSpace);

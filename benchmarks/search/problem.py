@@ -23,20 +23,19 @@ import pandas as pd
 from voxnas.arch.conditions import Config
 from voxnas.arch.families.base import Family, register
 from voxnas.arch.families.space import FamilySpace
-from voxnas.arch.layers import Layer
+from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.parameters import Value, numbers
+from voxnas.arch.parts import classify
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import Cost
-from voxnas.core.architecture import FAMILIES, ArchitectureRecord
+from voxnas.core.architecture import FAMILIES, ArchitectureRecord, Recipe
 from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.seeds import derive_seed
 from voxnas.core.settings import LimitSettings
 from voxnas.search.feasible import Candidate, FeasibleSpace
 
 UNLIMITED = LimitSettings(parameters=None)
-RECIPE = {
-    "optimizer": "adamw", "learning_rate": 0.01, "weight_decay": 0.01, "schedule": "cosine", "augmentation": 0.0,
-}  # fmt: skip
+RECIPE = {name: value for name, value in Recipe().plain().items() if name != "loss"}  # not searched
 OPERATIONS = {  # of NAS-Bench-201
     "none": "none", "skip_connect": "motif0", "nor_conv_1x1": "motif1", "nor_conv_3x3": "motif2",
     "avg_pool_3x3": "motif3",
@@ -49,7 +48,7 @@ CELLS = {
     "parameters": {
         "motif0.0-1": "skip", "motif1.0-1": "plain_1", "motif2.0-1": "plain", "motif3.0-1": "window_average",
         "stages": 3, "base_width": 16, "growth": 2.0, "widest": 4, "cells": 2, "norm": "instance",
-        "activation": "relu", "dropout": 0.0, "mirror": "none", **RECIPE,
+        "activation": "relu", "dropout": 0.0, **RECIPE,
     },
 }  # fmt: skip
 
@@ -151,18 +150,15 @@ class ListedSpace(FamilySpace):
 
 
 class ListedFamily(Family[Listed]):
-    """Networks of equal cost."""
+    """Networks of equal cost: a linear layer."""
 
     record = Listed
     spaces = (ListedSpace(),)
 
-    def layers(self, architecture: Listed, size: Sequence[int]) -> list[Layer]:
-        """Return one layer, the same for all."""
-        return [Layer("linear", 1, 1, (1, 1, 1), (1, 1, 1))]
-
-    def input_size(self, architecture: Listed, plan: Any) -> tuple[int, ...]:
-        """Return the patch."""
-        return tuple(plan.patch)
+    def graph(self, architecture: Listed) -> Graph:
+        """Return the same graph for all."""
+        graph = GraphBuilder(architecture.in_channels)
+        return graph.finish(classify(graph, graph.input, architecture.out_channels), divisor=(1, 1, 1))
 
 
 def listed_space(parameters: Mapping[str, Any]) -> SearchSpace:
