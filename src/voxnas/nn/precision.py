@@ -14,8 +14,8 @@ def resolve_precision(setting: str, device: str | torch.device = "cpu") -> torch
     ----------
     setting : str
         ``float32``, ``bf16``, ``fp16``, or ``auto`` for the fastest type of the hardware: bfloat16 if the device
-        supports it (on a CPU by AVX512-BF16 or AMX), otherwise float16 on a GPU and float32 on a CPU. Gradients in
-        float16 require loss scaling.
+        supports it, otherwise float16 on a GPU and float32 on a CPU. A CPU supports it by AMX or AVX512-BF16; without
+        AMX the processors with AVX512-FP16 (Intel's) compute float32 faster. Gradients in float16 require loss scaling.
     device : str or torch.device
         Device of the network.
 
@@ -36,7 +36,9 @@ def resolve_precision(setting: str, device: str | torch.device = "cpu") -> torch
             setting = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
         else:
             capabilities = torch.cpu.get_capabilities()
-            native = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+            native = capabilities.get("amx_bf16") or (
+                capabilities.get("avx512_bf16") and not capabilities.get("avx512_fp16")
+            )
             setting = "bf16" if native else "float32"
     return next(dtype for dtype, name in NAMES.items() if name == setting)
 

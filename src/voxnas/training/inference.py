@@ -19,7 +19,7 @@ from voxnas.training.linear import LinearModel
 from voxnas.training.sampling.patches import centred_start, crop_or_pad
 
 OVERLAP = 0.5
-WHOLE_VOLUME = 3.0  # largest volume, in patches, that is predicted at once
+WHOLE_VOLUME = 2.0  # largest volume, in patches, that is predicted at once
 
 
 def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Module:
@@ -54,7 +54,7 @@ def predict_probabilities(
 ) -> Tensor:
     """Class probabilities of each voxel.
 
-    A volume of up to three patches is predicted as a whole, padded to the size of the patch and to a multiple of the
+    A volume of up to two patches is predicted as a whole, padded to the size of the patch and to a multiple of the
     network's divisor. A larger volume is padded to the size of the patch and predicted by a sliding window of one patch
     with half overlap and Gaussian weights (MONAI).
 

@@ -31,9 +31,13 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     a, b, c = COEFFICIENTS
     x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = x / x.norm().clamp_min(1e-7)
+    # Iterations on the small Gram matrix, with whose polynomials it commutes; x is multiplied once.
+    gram, product, one = x @ x.T, None, torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(ITERATIONS):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        factor = torch.addmm(a * one + b * gram, gram, gram, alpha=c)
+        product = factor if product is None else factor @ product
+        gram = factor @ gram @ factor
+    x = product @ x
     return x if matrix.shape[0] <= matrix.shape[1] else x.T
 
 

@@ -5,10 +5,15 @@ from voxnas.nn.precision import autocast, precision_name, resolve_precision
 
 
 def test_auto_follows_the_processor(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": False})
-    assert resolve_precision("auto") is torch.bfloat16
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
-    assert resolve_precision("auto") is None
+    sapphire_rapids = {"avx512_bf16": True, "avx512_fp16": True}
+    for capabilities, dtype in (
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({**sapphire_rapids, "amx_bf16": True}, torch.bfloat16),
+        ({**sapphire_rapids, "amx_bf16": False}, None),
+        ({"avx2": True}, None),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found)
+        assert resolve_precision("auto") is dtype
 
 
 def test_a_named_precision_is_used():

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from voxnas.arch.graph import Node
 from voxnas.arch.layers import Size, divisor_up_to, ones
 from voxnas.core.registry import Registry
-from voxnas.nn.ops.channels_last import ChannelsLastConv3d, is_faster_last
 from voxnas.nn.ops.depthwise import DepthwiseConv3d
+from voxnas.nn.ops.onednn import OneDnnConv3d
+from voxnas.nn.ops.pointwise import PointwiseConv3d
 
 Build = Callable[[Node, Sequence[int]], nn.Module]
 """Builds the module of a node (first parameter) from the number of channels of each input (second parameter)."""
@@ -116,8 +117,10 @@ def make_conv(
     if len(kernel) == 3 and len(stride) == 3 and len(padding) == 3:
         if 1 < groups == in_channels == out_channels:
             return DepthwiseConv3d(in_channels, kernel, stride, padding, dilation)
-        if groups == 1 and max(kernel) > 1 and is_faster_last(in_channels, out_channels):
-            return ChannelsLastConv3d(in_channels, out_channels, kernel, stride, padding, dilation)
+        if groups == 1 and max(kernel) > 1:
+            return OneDnnConv3d(in_channels, out_channels, kernel, stride, padding, dilation)
+        if groups == 1 and max(stride) == 1:
+            return PointwiseConv3d(in_channels, out_channels)
     layer = CONV[len(kernel)]
     return layer(in_channels, out_channels, kernel, stride, padding, groups=groups, dilation=dilation, bias=False)
 

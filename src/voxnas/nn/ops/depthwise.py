@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from voxnas.arch.layers import Size, Size3
-from voxnas.nn.ops.channels_last import to_autocast
+from voxnas.nn.ops.onednn import to_autocast
 from voxnas.nn.ops.tiles import box_of
 
 PIECE = 16  # channels of one sample that are computed at a time; measured

@@ -6,6 +6,7 @@ from torch import nn
 
 from voxnas.arch.graph import Node
 from voxnas.nn.ops.base import CONV, MODULES, TRANSPOSED
+from voxnas.nn.ops.pointwise import PointwiseConv3d
 
 
 @MODULES.register("transposed")
@@ -18,6 +19,8 @@ def transposed(node: Node, channels: Sequence[int]) -> nn.Module:
 @MODULES.register("pointwise_head")
 def pointwise_head(node: Node, channels: Sequence[int]) -> nn.Module:
     """Pointwise convolution with a bias."""
+    if len(node.stride) == 3:
+        return PointwiseConv3d(channels[0], node.channels, bias=True)
     return CONV[len(node.stride)](channels[0], node.channels, 1)
 
 
