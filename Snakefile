@@ -4,10 +4,13 @@
 #   snakemake --cores 2                                                          the default study
 #   snakemake --configfile config/studies/NAME.yaml --config data_root=PATH --cores 2
 #   snakemake ... --until preprocess      (index, preprocess, search, train, benchmark, report)
+from copy import deepcopy
+
 from snakemake.utils import min_version
 
 min_version("9.0")
 
+STATED = deepcopy(config)  # the study file and the command line, before the defaults are added
 
 if Path("config/config.yaml").exists():
 

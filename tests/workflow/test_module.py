@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from running import PROJECT, snakemake, write_study
 
 OUTER = """
@@ -55,9 +56,14 @@ def test_paper_publishes_the_tables(study_copy: Path) -> None:
     assert (published / "studies.tsv").read_text().splitlines()[1].startswith("tiny\t")
 
 
-def test_study_that_reads_a_folder_needs_its_root(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [(), ("--config", "data_root=missing")])
+@pytest.mark.parametrize("text", [None, "study: mine", "data: {target: sex}"])
+def test_a_plan_needs_data(tmp_path: Path, text: str | None, arguments: tuple[str, ...]) -> None:
     study = PROJECT / "config" / "studies" / "hippocampus.yaml"
-    done = snakemake(tmp_path, "--configfile", str(study), "--dry-run", check=False)
+    if text is not None:
+        study = tmp_path / "study.yaml"
+        study.write_text(text)
+    done = snakemake(tmp_path, "--configfile", str(study), "--dry-run", *arguments, check=False)
     assert done.returncode == 2
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("voxnas:")]
     assert len(lines) == 1 and "data_root" in lines[0]

@@ -89,6 +89,12 @@ def test_finished_study(watcher: Watcher) -> None:
     assert (snapshot.cost.finished, snapshot.cost.to_come, snapshot.cost.left) == (len(runs), 0, 0.0)
 
 
+def test_profiles_belong_to_the_benchmark(watcher: Watcher) -> None:
+    next(watcher.paths.root.glob("networks/*/profile.json")).unlink()
+    benchmark = next(stage for stage in watcher.look().stages if stage.name == "benchmark")
+    assert benchmark.note == "3 of 3 networks scored, 2 profiled" and benchmark.state != "done"
+
+
 def test_best_is_the_best_of_the_searches(watcher: Watcher) -> None:
     steps = [watcher.paths.step(search, k) for search in ("bayesian", "random") for k in range(3)]
     results = [read_record(step / "result.json", Result) for step in steps]

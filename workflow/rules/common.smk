@@ -14,11 +14,11 @@ from snakemake.exceptions import WorkflowError
 
 from voxnas.core.canonical import canonical_json
 from voxnas.core.errors import UserError
-from voxnas.arch.study_outline import check_baselines, direct_baselines, has_spatial_steps, searches_of
+from voxnas.arch.study_outline import check_baselines, direct_baselines, has_spatial_steps, read_space, searches_of
 from voxnas.core.settings import StudySettings, needs_calibration, parse_settings
 from voxnas.core.strategies import method_of
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
-from voxnas.core.study_files import read_study_file, read_yaml
+from voxnas.core.study_files import check_data_root, read_study_file
 
 
 def end_run(message):
@@ -27,17 +27,18 @@ def end_run(message):
     sys.exit(2)
 
 
-def checked(read, source):
-    """Settings from a function that returns a mapping; an invalid setting ends the run."""
+def checked(settings, stated, source):
+    """Check the settings of a study beside the content of its file; an invalid setting ends the run."""
     try:
-        settings = parse_settings(read(), source)
+        settings = parse_settings(settings, source)
         check_baselines(settings, source)
+        check_data_root(settings, stated, source)
         return settings
     except UserError as error:
         end_run(error)
 
 
-STUDY = checked(lambda: config, "the configuration")
+STUDY = checked(config, STATED, "the configuration")
 
 
 @cache
@@ -48,7 +49,11 @@ def study_settings(name):
     path = SOURCE / "config" / "studies" / f"{name}.yaml"
     if not path.exists():
         end_run(f"paper names {name!r}, but {path} does not exist")
-    return checked(lambda: read_study_file(path, STUDY.data_root), str(path))
+    try:
+        stated = read_study_file(path, STUDY.data_root)
+    except UserError as error:
+        end_run(error)
+    return checked(stated, stated, str(path))
 
 
 wildcard_constraints:
@@ -75,16 +80,10 @@ def settings_of(wildcards):
 
 def search_space(settings):
     """Content of the search space of a study; it is part of the spec, so that editing the file reruns the search."""
-    name = settings.search.space
-    if name == "auto":
-        volumes = "unet-small" if settings.task == "segmentation" else "cnn"
-        name = {"clips": "clip", "connectivity": "matrix"}.get(settings.view, volumes)
-    path = Path(name) if name.endswith((".yaml", ".yml")) else SOURCE / "config" / "search_spaces" / f"{name}.yaml"
     try:
-        return read_yaml(path)
+        return read_space(settings, SOURCE / "config" / "search_spaces", settings.study)
     except UserError as error:
-        known = sorted(p.stem for p in (SOURCE / "config" / "search_spaces").glob("*.yaml"))
-        end_run(f"search.space = {name!r}: {error}. Known spaces: {', '.join(known)}")
+        end_run(error)
 
 
 def spec_text(wildcards):

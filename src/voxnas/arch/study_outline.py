@@ -1,9 +1,13 @@
 """The searches and the hand-made networks of a study, as its settings determine them."""
 
+from pathlib import Path
+from typing import Any
+
 from voxnas.arch.baselines import BASELINES, baselines_for
-from voxnas.core.errors import UserError
+from voxnas.core.errors import UserError, suggest
 from voxnas.core.settings import StudySettings
 from voxnas.core.strategies import is_job, search_name
+from voxnas.core.study_files import read_yaml
 
 
 def baseline_names(settings: StudySettings) -> tuple[str, ...]:
@@ -22,6 +26,35 @@ def check_baselines(settings: StudySettings, source: str) -> None:
             BASELINES[name]
         except UserError as error:
             raise UserError(f"{source}: baselines.names: {error.what}", error.remedy) from None
+
+
+def read_space(settings: StudySettings, folder: Path, source: str) -> dict[str, Any]:
+    """Read the search space of a study; ``auto`` selects it by the task and the view.
+
+    Parameters
+    ----------
+    settings : StudySettings
+    folder : Path
+        Folder of the spaces that are named without their path (config/search_spaces).
+    source : str
+        Source of the settings, for the message.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read.
+    """
+    name = settings.search.space
+    if name == "auto":
+        volumes = "unet-small" if settings.task == "segmentation" else "cnn"
+        name = {"clips": "clip", "connectivity": "matrix"}.get(settings.view, volumes)
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    try:
+        space: dict[str, Any] = read_yaml(path)
+    except UserError as error:
+        known = (p.stem for p in folder.glob("*.yaml"))
+        raise UserError(f"{source}: search.space = {name!r}: {error.what}", suggest(name, known)) from None
+    return space
 
 
 def baseline_steps(settings: StudySettings) -> int:

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the usable scans, the excluded scans and a summary."""
     from voxnas.core.errors import UserError
     from voxnas.core.settings import DataSettings, validated
-    from voxnas.data.index import LAYOUTS, check_targets, index_files, index_layout, is_image, read_layout
+    from voxnas.data.index import LAYOUTS, check_targets, data_sets_in, index_files, index_layout, is_image, read_layout
 
     path = arguments.path.expanduser().absolute()
     names = ("suffix", "images", "target", "participant", "derivatives", "label_suffix", "strict")
@@ -72,6 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
         task = arguments.task or ("classification" if volumes else infer_task(path, settings))
         index = index_layout(read_layout(path, task, settings, arguments.unit), task, settings, arguments.unit)
         print(f"{index.dataset['name']} ({index.dataset['layout'].upper()}), {_purpose(index, path, settings)}")
+    elif inside := data_sets_in(path):
+        folders = ", ".join(folder.name for folder in inside)
+        raise UserError(f"{path} is no data set, but contains data sets: {folders}", f"voxnas validate {inside[0]}")
     elif path.is_dir() or path.is_file() or path.is_symlink():
         files = [p for p in sorted(path.rglob("*")) if is_image(p)] if path.is_dir() else [path]
         if not files:

@@ -51,6 +51,36 @@ def read_study_file(path: str | Path, data_root: str = "given later") -> dict[st
     return raw
 
 
+def check_data_root(settings: StudySettings, stated: dict[str, Any], source: str) -> None:
+    """Check that the folder of the data set exists, and that generated scans are used on request only.
+
+    Parameters
+    ----------
+    settings : StudySettings
+    stated : dict
+        The study file and the command line without the defaults. Without ``data_root``, a study other than the default
+        study must state ``data.phantom``.
+    source : str
+        Source of the settings, for the message.
+
+    Raises
+    ------
+    UserError
+        Before any job is planned.
+    """
+    if settings.data_root:
+        if not Path(settings.data_root).exists():
+            raise UserError(f"data_root {settings.data_root} does not exist", "check --config data_root=PATH")
+        return
+    data = stated.get("data") or {}
+    if "phantom" not in data and (data or settings.study != StudySettings().study):
+        raise UserError(
+            f"{source}: study {settings.study!r} names no data: data_root is empty",
+            "add --config data_root=PATH, with the folder of the data set, or state data.phantom: "
+            "{participants: 40} for generated scans",
+        )
+
+
 def find_study(folder: Path, text: str) -> tuple[Path | None, str]:
     """Find a study by its name or file.
 

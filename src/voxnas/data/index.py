@@ -75,10 +75,15 @@ def find_layout(root: Path, layout: str = "auto") -> str:
     fitting = [kind for kind, check in LAYOUTS.items() if layout in ("auto", kind) and check(root)]
     if fitting:
         return fitting[0]
-    folders = [p for p in sorted(root.iterdir()) if p.is_dir()] if root.is_dir() else []
-    inside = [p.name for p in folders if any(check(p) for check in LAYOUTS.values())]
+    inside = [folder.name for folder in data_sets_in(root)]
     hint = f"its folders {', '.join(inside)} are data sets" if inside else "check data_root and data.layout"
     raise UserError(f"{root} has no {CONTENT.get(layout) or ', '.join(CONTENT.values())}", hint)
+
+
+def data_sets_in(root: Path) -> list[Path]:
+    """Return the folders of a folder that are data sets, sorted by name."""
+    folders = [p for p in sorted(root.iterdir()) if p.is_dir()] if root.is_dir() else []
+    return [p for p in folders if any(check(p) for check in LAYOUTS.values())]
 
 
 def read_layout(

@@ -134,6 +134,8 @@ def _read_image_scan(candidate: Candidate, layout: Layout, task: str | None) -> 
         content, doubts = _read_voxels(path, other, candidate)
         contents.append(content)
         warnings += doubts
+    if not any(contents):
+        raise ScanError(f"{first}: {doubts[-1]}, so that the image has no content")
     values: list[int] = []
     if with_label and candidate.label is not None:
         values = _check_label(candidate.label, first, image, layout.labels or None)

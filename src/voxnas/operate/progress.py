@@ -189,8 +189,9 @@ class Watcher:
         note = _of(len(done), many, "training") if many else ""
         train = _stage("train", bool(finals) and done == finals, jobs, note, bool(held & finals))
         scored = sum(paths.cases(key).exists() for key in networks)
-        note = _of(scored, len(networks), "network") if networks else ""
-        over = train.state == "done" and scored == len(networks) and paths.leaderboard.exists()
+        profiled = sum((paths.network(key) / "profile.json").exists() for key in networks)
+        note = f"{_of(scored, len(networks), 'network')} scored, {profiled} profiled" if networks else ""
+        over = train.state == "done" and scored == profiled == len(networks) and paths.leaderboard.exists()
         benchmark = _stage("benchmark", over, jobs, note)
         page = paths.root / "report.html"
         over = over and page.exists() and (paths.root / "model").exists()

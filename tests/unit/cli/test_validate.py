@@ -51,13 +51,20 @@ def test_what_a_study_of_this_size_can_show(cohort, capsys):
 
 
 def test_what_is_excluded_and_what_is_doubtful(cohort, capsys):
-    save(cohort / "sub-01/anat/sub-01_T1w.nii.gz", value=3)
+    spoiled = np.random.default_rng(0).random((8, 9, 7), np.float32)
+    spoiled[0, 0, 0] = np.nan
+    nib.save(nib.Nifti1Image(spoiled, np.diag([1, 1, 2.5, 1])), cohort / "sub-01/anat/sub-01_T1w.nii.gz")
     (cohort / "sub-02/anat/sub-02_T1w.nii.gz").write_bytes(b"")
+    for sub, value in (("03", 0), ("04", 3)):
+        save(cohort / f"sub-{sub}/anat/sub-{sub}_T1w.nii.gz", value=value)
+        save(cohort / f"derivatives/d/sub-{sub}/anat/sub-{sub}_dseg.nii.gz")
     status, out, _ = run(capsys, cohort)
     assert status == 1
-    assert "  ! all voxels are 3\n" in out
-    assert "Excluded:\n  sub-02/anat/sub-02_T1w.nii.gz: empty file (0 bytes)\n" in out
-    assert out.endswith("1 usable (1 with warnings), 1 excluded\n")
+    assert "  ! 1 of 504 voxels are not finite, read as 0\n" in out
+    assert "  sub-02/anat/sub-02_T1w.nii.gz: empty file (0 bytes)\n" in out
+    assert "  sub-03/anat/sub-03_T1w.nii.gz: all voxels are zero, so that the image has no content\n" in out
+    assert "  sub-04/anat/sub-04_T1w.nii.gz: all voxels are 3, so that the image has no content\n" in out
+    assert out.endswith("1 usable (1 with warnings), 3 excluded\n")
 
 
 def test_nothing_usable_is_listed_too(cohort, capsys):
@@ -80,6 +87,17 @@ def test_a_target_chooses_the_task(cohort, capsys):
     status, _, err = run(capsys, cohort, "--task", "regression")
     assert status == 2
     assert "needs --target" in err
+
+
+def test_a_folder_of_data_sets_is_no_heap_of_images(tmp_path, capsys):
+    """The label maps of nnU-Net data sets would otherwise count as images."""
+    data = tmp_path / "Dataset001_toy"
+    for part in ("imagesTr/a_0000", "labelsTr/a"):
+        save(data / f"{part}.nii.gz")
+    (data / "dataset.json").write_text('{"channel_names": {"0": "T1"}, "labels": {"background": 0, "x": 1}}')
+    status, out, err = run(capsys, tmp_path)
+    assert (status, out) == (2, "")
+    assert f"contains data sets: Dataset001_toy. voxnas validate {data}\n" in err
 
 
 def test_participants_and_targets_of_a_dataset_json(tmp_path, capsys):

@@ -7,7 +7,8 @@ import yaml
 
 from voxnas.cli.main import main
 from voxnas.core.errors import UserError
-from voxnas.core.study_files import find_study
+from voxnas.core.settings import parse_settings
+from voxnas.core.study_files import check_data_root, find_study
 
 
 @pytest.fixture
@@ -27,6 +28,25 @@ def test_find_study(folder):
         find_study(folder, "brain")
 
 
+NO_DATA = [
+    {"study": "mine"},
+    {"task": "classification", "data": {"target": "sex"}},
+    {"study": "mine", "data_root": "missing"},
+]
+
+
+@pytest.mark.parametrize("stated", NO_DATA)
+def test_a_study_without_data_is_refused(stated):
+    with pytest.raises(UserError, match="data_root") as caught:
+        check_data_root(parse_settings(stated), stated, "s.yaml")
+    assert "--config data_root=PATH" in str(caught.value)
+
+
+@pytest.mark.parametrize("stated", [{}, {"study": "mine", "data": {"phantom": {}}}, {"study": "m", "data_root": "/"}])
+def test_generated_scans_are_used_on_request(stated):
+    check_data_root(parse_settings(stated), stated, "s.yaml")
+
+
 HOSTILE = {
     "not UTF-8": (b"study: t\xe9", "is not YAML: 'utf-8'"),
     "5,000 brackets": (b"study: " + b"[" * 5000, "is nested too deeply"),
@@ -38,6 +58,7 @@ HOSTILE = {
         b"baselines: {names: [unett]}",
         "baselines.names: unknown baseline 'unett'. did you mean 'unet'",
     ),
+    "an unknown space": (b"search: {space: unett}", "search.space = 'unett'"),
 }
 
 

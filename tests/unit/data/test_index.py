@@ -178,7 +178,7 @@ def test_bids_label_names_from_the_values_or_from_a_table(cohort):
 
 def test_the_fourth_axis_is_never_guessed(cohort):
     save(cohort / "sub-01/anat/sub-01_T1w.nii.gz", np.ones((*SHAPE, 2), np.int16))
-    save(cohort / "sub-02/anat/sub-02_T1w.nii.gz", np.ones((*SHAPE, 1), np.int16))
+    save(cohort / "sub-02/anat/sub-02_T1w.nii.gz", np.arange(np.prod(SHAPE), dtype=np.int16).reshape(*SHAPE, 1))
     series = np.random.default_rng(0).integers(1, 99, (*SHAPE, 10)).astype(np.int16)
     series[..., 4] = 0
     save(cohort / "sub-01/func/sub-01_task-rest_bold.nii.gz", series)
