@@ -32,8 +32,7 @@ $(DEV): $(ENV) envs/requirements-dev.txt
 	@touch $@
 
 run: $(ENV)  ## run a study: STUDY=FILE, or the default study on generated data
-	snakemake --configfile $(STUDY) --cores $(CORES)
-	@echo "Done. Open results/$(basename $(notdir $(STUDY)))/report.html"
+	@voxnas run $(STUDY) --cores $(CORES)
 
 run-fmri: $(ENV)  ## run the study of generated fMRI data, from raw BOLD to the report
 	$(MAKE) run STUDY=config/studies/phantom-fmri.yaml

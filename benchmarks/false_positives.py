@@ -23,10 +23,10 @@ import pandas as pd
 from voxnas.arch.families.unet import UNet
 from voxnas.benchmark.cross_validation import SELECTED, cross_validation
 from voxnas.benchmark.leaderboard import benchmark
-from voxnas.benchmark.metrics import MEASURES
 from voxnas.benchmark.permutation import permutation_p
 from voxnas.cli.main import main as voxnas
 from voxnas.core.architecture import Recipe, network_key
+from voxnas.core.measures import MEASURES
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.settings import parse_settings

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from voxnas.benchmark import results
-from voxnas.benchmark.metrics import ranking_measure
 from voxnas.benchmark.permutation import permutation_p
+from voxnas.core.measures import ranking_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.io.records import read_plan

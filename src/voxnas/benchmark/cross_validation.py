@@ -26,10 +26,10 @@ from scipy import stats
 from voxnas.arch.families import family_of
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import case_statistic, choose_winner, is_searched, validation_scores
-from voxnas.benchmark.metrics import Measure, ranking_measure
 from voxnas.benchmark.permutation import permutation_p
 from voxnas.benchmark.statistics import Statistic, holm
 from voxnas.core.errors import UserError
+from voxnas.core.measures import Measure, ranking_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.splits import Splits

@@ -7,9 +7,9 @@ score, so that it takes part in no choice.
 from voxnas.arch.families import family_of
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import choose_winner, validation_scores, winning_network
-from voxnas.benchmark.metrics import ranking_measure
 from voxnas.core.architecture import network_key
 from voxnas.core.errors import UserError
+from voxnas.core.measures import ranking_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import DeriveSpec
 from voxnas.core.training import Derivation, Teacher

@@ -14,9 +14,9 @@ from voxnas.arch.families import family_of
 from voxnas.arch.views import input_size
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
-from voxnas.benchmark.metrics import validation_measure
 from voxnas.complexity.calibration import predict_train_seconds
 from voxnas.core.calibration import Calibration
+from voxnas.core.measures import validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, read_plan, read_record

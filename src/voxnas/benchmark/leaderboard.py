@@ -11,13 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from voxnas.benchmark import results
-from voxnas.benchmark.metrics import (
-    Measure,
-    classification_scores,
-    ranking_measure,
-    regression_scores,
-    validation_score,
-)
+from voxnas.benchmark.metrics import classification_scores, regression_scores
 from voxnas.benchmark.published import published_statistic
 from voxnas.benchmark.results import ENSEMBLE
 from voxnas.benchmark.statistics import (
@@ -30,6 +24,7 @@ from voxnas.benchmark.statistics import (
     verdict,
 )
 from voxnas.core.errors import UserError
+from voxnas.core.measures import Measure, ranking_measure, validation_score
 from voxnas.core.paths import StudyPaths
 from voxnas.core.strategies import method_of
 from voxnas.core.trial import LINEAR, PER_FRAME, REFIT, STUDENT, Network

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from voxnas.benchmark.leaderboard import class_probabilities
-from voxnas.benchmark.metrics import Measure
 from voxnas.benchmark.statistics import auc_statistic, correlation_statistic
+from voxnas.core.measures import Measure
 
 PERMUTATIONS = 999
 WIDENING = np.sqrt(2)

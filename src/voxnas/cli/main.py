@@ -17,6 +17,7 @@ from voxnas.core.errors import USER_ERROR, UserError
 
 # Help text of each verb. Users call the verbs of the first group, the rules of the workflow those of the second.
 PEOPLE = {
+    "run": "run a study and show its progress: stages, best score, time left, and the result",
     "validate": "check every scan of a data set and list the defects",
     "predict": "apply a model to new scans",
     "evaluate": "score a model on a labelled data set, per case and per participant",

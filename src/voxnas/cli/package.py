@@ -14,8 +14,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the model."""
     from voxnas.benchmark.derive import shipped_network
     from voxnas.benchmark.leaderboard import validation_scores
-    from voxnas.benchmark.metrics import ranking_measure
     from voxnas.benchmark.results import benchmark_spec
+    from voxnas.core.measures import ranking_measure
     from voxnas.core.paths import StudyPaths
     from voxnas.deploy.package import write_model
     from voxnas.io.records import write_text

@@ -50,7 +50,9 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"ending {len(orphans)} remaining jobs of the killed run: {', '.join(str(p.pid) for p in orphans)}")
         resume.end(orphans)
     profiles = owner.profile if owner is not None and owner.study == name else ()
-    command = resume.snakemake_command(sys.executable, config, study, arguments.snakemake, profiles)
+    command = resume.snakemake_command(
+        sys.executable, config, resume.data_root_of(study), arguments.snakemake, profiles
+    )
     if resume.is_locked(folder):
         print("removing the lock of the killed run")
         subprocess.run([*command, "--unlock"], check=True)

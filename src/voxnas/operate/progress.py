@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.study_outline import baseline_names, final_networks, has_spatial_steps, searches_of
+from voxnas.core.measures import validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.settings import StudySettings
 from voxnas.core.trial import LINEAR, Network, Proposal, Result
@@ -78,6 +79,7 @@ class Watcher:
             trials_failed=trials_failed,
             jobs_failed=jobs_failed,
             cost=cost,
+            measure=validation_measure(settings.task) if settings else None,
             unreadable=sorted(read.unreadable),
         )
 

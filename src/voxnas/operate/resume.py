@@ -150,10 +150,16 @@ def is_locked(folder: Path) -> bool:
     return any((folder / ".snakemake" / "locks").glob("*.lock"))
 
 
+def data_root_of(study: Path) -> str:
+    """Return the data folder of the last run of a study; empty for generated scans."""
+    index = StudyPaths(study).spec("index")
+    return read_json(index).get("data_root", "") if index.exists() else ""
+
+
 def snakemake_command(
-    python: str, config: Path | None, study: Path, extra: list[str], profiles: Sequence[str] = ()
+    python: str, config: Path | None, data_root: str, extra: list[str], profiles: Sequence[str] = ()
 ) -> list[str]:
-    """Build the command that continues a study.
+    """Build the command that starts or continues a study.
 
     Parameters
     ----------
@@ -161,9 +167,8 @@ def snakemake_command(
         Interpreter that runs Snakemake.
     config : Path or None
         Study file.
-    study : Path
-        Folder of the study. Its ``spec/index.json`` records the data folder, which is passed on unless `extra` names
-        one.
+    data_root : str
+        Data folder, which is passed on unless it is empty or `extra` names one.
     extra : list of str
         The user's arguments for Snakemake.
     profiles : sequence of str
@@ -174,8 +179,6 @@ def snakemake_command(
     if not any(re.match(r"(-c|-j|--cores|--jobs)(=|\d|$)|--(workflow-)?profile", a) for a in arguments):
         again = [word for profile in profiles for word in ("--profile", profile)]
         arguments += again or ["--cores", "all"]
-    index = StudyPaths(study).spec("index")
-    data_root = read_json(index).get("data_root", "") if index.exists() else ""
     if data_root and not any(a.startswith("data_root=") for a in arguments):
         # A second --config would replace the user's own, so the folder is added to it.
         at = next((i for i, a in enumerate(arguments) if a in ("--config", "-C")), None)

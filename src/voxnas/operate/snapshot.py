@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from voxnas.core.measures import Measure
+
 
 @dataclass(frozen=True)
 class Running:
@@ -110,6 +112,13 @@ class Cost:
     at_once: int
     wall: float | None
 
+    @property
+    def share(self) -> float:
+        """Share of the expected cost that is spent, 0 to 1; 0 while it cannot be estimated."""
+        if self.left is None:
+            return 0.0
+        return self.spent / (self.spent + self.left) if self.left else 1.0
+
 
 @dataclass
 class Snapshot:
@@ -128,6 +137,8 @@ class Snapshot:
     best : Best or None
     trials_failed, jobs_failed : list of Failure
     cost : Cost
+    measure : Measure or None
+        Measure of the validation scores; None before the first run.
     unreadable : list of Path
     """
 
@@ -141,4 +152,5 @@ class Snapshot:
     trials_failed: list[Failure]
     jobs_failed: list[Failure]
     cost: Cost
+    measure: Measure | None = None
     unreadable: list[Path] = field(default_factory=list)

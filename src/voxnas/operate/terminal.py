@@ -7,9 +7,11 @@ from typing import Literal
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from voxnas.core.measures import Measure
 from voxnas.operate.progress import Watcher
 from voxnas.operate.snapshot import Best, Cost, Failure, Running, Search, Snapshot
 
@@ -53,15 +55,16 @@ def draw(snapshot: Snapshot, seconds: float | None = None) -> RenderableType:
     seconds : float, optional
         Interval between updates; None for a single picture.
     """
-    parts: list[RenderableType] = [_head(snapshot, seconds), Text(), _stages(snapshot)]
-    if snapshot.running:
-        parts += [_title("Trainings"), _running(snapshot.running)]
+    # The list of trainings may be long; what a small screen cuts off is least important.
+    parts: list[RenderableType] = [_head(snapshot, seconds), _bar(snapshot), Text(), _stages(snapshot)]
     if snapshot.best:
-        parts += [_title("Best so far"), _best(snapshot.best)]
+        parts += [_title("Best so far"), _best(snapshot.best, snapshot.measure)]
     if snapshot.jobs_failed:
         parts += [_title("Failed jobs", "bold red"), _failures(snapshot.jobs_failed)]
     if snapshot.trials_failed:
         parts += [_title("Failed trials, which the search learns from"), _failures(snapshot.trials_failed)]
+    if snapshot.running:
+        parts += [_title("Trainings"), _running(snapshot.running, snapshot.measure)]
     parts += [_title("Cost of the trainings"), _cost(snapshot)]
     if snapshot.unreadable:
         parts += [Text(), _unreadable(snapshot.unreadable)]
@@ -84,6 +87,31 @@ def _head(snapshot: Snapshot, seconds: float | None) -> RenderableType:
     return table
 
 
+def _bar(snapshot: Snapshot) -> RenderableType:
+    """Bar of the cost of all trainings, with the time left."""
+    share = snapshot.cost.share
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_row(ProgressBar(completed=100 * share, width=40), f"{share:.0%}", time_left(snapshot))
+    return table
+
+
+def time_left(snapshot: Snapshot) -> str:
+    """State the time that the remaining trainings take, as far as it is known; empty without remaining trainings."""
+    cost = snapshot.cost
+    if not cost.to_come:
+        return ""
+    if cost.left is None:
+        return "no estimate before the first training"
+    return "" if cost.wall is None else f"about {duration(cost.wall)} left"
+
+
+def best_score(best: Best, measure: Measure | None) -> str:
+    """State a validation score in natural units with the name of its measure."""
+    if measure is None:
+        return f"{best.score:.4f}"
+    return f"validation {measure.title} {measure.sign * best.score:.{measure.digits}f}"
+
+
 def _title(text: str, style: str = "bold") -> RenderableType:
     return Group(Text(), Text(text, style=style, no_wrap=True, overflow="ellipsis"))
 
@@ -98,17 +126,18 @@ def _stages(snapshot: Snapshot) -> RenderableType:
         name = Text(stage.name.ljust(width), style="dim" if stage.state == "waiting" else "")
         rows.append(Text.assemble(" ", (mark, style), " ", name, "  ", (stage.note, "" if stage.note else "dim")))
         if stage.name == "search":
-            rows += [_search(search, width, snapshot.searches) for search in snapshot.searches]
+            rows += [_search(search, width, snapshot) for search in snapshot.searches]
     for row in rows:
         row.no_wrap, row.overflow = True, "ellipsis"
     return Group(*rows)
 
 
-def _search(search: Search, width: int, searches: list[Search]) -> Text:
-    done = _done(search).ljust(max(len(_done(other)) for other in searches))
+def _search(search: Search, width: int, snapshot: Snapshot) -> Text:
+    done = _done(search).ljust(max(len(_done(other)) for other in snapshot.searches))
+    sign = snapshot.measure.sign if snapshot.measure else 1
     text = Text.assemble("     ", (search.name.ljust(width - 2), "dim"), "  ", (done, "dim"))
     if search.best:
-        text.append(f"  best {search.best.score:7.4f}")
+        text.append(f"  best {sign * search.best.score:7.4f}")
     for number, state, style in (
         (search.running, "running", "cyan"),
         (search.queued, "queued", ""),
@@ -123,7 +152,8 @@ def _done(search: Search) -> str:
     return f"{search.done}" if search.steps is None else f"{search.done}/{search.steps}"
 
 
-def _running(trainings: list[Running]) -> RenderableType:
+def _running(trainings: list[Running], measure: Measure | None) -> RenderableType:
+    sign = measure.sign if measure else 1
     rows = [("training", "host:process", "samples", "score", "left", Text("last sign"))]
     for training in trainings[: 2 * SHOWN]:
         left = training.seconds_left if training.alive else None
@@ -132,9 +162,9 @@ def _running(trainings: list[Running]) -> RenderableType:
                 training.name,
                 f"{training.host}:{training.pid}",
                 f"{training.samples:,}/{training.goal:,}" if training.samples else "begins",
-                "" if training.score is None else f"{training.score:.4f}",
+                "" if training.score is None else f"{sign * training.score:.4f}",
                 "" if left is None else duration(left),
-                _sign(training),
+                _last_sign(training),
             )
         )
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -149,17 +179,18 @@ def _running(trainings: list[Running]) -> RenderableType:
     return _indented(table, _more(len(trainings), 2 * SHOWN))
 
 
-def _sign(training: Running) -> Text:
+def _last_sign(training: Running) -> Text:
     ago = f"{duration(training.silent)} ago"
     if not training.alive:
         return Text(f"{ago}, stale", style="yellow")
     return Text(ago, style="yellow" if training.silent > 60 else "dim")
 
 
-def _best(best: Best) -> RenderableType:
-    facts = f"{best.trial}: {best.score:.4f}, {count(best.parameters)} parameters, {count(best.macs)} multiply-adds"
+def _best(best: Best, measure: Measure | None) -> RenderableType:
+    costs = f"{count(best.parameters)} parameters, {count(best.macs)} multiply-adds"
     config = ", ".join(f"{name} {_value(value)}" for name, value in best.config.items())
-    return _indented(Text(facts), Text(config, style="dim") if config else None)
+    score = f"{best.trial}: {best_score(best, measure)}, {costs}"
+    return _indented(Text(score), Text(config, style="dim") if config else None)
 
 
 def _value(value: object) -> str:

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from voxnas.benchmark.efficiency import efficiency
-from voxnas.benchmark.metrics import ranking_measure, validation_measure
 from voxnas.benchmark.results import benchmark_spec
+from voxnas.core.measures import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.report.front import COSTS, cost_panel, log_axis
 from voxnas.report.style import Drawn, identity, legend_below, new_figure

@@ -10,7 +10,7 @@ import pandas as pd
 from voxnas.benchmark import results
 from voxnas.benchmark.efficiency import has_efficiency, is_comparison
 from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
-from voxnas.benchmark.metrics import ranking_measure, validation_measure
+from voxnas.core.measures import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.tables import table_rows
 from voxnas.report.drawing import winner

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from voxnas.benchmark.cross_validation import AGAINST, COLUMNS, LEAST_FOLDS, SELECTED
-from voxnas.benchmark.metrics import Measure
+from voxnas.core.measures import Measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.tables import read_table, table_rows
 from voxnas.report.sentence import join

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from voxnas.benchmark.leaderboard import ENSEMBLE_SUFFIX, read_leaderboard, without_ensembles
-from voxnas.benchmark.metrics import ranking_measure
 from voxnas.benchmark.results import benchmark_spec
+from voxnas.core.measures import ranking_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.tables import table_rows
 from voxnas.report.style import Drawn, identity, legend_below, new_figure

@@ -16,7 +16,7 @@ from voxnas.benchmark.costs import basis, cost_ratios
 from voxnas.benchmark.detectable import describe_size
 from voxnas.benchmark.efficiency import has_efficiency, is_comparison
 from voxnas.benchmark.leaderboard import ENSEMBLE_SUFFIX, read_comparisons, read_leaderboard, winning_network
-from voxnas.benchmark.metrics import Measure, ranking_measure, validation_measure
+from voxnas.core.measures import Measure, ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.plan import Plan
 from voxnas.core.spec import IndexSpec, ReportSpec, SearchSpec

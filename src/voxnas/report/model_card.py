@@ -6,8 +6,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from voxnas.benchmark.leaderboard import ENSEMBLE_SUFFIX, read_comparisons, read_leaderboard
-from voxnas.benchmark.metrics import ranking_measure
 from voxnas.benchmark.results import benchmark_spec
+from voxnas.core.measures import ranking_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.splits import Splits
 from voxnas.io.records import read_json, read_plan, read_record

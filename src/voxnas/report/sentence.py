@@ -7,8 +7,8 @@ import pandas as pd
 
 from voxnas.benchmark.costs import CostRatio
 from voxnas.benchmark.leaderboard import without_ensembles
-from voxnas.benchmark.metrics import Measure
 from voxnas.benchmark.search_runs import LEAST_RUNS, MethodDifference, compare_methods
+from voxnas.core.measures import Measure
 from voxnas.core.splits import Splits
 from voxnas.core.strategies import method_of
 from voxnas.core.trial import LINEAR

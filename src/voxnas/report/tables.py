@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from voxnas.benchmark.metrics import Measure
+from voxnas.core.measures import Measure
 from voxnas.io.tables import table_rows
 
 DASH, MINUS, SPACE = "\u2013", "\u2212", "\u00a0"  # the space is non-breaking

@@ -9,7 +9,7 @@ from voxnas.arch.families import family_of
 from voxnas.arch.views import reads_clips
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import is_searched
-from voxnas.benchmark.metrics import Measure
+from voxnas.core.measures import Measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import PER_FRAME, Network
 from voxnas.io.records import read_plan

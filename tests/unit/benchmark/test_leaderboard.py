@@ -6,8 +6,8 @@ import pytest
 
 from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import adjust, benchmark, best_of_methods, choose_winner
-from voxnas.benchmark.metrics import validation_measure
 from voxnas.core.errors import UserError
+from voxnas.core.measures import validation_measure
 from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import read_table, write_table
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from voxnas.benchmark.metrics import MEASURES
 from voxnas.benchmark.permutation import permutation_p
+from voxnas.core.measures import MEASURES
 
 
 def table(targets, predicted, folds, units=None, classes=()):

@@ -136,7 +136,7 @@ def test_lock(tmp_path):
 
 
 def command(study, *extra, config=None):
-    return resume.snakemake_command("python", config, study, list(extra))[3:]
+    return resume.snakemake_command("python", config, resume.data_root_of(study), list(extra))[3:]
 
 
 def test_command(tmp_path):
@@ -150,7 +150,7 @@ def test_command(tmp_path):
 
 def test_command_has_the_profile_of_the_killed_run_unless_told_otherwise(tmp_path):
     def build(*extra):
-        return resume.snakemake_command("python", None, tmp_path, list(extra), ["slurm", "mine"])[3:]
+        return resume.snakemake_command("python", None, "", list(extra), ["slurm", "mine"])[3:]
 
     assert build() == ["--rerun-incomplete", "--profile", "slurm", "--profile", "mine"]
     assert build("--cores", "2") == ["--rerun-incomplete", "--cores", "2"]

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from voxnas.benchmark.leaderboard import benchmark
-from voxnas.benchmark.metrics import MEASURES
 from voxnas.core.errors import UserError
+from voxnas.core.measures import MEASURES
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.core.splits import Splits

@@ -7,7 +7,7 @@ from plans import input_view, run_plan, staged
 from voxnas.arch.families.clip import Clip
 from voxnas.arch.families.linear import Linear
 from voxnas.benchmark.leaderboard import benchmark, choose_winner
-from voxnas.benchmark.metrics import MEASURES
+from voxnas.core.measures import MEASURES
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Network
 from voxnas.io.records import read_json, write_json, write_text
