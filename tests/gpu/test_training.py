@@ -9,7 +9,7 @@ from tiny_training import make_context, propose, run_fit, train_command
 
 from voxnas.complexity.measured import device_record, measure_latency, measure_step
 from voxnas.complexity.memory import measure_peak_memory
-from voxnas.core.architecture import Recipe
+from voxnas.core.architecture import Recipe, further_copies
 from voxnas.io.records import read_json
 from voxnas.io.weights import load_weights, save_weights
 from voxnas.nn.build import build_network
@@ -67,7 +67,7 @@ def test_a_saved_training_goes_on_on_either_device(new_study, new_job, tmp_path,
 def test_saved_weights_predict_on_the_gpu_what_they_do_on_the_cpu(new_job, tmp_path):
     patch = [8, 8, 8]
     for task, predict in (
-        ("segmentation", lambda n, x: predict_probabilities(n, x, patch, (0, 1, 2), "float32")),
+        ("segmentation", lambda n, x: predict_probabilities(n, x, patch, further_copies("all", True), "float32")),
         ("classification", lambda n, x: predict_vectors(n, [x], patch, "float32")),
     ):
         architecture = new_job(task).architecture

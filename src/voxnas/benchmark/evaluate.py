@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from voxnas.benchmark.results import ENSEMBLE
-from voxnas.core.architecture import MIRROR_AXES
+from voxnas.core.architecture import further_copies
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import EvaluateSpec, TrainSpec
@@ -213,7 +213,7 @@ class NetworkEvaluation(Evaluation):
         weights = [self.paths.seed(self.key, s) / "weights.safetensors" for s in seeds]
         if missing := [str(w) for w in weights if not w.is_file()]:
             raise UserError(f"{missing[0]} does not exist", "train the network first")
-        mirror = MIRROR_AXES[self.network.recipe.mirror] if self.spec.mirror else ()
+        copies = further_copies(self.network.recipe.mirror if self.spec.mirror else "none", self.spec.shifts)
         training = read_record(self.paths.spec("train"), TrainSpec).training
         plan, threads, precision = self.data.plan, training.threads, training.precision
-        return Predictor(self.network.architecture, weights, plan, threads, precision, mirror)
+        return Predictor(self.network.architecture, weights, plan, threads, precision, copies)

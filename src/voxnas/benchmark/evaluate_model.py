@@ -62,7 +62,7 @@ def evaluate_model(
     ensemble : bool
         Whether to average all members; otherwise the default member predicts.
     mirror : bool or None
-        Whether to average over mirrored copies; None: as in the study.
+        Whether to average over mirrored copies; None: as in the study; False: a single prediction.
     changes : dict
         Settings of the data set that replace those of the study, such as ``target`` and ``participant``.
 

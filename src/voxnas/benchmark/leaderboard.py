@@ -23,9 +23,11 @@ from voxnas.benchmark.statistics import (
     mean_statistic,
     verdict,
 )
+from voxnas.core.architecture import further_copies
 from voxnas.core.errors import UserError
 from voxnas.core.measures import Measure, ranking_measure, validation_score
 from voxnas.core.paths import StudyPaths
+from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.strategies import method_of
 from voxnas.core.trial import LINEAR, PER_FRAME, REFIT, STUDENT, Network
 from voxnas.io.records import read_json
@@ -94,7 +96,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "winner": network.name == winner.name and name == single,
                     "source": network.source,
                     "key": network.key,
-                    **_profile(paths, network, 1 if name == single else parts[single].seed.nunique()),
+                    **_profile(paths, network, spec, 1 if name == single else parts[single].seed.nunique()),
                     "validation_score": means[single] if name == single else np.nan,
                     "validation_sd": validations[single].std() if name == single else np.nan,
                     "test_score": interval.estimate,
@@ -256,15 +258,16 @@ def validation_scores(paths: StudyPaths, network: Network, measure: Measure) -> 
     return pd.Series(scores, dtype=float).dropna()
 
 
-def _profile(paths: StudyPaths, network: Network, members: int) -> dict[str, Any]:
-    """Cost of a prediction; the members of an ensemble run sequentially."""
+def _profile(paths: StudyPaths, network: Network, spec: BenchmarkSpec, members: int) -> dict[str, Any]:
+    """Cost of a prediction; the members of an ensemble, and the copies of test-time augmentation, run sequentially."""
     profile = read_json(paths.network(network.key) / "profile.json")
-    latency = profile["latency"]["median_ms"]
+    copies = further_copies(network.recipe.mirror if spec.mirror else "none", spec.shifts)
+    passes = members * (1 + len(copies) if spec.task == "segmentation" else 1)
     return {
         "members": members,
         "parameters": profile["parameters"] * members,
-        "macs": profile["macs"] * members,
-        "latency_ms": latency * members,
+        "macs": profile["macs"] * passes,
+        "latency_ms": profile["latency"]["median_ms"] * passes,
         "peak_memory_mib": profile["inference_memory_mib"] if members == 1 else np.nan,
         "train_memory_mib": profile["training_memory_mib"],
     }

@@ -23,7 +23,8 @@ def add_prediction_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mirror",
         action=argparse.BooleanOptionalAction,
-        help="average over mirrored copies of each scan, with the axes of the training (default: as in the study)",
+        help="average over mirrored copies of each scan, with the axes of the training (default: as in the study, "
+        "which may also shift; --no-mirror: one prediction)",
     )
 
 

@@ -5,6 +5,7 @@ without effect to a neutral value, so that equal networks with equal recipes hav
 """
 
 from collections.abc import Mapping
+from itertools import chain, combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter, model_validator
@@ -106,6 +107,25 @@ class Recipe(Record):
 
 MIRROR_AXES: dict[str, tuple[int, ...]] = {"none": (), "left_right": (2,), "all": (0, 1, 2)}
 """Axes of (D, H, W) flipped by each value of :attr:`Recipe.mirror`."""
+
+Copy = tuple[tuple[int, ...], tuple[int, int, int]]
+"""A copy of a volume for test-time augmentation: flipped axes of (D, H, W), and a shift along them in voxels."""
+
+
+def further_copies(mirror: str, shifts: bool) -> tuple[Copy, ...]:
+    """Copies that are predicted besides the volume itself.
+
+    Parameters
+    ----------
+    mirror : str
+        A key of :data:`MIRROR_AXES`: all combinations of flips along its axes.
+    shifts : bool
+        Whether to shift the volume by one voxel to both sides along each axis.
+    """
+    axes = MIRROR_AXES[mirror]
+    flips = chain.from_iterable(combinations(axes, n) for n in range(1, len(axes) + 1))
+    steps = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)) if shifts else ()
+    return (*((flip, (0, 0, 0)) for flip in flips), *(((), step) for step in steps))
 
 
 def network_key(architecture: ArchitectureRecord, recipe: Recipe, derivation: Record | None = None) -> str:

@@ -435,6 +435,11 @@ class BenchmarkSettings(Settings):
         True,
         description="Test-time augmentation by the mirror axes of the recipe (segmentation).",
     )
+    shifts: bool = Field(
+        False,
+        description="Test-time augmentation by shifts of one voxel to both sides along each axis: six further "
+        "predictions (segmentation).",
+    )
     cross_validate: bool = Field(
         False,
         description="Also score each network on the scans outside the test split, each fold by the seed that did not "

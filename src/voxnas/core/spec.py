@@ -42,7 +42,7 @@ STEP_VERSIONS = {
     "evaluate": 4,
     "derive": 2,
     "profile": 3,
-    "benchmark": 3,
+    "benchmark": 4,
     "figures": 3,
     "report": 3,
 }
@@ -242,6 +242,7 @@ class EvaluateSpec(Spec):
 
     task: Task
     mirror: bool
+    shifts: bool
     nsd_tolerance_mm: float
 
 
@@ -263,6 +264,8 @@ class BenchmarkSpec(Spec):
     seed: int
     measure: str
     confidence: float
+    mirror: bool
+    shifts: bool
     seeds: Positive
     published: dict[str, str] = Field({}, exclude_if=lambda published: not published)
     derives: bool = Field(

@@ -39,6 +39,7 @@ class ModelRecord(Record):
     members: tuple[Seed, ...] = Field(min_length=1, description="Seeds of the trained networks.")
     default: Seed = Field(description="Seed that predicts unless an ensemble is asked for.")
     mirror: bool
+    shifts: bool = Field(False, exclude_if=lambda shifts: not shifts)
     threads: Processors
     precision: Precision
     nsd_tolerance_mm: Annotated[float, Field(gt=0)]
@@ -96,6 +97,7 @@ def write_model(paths: StudyPaths, network: Network, seeds: Sequence[int], defau
         members=tuple(seeds),
         default=default,
         mirror=evaluate.mirror,
+        shifts=evaluate.shifts,
         nsd_tolerance_mm=evaluate.nsd_tolerance_mm,
         threads=training.threads,
         precision=training.precision,

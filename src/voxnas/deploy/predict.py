@@ -9,7 +9,7 @@ import numpy as np
 
 from voxnas.arch.views import input_size
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import MIRROR_AXES, Architecture
+from voxnas.core.architecture import Architecture, further_copies
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.plan import Plan, VolumePlan
 from voxnas.core.trial import Network
@@ -32,7 +32,8 @@ class ModelFolder:
     ensemble : bool
         Whether to average all members; otherwise the default member predicts.
     mirror : bool or None
-        Whether to average over copies mirrored as in training; None: as in the study's benchmark.
+        Whether to average over copies mirrored as in training; None: as in the study's benchmark; False: neither over
+        mirrored nor over shifted copies.
 
     Attributes
     ----------
@@ -59,8 +60,9 @@ class ModelFolder:
             if not file.is_file() or file_digest(file) != record.digests.get(file.name):
                 raise UserError(f"{file} is not the file that was packaged (SHA-256 in model.json)", PACKAGE_AGAIN)
         _check_size(folder, network.architecture, seen, min(file.stat().st_size for file in weights))
-        axes = MIRROR_AXES[network.recipe.mirror] if mirror or (mirror is None and record.mirror) else ()
-        self.predictor = Predictor(network.architecture, weights, seen, record.threads, record.precision, axes)
+        mirrored = record.mirror if mirror is None else mirror
+        copies = further_copies(network.recipe.mirror if mirrored else "none", record.shifts and mirror is not False)
+        self.predictor = Predictor(network.architecture, weights, seen, record.threads, record.precision, copies)
 
 
 def _check_size(folder: Path, architecture: Architecture, plan: Plan, weights: int) -> None:

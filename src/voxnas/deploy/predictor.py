@@ -14,7 +14,7 @@ from voxnas.core.plan import Plan
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from voxnas.core.architecture import Architecture
+    from voxnas.core.architecture import Architecture, Copy
 
 
 class Predictor:
@@ -31,8 +31,8 @@ class Predictor:
         Threads of a prediction; like the threads of the training they are part of the identity of a result.
     precision : str
         Setting of the training (see :func:`voxnas.nn.precision.resolve_precision`).
-    mirror : sequence of int
-        Axes of (D, H, W) along which mirrored copies of the input are averaged (segmentation).
+    copies : sequence of Copy
+        Further copies of the input over which a segmentation is averaged.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Predictor:
         plan: Plan,
         threads: int,
         precision: str,
-        mirror: Sequence[int],
+        copies: Sequence[Copy],
     ) -> None:
         import torch
 
         from voxnas.training.inference import load_trained
 
         torch.set_num_threads(threads)
-        self.plan, self.mirror, self.precision = network_plan(architecture, plan), mirror, precision
+        self.plan, self.copies, self.precision = network_plan(architecture, plan), copies, precision
         self.networks = [load_trained(architecture, path) for path in weights]
 
     def __call__(self, inputs: Sequence[Tensor]) -> list[np.ndarray]:
@@ -72,7 +72,7 @@ class Predictor:
         patch, precision = self.plan.patch, self.precision
         if self.plan.task == "segmentation":
             (image,) = inputs
-            return [predict_probabilities(n, image, patch, self.mirror, precision).numpy() for n in self.networks]
+            return [predict_probabilities(n, image, patch, self.copies, precision).numpy() for n in self.networks]
         found = [predict_vectors(n, inputs, patch, precision) for n in self.networks]
         if self.plan.task == "classification":
             found = [rows.softmax(1) for rows in found]

@@ -139,8 +139,8 @@ def costs_table(board: pd.DataFrame) -> Table:
     columns = [
         Column("network", numeric=False),
         Column("parameters"),
-        Column("MACs", "multiply-adds of one patch"),
-        Column("latency ms", "of one patch, median, measured on this device"),
+        Column("MACs", "multiply-adds of one patch, with all copies of test-time augmentation"),
+        Column("latency ms", "of one patch, with all copies, median, measured on this device"),
         Column("prediction MiB", "peak memory of predicting one patch"),
         Column("training MiB", "peak memory of a training step"),
         Column("origin, step", "origin and number of the search step that began its trial", numeric=False),

@@ -1,7 +1,6 @@
 """Application of a trained network to preprocessed scans."""
 
 from collections.abc import Callable, Sequence
-from itertools import chain, combinations
 from math import prod
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from voxnas.arch.families import family_of
-from voxnas.core.architecture import Architecture
+from voxnas.core.architecture import Architecture, Copy
 from voxnas.core.errors import UserError
 from voxnas.io.weights import load_weights
 from voxnas.nn.build import build_network
@@ -50,7 +49,7 @@ def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Mod
 
 @torch.inference_mode()
 def predict_probabilities(
-    network: nn.Module, image: Tensor, patch: Sequence[int], mirror: Sequence[int], precision: str = "auto"
+    network: nn.Module, image: Tensor, patch: Sequence[int], copies: Sequence[Copy] = (), precision: str = "auto"
 ) -> Tensor:
     """Class probabilities of each voxel.
 
@@ -67,8 +66,8 @@ def predict_probabilities(
         Preprocessed scan.
     patch : 3 ints
         Patch (D, H, W) of the network's training.
-    mirror : sequence of int
-        Axes of (D, H, W); the result is the mean over all combinations of flips along these axes.
+    copies : sequence of Copy
+        Further copies; the result is the mean over the volume and these copies, where they cover a voxel.
     precision : str
         As in the training settings.
 
@@ -89,16 +88,16 @@ def predict_probabilities(
     whole = prod(divisible) <= WHOLE_VOLUME * prod(patch)
     if whole:
         size = divisible
-    padded = crop_or_pad(image, centred_start(shape, size), size)[None].to(device)
-    flipped = [axis + 2 for axis in mirror]
-    total, copies = torch.zeros((), device=device), 0
-    for flips in chain.from_iterable(combinations(flipped, n) for n in range(len(flipped) + 1)):
-        x = padded.flip(flips) if flips else padded
-        logits = forward(x) if whole else _slide(forward, x, patch)
-        total = total + (logits.flip(flips) if flips else logits).softmax(1)
-        copies += 1
-    back = [-s for s in centred_start(shape, size)]
-    return crop_or_pad(total[0] / copies, back, shape).cpu()
+    centred = centred_start(shape, size)
+    total, covered = torch.zeros((), device=device), torch.zeros((), device=device)
+    for axes, shift in (((), (0, 0, 0)), *copies):
+        start, flips = [c + s for c, s in zip(centred, shift, strict=True)], [axis + 2 for axis in axes]
+        x = crop_or_pad(image, start, size)[None].to(device).flip(flips)
+        found = (forward(x) if whole else _slide(forward, x, patch)).flip(flips).softmax(1)
+        back = [-s for s in start]
+        total = total + crop_or_pad(found[0], back, shape)
+        covered = covered + crop_or_pad(torch.ones(size, device=device), back, shape)
+    return (total / covered).cpu()
 
 
 def apply_padded(network: nn.Module, x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@ import torch
 from monai.inferers import sliding_window_inference
 from torch import nn
 
+from voxnas.core.architecture import further_copies
 from voxnas.core.errors import UserError
 from voxnas.io.weights import save_weights
 from voxnas.nn.build import build_network
@@ -27,11 +28,11 @@ class Voxelwise(nn.Module):
 
 
 @pytest.mark.parametrize("shape", [(5, 6, 7), (8, 8, 8), (9, 12, 8), (20, 17, 30)])
-@pytest.mark.parametrize("mirror", [(), (2,), (0, 1, 2)])
-def test_probabilities_lie_on_the_scans_grid(shape, mirror):
+@pytest.mark.parametrize("copies", [("none", False), ("left_right", False), ("all", True)])
+def test_probabilities_lie_on_the_scans_grid(shape, copies):
     image = torch.randn(1, *shape)
     network = Voxelwise()
-    found = predict_probabilities(network, image, PATCH, mirror, "float32")
+    found = predict_probabilities(network, image, PATCH, further_copies(*copies), "float32")
     expected = torch.stack([torch.sigmoid(-2 * image[0]), torch.sigmoid(2 * image[0])])
     assert found.dtype == torch.float32
     assert torch.allclose(found, expected, atol=1e-5)
@@ -48,9 +49,23 @@ def test_mirroring_averages_eight_copies():
 
     image = torch.zeros(1, 8, 8, 8)
     plain = predict_probabilities(Ramp(), image, PATCH, (), "float32")
-    mirrored = predict_probabilities(Ramp(), image, PATCH, (0, 1, 2), "float32")
+    mirrored = predict_probabilities(Ramp(), image, PATCH, further_copies("all", False), "float32")
     assert not torch.allclose(plain, plain.flip(1))
     assert torch.allclose(mirrored, (plain + plain.flip(1)) / 2, atol=1e-6)
+
+
+def test_shifts_average_seven_copies_where_they_cover_a_voxel():
+    class Parity(nn.Module):
+        def forward(self, x):
+            even = (torch.arange(x.shape[2]) % 2 == 0).to(x.dtype).view(1, 1, -1, 1, 1).expand_as(x)
+            return torch.cat([even, -even], 1)
+
+    image = torch.zeros(1, 8, 8, 8)
+    plain = predict_probabilities(Parity(), image, PATCH, (), "float32")
+    found = predict_probabilities(Parity(), image, PATCH, further_copies("none", True), "float32")
+    other = plain.flip(1)  # the next plane along the first axis
+    assert torch.allclose(found[:, 1:-1, 1:-1, 1:-1], ((5 * plain + 2 * other) / 7)[:, 1:-1, 1:-1, 1:-1], atol=1e-6)
+    assert torch.allclose(found[:, 0, 1:-1, 1:-1], ((5 * plain + other) / 6)[:, 0, 1:-1, 1:-1], atol=1e-6)
 
 
 @pytest.mark.parametrize(
