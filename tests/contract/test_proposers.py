@@ -19,7 +19,14 @@ from voxnas.core.trial import Proposal
 from voxnas.search.base import Observation, SearchState, Suggestion
 from voxnas.search.feasible import FeasibleSpace
 
-OPTIONS = {"bayesian": [{}, {"surrogate": "forest"}], "asha": [{}, {"rungs": 3, "factor": 2}]}
+OPTIONS = {
+    "bayesian": [{}, {"surrogate": "forest"}],
+    "evolution": [{}, {"population": 4, "tournament": 2}],
+    "hierarchical": [{}, {"initial": 4}],
+    "asha": [{}, {"rungs": 3, "factor": 2}],
+    "halving": [{"rungs": 2}, {"factor": 2}],
+    "hyperband": [{"rungs": 2}, {"factor": 2}],
+}
 
 
 def cases(kind):

@@ -64,8 +64,12 @@ class SearchSpace:
         self.parameters = in_order(parameters, source)
         self._by_name = {p.name: p for p in self.parameters}
         self._check(needs)
-        self._varying = [p for p in self.parameters if not p.fixed and self._reachable(p)]
-        self.dim = len(self._varying)
+        self.varying = [p for p in self.parameters if not p.fixed and self._reachable(p)]
+        self.dim = len(self.varying)
+        named = family.levels(structure)
+        rest = {p.target for p in self.varying}.difference(*named)
+        levels = ({p.name for p in self.varying if p.target in level} for level in (*named, rest))
+        self._levels = [level for level in levels if level]
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any], source: str = "the search space") -> Self:
@@ -174,7 +178,7 @@ class SearchSpace:
         """
         if len(u) != self.dim:
             raise ValueError(f"{len(u)} coordinates for a space of dimension {self.dim}")
-        values = {p.name: p.value(float(x)) for p, x in zip(self._varying, u, strict=True)}
+        values = {p.name: p.value(float(x)) for p, x in zip(self.varying, u, strict=True)}
         return self._complete(values, None)
 
     def sample(self, rng: np.random.Generator) -> Config:
@@ -195,9 +199,9 @@ class SearchSpace:
                 config[p.name] = p.value(0.5 if rng is None else rng.random())
         return config
 
-    def mutate(self, config: Config, rng: np.random.Generator) -> Config:
-        """A neighbour: one or two active parameters changed, newly active ones drawn."""
-        free = [p for p in self._varying if p.name in config]
+    def mutate(self, config: Config, rng: np.random.Generator, among: Collection[str] | None = None) -> Config:
+        """A neighbour: one or two active parameters (`among` the named ones) changed, newly active ones drawn."""
+        free = [p for p in self.varying if p.name in config and (among is None or p.name in among)]
         if not free:
             return dict(config)
         values = dict(config)
@@ -205,15 +209,39 @@ class SearchSpace:
             values[free[i].name] = free[i].mutate(config[free[i].name], rng)
         return self._complete(values, rng)
 
+    def mutate_level(self, config: Config, rng: np.random.Generator) -> Config:
+        """A neighbour: a mutation within one level of the family, drawn first (see :meth:`FamilySpace.levels`)."""
+        levels = [level for level in self._levels if any(name in config for name in level)]
+        return self.mutate(config, rng, levels[rng.integers(len(levels))]) if levels else dict(config)
+
+    def stages(self) -> int:
+        """Number of stages of growth: the nodes of a cell; 1 for a family without (see :meth:`FamilySpace.growth`)."""
+        return 1 + len(self.family.growth(self.structure))
+
+    def grown(self, config: Config, stage: int, rng: np.random.Generator) -> Config:
+        """Leave out the nodes of a configuration that come after a stage, from 0; the last stage leaves out none.
+
+        A value that the space does not allow, such as a missing operation ``zero``, leaves its parameter as it is.
+        """
+        absent = {k: v for node in self.family.growth(self.structure)[stage:] for k, v in node.items()}
+        changed = {p.name: absent[p.target] for p in self.parameters if p.contains(absent.get(p.target))}
+        return self._complete({**config, **changed}, rng)
+
+    def expand(self, config: Config, stage: int, rng: np.random.Generator) -> Config:
+        """Add the node of a stage, from 1, to a configuration of the stage before; its operations are drawn."""
+        node = self.family.growth(self.structure)[stage - 1]
+        kept = {name: value for name, value in config.items() if self._by_name[name].target not in node}
+        return self.grown({**self.sample(rng), **kept}, stage, rng)
+
     def cross(self, a: Mapping[str, Value], b: Mapping[str, Value], rng: np.random.Generator) -> Config:
         """A child: each parameter from one parent or the other (uniform crossover, Syswerda 1989).
 
         Conditions are kept: where a parameter is active in the child but in one parent only, that parent's value is
         taken; where it is active in neither, it is drawn.
         """
-        first = rng.random(len(self._varying)) < 0.5
+        first = rng.random(len(self.varying)) < 0.5
         values: Config = {}
-        for p, take in zip(self._varying, first.tolist(), strict=True):
+        for p, take in zip(self.varying, first.tolist(), strict=True):
             one, other = (a, b) if take else (b, a)
             if p.name in one or p.name in other:
                 values[p.name] = one[p.name] if p.name in one else other[p.name]
@@ -240,7 +268,7 @@ class SearchSpace:
         Parameters that cannot vary are left out. Two configurations in both of which a parameter
         is inactive do not differ in it.
         """
-        return list(itertools.chain.from_iterable(p.encode(config.get(p.name)) for p in self._varying))
+        return list(itertools.chain.from_iterable(p.encode(config.get(p.name)) for p in self.varying))
 
     def decode(self, config: Config, plan: Plan) -> tuple[Architecture, Recipe]:
         """Build the records that a configuration stands for, on the data of a plan.

@@ -48,7 +48,7 @@ class Proposal(Record):
     architecture: Architecture | None = None
     recipe: Recipe | None = None
     resume_from: int | None = Field(None, description="Earlier step of the same trial that this step continues.")
-    rung: Annotated[int, Field(ge=0)] = Field(0, description="Number of times that the trial was continued.")
+    rung: Annotated[int, Field(ge=0)] = Field(0, description="Rung of fidelity that the step reaches.")
     resumable: bool = Field(
         False, description="Whether the training state is kept, so that a later step can continue this step."
     )

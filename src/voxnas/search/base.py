@@ -43,7 +43,7 @@ class Observation:
     origin : str
         Origin of the step's suggestion; ``start`` denotes the given first trial.
     rung : int
-        Number of earlier continuations of the trial.
+        Fidelity of the step: the rung on which the trial began (usually 0) plus the number of earlier continuations.
     resume_from : int or None
         Step that this step continues.
     state : str
@@ -73,6 +73,16 @@ class Observation:
     def score(self) -> float | None:
         """Validation score, larger is better; None without a valid result."""
         return self.scores.get("score")
+
+    @property
+    def begins(self) -> bool:
+        """Whether the step is the first of its trial."""
+        return self.resume_from is None
+
+    @property
+    def preference(self) -> tuple[int, float, int]:
+        """Sort key of finished steps, best first: failed ones last, higher rungs first, then by score and step."""
+        return (1, 0.0, self.step) if self.score is None else (-self.rung, -self.score, self.step)
 
     @cached_property
     def curve(self) -> Curve:
@@ -126,7 +136,19 @@ class SearchState:
     @property
     def turn(self) -> int:
         """Number of trials begun by the strategy itself, without the given first trial and without continuations."""
-        return sum(o.rung == 0 and o.origin != "start" for o in (*self.history, *self.pending))
+        return sum(o.begins and o.origin != "start" for o in (*self.history, *self.pending))
+
+    @cached_property
+    def trials(self) -> tuple[Observation, ...]:
+        """The latest finished step of each trial of a point of the space, in the order in which the trials began.
+
+        The recipe of a baseline may lie outside the space; its trial has no configuration and is left out.
+        """
+        latest: dict[str, Observation] = {}
+        for o in sorted((o for o in self.history if o.candidate.config), key=lambda o: o.rung):
+            latest[o.trial] = o
+        began = {o.trial: o.step for o in self.history if o.begins}
+        return tuple(sorted(latest.values(), key=lambda o: began[o.trial]))
 
     def fits(self, architecture: Architecture, samples: int) -> bool:
         """Whether the free worker can train a network on a number of samples within its time."""
@@ -168,6 +190,8 @@ class Suggestion:
         Remark for the report.
     resumable : bool
         Whether a later step may continue this one, so that its training state is kept.
+    rung : int
+        Rung on which a new trial begins.
     """
 
     candidate: Candidate | None = None
@@ -176,6 +200,7 @@ class Suggestion:
     origin: str = ""
     note: str = ""
     resumable: bool = False
+    rung: int = 0
 
     def __post_init__(self) -> None:
         if (self.candidate is None) == (self.continue_step is None):

@@ -167,6 +167,7 @@ class Search:
             config=candidate.config,
             architecture=candidate.architecture,
             recipe=candidate.recipe,
+            rung=suggestion.rung,
             samples=state.budget(candidate) if suggestion.samples is None else suggestion.samples,
         )
 

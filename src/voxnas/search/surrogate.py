@@ -64,7 +64,7 @@ def rank_by_improvement(
     x : ndarray, (N, F)
         Features of the finished steps.
     rungs : ndarray of int, (N,)
-        Rung of each finished step, from 0. At least one step has rung 0.
+        Rung of each finished step, from 0.
     losses : ndarray, (N,)
         Losses from :func:`robust_losses`.
     pending : ndarray, (P, F) or (0,)
@@ -88,8 +88,8 @@ def rank_by_improvement(
         # A length scale or a noise level at its bound is a valid fit.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = _model(kind, seed)
-        lies = _on(0, pending.reshape(-1, x.shape[1]))
-        lie = losses[rungs == 0].mean()
+        lies = _on(rungs.min(), pending.reshape(-1, x.shape[1]))
+        lie = losses[rungs == rungs.min()].mean()
         model.fit(np.concatenate([_on(rungs, x), lies]), np.concatenate([losses, np.full(len(lies), lie)]))
         top = rungs.max()
         # The losses are noisy, so the incumbent is the best prediction and not the best observation.

@@ -98,6 +98,17 @@ class FamilySpace:
         """
         return dict.fromkeys(self.domains(structure), ALWAYS)
 
+    def levels(self, structure: Structure) -> tuple[Collection[str], ...]:
+        """Targets of each level of a hierarchy of motifs; hierarchical evolution changes one level at a time.
+
+        All other targets form a further level.
+        """
+        return ()
+
+    def growth(self, structure: Structure) -> tuple[Mapping[str, Any], ...]:
+        """Values of targets that leave out each node of a cell but the first, in the order of progressive search."""
+        return ()
+
     def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> ArchitectureRecord:
         """The architecture of a configuration on the data of a plan.
 

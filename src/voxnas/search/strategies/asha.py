@@ -7,14 +7,12 @@ within its window. Combined with the Bayesian strategy the method resembles BOHB
 """
 
 from dataclasses import replace
-from typing import Annotated
 
 from pydantic import Field
 
 from voxnas.core.strategies import STRATEGIES
 from voxnas.search.base import Observation, Promotion, Proposer, SearchState, Suggestion
-
-AtLeastTwo = Annotated[int, Field(ge=2)]
+from voxnas.search.strategies.halving import AtLeastTwo, advance
 
 
 @STRATEGIES.register("asha")
@@ -29,22 +27,10 @@ class Asha(Promotion):
     def __call__(self, state: SearchState, propose_new: Proposer) -> Suggestion | None:
         """Promote a trial if the worker has enough time; otherwise begin a new trial."""
         step = self.to_promote(state)
-        if step is not None:
-            before, goal = (self._samples(state, step, rung) for rung in (step.rung, step.rung + 1))
-            if state.fits(step.candidate.architecture, goal - before):
-                return Suggestion(
-                    continue_step=step.step,
-                    samples=goal,
-                    origin="promotion",
-                    resumable=step.rung + 1 < self.rungs - 1,
-                )
+        if step is not None and (found := advance(state, step, self.rungs, self.factor)):
+            return found
         new = propose_new(state)
         return None if new is None else replace(new, resumable=True)
-
-    def _samples(self, state: SearchState, step: Observation, rung: int) -> int:
-        """Samples of a trial at the end of a rung: each step pays for its start and validations from its own budget."""
-        shares = [1, *((self.factor - 1) * self.factor**r for r in range(rung))]
-        return sum(state.budget(step.candidate, share) for share in shares)
 
     def to_promote(self, state: SearchState) -> Observation | None:
         """Return the finished step whose trial is promoted; None if the step begins a new trial.

@@ -55,8 +55,8 @@ class Bayesian(Strategy):
         # A baseline's own recipe may lie outside the space.
         known = [o for o in state.history if o.candidate.config]
         # The trial of a pending continuation is already in the history.
-        pending = [o.candidate for o in state.pending if o.candidate.config and o.rung == 0]
-        scored = sum(o.score is not None and o.rung == 0 for o in known)
+        pending = [o.candidate for o in state.pending if o.candidate.config and o.begins]
+        scored = sum(o.score is not None and o.begins for o in known)
         if state.turn < self.initial or scored < 2:
             candidate = next(filter(state.is_free, _design(state)), None)
             return Random()(state) if candidate is None else Suggestion(candidate, origin="design")

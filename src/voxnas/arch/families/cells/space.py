@@ -77,6 +77,12 @@ class _CellsSpace(StackedSpace):
             needs |= {f"{edge}.op": ALWAYS, f"{edge}.from": ({f"{edge}.op": working},)}
         return needs
 
+    def growth(self, structure: Structure) -> tuple[Mapping[str, Any], ...]:
+        """Every node but the first, each without operations."""
+        nodes, _ = self._cell(structure)
+        edges = list(self._edges(nodes))
+        return tuple({f"{edge}.op": ZERO for edge, node in edges if node == k} for k in range(1, nodes))
+
     def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> Cells:
         """Return the record, which stores the cells in canonical form."""
         nodes, _ = self._cell(structure)

@@ -12,7 +12,7 @@ and so has the parameters ``motif0.0-1``, the operation from node 0 to node 1 of
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from voxnas.arch.families.hierarchical.record import Hierarchical
@@ -63,6 +63,17 @@ class _HierarchicalSpace(StackedSpace):
     def required(self, structure: Structure, given: Any) -> Mapping[str, Any]:
         """The skeleton and all edges."""
         return {**super().required(structure, given), **dict.fromkeys(self._edges(structure), ({},))}
+
+    def levels(self, structure: Structure) -> tuple[Collection[str], ...]:
+        """The edges of the motifs, and those of the cell."""
+        edges = self._edges(structure)
+        cell = {edge for edge in edges if edge.startswith("cell.")}
+        return edges.keys() - cell, cell
+
+    def growth(self, structure: Structure) -> tuple[Mapping[str, Any], ...]:
+        """The inner nodes of the cell but the first, each without edges."""
+        nodes = structure["cell"]["nodes"]
+        return tuple({f"cell.{i}-{j}": NONE for i, j in _pairs(nodes) if k in (i, j)} for k in range(2, nodes - 1))
 
     def decode(self, structure: Structure, values: Mapping[str, Any], plan: Plan) -> Hierarchical:
         """Return the record, whose cell is expanded and stored in canonical form."""
