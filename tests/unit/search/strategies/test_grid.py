@@ -38,8 +38,8 @@ def test_every_point_once_with_the_ends_of_a_range():
 
 
 def test_the_first_points_are_spread_over_all_axes():
-    feasible = space(base_width=[4, 6, 8, 12], weight_decay={"low": 0.0, "high": 0.1}, augmentation=[0.0, 0.2, 0.4])
+    feasible = space(base_width=[4, 6, 8, 12], weight_decay={"low": 0.0, "high": 0.1}, averaging=[0.0, 0.2, 0.4])
     configs = walk(feasible, 12, levels=4)
-    assert {name: len({c[name] for c in configs}) for name in ("base_width", "weight_decay", "augmentation")} == {
-        "base_width": 4, "weight_decay": 4, "augmentation": 3,
+    assert {name: len({c[name] for c in configs}) for name in ("base_width", "weight_decay", "averaging")} == {
+        "base_width": 4, "weight_decay": 4, "averaging": 3,
     }  # fmt: skip
