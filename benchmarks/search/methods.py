@@ -1,7 +1,8 @@
 """Methods of the benchmark by name: the registered strategies of Voxnas, and those of :mod:`peers`.
 
-A method is asked for a configuration and a fidelity, and told the score, None for a lost result. Answers may come in
-any order. Our strategies are pure functions of a state, which is rebuilt here at each question.
+A method is asked for a configuration and a fidelity, and told the score, None for a lost result; then it may read the
+latency of the problem. Answers may come in any order. Our strategies are pure functions of a state, which is rebuilt
+here at each question.
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ class Method(ABC):
         self.problem, self.seed, self.workers = problem, seed, workers
         self.space, self.last = problem.feasible.space, len(problem.epochs) - 1
         self.rng = np.random.default_rng(derive_seed(seed, "method"))
+
+    def objectives(self, question: Question, score: float) -> list[float]:
+        """Return the score, and the latency if it is an objective."""
+        return [score, *([self.problem.latency(question.config)] if self.problem.latency else [])]
 
     @abstractmethod
     def ask(self) -> Question | None:
@@ -118,6 +123,8 @@ class Ours(Method):
         step = self.steps[question.token]
         cost = self.problem.feasible.cost(step.candidate.architecture)
         costs = {"parameters": cost.parameters, "macs": cost.macs, "samples": step.samples}
+        if self.problem.latency:
+            costs["latency_ms"] = self.problem.latency(question.config)
         found = {"state": "FAILED"} if score is None else {"state": "DONE", "scores": {"score": score}}
         self.steps[question.token] = replace(step, costs=costs, **found)
 
@@ -148,7 +155,7 @@ class Evolution(Method):
 
 
 class HalfShort(Method):
-    """Half of a budget on the lowest fidelity by another method; then the best are evaluated in full.
+    """Half of a given budget on the lowest fidelity by another method; then the best are evaluated in full.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ from voxnas.arch.conditions import Config
 from voxnas.arch.parameters import Parameter, Value
 
 warnings.filterwarnings("ignore")
-PATIENCE = 8  # evaluations for which a full budget of SMAC is planned ahead, as a multiple of the usual 100
+PLANNED = 800  # evaluations that SMAC plans, more than any budget
 
 
 def varying(problem: Problem) -> list[Parameter]:
@@ -62,7 +62,8 @@ class Optuna(Method):
         first, *_, last = (*self.problem.epochs, self.problem.epochs[-1])
         judge = getattr(optuna.pruners, pruner)(min_resource=round(first), max_resource=round(last)) if pruner else None
         made = getattr(optuna.samplers, sampler)(seed=self.seed, **options)
-        self.study = optuna.create_study(direction="maximize", sampler=made, pruner=judge)
+        directions = ["maximize", "minimize"] if self.problem.latency else ["maximize"]
+        self.study = optuna.create_study(directions=directions, sampler=made, pruner=judge)
         self.kept: list[Question] | None = [] if pruner else None
 
     def ask(self) -> Question:
@@ -97,7 +98,7 @@ class Optuna(Method):
             else:
                 self.kept.append(replace(question, level=self.last))
         else:
-            self.study.tell(question.token, score)
+            self.study.tell(question.token, self.objectives(question, score))
 
 
 class Skopt(Method):
@@ -173,7 +174,7 @@ class Smac(Method):
         self.names = {p.name: {str(v): v for v in p.choices} for p in varying(self.problem)}
         self.folder = tempfile.TemporaryDirectory()
         scenario = smac.Scenario(
-            space, n_trials=PATIENCE * 100, seed=self.seed, deterministic=not noisy, output_directory=self.folder.name
+            space, n_trials=PLANNED, seed=self.seed, deterministic=not noisy, output_directory=self.folder.name
         )
         self.smac = getattr(smac, facade)(scenario, lambda config, seed=0: 0.0, overwrite=True)
 
@@ -256,7 +257,11 @@ class Neps(Method):
 
     def tell(self, question: Question, score: float | None) -> None:
         """Tell the loss; a lost result is an error."""
-        self.neps.tell(question.token, RuntimeError("lost") if score is None else -score)
+        if score is None:
+            self.neps.tell(question.token, RuntimeError("lost"))
+        else:
+            score, *more = self.objectives(question, score)
+            self.neps.tell(question.token, {"objective_to_minimize": [-score, *more] if more else -score})
 
 
 @contextlib.contextmanager
@@ -271,13 +276,15 @@ def installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def found(noisy: bool) -> dict[str, Callable[..., Method]]:
+def found(noisy: bool, front: bool) -> dict[str, Callable[..., Method]]:
     """Methods of the installed packages by name.
 
     Parameters
     ----------
     noisy : bool
         Whether scores have noise, which the peers that can be told are told.
+    front : bool
+        Whether the latency is an objective; only methods of several objectives are returned.
     """
     every: dict[str, tuple[str, Callable[..., Method]]] = {
         "scikit-optimize": ("skopt", Skopt),
@@ -290,6 +297,9 @@ def found(noisy: bool) -> dict[str, Callable[..., Method]]:
         "neps-bo": ("neps", Neps),
         "syne-tune-rea": ("syne_tune", partial(SyneTune, scheduler="REA")),
     }
+    if front:
+        every = {name: every[name] for name in ("optuna-tpe", "optuna-gp", "neps-bo")}
+        every["optuna-nsga2"] = ("optuna", partial(Optuna, sampler="NSGAIISampler"))
     return {name: method for name, (package, method) in every.items() if installed(package)}
 
 

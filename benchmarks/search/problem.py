@@ -11,7 +11,7 @@ last two use the family `listed`, whose networks cost nothing, so that they have
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -75,6 +75,11 @@ class Problem:
         Largest value of `truth`.
     top : mapping of str to float
         Values of `truth` that count as reached, by name.
+    latency : callable or None
+        Function of a configuration that returns its measured latency in ms; the front of score and latency is searched.
+    volume : callable
+        Function of (latency, score) pairs that returns the area which they dominate, as a share of that of all
+        configurations. The reference is the nadir of the front: its largest latency and its lowest score.
     """
 
     name: str
@@ -85,6 +90,27 @@ class Problem:
     truth: Callable[[Config], float]
     best: float
     top: Mapping[str, float]
+    latency: Callable[[Config], float] | None = None
+    volume: Callable[[Iterable[tuple[float, float]]], float] = lambda points: 0.0
+
+
+def front_of(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the pairs (latency, score) that no other dominates, by increasing latency."""
+    found: list[tuple[float, float]] = []
+    for latency, score in sorted(points, key=lambda p: (p[0], -p[1])):
+        if not found or score > found[-1][1]:
+            found.append((latency, score))
+    return found
+
+
+def hypervolume(points: Iterable[tuple[float, float]], latency: float, score: float) -> float:
+    """Area that pairs (latency, score) dominate within the reference of a largest latency and a lowest score."""
+    area, lowest = 0.0, score
+    for x, y in front_of(points):
+        if x < latency and y > lowest:
+            area += (latency - x) * (y - lowest)
+            lowest = y
+    return area
 
 
 class Remembered(FeasibleSpace):
@@ -177,14 +203,18 @@ def _table_problem(
     scores: Sequence[str],
     epochs: Sequence[float],
     same: str | None,
+    latency: str | None,
 ) -> Problem:
     """Problem of a table with a column for each parameter; equal networks have the mean of their rows."""
     groups = table[same].to_numpy() if same else np.arange(len(table))
-    columns = list(scores)
+    columns = [*scores, *([latency] if latency else [])]
     means = table.groupby(groups)[columns].transform("mean") if same else table[columns]
     rows = {values: i for i, values in enumerate(table[parameters].itertuples(index=False, name=None))}
     values = means.to_numpy(dtype=float)
-    truth = values[:, -1]
+    truth = values[:, len(scores) - 1]
+    front = front_of(zip(values[:, -1].tolist(), truth.tolist(), strict=True))
+    nadir = front[-1][0], front[0][1]
+    total = hypervolume(front, *nadir)
 
     def row(config: Config) -> int:
         return rows[tuple(config[p] for p in parameters)]
@@ -199,6 +229,8 @@ def _table_problem(
         best=float(truth.max()),
         # A configuration drawn uniformly reaches it with this probability.
         top={f"{share:.1%}": float(np.sort(truth)[-math.ceil(share * len(truth))]) for share in (0.01, 0.001)},
+        latency=(lambda config: float(values[row(config), -1])) if latency else None,
+        volume=lambda points: hypervolume(points, *nadir) / total,
     )
 
 
@@ -213,6 +245,7 @@ def nasbench201(
     scores: Sequence[str] = ("cifar100_val_acc_12ep",),
     epochs: Sequence[float] = (12,),
     costs: bool = True,
+    latency: str | None = None,
     architecture: str = "arch_str",
     same: str = "isomorphism_class",
     name: str = "nasbench201",
@@ -229,6 +262,8 @@ def nasbench201(
         Cost of each.
     costs : bool
         Whether our strategies know the parameters and the multiply-adds of a cell.
+    latency : str, optional
+        Column of the latency in ms.
     architecture, same : str
         Columns of the cell and of the class of equal networks.
     name : str
@@ -239,7 +274,7 @@ def nasbench201(
     edges = [f"cell.{i}-{j}" for i, j in pairs]
     cells = pd.DataFrame([[OPERATIONS[o] for o in row] for row in found], columns=edges, index=table.index)
     feasible = Remembered(SearchSpace.from_dict(CELLS), images(), costs)
-    return _table_problem(name, feasible, pd.concat([table, cells], axis=1), edges, scores, epochs, same)
+    return _table_problem(name, feasible, pd.concat([table, cells], axis=1), edges, scores, epochs, same, latency)
 
 
 def any_table(
@@ -248,6 +283,7 @@ def any_table(
     scores: Sequence[str],
     epochs: Sequence[float] = (1,),
     same: str | None = None,
+    latency: str | None = None,
     name: str = "table",
 ) -> Problem:
     """Return the problem of a table; arguments as of :func:`nasbench201`, and the columns of the parameters.
@@ -256,7 +292,7 @@ def any_table(
     """
     table = table.astype(dict.fromkeys(parameters, str))
     space = listed_space({p: {"choices": sorted(table[p].unique())} for p in parameters})
-    return _table_problem(name, Remembered(space, images()), table, parameters, scores, epochs, same)
+    return _table_problem(name, Remembered(space, images()), table, parameters, scores, epochs, same, latency)
 
 
 BRANCHES, NOISE = ("a", "b", "c"), 0.01

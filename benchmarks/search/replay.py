@@ -5,7 +5,7 @@
     python benchmarks/search/table.py --rows ROWS --output results/published/search
 
 All methods have the same space, budget, clock and cache: the score of a network that was evaluated before is told at no
-cost, and the method is asked again. After `AGAIN` questions for known networks a network is drawn. The runs are
+cost, and the method is asked again. After 10 questions for known networks one that is not known is drawn. The runs are
 ordered by seed, so that at any moment every method has the same seeds; an interruption loses one run.
 
 With several workers, evaluations run in order of arrival with durations spread tenfold, and `--loss` is the probability
@@ -33,7 +33,7 @@ from problem import Problem
 from voxnas.core.seeds import derive_seed
 from voxnas.core.strategies import STRATEGIES
 
-AGAIN = 50
+AGAIN = 10
 DRAWN = "drawn"  # token of a network that the method did not ask for
 
 
@@ -63,11 +63,12 @@ class Run:
         self.pending: dict[int, list[Question]] = {}  # the evaluated question of each step, and others for its network
         self.best, self.regret, self.cost, self.cpu = -np.inf, np.inf, 0.0, 0.0
         self.curve: list[tuple[int, float, float]] = []  # evaluations, cost and regret where the incumbent changes
+        self.measured: list[tuple[float, float]] = []  # latency and score of each full evaluation
 
     def propose(self, step: int, known: Iterable[int]) -> None:
         """Tell all new results, then begin a step; the interface of :func:`clock.simulate`."""
         self.finish(sorted(self.pending.keys() & set(known)))
-        if self.regret <= 0:
+        if self.regret <= 0 and not self.problem.latency:
             raise Enough
         begin = time.process_time()
         question = self._new()
@@ -93,7 +94,11 @@ class Run:
                 if question.token is not DRAWN:
                     self.method.tell(question, score)
             self.cpu += time.process_time() - begin
-            if score is not None and evaluated.level == len(self.problem.epochs) - 1 and score > self.best:
+            if score is None or evaluated.level < len(self.problem.epochs) - 1:
+                continue
+            if self.problem.latency:
+                self.measured.append((self.problem.latency(evaluated.config), score))
+            if score > self.best:
                 self.best = score
                 self.regret = self.problem.best - self.problem.truth(evaluated.config)
                 self.curve.append((len(self.scores), round(self.cost, 4), round(self.regret, 6)))
@@ -122,23 +127,25 @@ class Run:
                 return question
 
 
-def methods(several: bool, budget: float, noisy: bool) -> dict[str, Callable[..., Method]]:
+def methods(several: bool, noisy: bool, front: bool) -> dict[str, Callable[..., Method]]:
     """All methods by name.
 
     Parameters
     ----------
     several : bool
         Whether the problem has several fidelities.
-    budget : float
     noisy : bool
         Whether scores have noise.
+    front : bool
+        Whether the latency is an objective.
     """
     steps = [name for name in STRATEGIES if STRATEGIES[name].kind == "step"]
     found: dict[str, Callable[..., Method]] = {name: partial(Ours, strategy=name) for name in steps}
     found["evolution-real2019"] = Evolution
-    found |= peers.found(noisy)
+    found |= peers.found(noisy, front)
     if several:
-        found |= {f"{k}/half-short": partial(HalfShort, method=m, budget=budget) for k, m in list(found.items())}
+        halves = [(k, m, budget) for k, m in found.items() for budget in (10, 20)]
+        found |= {f"{k}/half-short-{budget}": partial(HalfShort, method=m, budget=budget) for k, m, budget in halves}
         promotions = [name for name in STRATEGIES if STRATEGIES[name].kind == "promotion"]
         found |= {f"{k}/{p}": partial(Ours, strategy=k, promotion=p) for k in steps for p in promotions}
         found |= peers.multi_fidelity()
@@ -154,7 +161,14 @@ def run(problem: Problem, method: Callable[..., Method], seed: int, arguments: a
     simulate("arrival", len(seconds), arguments.workers, seconds, propose=this.propose)
     this.finish(sorted(this.pending))
     reach = {name: problem.best - value for name, value in problem.top.items()}
-    return {"top": reach, "finished": len(this.scores), "cpu": round(this.cpu, 2), "curve": this.curve}
+    shares = {n: round(problem.volume(this.measured[:n]), 6) for n in (25, 50, 100) if n <= len(this.measured)}
+    return {
+        "volume": shares,
+        "top": reach,
+        "finished": len(this.scores),
+        "cpu": round(this.cpu, 2),
+        "curve": this.curve,
+    }
 
 
 def main() -> None:
@@ -167,6 +181,7 @@ def main() -> None:
     parser.add_argument("--same", help="column of the class of equal networks (--problem table)")
     parser.add_argument("--score", nargs="+", default=["cifar100_val_acc_12ep"], help="columns at increasing fidelity")
     parser.add_argument("--epochs", type=float, nargs="+", default=[12], help="cost of each fidelity")
+    parser.add_argument("--latency", help="column of the latency: the front is searched")
     parser.add_argument("--methods", nargs="*", help="names; without: print them. A suffix :free hides costs from ours")
     parser.add_argument("--seeds", type=int, nargs="+", default=[30], help="number of seeds, or first and last")
     parser.add_argument("--evaluations", type=float, default=100, help="budget in full evaluations")
@@ -174,14 +189,14 @@ def main() -> None:
     parser.add_argument("--loss", type=float, default=0.0, help="probability that a result is lost")
     arguments = parser.parse_args()
     name = arguments.problem or "nasbench201"
-    available = methods(len(arguments.score) > 1, arguments.evaluations, name.startswith("branches"))
+    available = methods(len(arguments.score) > 1, name.startswith("branches"), bool(arguments.latency))
     if not arguments.methods:
         print(*available, sep="\n")
         return
     table = problems.read_csv(arguments.table) if arguments.table else None
     identity = {
         "problem": name, "score": "" if name.startswith("branches") else "+".join(arguments.score),
-        "workers": arguments.workers, "loss": arguments.loss,
+        "latency": arguments.latency or "", "workers": arguments.workers, "loss": arguments.loss,
     }  # fmt: skip
     folder = arguments.rows / "_".join(str(v) for v in identity.values() if v != "")
     made: dict[bool, Problem] = {}
@@ -190,7 +205,7 @@ def main() -> None:
         if name.startswith("branches"):
             return problems.branches(seed, name == "branches")
         if costs not in made:
-            common = {"scores": arguments.score, "epochs": arguments.epochs}
+            common = {"scores": arguments.score, "epochs": arguments.epochs, "latency": arguments.latency}
             made[costs] = (
                 problems.nasbench201(table, costs=costs, **common)
                 if name == "nasbench201"

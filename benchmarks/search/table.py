@@ -19,9 +19,10 @@ import pandas as pd
 
 from voxnas.io.tables import read_table, write_table
 
-SETTING = ["problem", "score", "workers", "loss"]
+SETTING = ["problem", "score", "latency", "workers", "loss"]
 AT = (5, 10, 20, 25, 50, 60, 100, 200)
 SAMPLES = 10_000
+PACKED = ("curve", "top", "volume")  # columns of JSON
 
 
 def read_rows(path: Path) -> pd.DataFrame:
@@ -30,8 +31,8 @@ def read_rows(path: Path) -> pd.DataFrame:
         table = pd.DataFrame([json.loads(file.read_text()) for file in sorted(path.rglob("*.json"))])
     else:
         table = read_table(path, {"workers": int, "loss": float, "seed": int, "budget": float, "cpu": float})
-        table = table.fillna({"score": ""})
-        for column in ("curve", "top"):
+        table = table.fillna({"score": "", "latency": ""})
+        for column in PACKED:
             table[column] = table[column].map(json.loads)
     return table.sort_values([*SETTING, "method", "seed"], ignore_index=True)
 
@@ -66,6 +67,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         for name in runs.top.iloc[0]:
             costs = np.array([cost_to(row.curve, row.top[name]) for row in runs.itertuples()])
             line |= {f"to_{name}": interval(costs), f"never_{name}": round(float(np.isinf(costs).mean()), 3)}
+        for count in runs.volume.iloc[0]:
+            line[f"volume_{count}"] = interval(np.array([volume.get(count, np.nan) for volume in runs.volume]))
         found.append(line)
     return pd.DataFrame(found)
 
@@ -81,7 +84,7 @@ def main() -> None:
     for _, part in table.groupby(SETTING, sort=False):
         print(part.dropna(axis=1, how="all").drop(columns=SETTING).to_string(index=False), end="\n\n")
     if arguments.output:
-        plain = rows.assign(**{column: rows[column].map(json.dumps) for column in ("curve", "top")})
+        plain = rows.assign(**{column: rows[column].map(json.dumps) for column in PACKED})
         write_table(arguments.output / "runs.tsv", plain)
         write_table(arguments.output / "summary.tsv", table)
 

@@ -116,6 +116,18 @@ def test_short_evaluations_cost_their_share(kind):
     assert all(regret % 2 == 0 for *_, regret in row["curve"]), "only long scores count"
 
 
+def test_the_front_of_score_and_latency():
+    points = [(3.0, 5.0), (1.0, 2.0), (2.0, 1.0), (1.0, 1.5)]
+    assert problems.front_of(points) == [(1.0, 2.0), (3.0, 5.0)]
+    assert problems.hypervolume(points, 4.0, 0.0) == 3 * 2 + 1 * 3
+    problem = problems.any_table(table(ms=np.arange(27.0)), ["a", "b", "c"], ["short"], (1,), "same", "ms")
+    every = [(problem.latency(c), problem.truth(c)) for c in problem.feasible.space.enumerate()]
+    assert problem.volume(every) == pytest.approx(1) and problem.volume(every[:1]) == 0
+    options = argparse.Namespace(evaluations=18, workers=1, loss=0.0)
+    row = run(problem, lambda *given: Ours(*given, strategy="random"), 0, options)
+    assert row["finished"] == 18, "a run does not end at the best score"
+
+
 def test_the_optimum_of_the_branches_is_known_and_decoys_are_better_in_most_points():
     problem, rng = problems.branches(3), np.random.default_rng(0)
     draws = [problem.feasible.space.sample(rng) for _ in range(600)]
