@@ -63,7 +63,7 @@ class Method(ABC):
 
     @abstractmethod
     def ask(self) -> Question | None:
-        """Return the next question; None if nothing is left to ask."""
+        """Return the next question; None if there is none until another answer has come."""
 
     @abstractmethod
     def tell(self, question: Question, score: float | None) -> None:
@@ -113,7 +113,7 @@ class Ours(Method):
             new = replace(new, origin=found.origin, samples=found.samples)
         else:
             samples = found.samples or self.budget(found.candidate)
-            new = Observation(step, f"t{step}", found.candidate, found.origin, samples=samples)
+            new = Observation(step, f"t{step}", found.candidate, found.origin, rung=found.rung, samples=samples)
         self.steps.append(new)
         reached = [level for level, epochs in enumerate(self.problem.epochs) if epochs <= new.samples]
         return Question(new.candidate.config, max(reached, default=0), step)

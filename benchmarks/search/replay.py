@@ -34,6 +34,7 @@ from voxnas.core.seeds import derive_seed
 from voxnas.core.strategies import STRATEGIES
 
 AGAIN = 10
+IDLE = 10.0  # seconds until a method that waits for an answer is asked again
 DRAWN = "drawn"  # token of a network that the method did not ask for
 
 
@@ -73,6 +74,11 @@ class Run:
         begin = time.process_time()
         question = self._new()
         self.cpu += time.process_time() - begin
+        if question is None and self.pending:
+            self.durations[step] = IDLE
+            return
+        if question is None:
+            raise Enough
         share = self.problem.epochs[question.level] / self.problem.epochs[-1]
         if self.cost + share > self.budget + 1e-9:
             raise Enough
@@ -106,13 +112,13 @@ class Run:
     def _identity(self, question: Question) -> tuple[Hashable, int]:
         return self.problem.key(question.config), question.level
 
-    def _new(self) -> Question:
-        """Ask until the network is neither known nor pending."""
+    def _new(self) -> Question | None:
+        """Ask until the network is neither known nor pending; None if the method waits for an answer."""
         level = 0
         for _ in range(AGAIN):
             question = self.method.ask()
             if question is None:
-                raise Enough
+                return None
             level = question.level
             step = self.steps.get(self._identity(question))
             if step is None:

@@ -2,7 +2,7 @@
 
 import argparse
 import itertools
-from types import SimpleNamespace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -96,21 +96,22 @@ def test_equal_networks_have_the_mean_of_their_rows():
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if STRATEGIES[name].kind == "step"])
 def test_every_strategy_searches_a_table(name, loss):
     options = argparse.Namespace(**{**vars(GOAL), "workers": 3, "loss": loss})
-    row = run(make(), lambda *given: Ours(*given, strategy=name), 1, options)
+    row = run(make(), partial(Ours, strategy=name), 1, options)
     assert row["curve"][-1][2] <= 1 and row["finished"] <= 12
-    assert row == {**run(make(), lambda *given: Ours(*given, strategy=name), 1, options), "cpu": row["cpu"]}
+    assert row == {**run(make(), partial(Ours, strategy=name), 1, options), "cpu": row["cpu"]}
 
 
-@pytest.mark.parametrize("kind", ["asha", "half-short"])
-def test_short_evaluations_cost_their_share(kind):
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("kind", [*(name for name in STRATEGIES if STRATEGIES[name].kind == "promotion"), "half-short"])
+def test_short_evaluations_cost_their_share(kind, workers):
     problem = make(("short", "long"), (1, 4))
 
     def method(*given):
-        inner = {"strategy": "random", "promotion": "asha"} if kind == "asha" else {"strategy": "random"}
-        ours = lambda *some: Ours(*some, **inner)  # noqa: E731
-        return ours(*given) if kind == "asha" else HalfShort(*given, method=ours, budget=4)
+        if kind == "half-short":
+            return HalfShort(*given, method=partial(Ours, strategy="random"), budget=4)
+        return Ours(*given, strategy="random", promotion=kind)
 
-    row = run(problem, method, 0, SimpleNamespace(evaluations=4, workers=1, loss=0.0))
+    row = run(problem, method, 0, argparse.Namespace(evaluations=4, workers=workers, loss=0.0))
     assert row["finished"] > 4, "most evaluations are short"
     assert all(0 < cost <= 4 for _, cost, _ in row["curve"])
     assert all(regret % 2 == 0 for *_, regret in row["curve"]), "only long scores count"
@@ -124,7 +125,7 @@ def test_the_front_of_score_and_latency():
     every = [(problem.latency(c), problem.truth(c)) for c in problem.feasible.space.enumerate()]
     assert problem.volume(every) == pytest.approx(1) and problem.volume(every[:1]) == 0
     options = argparse.Namespace(evaluations=18, workers=1, loss=0.0)
-    row = run(problem, lambda *given: Ours(*given, strategy="random"), 0, options)
+    row = run(problem, partial(Ours, strategy="random"), 0, options)
     assert row["finished"] == 18, "a run does not end at the best score"
 
 
