@@ -1,5 +1,6 @@
 """The measures of networks: their names, directions and digits, and the measure of each task."""
 
+import math
 from dataclasses import dataclass
 
 from voxnas.core.spec import BenchmarkSpec
@@ -8,21 +9,23 @@ from voxnas.core.trial import Result
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure that ranks networks; `sign` is 1 if larger is better, else -1."""
+    """A measure that ranks networks; `sign` is 1 if larger is better, else -1, `low` and `high` bound its values."""
 
     name: str
     article: str
     title: str
     sign: int
     digits: int
+    low: float = 0.0
+    high: float = 1.0
 
 
 MEASURES = {
     "dice": Measure("dice", "a", "mean Dice", 1, 4),
     "auc": Measure("auc", "an", "AUC", 1, 3),
     "accuracy": Measure("accuracy", "an", "accuracy", 1, 3),
-    "mae": Measure("mae", "a", "mean absolute error", -1, 3),
-    "r": Measure("r", "a", "correlation with the target", 1, 3),
+    "mae": Measure("mae", "a", "mean absolute error", -1, 3, high=math.inf),
+    "r": Measure("r", "a", "correlation with the target", 1, 3, low=-1.0),
 }
 USUAL = {"segmentation": "dice", "classification": "auc", "regression": "mae"}
 

@@ -43,8 +43,8 @@ STEP_VERSIONS = {
     "derive": 2,
     "profile": 3,
     "benchmark": 4,
-    "figures": 3,
-    "report": 3,
+    "figures": 4,
+    "report": 4,
 }
 
 

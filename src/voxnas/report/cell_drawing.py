@@ -12,9 +12,9 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path
 
 from voxnas.arch.families.stacked.cell import Cell
-from voxnas.report.style import COLOURS, INK
+from voxnas.report.style import COLOURS, EDGE, INK
 
-FAINT = "#9aa5b1"
+FAINT = EDGE
 ROW, WIDTH = 0.5, 8.0  # inches for each row, and for all columns
 LABEL = 0.42  # position of the name of an operation along its path; at 0.5 the names of crossing paths overlap
 

@@ -16,7 +16,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.io.records import read_plan
 from voxnas.io.tables import table_rows
 from voxnas.report.cell_drawing import cell_height, draw_cell
-from voxnas.report.style import INK, new_figure
+from voxnas.report.style import INK, SOFT, new_figure
 
 ENCODER, DECODER, HEAD = "#d6e6f4", "#dcefe3", "#f6e3d3"
 HEIGHT, GAP = 0.62, 1.0  # height of a box, and distance between rows of boxes
@@ -86,7 +86,7 @@ def _box(axes: Axes, x: float, row: Any, colour: str) -> float:
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], style: str = "-") -> None:
-    axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "#52606d", "linestyle": style, "lw": 1.2})
+    axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": SOFT, "linestyle": style, "lw": 1.2})
 
 
 def _down(axes: Axes, x: float, row: Any) -> None:
@@ -112,10 +112,10 @@ def _unet(axes: Axes, table: pd.DataFrame) -> None:
         y = -row.stage * GAP
         if row.part == "encoder":
             if bottom:
-                axes.text(0, y - HEIGHT / 2 - 0.16, row.size, ha="center", va="center", fontsize=8.5, color="#52606d")
+                axes.text(0, y - HEIGHT / 2 - 0.16, row.size, ha="center", va="center", fontsize=8.5, color=SOFT)
             else:
                 left = x - halves[row.part, row.stage] - 0.12
-                axes.text(left, y, row.size, ha="right", va="center", fontsize=8.5, color="#52606d")
+                axes.text(left, y, row.size, ha="right", va="center", fontsize=8.5, color=SOFT)
             if row.stage and not bottom:
                 _down(axes, x, row)
         elif row.stage < last - 1:
@@ -123,7 +123,7 @@ def _unet(axes: Axes, table: pd.DataFrame) -> None:
     for stage in range(last):
         start, end = -place(stage) + halves["encoder", stage], place(stage) - halves["decoder", stage]
         _arrow(axes, (start, -stage * GAP), (end, -stage * GAP), "--")
-    axes.text(0, 0.14, "skip connections", ha="center", fontsize=8, color="#52606d")
+    axes.text(0, 0.14, "skip connections", ha="center", fontsize=8, color=SOFT)
     if last:
         above, x, half = -(last - 1) * GAP - HEIGHT / 2, place(last - 1), halves["encoder", last]
         _arrow(axes, (-x, above), (-half, -last * GAP))
@@ -138,7 +138,7 @@ def _column(axes: Axes, table: pd.DataFrame) -> None:
         half = _box(axes, 0, row, HEAD if row.part == "head" else ENCODER)
         y = -row.stage * GAP
         if row.part != "linear":
-            axes.text(-half - 0.12, y, row.size, ha="right", va="center", fontsize=8.5, color="#52606d")
+            axes.text(-half - 0.12, y, row.size, ha="right", va="center", fontsize=8.5, color=SOFT)
         if row.stage:
             _down(axes, 0, row)
     y = -table.stage.max() * GAP

@@ -7,7 +7,8 @@ from voxnas.benchmark.results import benchmark_spec
 from voxnas.core.measures import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.report.front import COSTS, cost_panel, log_axis
-from voxnas.report.style import Drawn, identity, legend_below, new_figure
+from voxnas.report.identities import Identities
+from voxnas.report.style import SOFT, Drawn, legend_below, new_figure
 
 FURTHER_COSTS = {
     "peak_memory_mib": "peak memory of a prediction (MiB)",
@@ -22,11 +23,11 @@ def score_against_cost(paths: StudyPaths) -> Drawn:
     measure = ranking_measure(benchmark_spec(paths))
     table, _ = efficiency(paths)
     costs = {name: title for name, title in (COSTS | FURTHER_COSTS).items() if table[name].notna().any()}
-    rows = -(-len(costs) // 3)
+    identities, rows = Identities(paths), -(-len(costs) // 3)
     figure = new_figure(8.6, 1.0 + 2.9 * rows)
     panels = figure.subplots(rows, 3, sharey=True, squeeze=False)
     for axes, (cost, title) in zip(panels.flat, costs.items(), strict=False):
-        cost_panel(axes, table.assign(winner=False), cost, title, measure.sign)
+        cost_panel(axes, table.assign(winner=False), cost, title, measure, identities)
     for axes in list(panels.flat)[len(costs) :]:
         axes.set_axis_off()
     for row in panels:
@@ -43,14 +44,16 @@ def equal_cost(paths: StudyPaths) -> Drawn:
     panels = figure.subplots(1, 2, sharey=True)
     places = {"samples": table.equal_samples.iloc[0], "cpu_seconds": table.equal_cpu_seconds.iloc[0]}
     titles = {"samples": "samples seen", "cpu_seconds": "CPU seconds, as calibrated"}
+    identities = Identities(paths)
     for axes, axis in zip(panels, titles, strict=True):
-        for position, name in enumerate(table.name):
-            colour, marker = identity(position)
+        for name in table.name:
+            colour, marker = identities[name]
             marks = curves[curves.name == name].groupby("samples")
             mean, spread = marks[["cpu_seconds", "score"]].mean().reset_index(), marks.score.std().fillna(0).to_numpy()
             axes.plot(mean[axis], mean.score, marker=marker, markersize=4, linewidth=1.2, color=colour, label=name)
-            axes.fill_between(mean[axis], mean.score - spread, mean.score + spread, color=colour, alpha=0.08, lw=0)
-        axes.axvline(places[axis], color="#52606d", linewidth=1, linestyle="--")
+            band = [(mean.score + side * spread).clip(measure.low, measure.high) for side in (-1, 1)]
+            axes.fill_between(mean[axis], *band, color=colour, alpha=0.08, lw=0)
+        axes.axvline(places[axis], color=SOFT, linewidth=1, linestyle="--")
         axes.set_xlabel(titles[axis])
     panels[0].set_ylabel(f"validation {measure.title}")
     log_axis(panels[0], curves.samples)

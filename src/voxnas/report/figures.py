@@ -16,10 +16,11 @@ from voxnas.io.tables import table_rows
 from voxnas.report.drawing import winner
 from voxnas.report.efficiency import equal_cost, score_against_cost
 from voxnas.report.front import front, singles
+from voxnas.report.identities import Identities
 from voxnas.report.quality import quality_figures
 from voxnas.report.scans import scans
-from voxnas.report.style import GRID, INK, STYLE, Drawn, identity, legend_below, new_figure, save_figure
-from voxnas.report.tables import interval, signed
+from voxnas.report.style import GRID, INK, SOFT, STYLE, Drawn, legend_below, new_figure, outliers, save_figure
+from voxnas.report.tables import distinct_pairs, interval, signed
 
 
 def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
@@ -56,9 +57,12 @@ def best_so_far(paths: StudyPaths) -> Drawn:
     timed = history.measured_seconds.notna().all()
     history["cost"] = history.groupby("search")["measured_seconds" if timed else "samples"].cumsum()
     history["cost"] /= 60 if timed else 1
-    floor = history.score.min() if measure.sign > 0 else history.score.max()
-    for position, (name, table) in enumerate(history.groupby("search", sort=False)):
-        colour, marker = identity(position)
+    far = outliers(history.score.to_numpy())
+    shown = history.score[~far]
+    floor = shown.min() if measure.sign > 0 else shown.max()
+    identities = Identities(paths)
+    for name, table in history.groupby("search", sort=False):
+        colour, marker = identities[str(name)]
         axes.step(table.cost, table.best, where="post", color=colour, label=str(name), zorder=3)
         for rung in sorted(table.rung.unique()):
             steps, size = table[table.rung == rung], 5 + 3 * rung
@@ -67,6 +71,11 @@ def best_so_far(paths: StudyPaths) -> Drawn:
         axes.plot(failed.cost, np.full(len(failed), floor), "x", color=colour, markersize=7, clip_on=False)
     if history.score.isna().any():
         axes.plot([], [], "x", color=INK, label="failed trial")
+    if far.any():
+        margin = 0.05 * (shown.max() - shown.min() or 1)
+        axes.set_ylim(shown.min() - margin, shown.max() + margin)
+        texts = ", ".join(f"{row.search} {row.step}: {row.score:.3g}" for row in table_rows(history[far].head(5)))
+        axes.set_title(f"outside the axis: {texts}" + (" ..." if far.sum() > 5 else ""), fontsize=8, weight="normal")
     unit = "measured CPU minutes" if timed else "training samples"
     axes.set(xlabel=f"cumulative cost ({unit})", ylabel=f"validation {measure.title}")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -92,9 +101,10 @@ def learning_curves(paths: StudyPaths) -> Drawn:
     figure.set_layout_engine("constrained", wspace=0.08)
     panels = figure.subplots(1, 2)
     titles = {"loss": "training loss", "score": f"validation {measure.title}"}
+    identities = Identities(paths)
     for axes, (column, title) in zip(panels, titles.items(), strict=True):
-        for position, name in enumerate(singles(board)):
-            colour, _ = identity(position)
+        for name in singles(board):
+            colour, _ = identities[name]
             of_network = curves[(curves.name == name) & curves[column].notna()]
             for _, one in of_network.groupby("seed"):
                 axes.plot(one.samples, one[column], color=colour, linewidth=0.7, alpha=0.5)
@@ -113,13 +123,14 @@ def forest(paths: StudyPaths) -> Drawn:
     table = read_comparisons(paths)
     if (table.comparison == "reference").any():
         table = table[table.comparison == "reference"].reset_index(drop=True)
+    table = distinct_pairs(table)
     figure = new_figure(8.6, 1.1 + 0.34 * max(2, len(table)))
     axes = figure.subplots()
     axes.axvline(0, color=INK, linewidth=1)
     places = np.arange(len(table))[::-1]
     for place, row in zip(places, table_rows(table), strict=True):
         clear = row.verdict in ("better", "worse")
-        colour = {"better": "#0072B2", "worse": "#D55E00"}.get(row.verdict, "#52606d")
+        colour = {"better": "#0072B2", "worse": "#D55E00"}.get(row.verdict, SOFT)
         axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
         axes.plot(row.difference, place, "o", color=colour, mfc=colour if clear else "white", markersize=7)
         d = measure.digits

@@ -7,7 +7,7 @@ from voxnas.core.measures import Measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.tables import read_table, table_rows
 from voxnas.report.sentence import join
-from voxnas.report.tables import Column, Table, number, signed
+from voxnas.report.tables import Column, Table, number, p_statement, p_value, signed
 
 TEXTS = ("name", "chosen_on", "networks", "key", "reference")
 
@@ -39,9 +39,9 @@ def folds_table(table: pd.DataFrame, measure: Measure) -> Table:
             (f"{row.name}: {row.networks}" if row.networks else row.name, row.name),
             (row.chosen_on, row.chosen_on),
             (number(row.score, d), row.score),
-            (number(row.p_permutation, 3), row.p_permutation),
+            (p_value(row.p_permutation), row.p_permutation),
             (signed(row.difference, d) if row.reference else "", row.difference),
-            (number(row.p_difference, 3) if row.reference else "", row.p_difference),
+            (p_value(row.p_difference) if row.reference else "", row.p_difference),
         ]
         for row in table_rows(table)
     ]
@@ -63,7 +63,7 @@ def folds_sentence(table: pd.DataFrame, measure: Measure, confidence: float) -> 
     ]
     if pd.notna(row.p_permutation):
         chance = "better than" if row.p_permutation < 1 - confidence else "indistinguishable from"
-        parts[0] += f", {chance} chance (p = {number(row.p_permutation, 3)} by permutation)"
+        parts[0] += f", {chance} chance ({p_statement(row.p_permutation)} by permutation)"
     tested = table[table.p_difference.notna()]
     significant = tested.p_difference < 1 - confidence
     groups = {

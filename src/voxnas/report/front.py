@@ -7,11 +7,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from voxnas.benchmark.leaderboard import ENSEMBLE_SUFFIX, read_leaderboard, without_ensembles
 from voxnas.benchmark.results import benchmark_spec
-from voxnas.core.measures import ranking_measure
+from voxnas.core.measures import Measure, ranking_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.tables import table_rows
-from voxnas.report.style import Drawn, identity, legend_below, new_figure
-from voxnas.report.tables import quantity
+from voxnas.report.identities import Identities
+from voxnas.report.style import EDGE, Drawn, legend_below, new_figure, outliers
+from voxnas.report.tables import number, quantity
 
 COSTS = {"parameters": "parameters", "macs": "MACs of one patch", "latency_ms": "latency of one patch (ms)"}
 
@@ -40,16 +41,22 @@ def front(paths: StudyPaths) -> Drawn:
     board = read_leaderboard(paths)
     figure = new_figure(8.6, 4.2)
     panels = figure.subplots(1, len(COSTS), sharey=True)
+    identities = Identities(paths)
     for axes, (cost, title) in zip(panels, COSTS.items(), strict=True):
-        board[f"front_{cost}"] = cost_panel(axes, board, cost, title, measure.sign)
+        board[f"front_{cost}"] = cost_panel(axes, board, cost, title, measure, identities)
     panels[0].set_ylabel(f"test {measure.title}")
     legend_below(figure, panels[0])
     columns = ["name", "winner", "test_score", "low", "high", *COSTS, *(f"front_{c}" for c in COSTS)]
     return figure, board[columns]
 
 
-def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int) -> np.ndarray:
+def cost_panel(
+    axes: Axes, board: pd.DataFrame, cost: str, title: str, measure: Measure, identities: Identities
+) -> np.ndarray:
     """Draw the test score with its interval against one cost, and the Pareto front as a line.
+
+    The axis of the score ends at the scores that are no outliers; an outlier is an arrow at its end, with its score in
+    the legend. Intervals end at the bounds of the measure.
 
     Parameters
     ----------
@@ -58,31 +65,43 @@ def cost_panel(axes: Axes, board: pd.DataFrame, cost: str, title: str, sign: int
         name, winner, test_score, low, high and the cost; networks without the cost are omitted.
     cost, title : str
         Column of the cost, and its label.
-    sign : int
-        1 if a larger score is better, else -1.
+    measure : Measure
+        Measure of the score.
+    identities : Identities
+        Colours and markers.
 
     Returns
     -------
     ndarray of bool, (N,)
         Mask of the rows on the Pareto front.
     """
-    best = pareto(board[cost].to_numpy(), board.test_score.to_numpy(), sign) & board[cost].notna().to_numpy()
-    shown = {name: i for i, name in enumerate(singles(board))}
+    best = pareto(board[cost].to_numpy(), board.test_score.to_numpy(), measure.sign) & board[cost].notna().to_numpy()
     line = board[best].sort_values(cost)
-    axes.step(line[cost], line.test_score, where="post", color="#9aa5b1", linewidth=1.2, linestyle="--", zorder=1)
-    for row in table_rows(board):
-        single = row.name.removesuffix(ENSEMBLE_SUFFIX)
-        colour, marker = identity(shown[single])
+    axes.step(line[cost], line.test_score, where="post", color=EDGE, linewidth=1.2, linestyle="--", zorder=1)
+    low, high = (board[name].clip(measure.low, measure.high) for name in ("low", "high"))
+    far = outliers(board.test_score.to_numpy())
+    usual = pd.concat([board.test_score, low, high], axis=1)[~far]
+    bottom, top = usual.min().min(), usual.max().max()
+    margin = 0.05 * (top - bottom or 1)
+    if far.any():
+        axes.set_ylim(bottom - margin, top + margin)
+    for row, is_far, least, most in zip(table_rows(board), far, low, high, strict=True):
+        colour, marker = identities[row.name]
+        name = f"{row.name} ★" if row.winner else row.name
+        if is_far:
+            below = row.test_score < bottom
+            marker, name = "v" if below else "^", f"{name} ({number(row.test_score, measure.digits)}, outside the axis)"
         axes.errorbar(
             getattr(row, cost),
-            row.test_score,
+            row.test_score if not is_far else bottom - margin if below else top + margin,
             # Without an interval, NaN bounds draw no bar.
-            yerr=[[row.test_score - row.low], [row.high - row.test_score]],
+            yerr=None if is_far else [[max(0.0, row.test_score - least)], [max(0.0, most - row.test_score)]],
             fmt=marker,
             color=colour,
-            mfc=colour if row.name == single else "white",
+            mfc="none" if row.name.endswith(ENSEMBLE_SUFFIX) else colour,
             elinewidth=0.8,
-            label=f"{row.name} ★" if row.winner else row.name,
+            clip_on=not is_far,
+            label=name,
         )
     axes.set_xlabel(title)
     log_axis(axes, board[cost])

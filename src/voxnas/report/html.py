@@ -27,8 +27,11 @@ from voxnas.data.ledger import ledger_file, read_ledger
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.io.tables import read_table
 from voxnas.report import folds, tables, time_series
+from voxnas.report.alternatives import alternatives
+from voxnas.report.drawing import DECODER, ENCODER, HEAD
 from voxnas.report.efficiency import read_efficiency
 from voxnas.report.sentence import basis_sentence, cost_sentences, hand_made, headline, is_hand_made, separation
+from voxnas.report.style import EDGE, GRID, INK, SOFT
 
 SIZED = dict.fromkeys(("scan", "participant", "target"), str)  # columns of scans.tsv
 
@@ -69,12 +72,13 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "comparisons": tables.comparisons_table(comparisons, measure, confidence),
         "folds": _folds(paths, measure, confidence),
         "figures": {p.stem: inline_svg(p.read_text(encoding="utf-8"), p.stem) for p in paths.figures.glob("*.svg")},
+        "alternatives": alternatives(paths, measure),
         "searched": not is_comparison(paths),
         "efficiency": tables.efficiency_table(read_efficiency(paths), measure) if has_efficiency(paths) else None,
         "searches": _searches(paths, validation_measure(spec.task)),
         "notes": _notes(paths),
         "spaces": _spaces(paths),
-        "record": json.dumps(network.plain(), indent=1, sort_keys=True),
+        "record": tables.flatten(network.plain()),
         "dataset": dataset,
         "splits": {"test": len(splits.test), "separation": separation(splits, dataset)},
         "size": describe_size(read_table(paths.scans, SIZED), splits, spec.task, dataset["identified"]),
@@ -94,10 +98,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "seed": benchmark.seed,
         "device": tables.flatten(read_json(paths.network(network.key) / "profile.json").get("device", {})),
         "run": tables.flatten(_run(paths, network.key)),
-        "specs": {
-            p.stem: json.dumps(read_json(p), indent=1, sort_keys=True)
-            for p in sorted((paths.root / "spec").glob("*.json"))
-        },
+        "specs": {p.stem: tables.flatten(read_json(p)) for p in sorted((paths.root / "spec").glob("*.json"))},
         "command": _command(paths, spec.study),
         "version": __version__,
     }
@@ -175,14 +176,24 @@ def _runs(
     }
 
 
+# Colours of the figures that follow the colours of the page, light or dark; those of series and images are fixed.
+THEMED = {INK: "ink", "#000000": "ink", SOFT: "soft", EDGE: "edge", GRID: "line", "#ffffff": "figure"}
+THEMED |= {ENCODER: "encoder", DECODER: "decoder", HEAD: "head"}
+
+
 def inline_svg(text: str, name: str) -> Markup:
-    """Convert an SVG file to an inline element: without XML header, with unique ids and scalable size."""
+    """Convert an SVG file to an inline element: without XML header, with unique ids, scalable, in colours of the page.
+
+    The element is hidden from screen readers, which read the alternative text of the figure instead.
+    """
     text = text[text.index("<svg") :]
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return Markup(re.sub(r"<svg ", f'<svg role="img" aria-label="{name.replace("_", " ")}" ', text, count=1))
+    for colour, variable in THEMED.items():
+        text = re.sub(rf"(fill|stroke): {colour}\b", rf"\1: var(--{variable})", text, flags=re.IGNORECASE)
+    return Markup(re.sub(r"<svg ", '<svg aria-hidden="true" ', text, count=1))
 
 
 def _cards(board: pd.DataFrame, measure: Measure) -> list[tuple[str, str, str]]:

@@ -16,6 +16,7 @@ from voxnas.io.tensors import open_tensors
 from voxnas.report.style import COLOURS, STYLE, Drawn, new_figure, save_figure, spread_rows
 from voxnas.report.time_series import read_quality
 
+MOST_DOTS = 60  # runs that a panel can show as dots; more are a histogram
 DRAWN = 3  # number of runs with a carpet plot
 WIDTH, RUN_HEIGHT, TITLE_HEIGHT = 8.6, 3.6, 0.36  # inches
 GREY = 2.5  # range of the grey scale, in standard deviations of a voxel
@@ -149,13 +150,19 @@ def _draw_mosaic(axes: Axes, mean: NDArray, brain: NDArray) -> None:
 
 
 def all_runs(table: pd.DataFrame, limits: QualitySettings) -> Drawn:
-    """Draw each measure of all runs as dots; excluded runs as crosses, limits as lines."""
+    """Draw each measure of all runs as dots, or as a histogram of many; excluded runs as crosses, limits as lines."""
     known = [name for name in MEASURES if table[name].notna().any()]
     figure = new_figure(8.6, 2.9)
     left_out = table["excluded"].notna()
     shift = np.linspace(-0.3, 0.3, len(table)) if len(table) > 1 else np.zeros(1)
     for axes, name in zip(np.atleast_1d(figure.subplots(1, max(1, len(known)))), known, strict=True):
-        axes.plot(shift[~left_out], table.loc[~left_out, name], "o", color=COLOURS[0], markersize=3.5, alpha=0.7)
+        kept = table.loc[~left_out, name]
+        if len(table) > MOST_DOTS:
+            counts, edges = np.histogram(kept.dropna(), bins=30)
+            heights = 0.45 * counts / max(1, counts.max())
+            axes.barh(edges[:-1], 2 * heights, np.diff(edges), left=-heights, align="edge", color=COLOURS[0])
+        else:
+            axes.plot(shift[~left_out], kept, "o", color=COLOURS[0], markersize=3.5, alpha=0.7)
         axes.plot(shift[left_out], table.loc[left_out, name], "x", color=COLOURS[1], markersize=5)
         if (limit := getattr(limits, name, None)) is not None:
             axes.axhline(limit, color=COLOURS[1], linestyle="--", linewidth=1)

@@ -22,7 +22,7 @@ from voxnas.data.preprocess import nonzero_box
 from voxnas.io.nifti import load_array, load_label
 from voxnas.io.records import read_plan, read_record
 from voxnas.io.tables import read_table, table_rows
-from voxnas.report.style import COLOURS, new_figure, spread_rows
+from voxnas.report.style import COLOURS, EDGE, new_figure, spread_rows
 
 LABEL_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00")
 COLUMNS = 3
@@ -130,7 +130,7 @@ def _roc(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     names = names[1:] if len(names) == 2 else names
     figure = new_figure(8.6, 4.2)
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="#9aa5b1", linestyle="--", linewidth=1)
+    axes.plot([0, 1], [0, 1], color=EDGE, linestyle="--", linewidth=1)
     points = []
     for position, name in enumerate(names):
         colour = COLOURS[position % len(COLOURS)]
@@ -152,7 +152,7 @@ def _scatter(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     axes = figure.subplots()
     ensemble = table.seed == ENSEMBLE
     low, high = table[["target", "predicted"]].to_numpy().min(), table[["target", "predicted"]].to_numpy().max()
-    axes.plot([low, high], [low, high], color="#9aa5b1", linestyle="--", linewidth=1, label="identity")
+    axes.plot([low, high], [low, high], color=EDGE, linestyle="--", linewidth=1, label="identity")
     axes.plot(table.target[~ensemble], table.predicted[~ensemble], ".", color=COLOURS[0], alpha=0.5, label="one seed")
     axes.plot(table.target[ensemble], table.predicted[ensemble], "o", color=COLOURS[1], mfc="none", label="ensemble")
     axes.set(xlabel="true value", ylabel="predicted value", aspect="equal")

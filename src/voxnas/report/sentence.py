@@ -13,7 +13,7 @@ from voxnas.core.splits import Splits
 from voxnas.core.strategies import method_of
 from voxnas.core.trial import LINEAR
 from voxnas.io.tables import table_rows
-from voxnas.report.tables import duration, interval, number, quantity, signed
+from voxnas.report.tables import duration, interval, number, p_statement, quantity, signed
 
 SHORT_SECONDS = 3600  # a training of less CPU time is stated in the headline
 
@@ -144,7 +144,7 @@ def against_chance(row: pd.Series, digits: int) -> str:
     """State the chance level of a classification and the test against it; an empty string for other tasks."""
     if "chance_p" not in row:
         return ""
-    return f"; chance level {number(row.chance, digits)}, p = {number(row.chance_p, 3)} by permutation"
+    return f"; chance level {number(row.chance, digits)}, {p_statement(row.chance_p)} by permutation"
 
 
 def origin(row: pd.Series) -> str:

@@ -14,8 +14,9 @@ from voxnas.io.tables import write_table
 
 # Okabe and Ito (2008): distinguishable with colour vision deficiency; markers differ as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-INK, GRID = "#1f2933", "#dfe3e8"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "8")
+INK, SOFT, EDGE, GRID = "#1f2933", "#52606d", "#9aa5b1", "#dfe3e8"
+FAR = 3.0  # interquartile ranges beyond the quartiles at which a value is an outlier (Tukey 1977)
 
 Drawn = tuple[Figure, pd.DataFrame]
 """A figure and its table."""
@@ -28,7 +29,7 @@ STYLE: dict[Any, Any] = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.labelcolor": INK,
-    "axes.edgecolor": "#9aa5b1",
+    "axes.edgecolor": EDGE,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -48,9 +49,26 @@ STYLE: dict[Any, Any] = {
 
 
 def identity(position: int) -> tuple[str, str]:
-    """Colour and marker of the network or search at a position; marker and colour cycles differ in phase."""
-    turn = position // len(COLOURS)
-    return COLOURS[position % len(COLOURS)], MARKERS[(position + turn) % len(MARKERS)]
+    """Colour and marker of the series at a position; all from the seventh on are grey and differ by their marker."""
+    turn = position // len(MARKERS)
+    colour = COLOURS[position] if position < len(COLOURS) else ("#666666", "#8c8c8c", "#404040")[turn % 3]
+    return colour, MARKERS[position % len(MARKERS)]
+
+
+def outliers(values: np.ndarray) -> np.ndarray:
+    """Mask of the values far outside the quartiles, which would squeeze all others on an axis; NaN is none.
+
+    Examples
+    --------
+    >>> outliers(np.array([0.81, 0.83, 0.84, 0.85, 0.86, 0.1])).tolist()
+    [False, False, False, False, False, True]
+    """
+    known = values[np.isfinite(values)]
+    if len(known) < 4:
+        return np.zeros(len(values), bool)
+    low, high = np.quantile(known, (0.25, 0.75))
+    reach = FAR * max(high - low, 1e-9)
+    return (values < low - reach) | (values > high + reach)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -35,6 +35,28 @@ def number(value: float | None, digits: int) -> str:
     return DASH if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
+def p_value(value: float | None) -> str:
+    """Format a p-value with three digits; a smaller one as a bound.
+
+    Examples
+    --------
+    >>> p_value(0.0312), p_value(0.0004)
+    ('0.031', '< 0.001')
+    """
+    return "< 0.001" if value is not None and value < 0.001 else number(value, 3)
+
+
+def p_statement(value: float) -> str:
+    """State a p-value: ``p = 0.031`` or ``p < 0.001``."""
+    text = p_value(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def distinct_pairs(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Return each pair of networks once; the best networks of two methods often are winner and another network."""
+    return comparisons.drop_duplicates(["first", "second"], ignore_index=True)
+
+
 def signed(value: float, digits: int) -> str:
     """Format a value with fixed digits and a sign (a typographic minus)."""
     return DASH if not math.isfinite(value) else f"{value:+.{digits}f}".replace("-", MINUS)
@@ -110,7 +132,7 @@ def leaderboard_table(board: pd.DataFrame, measure: Measure, labels: dict[str, s
                 (f"{row['rank']:.0f}", row["rank"]),
                 (row["name"] + (" ★" if row["winner"] else ""), row["name"]),
                 (score, row["test_score"]),
-                *([(number(row["chance_p"], 3), row["chance_p"])] if tested else []),
+                *([(p_value(row["chance_p"]), row["chance_p"])] if tested else []),
                 *((number(row[c], digits), row[c]) for c, (_, digits) in shown.items()),
                 (validation, row["validation_score"]),
             ]
@@ -237,11 +259,11 @@ def comparisons_table(comparisons: pd.DataFrame, measure: Measure, confidence: f
             (row.second, row.second),
             (signed(row.difference, d), row.difference),
             (interval(row.low, row.high, d, sign=True).strip() or DASH, row.low),
-            (number(row.p, 3), row.p),
-            (number(row.p_holm, 3), row.p_holm),
+            (p_value(row.p), row.p),
+            (p_value(row.p_holm), row.p_holm),
             (row.verdict, row.difference),
         ]
-        for row in table_rows(comparisons)
+        for row in table_rows(distinct_pairs(comparisons))
     ]
     return Table(columns, rows)
 
@@ -254,9 +276,11 @@ def plain_table(table: pd.DataFrame, titles: dict[str, str]) -> Table:
 
 
 def flatten(record: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Flatten nested data, with keys joined by dots."""
+    """Flatten nested data, with keys joined by dots; an entry of a list of records has its number as key."""
     flat: dict[str, str] = {}
     for key, value in record.items():
+        if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+            value = {str(number): entry for number, entry in enumerate(value)}
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{key}.")
         else:

@@ -12,14 +12,17 @@ from voxnas.arch.families.hierarchical import Hierarchical
 from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.reference import Reference
 from voxnas.arch.families.unet import UNet
+from voxnas.benchmark.leaderboard import read_leaderboard
+from voxnas.core.measures import MEASURES
 from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import read_table
 from voxnas.report.cell_drawing import lay_out
 from voxnas.report.drawing import draw_network
-from voxnas.report.figures import draw_figures
-from voxnas.report.front import pareto
+from voxnas.report.figures import best_so_far, draw_figures, learning_curves
+from voxnas.report.front import cost_panel, front, pareto
+from voxnas.report.identities import Identities
 from voxnas.report.scans import chosen_scans
-from voxnas.report.style import COLOURS, identity
+from voxnas.report.style import COLOURS, identity, new_figure
 
 FIGURES = ["best_so_far", "front", "learning_curves", "leaderboard", "winner", "scans"]
 
@@ -118,6 +121,39 @@ def test_hand_made_networks_are_drawn_from_their_graphs():
     for name in ("vnet", "resnet18"):
         figure, table = draw_network(Reference(name=name, in_channels=1, out_channels=2), [32, 32, 32], "x")
         assert len(table) > 2 and len(figure.axes) == 1
+
+
+def series_colours(figure):
+    """Colour of each series by the name of its network or search."""
+    found = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            line = handle if hasattr(handle, "get_color") else handle[0]
+            found[label.removesuffix(" ★").removesuffix(" (ensemble)")] = line.get_color()
+    return found
+
+
+def test_a_network_and_its_search_have_one_colour_in_all_figures(fake_segmentation, write_benchmark):
+    """Also where the networks are drawn in another order."""
+    write_benchmark(fake_segmentation)
+    seen = {draw.__name__: series_colours(draw(fake_segmentation)[0]) for draw in (best_so_far, front, learning_curves)}
+    assert seen["front"] == seen["learning_curves"] and len(set(seen["front"].values())) == 3
+    searched = {"bayesian": "bayesian-1", "random": "random-1", "baseline-small": "small"}
+    assert all(seen["best_so_far"][search] == seen["front"][name] for search, name in searched.items())
+
+
+def test_an_outlier_does_not_squeeze_the_axis_and_no_interval_leaves_the_range(fake_segmentation, write_benchmark):
+    write_benchmark(fake_segmentation)
+    board = read_leaderboard(fake_segmentation)
+    board.loc[board.name == "small", ["test_score", "low", "high"]] = [0.1, 0.0, 0.2]
+    board.loc[board.winner, "high"] = 1.2
+    axes = new_figure(4, 4).subplots()
+    cost_panel(axes, board, "macs", "MACs", MEASURES["dice"], Identities(fake_segmentation))
+    low, high = axes.get_ylim()
+    assert low > 0.5 and high < 1.1
+    assert "small (0.1000, outside the axis)" in axes.get_legend_handles_labels()[1]
+    bars = [path for bar in axes.collections for path in bar.get_segments()]
+    assert max(point[1] for path in bars for point in path) <= 1
 
 
 def test_no_two_networks_look_the_same():

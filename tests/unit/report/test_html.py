@@ -86,6 +86,14 @@ def test_the_page_shows_what_a_reader_must_know(page, finished_study):
     )
 
 
+def test_comparisons_are_listed_once_and_records_are_tables(page):
+    table = re.search(r'<table data-name="comparisons">.*?</table>', page, re.S)[0]
+    pairs = re.findall(r'<tr><td data-key="([^"]+)">.*?</td><td data-key="([^"]+)">', table)
+    assert len(pairs) == len(set(pairs)) == 5
+    assert "<dt>search.budget.amount</dt>" in page
+    assert all("{" not in text for text in re.findall(r"<pre>(.*?)</pre>", page, re.S))
+
+
 def test_the_title_can_be_set_and_is_escaped(fake_segmentation, write_benchmark):
     write_benchmark(fake_segmentation)
     settings = parse_settings({"study": "fake", "report": {"title": "A <b> study"}})
@@ -144,7 +152,7 @@ def test_the_sentence_is_honest(fake_segmentation):
 def test_ids_of_two_figures_never_meet():
     svg = '<?xml version="1.0"?>\n<svg width="1"><g id="a"/><use xlink:href="#a"/><g clip-path="url(#a)"/></svg>'
     one = inline_svg(svg, "front")
-    assert one.startswith('<svg role="img"') and 'id="front-a"' in one
+    assert one.startswith('<svg aria-hidden="true"') and 'id="front-a"' in one
     assert 'href="#front-a"' in one and "url(#front-a)" in one
 
 

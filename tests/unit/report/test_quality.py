@@ -6,11 +6,12 @@ import pytest
 from plans import input_view, run_plan, volume_plan
 
 from voxnas.core.paths import StudyPaths
+from voxnas.core.settings import QualitySettings
 from voxnas.data.fmri.quality import COLUMNS
 from voxnas.io.records import write_json
 from voxnas.io.tables import read_table, write_table
 from voxnas.io.tensors import TensorWriter
-from voxnas.report.quality import chosen_runs, quality_figures
+from voxnas.report.quality import all_runs, chosen_runs, quality_figures
 
 FRAMES = 30
 
@@ -70,3 +71,11 @@ def test_runs_are_spread_from_the_one_that_moved_most():
     still = table.assign(mean_fd_mm=np.nan, mean_dvars=[3, 1, 2, 5, 4])
     assert chosen_runs(still, 2)["scan"].tolist() == ["d", "b"]
     assert chosen_runs(table, 9)["scan"].tolist() == ["b", "e", "c", "d", "a"]
+
+
+@pytest.mark.parametrize(("runs", "bars"), [(20, 0), (639, 30)])
+def test_many_runs_are_a_histogram(runs, bars):
+    table = pd.DataFrame({"scan": map(str, range(runs)), "tsnr": np.linspace(1, 9, runs), "excluded": None})
+    figure, _ = all_runs(table.reindex(columns=["scan", *COLUMNS, "excluded"]), QualitySettings())
+    (axes,) = figure.axes
+    assert len(axes.patches) == bars and any(len(line.get_xdata()) == runs for line in axes.lines) == (not bars)

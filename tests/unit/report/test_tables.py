@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from voxnas.report.tables import cost, duration, flatten, interval, number, quantity, signed
+from voxnas.report.tables import cost, duration, flatten, interval, number, p_statement, p_value, quantity, signed
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ def test_numbers():
     assert cost(60, 1200) == "60\u00a0s" and cost(60, 0) == "\u2013"
 
 
+def test_small_p_values_are_bounds():
+    assert [p_value(p) for p in (0.0312, 0.0004, math.nan)] == ["0.031", "< 0.001", "\u2013"]
+    assert [p_statement(p) for p in (0.0312, 0.0004)] == ["p = 0.031", "p < 0.001"]
+
+
 def test_an_interval_that_is_missing_leaves_no_bracket():
     assert interval(0.1, 0.25, 2) == " [0.10, 0.25]" and interval(-0.1, 0.1, 1, sign=True) == " [\u22120.1, +0.1]"
     assert interval(math.nan, math.nan, 2) == ""
@@ -33,3 +38,4 @@ def test_an_interval_that_is_missing_leaves_no_bracket():
 
 def test_flatten():
     assert flatten({"a": {"b": 1, "c": [1, 2]}, "d": None}) == {"a.b": "1", "a.c": "1, 2", "d": "None"}
+    assert flatten({"a": [{"b": 1}, {"b": 2}]}) == {"a.0.b": "1", "a.1.b": "2"}

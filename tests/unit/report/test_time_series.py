@@ -147,7 +147,7 @@ def test_the_page_has_it_all(timed):
         "2 runs were measured before the cleaning; 1 are excluded",
         "6 volumes, step 2",
         "0.008 to the highest Hz",
-        'aria-label="quality"',
+        'id="figure-quality"',
     ):
         assert text in page
 
