@@ -81,6 +81,16 @@ def _scans(table: pd.DataFrame, measure: Measure) -> str:
     return f"Predicted against true values of {table.scan.nunique()} test cases."
 
 
+def _cases(table: pd.DataFrame, measure: Measure) -> str:
+    rows = [f"{name} median {median:.3g}" for name, median in table.drop(columns="case").median().items()]
+    return f"Scores of {len(table)} test cases: {_listed(rows)}."
+
+
+def _trial_curves(table: pd.DataFrame, measure: Measure) -> str:
+    rows = [f"{name} with {number} trials" for name, number in table.groupby("search").trial.nunique().items()]
+    return f"Validation scores of all trials over samples: {_listed(rows)}."
+
+
 DESCRIBED: dict[str, Callable[[pd.DataFrame, Measure], str]] = {
     "front": _front,
     "efficiency": _front,
@@ -89,4 +99,6 @@ DESCRIBED: dict[str, Callable[[pd.DataFrame, Measure], str]] = {
     "learning_curves": _curves,
     "winner": _winner,
     "scans": _scans,
+    "cases": _cases,
+    "trial_curves": _trial_curves,
 }

@@ -13,6 +13,7 @@ from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.core.measures import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.tables import table_rows
+from voxnas.report.cases import strips
 from voxnas.report.drawing import winner
 from voxnas.report.efficiency import equal_cost, score_against_cost
 from voxnas.report.front import front, singles
@@ -21,11 +22,14 @@ from voxnas.report.quality import quality_figures
 from voxnas.report.scans import scans
 from voxnas.report.style import GRID, INK, SOFT, STYLE, Drawn, legend_below, new_figure, outliers, save_figure
 from voxnas.report.tables import distinct_pairs, interval, signed
+from voxnas.report.trials import has_curves, trial_curves
 
 
 def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
     """Draw all figures of a study to a folder and return their names."""
     searched = {"best_so_far": best_so_far, "front": front}
+    if has_curves(paths):
+        searched["trial_curves"] = trial_curves
     compared = (
         {"efficiency": score_against_cost, "equal_cost": equal_cost} if has_efficiency(paths) else {"front": front}
     )
@@ -35,6 +39,7 @@ def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
         "leaderboard": forest,
         "winner": winner,
         "scans": scans,
+        "cases": strips,
     }
     with matplotlib.rc_context(STYLE):
         for name, draw in figures.items():

@@ -28,10 +28,13 @@ from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.io.tables import read_table
 from voxnas.report import folds, tables, time_series
 from voxnas.report.alternatives import alternatives
+from voxnas.report.cases import SCORES, cases_table
 from voxnas.report.drawing import DECODER, ENCODER, HEAD
 from voxnas.report.efficiency import read_efficiency
+from voxnas.report.methods import methods
 from voxnas.report.sentence import basis_sentence, cost_sentences, hand_made, headline, is_hand_made, separation
 from voxnas.report.style import EDGE, GRID, INK, SOFT
+from voxnas.report.trials import trials_table
 
 SIZED = dict.fromkeys(("scan", "participant", "target"), str)  # columns of scans.tsv
 
@@ -76,6 +79,9 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "searched": not is_comparison(paths),
         "efficiency": tables.efficiency_table(read_efficiency(paths), measure) if has_efficiency(paths) else None,
         "searches": _searches(paths, validation_measure(spec.task)),
+        "trials": trials_table(paths, validation_measure(spec.task)),
+        "cases": cases_table(paths),
+        "case_score": SCORES[spec.task],
         "notes": _notes(paths),
         "spaces": _spaces(paths),
         "record": tables.flatten(network.plain()),
@@ -99,6 +105,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "device": tables.flatten(read_json(paths.network(network.key) / "profile.json").get("device", {})),
         "run": tables.flatten(_run(paths, network.key)),
         "specs": {p.stem: tables.flatten(read_json(p)) for p in sorted((paths.root / "spec").glob("*.json"))},
+        "methods": methods(paths, measure),
         "command": _command(paths, spec.study),
         "version": __version__,
     }

@@ -1,4 +1,4 @@
-"""Figures of the predictions on test scans: label maps, scatter plot or ROC curves."""
+"""Figures of the predictions on test scans: label maps, or diagnostics of a classification or regression."""
 
 from pathlib import Path
 from typing import Any
@@ -20,26 +20,27 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import FiguresSpec
 from voxnas.data.preprocess import nonzero_box
 from voxnas.io.nifti import load_array, load_label
-from voxnas.io.records import read_plan, read_record
+from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.io.tables import read_table, table_rows
-from voxnas.report.style import COLOURS, EDGE, new_figure, spread_rows
+from voxnas.report.style import COLOURS, EDGE, identity, legend_below, new_figure, spread_rows
 
 LABEL_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00")
 COLUMNS = 3
 MARGIN = 8  # voxels around the labels
 FINE = 8  # subdivision of voxels for the outline
 OPACITY = 0.55
+MOST_COUNTS = 12  # classes of a confusion matrix with its counts
 OUTLINE = "#e8112d"
 
 
 def scans(paths: StudyPaths) -> tuple[Figure, pd.DataFrame]:
-    """Draw the predictions of the winner: label maps, ROC curves or a scatter plot, depending on the task."""
+    """Draw the predictions of the winner: label maps, or diagnostics of a classification or regression."""
     spec = read_record(paths.spec("figures"), FiguresSpec)
     table = results.cases(paths.cases(winning_network(paths).key), spec.task)
     if spec.task == "classification":
-        return _roc(table)
+        return _diagnose_classes(table)
     if spec.task == "regression":
-        return _scatter(table)
+        return _diagnose_values(table, read_json(paths.dataset)["target"] or "value")
     return _label_maps(paths, table[table.seed == "0"], spec.scans)
 
 
@@ -122,39 +123,70 @@ def _draw_slice(panels: tuple[Axes, Axes], image: str, label: str, prediction: P
     return z
 
 
-def _roc(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """Draw the ROC curves of each class: thin for seeds, thick for the ensemble."""
-    from sklearn.metrics import roc_curve
+def _diagnose_classes(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Draw the ROC curves of each class, the confusion matrix and the calibration.
 
-    names = [c.removeprefix("probability_") for c in table.columns if c.startswith("probability_")]
-    names = names[1:] if len(names) == 2 else names
-    figure = new_figure(8.6, 4.2)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color=EDGE, linestyle="--", linewidth=1)
+    Thin lines are seeds. Matrix and calibration are those of the ensemble, of a single seed without one. The
+    calibration shows the share of true predictions in five bins of the predicted probability, over all classes.
+    """
+    from sklearn.calibration import calibration_curve
+    from sklearn.metrics import auc, confusion_matrix, roc_curve
+
+    classes = [c.removeprefix("probability_") for c in table.columns if c.startswith("probability_")]
+    figure = new_figure(8.6, 3.4)
+    roc, matrix, calibration = figure.subplots(1, 3)
+    for axes in (roc, calibration):
+        axes.plot([0, 1], [0, 1], color=EDGE, linestyle="--", linewidth=1)
     points = []
-    for position, name in enumerate(names):
-        colour = COLOURS[position % len(COLOURS)]
+    for position, name in enumerate(classes[1:] if len(classes) == 2 else classes):
+        colour, _ = identity(position)
         for seed, part in table.groupby("seed"):
             false, true, _ = roc_curve(part.target == name, part[f"probability_{name}"])
             thick = seed == ENSEMBLE or table.seed.nunique() == 1
-            width = {"linewidth": 2.2, "label": f"{name} (ensemble)"} if thick else {"linewidth": 0.8, "alpha": 0.6}
-            axes.plot(false, true, color=colour, **width)
+            label = f"{name}, AUC {auc(false, true):.2f}"
+            width = {"linewidth": 2.2, "label": label} if thick else {"linewidth": 0.8, "alpha": 0.6}
+            roc.plot(false, true, color=colour, **width)
             rates = {"false_positive_rate": false, "true_positive_rate": true}
             points.append(pd.DataFrame({"class": name, "seed": seed, **rates}))
-    axes.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", xlim=(-0.01, 1.01))
-    axes.legend(loc="lower right")
+    roc.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", xlim=(-0.01, 1.01))
+    roc.legend(loc="lower right", fontsize=7)
+    whole = table[table.seed == (ENSEMBLE if (table.seed == ENSEMBLE).any() else table.seed.iloc[0])]
+    counts = confusion_matrix(whole.target, whole.predicted, labels=classes)
+    matrix.imshow(counts, cmap="Blues", vmin=0, vmax=1.6 * max(1, counts.max()))
+    if len(classes) <= MOST_COUNTS:
+        for (row, column), count in np.ndenumerate(counts):
+            matrix.text(column, row, str(count), ha="center", va="center", color="#111111", fontsize=9)
+    matrix.set_xticks(range(len(classes)), classes, rotation=45, ha="right", fontsize=8)
+    matrix.set_yticks(range(len(classes)), classes, fontsize=8)
+    matrix.set(xlabel="predicted class", ylabel="true class")
+    matrix.grid(False)
+    truth = np.concatenate([whole.target == name for name in classes])
+    stated = np.concatenate([whole[f"probability_{name}"] for name in classes]).clip(0, 1)
+    happened, predicted = calibration_curve(truth, stated, n_bins=5)
+    calibration.plot(predicted, happened, "o-", color=COLOURS[0])
+    calibration.set(xlabel="predicted probability", ylabel="share of true predictions", aspect="equal")
     return figure, pd.concat(points, ignore_index=True)
 
 
-def _scatter(table: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """Draw predicted against true values: dots for seeds, circles for the ensemble."""
-    figure = new_figure(8.6, 4.2)
-    axes = figure.subplots()
+def _diagnose_values(table: pd.DataFrame, target: str) -> tuple[Figure, pd.DataFrame]:
+    """Draw predicted against true values, and differences against means (Bland and Altman 1986).
+
+    Dots are seeds, circles the ensemble. Dashed: identity, and the mean difference with its limits of agreement (1.96
+    standard deviations).
+    """
+    figure = new_figure(8.6, 4.0)
+    axes, agreement = figure.subplots(1, 2)
     ensemble = table.seed == ENSEMBLE
     low, high = table[["target", "predicted"]].to_numpy().min(), table[["target", "predicted"]].to_numpy().max()
     axes.plot([low, high], [low, high], color=EDGE, linestyle="--", linewidth=1, label="identity")
-    axes.plot(table.target[~ensemble], table.predicted[~ensemble], ".", color=COLOURS[0], alpha=0.5, label="one seed")
-    axes.plot(table.target[ensemble], table.predicted[ensemble], "o", color=COLOURS[1], mfc="none", label="ensemble")
-    axes.set(xlabel="true value", ylabel="predicted value", aspect="equal")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    difference, mean = table.predicted - table.target, (table.predicted + table.target) / 2
+    for panel, x, y in ((axes, table.target, table.predicted), (agreement, mean, difference)):
+        panel.plot(x[~ensemble], y[~ensemble], ".", color=COLOURS[0], alpha=0.5, label="one seed")
+        panel.plot(x[ensemble], y[ensemble], "o", color=COLOURS[1], mfc="none", label="ensemble")
+    centre, reach = difference[~ensemble].mean(), 1.96 * difference[~ensemble].std()
+    for value in (centre - reach, centre, centre + reach):
+        agreement.axhline(value, color=EDGE, linestyle="--", linewidth=1)
+    axes.set(xlabel=f"true {target}", ylabel=f"predicted {target}", aspect="equal")
+    agreement.set(xlabel=f"mean of true and predicted {target}", ylabel="predicted minus true")
+    legend_below(figure, axes)
     return figure, table[["seed", "scan", "target", "predicted"]]

@@ -13,9 +13,10 @@ from voxnas.arch.families.linear import Linear
 from voxnas.arch.families.reference import Reference
 from voxnas.arch.families.unet import UNet
 from voxnas.benchmark.leaderboard import read_leaderboard
+from voxnas.benchmark.results import benchmark_spec
 from voxnas.core.measures import MEASURES
 from voxnas.io.records import read_json, write_json
-from voxnas.io.tables import read_table
+from voxnas.io.tables import read_table, write_table
 from voxnas.report.cell_drawing import lay_out
 from voxnas.report.drawing import draw_network
 from voxnas.report.figures import best_so_far, draw_figures, learning_curves
@@ -23,8 +24,9 @@ from voxnas.report.front import cost_panel, front, pareto
 from voxnas.report.identities import Identities
 from voxnas.report.scans import chosen_scans
 from voxnas.report.style import COLOURS, identity, new_figure
+from voxnas.report.trials import trial_curves
 
-FIGURES = ["best_so_far", "front", "learning_curves", "leaderboard", "winner", "scans"]
+FIGURES = ["best_so_far", "front", "learning_curves", "leaderboard", "winner", "scans", "cases"]
 
 
 def test_every_figure_is_an_svg_with_its_table(finished_study):
@@ -154,6 +156,29 @@ def test_an_outlier_does_not_squeeze_the_axis_and_no_interval_leaves_the_range(f
     assert "small (0.1000, outside the axis)" in axes.get_legend_handles_labels()[1]
     bars = [path for bar in axes.collections for path in bar.get_segments()]
     assert max(point[1] for path in bars for point in path) <= 1
+
+
+def test_the_diagnostics_of_a_task_are_drawn(finished_study):
+    text = (finished_study.figures / "scans.svg").read_text()
+    words = {
+        "segmentation": ["outline of the truth"],
+        "classification": ["control, AUC 1.00", "true class", "share of true predictions"],
+        "regression": ["predicted minus true", "mean of true and predicted value"],
+    }
+    assert all(word in text for word in words[benchmark_spec(finished_study).task])
+
+
+def test_every_trial_has_its_learning_curve(fake_segmentation, write_benchmark, tmp_path):
+    write_benchmark(fake_segmentation)
+    for step in range(4):
+        curve = pd.DataFrame({"samples": [10, 20], "val_score": [0.1, 0.2 + step / 10]})
+        write_table(fake_segmentation.step("random", step) / "curve.tsv", curve)
+    assert "trial_curves" in draw_figures(fake_segmentation, tmp_path)
+    figure, table = trial_curves(fake_segmentation)
+    drawn, *empty = figure.axes
+    assert drawn.get_title() == "random (4 trials)" and not any(axes.lines for axes in empty)
+    (best,) = (line for line in drawn.lines if line.get_linewidth() > 1)
+    assert best.get_ydata()[-1] == 0.5 and len(table) == 8
 
 
 def test_no_two_networks_look_the_same():

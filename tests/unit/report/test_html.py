@@ -17,6 +17,7 @@ from voxnas.report.figures import draw_figures
 from voxnas.report.html import _parameters, inline_svg, render_report
 from voxnas.report.sentence import headline, separation
 
+NETWORKS = ("bayesian-1", "random-1", "small")
 VOID = {"meta", "br", "path", "rect", "use", "image", "link"}
 
 
@@ -65,7 +66,7 @@ def test_the_page_is_whole_and_self_contained(page):
     assert len(checker.ids) == len(set(checker.ids))
     assert {link[1:] for link in checker.links} <= set(checker.ids)
     assert all(load == "" or load.startswith("data:") for load in checker.loads)
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
 
 
 def test_the_page_shows_what_a_reader_must_know(page, finished_study):
@@ -91,7 +92,31 @@ def test_comparisons_are_listed_once_and_records_are_tables(page):
     pairs = re.findall(r'<tr><td data-key="([^"]+)">.*?</td><td data-key="([^"]+)">', table)
     assert len(pairs) == len(set(pairs)) == 5
     assert "<dt>search.budget.amount</dt>" in page
-    assert all("{" not in text for text in re.findall(r"<pre>(.*?)</pre>", page, re.S))
+    assert "schema_version&#34;:" not in page
+
+
+def test_the_methods_cite_what_was_done(page):
+    text = re.search(r'<section id="methods">(.*?)</section>', page, re.S)[1]
+    for words in (
+        "14 scans of the data set fake (layout BIDS [@bids])",
+        "a locked test split of 6 and 2 folds",
+        "bayesian search [@skopt] and random search [@random]: 4 steps each, 160 samples per trial",
+        "hand-made networks small were searched in 4 steps",
+        "trained with 2 seeds",
+        "versions: torch 2",
+    ):
+        assert words in text, words
+    cited, entries = set(re.findall(r"\[@(\w+)\]", text)), set(re.findall(r"@\w+\{(\w+),", text))
+    assert cited == entries and {"holm", "snakemake"} <= entries
+
+
+def test_every_trial_and_every_case_is_listed(page, finished_study):
+    trials = re.search(r'<table data-name="trials".*?</table>', page, re.S)[0]
+    assert trials.count("<tr>") == 1 + 12 and "FAILED: loss is not finite" in trials
+    cases = re.search(r'<table data-name="cases".*?</table>', page, re.S)[0]
+    assert cases.count("<tr>") == 1 + 6 and all(
+        f">{name}</th>" in cases for name in ("bayesian-1", "random-1", "small")
+    )
 
 
 def test_the_title_can_be_set_and_is_escaped(fake_segmentation, write_benchmark):

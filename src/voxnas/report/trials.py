@@ -1,0 +1,112 @@
+"""Every trial of the searches: a table, and the learning curves."""
+
+import pandas as pd
+
+from voxnas.benchmark import results
+from voxnas.core.measures import Measure, validation_measure
+from voxnas.core.paths import StudyPaths
+from voxnas.core.trial import Proposal
+from voxnas.io.records import read_record
+from voxnas.io.tables import read_table, table_rows
+from voxnas.report.identities import Identities
+from voxnas.report.style import Drawn, new_figure
+from voxnas.report.tables import Column, Table, cost, number, quantity
+
+MOST_ROWS = 2000  # of a table in the page
+PANELS = 3  # in a row
+
+
+def trials_table(paths: StudyPaths, measure: Measure) -> Table:
+    """Return the table of all trained steps: configuration, score, cost, state and reason of a failure.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        A study with a selection.
+    measure : Measure
+        Measure of the validation scores.
+    """
+    columns = [
+        Column("search", numeric=False),
+        Column("step"),
+        Column("trial", "steps of one trial continue one training", numeric=False),
+        Column(f"validation {measure.title}"),
+        Column("state", numeric=False),
+        Column("parameters"),
+        Column("MACs"),
+        Column("samples", "of this step"),
+        Column("CPU", "measured CPU time of this step"),
+        Column("origin", numeric=False),
+        Column("architecture and recipe", numeric=False),
+    ]
+    rows = []
+    for search in results.searches(paths):
+        for row in table_rows(results.search_history(paths, search)):
+            proposal = read_record(paths.step(search, row.step) / "proposal.json", Proposal)
+            config = ", ".join(f"{name} {_shown(value)}" for name, value in sorted(proposal.config.items()))
+            score = measure.sign * row.score
+            state = row.state + (f": {row.reason}" if row.reason else "")
+            rows.append(
+                [
+                    (search, search),
+                    (f"{row.step}", row.step),
+                    (str(row.trial), row.trial),
+                    (number(score, measure.digits), score),
+                    (state, state),
+                    (quantity(row.parameters), row.parameters),
+                    (quantity(row.macs), row.macs),
+                    (f"{row.samples:.0f}", row.samples),
+                    (cost(row.measured_seconds, row.samples), row.measured_seconds),
+                    (row.origin, row.origin),
+                    (config or row.key, config or row.key),
+                ]
+            )
+    return Table(columns, rows[:MOST_ROWS])
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def read_curves(paths: StudyPaths) -> pd.DataFrame:
+    """Validation scores over the samples of each trial: search, trial, step, samples, score (larger is better)."""
+    tables = []
+    for search in results.searches(paths):
+        for row in table_rows(results.search_history(paths, search)):
+            file = paths.step(search, row.step) / "curve.tsv"
+            table = read_table(file, {}) if file.is_file() and file.stat().st_size else pd.DataFrame()
+            if {"samples", "val_score"} <= set(table):
+                numbers = table[["samples", "val_score"]].apply(pd.to_numeric, errors="coerce").dropna()
+                labels = {"search": search, "trial": row.trial, "step": row.step}
+                tables.append(numbers.assign(**labels).rename(columns={"val_score": "score"}))
+    columns = ["search", "trial", "step", "samples", "score"]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def trial_curves(paths: StudyPaths) -> Drawn:
+    """Draw the validation score of each trial over its samples, one panel for each search; the best trial is thick."""
+    measure, curves = validation_measure(results.benchmark_spec(paths).task), read_curves(paths)
+    curves["score"] *= measure.sign
+    searches, identities = list(curves.search.unique()), Identities(paths)
+    rows = -(-len(searches) // PANELS)
+    figure = new_figure(8.6, 0.5 + 2.4 * rows)
+    panels = list(figure.subplots(rows, PANELS, sharex=True, sharey=True, squeeze=False).flat)
+    for axes, search in zip(panels, searches, strict=False):
+        colour, _ = identities[search]
+        trials = {trial: one.sort_values("samples") for trial, one in curves[curves.search == search].groupby("trial")}
+        best = max(trials, key=lambda trial: measure.sign * trials[trial].score.iloc[-1])
+        for trial, one in trials.items():
+            style = {"linewidth": 2.2, "zorder": 3} if trial == best else {"linewidth": 0.8, "alpha": 0.5}
+            axes.plot(one.samples, one.score, marker=".", color=colour, markersize=4, **style)
+        axes.set_title(f"{search} ({len(trials)} trials)", fontsize=9)
+    for axes in panels[len(searches) :]:
+        axes.set_axis_off()
+    for axes in panels[::PANELS]:
+        axes.set_ylabel(f"validation {measure.title}", fontsize=8)
+    figure.supxlabel("samples seen", fontsize=9)
+    return figure, curves
+
+
+def has_curves(paths: StudyPaths) -> bool:
+    """Whether a step of a search has a learning curve."""
+    return any(any(paths.root.glob(f"search/{search}/steps/*/curve.tsv")) for search in results.searches(paths))
