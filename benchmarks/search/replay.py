@@ -166,7 +166,7 @@ def run(problem: Problem, method: Callable[..., Method], seed: int, arguments: a
     this = Run(problem, made, seed, arguments.evaluations, arguments.loss, seconds)
     simulate("arrival", len(seconds), arguments.workers, seconds, propose=this.propose)
     this.finish(sorted(this.pending))
-    reach = {name: problem.best - value for name, value in problem.top.items()}
+    reach = {name: round(problem.best - value, 6) for name, value in problem.top.items()}
     shares = {n: round(problem.volume(this.measured[:n]), 6) for n in (25, 50, 100) if n <= len(this.measured)}
     return {
         "volume": shares,
