@@ -23,6 +23,8 @@ OPTIONS = {
     "bayesian": [{}, {"surrogate": "forest"}],
     "evolution": [{}, {"population": 4, "tournament": 2}],
     "hierarchical": [{}, {"initial": 4}],
+    "progressive": [{}, {"trials": 2, "beam": 1}],
+    "voxnas": [{}, {"initial": 1}],
     "asha": [{}, {"rungs": 3, "factor": 2}],
     "halving": [{"rungs": 2}, {"factor": 2}],
     "hyperband": [{"rungs": 2}, {"factor": 2}],

@@ -225,6 +225,27 @@ class Parameter:
             return [0.5 if value is None else self.position(value)]
         return [math.sqrt(0.5) if choice == value else 0.0 for choice in self.choices]
 
+    def embed(self, value: Value | None) -> list[float]:
+        """Coordinates of a value for a distance that respects conditions; None (inactive) is the origin.
+
+        As :meth:`encode`, but the ordered values of a parameter with a condition lie on a quarter of a circle around
+        the origin (Swersky et al. 2014): its ends are at distance 1, and all active values are as far from inactive.
+        """
+        if not self.when or not self.ordinal:
+            return self.encode(value)
+        if value is None:
+            return [0.0, 0.0]
+        angle = self.position(value) * math.pi / 2
+        return [math.sqrt(0.5) * math.cos(angle), math.sqrt(0.5) * math.sin(angle)]
+
+    def others(self, value: Value) -> list[Value]:
+        """Return all other choices; of a range the values at a tenth and at a third of it to both sides."""
+        if self.choices:
+            return [choice for choice in self.choices if choice != value]
+        places = [self.position(value) + shift for shift in (-0.33, -0.1, 0.1, 0.33)]
+        found = dict.fromkeys(self.value(u) for u in places if 0 <= u <= 1)
+        return [other for other in found if other != value]
+
     def nearest(self, value: Value) -> Value:
         """The nearest value of the parameter to any `value`; for an unknown name the first choice."""
         if self.contains(value):

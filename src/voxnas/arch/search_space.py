@@ -209,6 +209,12 @@ class SearchSpace:
             values[free[i].name] = free[i].mutate(config[free[i].name], rng)
         return self._complete(values, rng)
 
+    def neighbours(self, config: Config, rng: np.random.Generator) -> Iterator[Config]:
+        """All configurations that differ in one active parameter and what depends on it (:meth:`Parameter.others`)."""
+        for p in self.varying:
+            if p.name in config:
+                yield from (self._complete({**config, p.name: other}, rng) for other in p.others(config[p.name]))
+
     def mutate_level(self, config: Config, rng: np.random.Generator) -> Config:
         """A neighbour: a mutation within one level of the family, drawn first (see :meth:`FamilySpace.levels`)."""
         levels = [level for level in self._levels if any(name in config for name in level)]
@@ -223,9 +229,16 @@ class SearchSpace:
 
         A value that the space does not allow, such as a missing operation ``zero``, leaves its parameter as it is.
         """
+        return self._complete({**config, **self._left_out(stage)}, rng)
+
+    def stage(self, config: Config) -> int:
+        """The stage of growth of a configuration: the first that leaves out no more than it lacks already."""
+        return next(s for s in range(self.stages()) if self._left_out(s).items() <= config.items())
+
+    def _left_out(self, stage: int) -> Config:
+        """Values that leave out all nodes after a stage."""
         absent = {k: v for node in self.family.growth(self.structure)[stage:] for k, v in node.items()}
-        changed = {p.name: absent[p.target] for p in self.parameters if p.contains(absent.get(p.target))}
-        return self._complete({**config, **changed}, rng)
+        return {p.name: absent[p.target] for p in self.parameters if p.contains(absent.get(p.target))}
 
     def expand(self, config: Config, stage: int, rng: np.random.Generator) -> Config:
         """Add the node of a stage, from 1, to a configuration of the stage before; its operations are drawn."""
@@ -269,6 +282,10 @@ class SearchSpace:
         is inactive do not differ in it.
         """
         return list(itertools.chain.from_iterable(p.encode(config.get(p.name)) for p in self.varying))
+
+    def embed(self, config: Mapping[str, Value]) -> list[float]:
+        """A vector of fixed length whose distances respect conditions (see :meth:`Parameter.embed`)."""
+        return list(itertools.chain.from_iterable(p.embed(config.get(p.name)) for p in self.varying))
 
     def decode(self, config: Config, plan: Plan) -> tuple[Architecture, Recipe]:
         """Build the records that a configuration stands for, on the data of a plan.

@@ -100,6 +100,31 @@ def rank_by_improvement(
     return np.lexsort((predicted, -improvement))
 
 
+def predict_losses(x: Floats, losses: Floats, candidates: Floats, seed: int) -> Floats:
+    """Predict the losses of candidates by a random forest.
+
+    Parameters
+    ----------
+    x : ndarray, (N, F)
+        Features of the trials.
+    losses : ndarray, (N,)
+        Losses of the trials.
+    candidates : ndarray, (M, F)
+        Features of the candidates.
+    seed : int
+        Seed of the forest.
+
+    Returns
+    -------
+    losses : ndarray, (M,)
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        found: Floats = _model("forest", seed).fit(x, losses).predict(candidates)
+    return found
+
+
 def _on(rungs: NDArray[np.int_] | int, x: Floats) -> Floats:
     """Append the rung to the features."""
     return np.column_stack([x, np.broadcast_to(rungs, len(x))])

@@ -112,7 +112,7 @@ def family_of(architecture: ArchitectureRecord) -> Family[Any]:
     return family
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def expand(architecture: ArchitectureRecord) -> Graph:
     """The graph of an architecture.
 

@@ -68,7 +68,7 @@ def _spread(data: dict[str, Any], stages: int) -> dict[str, Any]:
 def check_blocks(names: tuple[str, ...], temporal: bool = False) -> None:
     """Refuse names of primitives that cannot be blocks of a stage (`temporal`: on clips), with a ValueError."""
     for name in names:
-        if name not in blocks(temporal):
+        if name not in PRIMITIVES or not PRIMITIVES[name].block or (PRIMITIVES[name].temporal and not temporal):
             raise ValueError(f"block {name!r} is not one of {', '.join(blocks(temporal))}")
 
 

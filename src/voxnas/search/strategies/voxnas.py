@@ -1,0 +1,204 @@
+"""The strategy ``voxnas``: a balanced design, then two acquisition functions in turn on the better of two surrogates.
+
+- **First trials.** Points of a Sobol sequence, of which those are taken whose choices are rarest so far. Each branch of
+  a conditional space is thus tried before any is tried twice.
+- **Surrogate.** A Gaussian process or a random forest (:mod:`voxnas.search.models`), chosen at each step by the rank
+  correlation of left-out trials. Parameters that are inactive in two networks do not separate them. The costs of a
+  network are features, too.
+- **Losses.** A score is clipped where it is farther below the median than the best score is above it. The range of the
+  losses thus narrows to that of the good trials, and the differences among them stay larger than the noise.
+- **Candidates.** The neighbours of the networks with the best predictions, mutants and crosses of them, and draws from
+  the whole space.
+- **Acquisition.** Expected improvement (Jones et al. 1998) without a minimum improvement, and Thompson sampling
+  (Thompson 1933) at every second trial: a surrogate that is wrong about a region can keep expected improvement away
+  from it for ever.
+- **Given plan.** Candidates near the hand-made plan are preferred as long as it is better than most trials. The
+  preference fades with the number of trials (Hvarfner et al. 2022).
+
+With promotion the rung is a feature, and candidates are judged on the highest rung with a finished trial, as in the
+strategy ``bayesian``.
+"""
+
+import itertools
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from voxnas.arch.conditions import Config
+from voxnas.core.seeds import derive_seed
+from voxnas.core.strategies import STRATEGIES
+from voxnas.search.base import Observation, SearchState, Strategy, Suggestion
+from voxnas.search.feasible import Candidate
+from voxnas.search.strategies.random import Random
+
+DESIGN_POINTS = 64
+CANDIDATES = 400
+RANDOM_CANDIDATES = 100
+PARENTS = 5
+DRAWN = 300  # candidates in a joint draw
+PLAN_WEIGHT = 3.0
+
+Floats = NDArray[np.float64]
+
+
+@STRATEGIES.register("voxnas")
+class Voxnas(Strategy):
+    """Bayesian optimisation with two surrogates and two acquisition functions."""
+
+    initial: Annotated[int, Field(gt=0)] = Field(4, description="Points of the balanced design before the surrogate.")
+
+    def __call__(self, state: SearchState) -> Suggestion | None:
+        """Propose a point of the design; after `initial` points and two scores, the best candidate of the surrogate."""
+        known = [o for o in state.history if o.candidate.config]
+        pending = [o.candidate for o in state.pending if o.candidate.config and o.begins]
+        if state.turn < self.initial or sum(o.score is not None and o.begins for o in known) < 2:
+            candidate = _design(state)
+            return Random()(state) if candidate is None else Suggestion(candidate, origin="design")
+        return _from_surrogate(state, known, pending) or Random()(state)
+
+
+def sharp_losses(scores: Sequence[float | None]) -> Floats:
+    """Convert scores to losses of zero mean and unit variance, in which the differences of good trials are large.
+
+    A score farther below the median than the best score is above it is clipped. A failed trial has the worst loss.
+
+    Parameters
+    ----------
+    scores : sequence of float or None
+        Larger is better; None for a failed trial. At least one is a number.
+
+    Returns
+    -------
+    losses : ndarray, (N,)
+        Smaller is better; all zero where the scores are equal.
+    """
+    seen = np.array([s for s in scores if s is not None], dtype=float)
+    fence = 2 * float(np.median(seen)) - float(seen.max())
+    worst = max(fence, float(seen.min()))
+    losses = -np.array([worst if s is None else max(s, fence) for s in scores], dtype=float)
+    spread = losses.std()
+    return (losses - losses.mean()) / spread if spread > 0 else np.zeros_like(losses)
+
+
+def _design(state: SearchState) -> Candidate | None:
+    """Return the free point of the Sobol sequence whose choices are rarest among all trials, the first of equals."""
+    from scipy.stats import qmc
+
+    space = state.feasible.space
+    if space.dim == 0:
+        return None
+    with warnings.catch_warnings():
+        # The warning concerns the balance of the set, which matters for quadrature alone.
+        warnings.simplefilter("ignore", UserWarning)
+        points = qmc.Sobol(space.dim, scramble=True, rng=derive_seed(state.seed, "design")).random(DESIGN_POINTS)
+    tried = [o.candidate.config for o in (*state.history, *state.pending) if o.begins]
+    names = [p.name for p in space.varying if p.choices]
+
+    def frequency(config: Config) -> float:
+        mine = [name for name in names if name in config]
+        return sum(c.get(name) == config[name] for name in mine for c in tried) / max(1, len(mine))
+
+    for config in sorted(map(space.from_unit, points.tolist()), key=frequency):
+        candidate = state.feasible.candidate(config)
+        if state.is_free(candidate):
+            return candidate
+    return None
+
+
+def _from_surrogate(
+    state: SearchState, known: Sequence[Observation], pending: Sequence[Candidate]
+) -> Suggestion | None:
+    from threadpoolctl import threadpool_limits
+
+    from voxnas.search.models import fit_best
+
+    rng = np.random.default_rng(derive_seed(state.seed, "candidates", state.step))
+    rungs = [o.rung for o in known]
+    top, low = max(rungs), min(rungs)
+    losses = sharp_losses([o.score for o in known])
+    x = _features(state, [o.candidate for o in known], rungs)
+    waiting = _features(state, pending, [low] * len(pending)).reshape(-1, x.shape[1])
+    choices = len(state.feasible.space.embed(known[0].candidate.config))
+    # With one thread the order of summation is fixed, and with it the proposal.
+    with threadpool_limits(1):
+        model = fit_best(x, choices, losses, waiting, derive_seed(state.seed, "surrogate", state.step))
+        judged = x.copy()
+        judged[:, -1] = top
+        predicted = model.predict(judged)[0]
+        order = np.argsort(predicted, kind="stable")
+        parents = list({known[i].candidate.key: known[i].candidate.config for i in order}.values())[:PARENTS]
+        candidates = list(itertools.islice(_free(state, _nearby(state, parents, rng)), CANDIDATES - RANDOM_CANDIDATES))
+        draws = (state.feasible.space.sample(rng) for _ in range(RANDOM_CANDIDATES))
+        candidates = list({c.key: c for c in (*candidates, *_free(state, draws))}.values())
+        if not candidates:
+            return None
+        points = _features(state, candidates, [top] * len(candidates))
+        mean, deviation = model.predict(points)
+        bonus = _plan_bonus(known, losses, x, points, choices)
+        if state.turn % 2:
+            best = np.argmax(_improvement(mean - bonus, deviation, float(predicted.min())))
+            return Suggestion(candidates[int(best)], origin="improvement")
+        likely = np.argsort(mean - bonus - 2 * deviation, kind="stable")[:DRAWN]
+        best = likely[np.argmin(model.draw(points[likely], rng) - bonus[likely])]
+    return Suggestion(candidates[int(best)], origin="thompson")
+
+
+def _features(state: SearchState, candidates: Sequence[Candidate], rungs: Sequence[int]) -> Floats:
+    """Coordinates of the choices, logarithms to base 3 of parameters, MACs and activations, and the rung; (N, F)."""
+    space, cost = state.feasible.space, state.feasible.cost
+    rows = [
+        [*space.embed(c.config), *(math.log(max(amount, 1), 3) for amount in cost(c.architecture)), rung]
+        for c, rung in zip(candidates, rungs, strict=True)
+    ]
+    return np.array(rows, dtype=float)
+
+
+def _nearby(state: SearchState, parents: Sequence[Config], rng: np.random.Generator) -> Iterator[Config]:
+    """Yield crosses and neighbours of the parents, then mutants of one to four mutations without end."""
+    space = state.feasible.space
+    for a, b in itertools.combinations(parents, 2):
+        yield from (space.cross(a, b, rng) for _ in range(3))
+    yield from space.neighbours(parents[0], rng)
+    others = [config for parent in parents[1:] for config in space.neighbours(parent, rng)]
+    yield from (others[i] for i in rng.permutation(len(others))[: CANDIDATES // 4])
+    for index in range(2 * CANDIDATES):
+        config = parents[index % len(parents)] if index % 2 else parents[0]
+        for _ in range(1 + index % 4):
+            config = space.mutate(config, rng)
+        yield config
+
+
+def _free(state: SearchState, configs: Iterable[Config]) -> Iterator[Candidate]:
+    """Yield the distinct free candidates of configurations."""
+    seen: set[str] = set()
+    for config in configs:
+        candidate = state.feasible.candidate(config)
+        if candidate.key not in seen:
+            seen.add(candidate.key)
+            if state.is_free(candidate):
+                yield candidate
+
+
+def _plan_bonus(known: Sequence[Observation], losses: Floats, x: Floats, points: Floats, choices: int) -> Floats:
+    """Reduction of the loss of candidates near the hand-made plan, (M,); zero without one."""
+    start = next((i for i, o in enumerate(known) if o.origin == "start"), None)
+    if start is None:
+        return np.zeros(len(points))
+    beaten = max(0.0, 2 * float(np.mean(losses > losses[start])) - 1)  # 1 if it is the best, 0 below the median
+    distance = ((points[:, :choices] - x[start, :choices]) ** 2).sum(axis=1)
+    near: Floats = PLAN_WEIGHT / len(known) * beaten * np.exp(-distance / 8)
+    return near
+
+
+def _improvement(mean: Floats, deviation: Floats, incumbent: float) -> Floats:
+    """Expected improvement (Jones et al. 1998) of losses below the incumbent."""
+    from scipy.stats import norm
+
+    u = (incumbent - mean) / deviation
+    found: Floats = deviation * (u * norm.cdf(u) + norm.pdf(u))
+    return found

@@ -1,0 +1,98 @@
+"""Losses, distances and the design of the default strategy, and its behaviour in a conditional space."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from plans import limit, space_file, volume_plan
+
+from voxnas.arch.search_space import SearchSpace
+from voxnas.search.base import Observation, SearchState
+from voxnas.search.feasible import FeasibleSpace
+from voxnas.search.models import Forest, Process, fit_best
+from voxnas.search.strategies.voxnas import Voxnas, sharp_losses
+
+SPACE = FeasibleSpace(SearchSpace.from_dict(space_file("unet")), volume_plan("segmentation"), limit(None))
+
+
+def test_scores_far_below_the_median_are_clipped_and_failures_are_worst():
+    """Median 0.8, best 0.9: a score below 0.7 is clipped, so a disaster and a failure are as bad as 0.7."""
+    losses = sharp_losses([0.9, 0.8, 0.0, None, 0.8, 0.7])
+    assert losses[2] == losses[3] == losses[5] == losses.max()
+    assert losses.mean() == pytest.approx(0) and losses.std() == pytest.approx(1)
+    assert not sharp_losses([0.5, 0.5, None]).any()
+
+
+def test_inactive_parameters_contribute_nothing_to_a_distance():
+    space, rng = SPACE.space, np.random.default_rng(0)
+    config = space.sample(rng)
+    p = next(p for p in space.varying if p.when and p.ordinal and p.name not in config)
+    low, high = (np.array(p.embed(value)) for value in (p.value(0.0), p.value(1.0)))
+    nothing = np.array(p.embed(None))
+    assert not nothing.any()
+    assert np.linalg.norm(low - high) == pytest.approx(1)
+    assert np.linalg.norm(low - nothing) == np.linalg.norm(high - nothing) == pytest.approx(0.5**0.5)
+    assert len(space.embed(config)) == len(space.embed(space.sample(rng)))
+
+
+def test_neighbours_are_all_single_changes():
+    space, rng = SPACE.space, np.random.default_rng(0)
+    config = space.sample(rng)
+    found = list(space.neighbours(config, rng))
+    for other in found:
+        space.validate(other)
+    changed = {p.name for p in space.varying if any(p.name in o and o[p.name] != config.get(p.name) for o in found)}
+    assert changed >= {p.name for p in space.varying if p.name in config}
+
+
+def test_the_first_points_try_each_branch():
+    history = []
+    for step in range(3):
+        found = Voxnas()(SearchState(SPACE, tuple(history), (), step, 1, lambda candidate, share=1: 1))
+        assert found.origin == "design"
+        history.append(Observation(step, f"t{step}", found.candidate, "design", state="DONE", scores={"score": 0.5}))
+    optimizers = [o.candidate.config["optimizer"] for o in history]
+    assert len(set(optimizers)) == min(3, len(next(p for p in SPACE.space.varying if p.name == "optimizer").choices))
+
+
+@pytest.mark.parametrize(("shape", "kind"), [("smooth", Process), ("steps", Forest)])
+def test_the_better_model_is_chosen_by_left_out_trials(shape, kind):
+    """A sum of smooth effects of all features suits the process; steps in two of ten features suit the forest."""
+    x = np.random.default_rng(0).random((80, 10))
+    y = np.sin(3 * x).sum(axis=1) if shape == "smooth" else np.where(x[:, 0] > 0.8, 5.0, x[:, 1] > 0.5)
+    losses = (y - y.mean()) / y.std()
+    assert isinstance(fit_best(x, 9, losses, x[:0], 0), kind)
+
+
+@pytest.mark.parametrize("model", ["process", "forest"])
+def test_pending_trials_are_certain_and_move_no_other_prediction_far(model):
+    rng = np.random.default_rng(1)
+    x = rng.random((30, 4))
+    losses, pending = x[:, 0] - 0.5, np.full((1, 4), 0.99)
+    make = {
+        "process": lambda waiting: Process(x, 3, losses, waiting),
+        "forest": lambda waiting: Forest(x, losses, waiting, np.zeros(len(waiting)), 0),
+    }[model]
+    before, after = make(x[:0]).predict(pending), make(pending).predict(pending)
+    if model == "process":
+        assert after[0] == pytest.approx(before[0], abs=0.05)
+        assert after[1] < before[1]
+    assert np.isfinite(make(pending).draw(x, rng)).all()
+
+
+def test_the_search_stays_near_a_plan_that_is_better_than_the_trials():
+    """Equal scores of all other trials: the prior alone decides, and fades when the plan is worse than they are."""
+    rng = np.random.default_rng(0)
+    plan = SPACE.candidate(SPACE.space.start(SPACE.plan, SPACE.limits))
+
+    def distance(score):
+        rest = [SPACE.candidate(SPACE.space.sample(rng)) for _ in range(5)]
+        history = [Observation(0, "t0", plan, "start", state="DONE", scores={"score": score})]
+        history += [
+            Observation(k, f"t{k}", c, "design", state="DONE", scores={"score": 0.5}) for k, c in enumerate(rest, 1)
+        ]
+        state = SearchState(SPACE, tuple(history), (), 6, 0, lambda candidate, share=1: 1)
+        found = Voxnas()(replace(state, step=7)).candidate.config
+        return np.linalg.norm(np.subtract(SPACE.space.embed(found), SPACE.space.embed(plan.config)))
+
+    assert distance(0.6) < distance(0.4)
