@@ -61,8 +61,6 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "constant, averaged 0.1": {"schedule": "constant", "averaging": 0.1},
     "constant, averaged 0.3": {"schedule": "constant", "averaging": 0.3},
     "inverse_sqrt, averaged 0.3": {"schedule": "inverse_sqrt", "averaging": 0.3},
-    "wsd": {"schedule": "wsd"},
-    "wsd, averaged 0.1": {"schedule": "wsd", "averaging": 0.1},
 }
 NETWORKS = ("winner", "unet", "nnunet")
 

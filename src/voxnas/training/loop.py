@@ -26,8 +26,8 @@ from voxnas.training.optimizers import CLIP_NORM, build_optimizer, set_learning_
 from voxnas.training.prefetch import Prefetcher
 from voxnas.training.run_options import RunOptions
 from voxnas.training.sampling.base import Sampler
-from voxnas.training.schedules import ANYTIME, batch_at, branch_of, learning_rate_factor
-from voxnas.training.state import BRANCH, Progress, SavedState, StateRefused, read_state, save_state
+from voxnas.training.schedules import batch_at, learning_rate_factor
+from voxnas.training.state import Progress, SavedState, StateRefused, read_state, save_state
 from voxnas.training.steps.base import Step
 
 LOG_SECONDS = 10.0
@@ -129,7 +129,6 @@ def fit(
     """
     batch_size, validations = training.batch_size, training.validations
     goals, patience = [*job.restarts, job.samples], training.patience
-    branch = branch_of(job.recipe.schedule, job.samples)
     large = training.large_batch
     growth, warm_up = (large.growth, large.warm_up) if large else ((), 0.0)
     device, options = backend.device, context.options
@@ -139,7 +138,7 @@ def fit(
     model, optimizer = backend.prepare(network, optimizer)
     scaler = GradScaler(device.type, enabled=resolve_precision(training.precision, device) is torch.float16)
     optimizers = {"optimizer": optimizer, **step.optimizers}
-    progress = _restore(networks, optimizers, context, backend, branch < job.samples)
+    progress = _restore(networks, optimizers, context, backend)
     if mask is not None:
         mask.apply()
     if progress.scaler:
@@ -162,8 +161,7 @@ def fit(
             balance.begin()
         # A process without a share takes part in the exchange of gradients with the weight 0.
         images, targets = batches.batch(mine or samples[:1], backend.share(after) or after[:1])
-        share = seen / (job.samples if job.recipe.schedule in ANYTIME else total)
-        factor = learning_rate_factor(job.recipe.schedule, share, seen / batch_size, warm_up)
+        factor = learning_rate_factor(job.recipe.schedule, seen / total, seen / batch_size, warm_up)
         rate = job.recipe.learning_rate * factor
         set_learning_rate(optimizer, rate)
         torch.manual_seed(derive_seed(job.seed, "step", seen, backend.rank))  # for dropout
@@ -201,11 +199,9 @@ def fit(
             context.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
             logged = now
         leaving = stops > 0 and not over
-        kept = options.keep_state and (seen < branch <= progress.samples or (over and branch == job.samples))
-        if backend.rank == 0 and (leaving or kept or now - saved > options.checkpoint_seconds):
+        if backend.rank == 0 and (leaving or (over and options.keep_state) or now - saved > options.checkpoint_seconds):
             progress.scaler = scaler.state_dict()
-            folder = context.folder / BRANCH if kept and branch < job.samples else context.folder
-            save_state(folder, context.folder.name, networks, optimizers, progress)
+            save_state(context.folder, context.folder.name, networks, optimizers, progress)
             saved = now
         if leaving:
             return Outcome("INTERRUPTED", "", None, {}, progress.samples, begun, progress.curve)
@@ -232,42 +228,31 @@ def _restore(
     optimizers: Mapping[str, torch.optim.Optimizer],
     context: TrainingContext,
     backend: Backend,
-    branches: bool,
 ) -> Progress:
     """Load the state of this training or of its parent; without a usable state start with zero progress.
 
     Process 0 reads the state and broadcasts it. Processes that read it separately could disagree, for example if one of
     them cannot see the file yet, and would then take different numbers of steps.
     """
-    saved = backend.broadcast(_find_state(context, branches) if backend.rank == 0 else None)
+    saved = backend.broadcast(_find_state(context) if backend.rank == 0 else None)
     if saved is None:
         return Progress()
     saved.load(networks, optimizers)
     return saved.progress
 
 
-def _find_state(context: TrainingContext, branches: bool) -> SavedState | None:
-    """Read the latest state of this training, or else the state of its parent from which this training continues.
-
-    A parent with a decay shares with this training the state of its branch alone.
-    """
-    own = [_read(context.folder / name, context.folder.name, context.log) for name in ("", BRANCH)]
-    saved = max(filter(None, own), key=lambda state: state.progress.samples, default=None)
-    if saved is None and context.parent is not None:
-        folder = context.parent / BRANCH if branches else context.parent
-        saved = _read(folder, context.parent.name, context.log)
-    if saved is not None:
-        context.log(f"resuming at {saved.progress.samples} samples")
-    return saved
-
-
-def _read(folder: Path, owner: str, log: Callable[[str], None]) -> SavedState | None:
-    """Read a state; a refused one counts as none."""
-    try:
-        return read_state(folder, owner)
-    except (StateRefused, UserError) as error:
-        log(f"state refused, training again: {error}")
-        return None
+def _find_state(context: TrainingContext) -> SavedState | None:
+    """Read the state of this training, or else of its parent."""
+    for folder in filter(None, (context.folder, context.parent)):
+        try:
+            saved = read_state(folder, folder.name)
+        except (StateRefused, UserError) as error:
+            context.log(f"state refused, training again: {error}")
+            continue
+        if saved is not None:
+            context.log(f"resuming at {saved.progress.samples} samples")
+            return saved
+    return None
 
 
 def _enter(progress: Progress, score: float | None, metrics: dict[str, float], rate: float) -> None:

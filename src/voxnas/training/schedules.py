@@ -2,8 +2,7 @@
 
 A schedule with an end depends on the completed share of the training. An anytime schedule depends only on the number
 of completed steps, so that a continued training is identical to a longer one. Its rate stays high; averaged weights
-(:mod:`voxnas.training.averaging`) take the place of the decay. `wsd` (warm-up, stable, decay) is an anytime schedule
-with a short decay at the end: a training continues from its state before the decay, its branch.
+(:mod:`voxnas.training.averaging`) take the place of the decay.
 """
 
 import math
@@ -13,7 +12,6 @@ WARM_UP = 0.1
 START = 1 / 25  # initial share of the rate
 ANYTIME_WARM_UP = 20  # steps
 ANYTIME_PLATEAU = 400  # steps before the decay of `inverse_sqrt`
-DECAY = 0.2  # share of a training with `wsd` in which the rate decays
 
 
 def _poly(t: float) -> float:
@@ -44,15 +42,7 @@ def _inverse_sqrt(steps: float) -> float:
 
 
 SCHEDULES = {"poly": _poly, "cosine": _cosine, "onecycle": _onecycle}
-ANYTIME = {"constant": _constant, "inverse_sqrt": _inverse_sqrt, "wsd": _constant}
-
-
-def branch_of(schedule: str, samples: int) -> int:
-    """Samples after which a training to a number of `samples` differs from a longer one with an anytime schedule.
-
-    Hägele et al. (2024, NeurIPS) find a linear decay over the last fifth of a constant rate as good as a cosine.
-    """
-    return math.ceil((1 - DECAY) * samples) if schedule == "wsd" else samples
+ANYTIME = {"constant": _constant, "inverse_sqrt": _inverse_sqrt}
 
 
 def learning_rate_factor(schedule: str, progress: float, steps: float, warm_up: float = 0.0) -> float:
@@ -63,7 +53,7 @@ def learning_rate_factor(schedule: str, progress: float, steps: float, warm_up: 
     schedule : str
         A key of :data:`SCHEDULES` or :data:`ANYTIME`.
     progress : float
-        Completed share of the samples, in [0, 1]; with an anytime schedule of all samples of the training.
+        Completed share of the samples, in [0, 1].
     steps : float
         Completed steps: samples divided by the initial batch.
     warm_up : float
@@ -71,9 +61,7 @@ def learning_rate_factor(schedule: str, progress: float, steps: float, warm_up: 
     """
     t = min(max(progress, 0.0), 1.0)
     rise = START + (1 - START) * t / warm_up if t < warm_up else 1.0
-    if schedule not in ANYTIME:
-        return rise * SCHEDULES[schedule](t)
-    return rise * ANYTIME[schedule](steps) * (min(1.0, (1 - t) / DECAY) if schedule == "wsd" else 1.0)
+    return rise * (ANYTIME[schedule](steps) if schedule in ANYTIME else SCHEDULES[schedule](t))
 
 
 def batch_at(progress: float, batch_size: int, growth: Sequence[tuple[float, float]] = ()) -> int:

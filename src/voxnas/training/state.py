@@ -16,7 +16,6 @@ from voxnas.io.records import file_digest, read_json, write_json
 from voxnas.io.weights import load_weights, save_weights
 
 RECORD = "state.json"
-BRANCH = "branch"  # folder, in that of a training, of its state at the branch of its schedule
 TENSORS = "state-*.safetensors"
 
 
@@ -134,10 +133,7 @@ def read_state(folder: Path, owner: str) -> SavedState | None:
 
 
 def delete_state(folder: Path) -> None:
-    """Remove the states in `folder` and of its branch, the records first."""
-    if (folder / BRANCH).exists():
-        delete_state(folder / BRANCH)
-        (folder / BRANCH).rmdir()
+    """Remove the state in `folder`, the record first."""
     (folder / RECORD).unlink(missing_ok=True)
     for file in folder.glob(TENSORS):
         file.unlink(missing_ok=True)

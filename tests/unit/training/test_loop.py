@@ -10,7 +10,6 @@ from voxnas.io.records import read_json
 from voxnas.io.weights import load_weights
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.schedules import learning_rate_factor
-from voxnas.training.state import BRANCH, delete_state
 from voxnas.training.steps.supervised import Supervised
 
 
@@ -141,7 +140,7 @@ def test_the_schedule_starts_anew_after_each_restart(study, new_job, tmp_path):
     assert rates[2] > rates[1]
 
 
-@pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt", "wsd"])
+@pytest.mark.parametrize("schedule", ["constant", "inverse_sqrt"])
 def test_an_anytime_training_does_not_depend_on_the_steps_that_reached_its_samples(study, new_job, tmp_path, schedule):
     recipe = Recipe(schedule=schedule, averaging=0.5)
     jobs = [new_job(samples=8, recipe=recipe), new_job(samples=20, restarts=(8,), recipe=recipe)]
@@ -150,23 +149,6 @@ def test_an_anytime_training_does_not_depend_on_the_steps_that_reached_its_sampl
     longer, whole = run_fit(study, new_job(samples=20, recipe=recipe), make_context(tmp_path / "c"))
     assert outcome.resumed_from == 8 and not equal(first, continued)
     assert equal(continued, longer) and outcome.score == whole.score
-
-
-def test_a_decaying_training_is_interrupted_before_and_after_its_branch(study, new_job, tmp_path):
-    job = new_job(samples=20, recipe=Recipe(schedule="wsd"))
-    whole, outcome = run_fit(study, job, make_context(tmp_path / "a", keep_state=True))
-    decayed = job.recipe.learning_rate * learning_rate_factor("wsd", 18 / 20, 9)
-    assert outcome.curve[-1]["learning_rate"] == pytest.approx(decayed)
-    assert read_json(tmp_path / "a" / BRANCH / "state.json")["progress"]["samples"] == 16
-    for steps in (2, 9):
-        folder = tmp_path / str(steps)
-        stops = iter([*[False] * (steps - 1), True])
-        run_fit(study, job, make_context(folder, keep_state=True, should_stop=lambda stops=stops: next(stops)))
-        assert equal(whole, run_fit(study, job, make_context(folder, keep_state=True))[0])
-        longer = new_job(samples=40, restarts=(20,), recipe=job.recipe)
-        assert run_fit(study, longer, make_context(tmp_path / f"l{steps}", parent=folder))[1].resumed_from == 16
-    delete_state(tmp_path / "a")
-    assert not (tmp_path / "a" / BRANCH).exists()
 
 
 def test_averaged_weights_are_validated_and_returned_and_survive_an_interruption(study, new_job, tmp_path):
