@@ -73,8 +73,8 @@ class Recipe(Record):
     optimizer: Literal["adamw", "muon", "sgd"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    schedule: Literal["poly", "cosine", "onecycle", "constant", "inverse_sqrt"] = Field(
-        "cosine", description="Schedule of the learning rate; `constant` and `inverse_sqrt` are independent of its end."
+    schedule: Literal["poly", "cosine", "onecycle", "constant"] = Field(
+        "cosine", description="Schedule of the learning rate; `constant` is independent of its end."
     )
     averaging: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 WARM_UP = 0.1
 START = 1 / 25  # initial share of the rate
 ANYTIME_WARM_UP = 20  # steps
-ANYTIME_PLATEAU = 400  # steps before the decay of `inverse_sqrt`
 
 
 def _poly(t: float) -> float:
@@ -36,13 +35,8 @@ def _constant(steps: float) -> float:
     return min(1.0, START + (1 - START) * steps / ANYTIME_WARM_UP)
 
 
-def _inverse_sqrt(steps: float) -> float:
-    """A short rise, a plateau, then a decay with the inverse square root of the steps (Zhai et al. 2022)."""
-    return _constant(steps) * math.sqrt(min(1.0, ANYTIME_PLATEAU / max(steps, 1.0)))
-
-
 SCHEDULES = {"poly": _poly, "cosine": _cosine, "onecycle": _onecycle}
-ANYTIME = {"constant": _constant, "inverse_sqrt": _inverse_sqrt}
+ANYTIME = {"constant": _constant}
 
 
 def learning_rate_factor(schedule: str, progress: float, steps: float, warm_up: float = 0.0) -> float:

@@ -11,7 +11,7 @@ MISTAKES = [
     ({"training": {"budget": {"amuont": 3}}}, ["'training.budget.amount'"]),
     ({"search": {"steps": -1}}, ["search.steps = -1", "greater than or equal to 0"]),
     ({"search": {"steps": "many"}}, ["search.steps = 'many'", "valid integer"]),
-    ({"search": {"methods": ["bo"]}}, ["search.methods", "'bo'", "bayesian, random"]),
+    ({"search": {"methods": ["bo"]}}, ["search.methods", "'bo'", "asha, bayesian"]),
     ({"search": {"methods": ["baysian"]}}, ["did you mean 'bayesian'"]),
     ({"search": {"methods": ["asha"]}}, ["search.methods: 'asha' is a promotion strategy"]),
     ({"search": {"promotion": "random"}}, ["search.promotion: 'random' is not a promotion strategy", "asha"]),
