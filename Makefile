@@ -14,7 +14,7 @@ LOCK := pyproject.toml envs/requirements.txt envs/horovod.txt envs/install.sh en
 export PATH := $(BIN):$(PATH)
 export TORCH PARTITION GPU_PARTITION ACCOUNT
 
-.PHONY: help env run run-fmri profiles test mutants test-slurm test-container test-pypi check bench clean
+.PHONY: help env deploy run run-fmri profiles test mutants test-slurm test-container test-pypi check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -30,6 +30,9 @@ $(ENV): $(LOCK)
 $(DEV): $(ENV) envs/requirements-dev.txt
 	envs/install.sh --dev $(VENV)
 	@touch $@
+
+deploy: $(ENV)  ## install ONNX Runtime and OpenVINO (97 MB), by which predictions are faster
+	envs/install.sh --deploy $(VENV)
 
 run: $(ENV)  ## run a study: STUDY=FILE, or the default study on generated data
 	@voxnas run $(STUDY) --cores $(CORES)

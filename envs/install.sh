@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install the locked environment:  envs/install.sh VENV [PYTHON]   what runs Voxnas, from requirements.txt
 #                                  envs/install.sh --dev VENV      what its developers need on top
+#                                  envs/install.sh --deploy VENV   ONNX Runtime and OpenVINO (97 MB)
 #
 # TORCH names a build of torch on PyTorch's own index (cpu, cu126, ...), which replaces another build. Without TORCH, the
 # build that is there is kept, and a new environment gets what pip's settings give: on Linux without any, a CUDA build.
@@ -13,14 +14,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PROGRESS_BAR=off
 start=$(date +%s)
 say() { echo "environment [$(($(date +%s) - start)) s]: $1"; }
 
-if [ "$1" = --dev ]; then
+case $1 in
+--dev | --deploy)
     pip="$2/bin/python -m pip"
-    say "developers' tools"
-    $pip install -q --no-deps -r "$here/requirements-dev.txt"
+    say "requirements${1#-}"
+    $pip install -q --no-deps -r "$here/requirements${1#-}.txt"
     $pip check
     say "ready"
     exit
-fi
+    ;;
+esac
 
 venv=$1 python=${2:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {

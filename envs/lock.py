@@ -1,7 +1,8 @@
 """Write the lock from the environment this runs in: ``python envs/lock.py``.
 
 The ranges of pyproject.toml say what Voxnas needs; the lock says what it was tested with. ``requirements.txt`` holds
-all that ``pip install .[workflow]`` and Horovod bring along, ``requirements-dev.txt`` what ``[dev]`` adds. To raise a
+all that ``pip install .[workflow]`` and Horovod bring along, ``requirements-dev.txt`` what ``[dev]`` adds, and
+``requirements-deploy.txt`` what ``[deploy]`` adds, which stays as it is where the extra is not installed. To raise a
 version: install it, let ``make test`` pass, run this.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 from importlib.metadata import distribution
+from importlib.util import find_spec
 from pathlib import Path
 
 from make_conda import write_conda
@@ -53,12 +55,15 @@ def lines(names: set[str]) -> list[str]:
 
 
 def main() -> None:
-    """Write requirements.txt, requirements-dev.txt and, from the first, voxnas.yaml."""
+    """Write the files of requirements and, from the first, voxnas.yaml."""
     project = tomllib.loads((ENVS.parent / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     runtime = closure([*project["dependencies"], *extras["workflow"], *extras["horovod"], *BUILD_TOOLS])
-    for name, chosen in (("requirements", runtime), ("requirements-dev", closure(extras["dev"]) - runtime)):
-        (ENVS / f"{name}.txt").write_text(HEADER + "\n".join(lines(chosen)) + "\n")
+    chosen = {"requirements": runtime, "requirements-dev": closure(extras["dev"]) - runtime}
+    if find_spec("openvino"):
+        chosen["requirements-deploy"] = closure(extras["deploy"]) - runtime
+    for name, names in chosen.items():
+        (ENVS / f"{name}.txt").write_text(HEADER + "\n".join(lines(names)) + "\n")
     write_conda()
 
 

@@ -1,8 +1,46 @@
-"""The record of a model folder for tests, with the digests of the files as they are."""
+"""Model folders for tests, with the digests of the files as they are."""
 
+from plans import volume_plan
+
+from voxnas.arch.families.cnn import CNN
+from voxnas.arch.families.unet import UNet
+from voxnas.core.architecture import Recipe, network_key
 from voxnas.core.settings import DataSettings
+from voxnas.core.trial import Network
 from voxnas.deploy.package import ModelRecord
 from voxnas.io.records import file_digest, read_json, write_json
+
+STAGED = {
+    "in_channels": 1, "widths": [2, 4], "blocks": [1, 1], "strides": [[1, 1, 1], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2,
+}  # fmt: skip
+
+
+def untrained_model(folder, task, channels=1, labels=("background", "a", "b"), members=2):
+    """Write a model folder with untrained weights."""
+    import torch
+
+    from voxnas.io.weights import save_weights
+    from voxnas.nn.build import build_network
+
+    outputs = {"segmentation": 3, "classification": 2, "regression": 1}[task]
+    staged = {**STAGED, "in_channels": channels, "out_channels": outputs}
+    architecture = UNet(**staged, decoder_blocks=[1]) if task == "segmentation" else CNN(**staged)
+    recipe = Recipe(loss={"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[task], mirror="all")
+    network = Network(
+        key=network_key(architecture, recipe), name="best", source="random", architecture=architecture,
+        recipe=recipe, samples=1,
+    )  # fmt: skip
+    write_json(folder / "architecture.json", network)
+    answers = {
+        "labels": dict(zip(("0", "2", "300"), labels, strict=True)) if task == "segmentation" else {},
+        "classes": ["no", "yes"] if task == "classification" else [],
+    }
+    plan = volume_plan(task, (8, 8, 8), channels=channels, outputs=outputs, spacing=(1.5, 1.5, 1.5), **answers)
+    write_json(folder / "plan.json", plan)
+    for seed in range(members):
+        torch.manual_seed(seed)
+        save_weights(folder / f"weights-{seed}.safetensors", build_network(architecture).state_dict())
+    return sign_model(folder)
 
 
 def sign_model(folder, **fields):

@@ -29,6 +29,7 @@ def locked(*files: str) -> dict[str, str]:
 
 RUNTIME = locked("requirements.txt", "horovod.txt")
 ALL = locked("requirements.txt", "requirements-dev.txt", "horovod.txt")
+DEPLOY = locked("requirements.txt", "requirements-deploy.txt")
 
 
 @pytest.mark.parametrize("text", [*PROJECT["dependencies"], *EXTRAS["workflow"], *EXTRAS["horovod"]])
@@ -43,13 +44,25 @@ def test_developers_lock_satisfies_requirement(text):
     assert requirement.specifier.contains(ALL[canonical(requirement.name)])
 
 
+@pytest.mark.parametrize("text", EXTRAS["deploy"])
+def test_lock_of_the_run_times_satisfies_requirement(text):
+    requirement = Requirement(text)
+    assert requirement.specifier.contains(DEPLOY[canonical(requirement.name)])
+
+
+def test_both_optional_locks_agree():
+    assert all(ALL.get(name, version) == version for name, version in DEPLOY.items())
+
+
 def test_torch_names_no_build_and_brings_no_companions():
     assert "+" not in RUNTIME["torch"]
     assert not {"torchvision", "torchaudio", "triton"} & set(ALL)
 
 
 def test_library_imports_only_what_it_declares():
-    declared = {canonical(Requirement(text).name) for text in [*PROJECT["dependencies"], *EXTRAS["horovod"]]}
+    declared = {
+        canonical(Requirement(text).name) for text in [*PROJECT["dependencies"], *EXTRAS["horovod"], *EXTRAS["deploy"]]
+    }
     distributions = packages_distributions()
     undeclared = set()
     for path in (ROOT / "src").rglob("*.py"):

@@ -20,6 +20,7 @@ PEOPLE = {
     "run": "run a study and show its progress: stages, best score, time left, and the result",
     "validate": "check every scan of a data set and list the defects",
     "predict": "apply a model to new scans",
+    "export": "export a model to ONNX and OpenVINO, and measure the latency of each run-time",
     "evaluate": "score a model on a labelled data set, per case and per participant",
     "watch": "show the progress of a study: running jobs, best networks, failures and remaining work",
     "resume": "continue a study after its Snakemake process was killed",

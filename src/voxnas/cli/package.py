@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +16,11 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.benchmark.derive import shipped_network
     from voxnas.benchmark.leaderboard import validation_scores
     from voxnas.benchmark.results import benchmark_spec
+    from voxnas.core.errors import UserError
     from voxnas.core.measures import ranking_measure
     from voxnas.core.paths import StudyPaths
     from voxnas.deploy.package import write_model
+    from voxnas.deploy.runtimes import exportable
     from voxnas.io.records import write_text
     from voxnas.io.replace import replacing_folder
     from voxnas.report.model_card import model_card
@@ -30,4 +33,11 @@ def run(arguments: argparse.Namespace) -> None:
     with replacing_folder(arguments.output, "model.json") as folder:
         model = write_model(paths, network, range(spec.seeds), default, folder)
         write_text(folder / "README.md", model_card(paths, model.plain()))
+        if names := exportable():
+            from voxnas.cli.export import export
+
+            try:
+                export(folder, names)
+            except UserError as error:  # PyTorch still predicts
+                print(f"voxnas package: warning: {model.name} was not exported: {error}", file=sys.stderr)
     print(f"wrote {arguments.output}; apply it: voxnas predict --model {arguments.output} --input SCANS --output OUT")

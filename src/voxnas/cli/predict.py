@@ -13,6 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="DIR", help="model folder, results/<study>/model")
     parser.add_argument("--input", required=True, metavar="PATH", help="image, or folder of images")
     parser.add_argument("--output", default="predictions", metavar="DIR", help="folder to write (default: predictions)")
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "torch", "onnx", "openvino"),
+        default="auto",
+        help="library that computes the network (default: auto, the fastest installed one with an export in the model)",
+    )
     add_prediction_options(parser)
 
 
@@ -40,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if read_model_plan(arguments.model).timed:
         return _predict_runs(arguments)
-    model = Model(arguments.model, arguments.ensemble, arguments.mirror)
+    model = Model(arguments.model, arguments.ensemble, arguments.mirror, arguments.runtime)
     scans, others = find_scans(arguments.input, model.plan.channels)
     output, segmentation = Path(arguments.output), model.plan.task == "segmentation"
     prepare_output(output, [f"{scan}_dseg.nii.gz" for scan in scans] if segmentation else [TABLE], arguments.overwrite)
@@ -65,7 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
     if rows:
         write_table(output / TABLE, pd.DataFrame(rows))
     ignored = f", {len(others)} other files ignored" if others else ""
-    print(f"predicted {len(scans) - refused} of {len(scans)} scans into {output}, {refused} refused{ignored}")
+    print(
+        f"predicted {len(scans) - refused} of {len(scans)} scans into {output}, {refused} refused{ignored}; "
+        f"run-time: {model.runtime}"
+    )
     return USER_ERROR if refused else 0
 
 
@@ -81,7 +90,7 @@ def _predict_runs(arguments: argparse.Namespace) -> int:
     from voxnas.io.tables import write_table
 
     output = Path(arguments.output)
-    model = RunModel(arguments.model, arguments.ensemble)
+    model = RunModel(arguments.model, arguments.ensemble, runtime=arguments.runtime)
     prepare_output(output, [TABLE], arguments.overwrite)
     with tempfile.TemporaryDirectory(dir=output, prefix=".runs-") as work:
         refused = model.prepare(Path(arguments.input), Path(work))
@@ -89,5 +98,8 @@ def _predict_runs(arguments: argparse.Namespace) -> int:
             print(f"voxnas predict: refused: {scan}: {reason}", file=sys.stderr, flush=True)
         rows = [{"case": found.case, **found.columns} for found in model.predict(Path(work))]
     write_table(output / TABLE, pd.DataFrame(rows))
-    print(f"predicted {len(rows)} {model.plan.unit}s into {output / TABLE}, {len(refused)} runs refused")
+    print(
+        f"predicted {len(rows)} {model.plan.unit}s into {output / TABLE}, {len(refused)} runs refused; "
+        f"run-time: {model.runtime}"
+    )
     return USER_ERROR if refused else 0

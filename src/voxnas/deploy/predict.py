@@ -15,6 +15,7 @@ from voxnas.core.plan import Plan, VolumePlan
 from voxnas.core.trial import Network
 from voxnas.deploy.package import ModelRecord, weights_name
 from voxnas.deploy.predictor import Predictor, label_map, named_prediction
+from voxnas.deploy.runtimes import check_exports, choose_runtime
 from voxnas.io.records import file_digest, read_plan, read_record
 
 PACKAGE_AGAIN = "write the model folder again: voxnas package"
@@ -34,6 +35,8 @@ class ModelFolder:
     mirror : bool or None
         Whether to average over copies mirrored as in training; None: as in the study's benchmark; False: neither over
         mirrored nor over shifted copies.
+    runtime : str
+        See :func:`voxnas.deploy.runtimes.choose_runtime`.
 
     Attributes
     ----------
@@ -41,14 +44,19 @@ class ModelFolder:
         Content of model.json.
     plan : Plan
         The plan of the study.
+    runtime : str
+        The chosen run-time: ``torch``, ``onnx`` or ``openvino``.
 
     Raises
     ------
     UserError
-        If the folder is not a model folder, or a file in it is damaged, or not the file that was packaged.
+        If the folder is not a model folder, a file in it is damaged or not the file that was packaged, or the run-time
+        is not available.
     """
 
-    def __init__(self, folder: str | Path, ensemble: bool = False, mirror: bool | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, ensemble: bool = False, mirror: bool | None = None, runtime: str = "torch"
+    ) -> None:
         folder = Path(folder)
         self.plan: Plan = read_model_plan(folder)
         self.record = record = read_record(folder / "model.json", ModelRecord, PACKAGE_AGAIN)
@@ -62,7 +70,11 @@ class ModelFolder:
         _check_size(folder, network.architecture, seen, min(file.stat().st_size for file in weights))
         mirrored = record.mirror if mirror is None else mirror
         copies = further_copies(network.recipe.mirror if mirrored else "none", record.shifts and mirror is not False)
-        self.predictor = Predictor(network.architecture, weights, seen, record.threads, record.precision, copies)
+        self.runtime = choose_runtime(folder, runtime)
+        exports = check_exports(folder, weights, self.runtime) if self.runtime != "torch" else ()
+        self.predictor = Predictor(
+            network.architecture, weights, seen, record.threads, record.precision, copies, exports
+        )
 
 
 def _check_size(folder: Path, architecture: Architecture, plan: Plan, weights: int) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxnas.arch.views import network_plan
+from voxnas.arch.views import network_divisor, network_plan
 from voxnas.core.plan import Plan
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from voxnas.core.architecture import Architecture, Copy
 
@@ -33,6 +33,8 @@ class Predictor:
         Setting of the training (see :func:`voxnas.nn.precision.resolve_precision`).
     copies : sequence of Copy
         Further copies of the input over which a segmentation is averaged.
+    exports : sequence of path
+        Exported networks, which compute in place of PyTorch; one per file of `weights`.
     """
 
     def __init__(
@@ -43,14 +45,21 @@ class Predictor:
         threads: int,
         precision: str,
         copies: Sequence[Copy],
+        exports: Sequence[Path] = (),
     ) -> None:
         import torch
 
-        from voxnas.training.inference import load_trained
-
         torch.set_num_threads(threads)
         self.plan, self.copies, self.precision = network_plan(architecture, plan), copies, precision
-        self.networks = [load_trained(architecture, path) for path in weights]
+        if exports:
+            from voxnas.deploy.export import load_exported
+
+            divisor, pairs = network_divisor(architecture) or (1, 1, 1), zip(exports, weights, strict=True)
+            self.networks: list[nn.Module] = [load_exported(file, Path(path), threads, divisor) for file, path in pairs]
+        else:
+            from voxnas.training.inference import load_trained
+
+            self.networks = [load_trained(architecture, path) for path in weights]
 
     def __call__(self, inputs: Sequence[Tensor]) -> list[np.ndarray]:
         """Predict one case with each network.

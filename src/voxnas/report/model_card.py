@@ -10,9 +10,12 @@ from voxnas.benchmark.results import benchmark_spec
 from voxnas.core.measures import ranking_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.core.splits import Splits
+from voxnas.deploy.runtimes import Runtimes
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.report import tables
 from voxnas.report.sentence import headline, separation
+
+HEADING = "\n## Run-times\n"
 
 
 def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
@@ -51,3 +54,33 @@ def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
         separation=separation(splits, dataset),
         rows=[row for row in board.to_dict("records") if row["name"] in names],
     )
+
+
+def with_runtimes(card: str, runtimes: Runtimes) -> str:
+    """Return a model card with the latencies of the run-times as its last section, in place of an earlier one.
+
+    Parameters
+    ----------
+    card : str
+        Markdown.
+    runtimes : Runtimes
+        Content of ``runtimes.json``.
+    """
+    rows = []
+    for name in runtimes.by_latency():
+        time, parity = runtimes.latency[name], runtimes.parity.get(name)
+        checked = (f"{100 * parity.agreement:.3f} %", f"{parity.difference:.1e}") if parity else ("", "")
+        cells = (f"{name} {time.version}", time.precision, f"{tables.number(time.median_ms, 1)} ms", *checked)
+        rows.append(f"| {' | '.join(cells)} |")
+    device = runtimes.device
+    threads = f"{device['threads']} thread{'s' if device['threads'] != 1 else ''}"
+    shape = " x ".join(map(str, runtimes.input))
+    section = f"""{HEADING}
+Latency of one patch on {device["processor"]} with {threads}, and agreement of the float32 outputs with PyTorch on
+random volumes. `voxnas predict --runtime auto` takes the fastest installed run-time. The exports have ONNX operator set
+{runtimes.opset} and inputs of {shape}, float32.
+
+| run-time | precision | latency | equal classes | relative difference |
+|---|---|---|---|---|
+"""
+    return card.partition(HEADING)[0] + section + "\n".join(rows) + "\n"

@@ -1,6 +1,6 @@
 """Application of a trained network to preprocessed scans."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 
@@ -42,9 +42,13 @@ def load_trained(architecture: Architecture, weights_path: str | Path) -> nn.Mod
         raise UserError(f"{weights_path} holds the weights of another network", "train this network") from None
     if not all(tensor.isfinite().all() for tensor in tensors.values()):
         raise UserError(f"{weights_path} holds weights that are not finite", "train this network again")
-    scale = (float(metadata.get("target_mean", 0.0)), float(metadata.get("target_sd", 1.0)))
-    network.target_scale = scale  # type: ignore[assignment]
+    network.target_scale = target_scale(metadata)  # type: ignore[assignment]
     return network.to(compute_device()).eval()
+
+
+def target_scale(metadata: Mapping[str, str]) -> tuple[float, float]:
+    """Mean and standard deviation of the training scans' values, from the `metadata` of weights."""
+    return float(metadata.get("target_mean", 0.0)), float(metadata.get("target_sd", 1.0))
 
 
 @torch.inference_mode()

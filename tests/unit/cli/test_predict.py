@@ -4,49 +4,13 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
-from model_folders import sign_model
-from plans import volume_plan
+from model_folders import sign_model, untrained_model
 
-from voxnas.arch.families.cnn import CNN
-from voxnas.arch.families.unet import UNet
 from voxnas.cli.main import main
-from voxnas.core.architecture import Recipe, network_key
-from voxnas.core.trial import Network
 from voxnas.io.records import read_json, write_json
 from voxnas.io.tables import read_table
 
-STAGED = {
-    "in_channels": 1, "widths": [2, 4], "blocks": [1, 1], "strides": [[1, 1, 1], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2,
-}  # fmt: skip
 OBLIQUE = np.array([[0, 0, -2, 30], [1.1, 0.2, 0, -7], [-0.2, 1.1, 0, 5], [0, 0, 0, 1.0]])
-
-
-def _write_model(folder, task, channels=1, labels=("background", "a", "b"), members=2):
-    """A model folder with untrained weights."""
-    import torch
-
-    from voxnas.io.weights import save_weights
-    from voxnas.nn.build import build_network
-
-    outputs = {"segmentation": 3, "classification": 2, "regression": 1}[task]
-    staged = {**STAGED, "in_channels": channels, "out_channels": outputs}
-    architecture = UNet(**staged, decoder_blocks=[1]) if task == "segmentation" else CNN(**staged)
-    recipe = Recipe(loss={"segmentation": "dice_ce", "classification": "ce", "regression": "mse"}[task], mirror="all")
-    network = Network(
-        key=network_key(architecture, recipe), name="best", source="random", architecture=architecture,
-        recipe=recipe, samples=1,
-    )  # fmt: skip
-    write_json(folder / "architecture.json", network)
-    answers = {
-        "labels": dict(zip(("0", "2", "300"), labels, strict=True)) if task == "segmentation" else {},
-        "classes": ["no", "yes"] if task == "classification" else [],
-    }
-    plan = volume_plan(task, (8, 8, 8), channels=channels, outputs=outputs, spacing=(1.5, 1.5, 1.5), **answers)
-    write_json(folder / "plan.json", plan)
-    for seed in range(members):
-        torch.manual_seed(seed)
-        save_weights(folder / f"weights-{seed}.safetensors", build_network(architecture).state_dict())
-    return sign_model(folder)
 
 
 def _write_scan(path, affine=OBLIQUE, shape=(11, 13, 9), kind=np.int16, seed=0):
@@ -63,7 +27,7 @@ def _predict(*arguments):
 
 
 def test_a_label_map_lies_on_the_scans_own_grid(tmp_path, capsys):
-    model = _write_model(tmp_path / "model", "segmentation")
+    model = untrained_model(tmp_path / "model", "segmentation")
     image = _write_scan(tmp_path / "scan.nii.gz")
     assert _predict("--model", model, "--input", tmp_path / "scan.nii.gz", "--output", tmp_path / "out") == 0
     found = nibabel.load(tmp_path / "out" / "scan_dseg.nii.gz")
@@ -77,7 +41,7 @@ def test_a_label_map_lies_on_the_scans_own_grid(tmp_path, capsys):
 
 
 def test_good_scans_are_written_and_bad_ones_named(tmp_path, capsys):
-    model = _write_model(tmp_path / "model", "segmentation")
+    model = untrained_model(tmp_path / "model", "segmentation")
     folder = tmp_path / "in"
     folder.mkdir()
     _write_scan(folder / "a.nii.gz")
@@ -93,7 +57,7 @@ def test_good_scans_are_written_and_bad_ones_named(tmp_path, capsys):
 
 
 def test_a_channel_too_few_is_refused(tmp_path, capsys):
-    model = _write_model(tmp_path / "model", "segmentation", channels=2)
+    model = untrained_model(tmp_path / "model", "segmentation", channels=2)
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("x_0000", "x_0001", "y_0000"):
@@ -106,7 +70,7 @@ def test_a_channel_too_few_is_refused(tmp_path, capsys):
 def test_the_ensemble_is_the_mean_of_its_members(tmp_path):
     from voxnas.deploy.predict import Model
 
-    folder = _write_model(tmp_path / "model", "segmentation")
+    folder = untrained_model(tmp_path / "model", "segmentation")
     _write_scan(tmp_path / "scan.nii.gz")
     files = [tmp_path / "scan.nii.gz"]
     both, _ = Model(folder, ensemble=True).predict(files)
@@ -121,7 +85,7 @@ def test_the_ensemble_is_the_mean_of_its_members(tmp_path):
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_values_and_classes_are_a_table(tmp_path, task):
-    model = _write_model(tmp_path / "model", task)
+    model = untrained_model(tmp_path / "model", task)
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(2):
@@ -137,7 +101,7 @@ def test_values_and_classes_are_a_table(tmp_path, task):
 
 
 def test_a_doubt_about_a_file_is_said(tmp_path, capsys):
-    model = _write_model(tmp_path / "model", "segmentation")
+    model = untrained_model(tmp_path / "model", "segmentation")
     image = _write_scan(tmp_path / "scan.nii.gz")
     image.set_sform(np.diag([-1, 1, 1, 1.0]) @ OBLIQUE, 4)
     image.to_filename(tmp_path / "scan.nii.gz")
@@ -154,7 +118,7 @@ def _folder_of_scans(folder, *names):
 
 def test_a_file_that_exists_is_replaced_only_if_asked(tmp_path, capsys):
     """With output = input, a manual label map has the name of a prediction."""
-    model = _write_model(tmp_path / "model", "segmentation")
+    model = untrained_model(tmp_path / "model", "segmentation")
     folder = _folder_of_scans(tmp_path / "in", "a.nii.gz", "b.nii.gz")
     (folder / "b_dseg.nii.gz").write_bytes(b"drawn by hand")
     assert _predict("--model", model, "--input", folder, "--output", folder) == 2
@@ -170,7 +134,7 @@ def test_a_file_that_exists_is_replaced_only_if_asked(tmp_path, capsys):
 
 
 def test_a_table_that_exists_is_replaced_only_if_asked(tmp_path, capsys):
-    model = _write_model(tmp_path / "model", "regression")
+    model = untrained_model(tmp_path / "model", "regression")
     arguments = ["--model", model, "--input", _folder_of_scans(tmp_path / "in", "a.nii"), "--output", tmp_path / "out"]
     assert [_predict(*arguments), _predict(*arguments), _predict(*arguments, "--overwrite")] == [0, 2, 0]
     assert "predictions.tsv exists" in capsys.readouterr().err
@@ -178,7 +142,7 @@ def test_a_table_that_exists_is_replaced_only_if_asked(tmp_path, capsys):
 
 @pytest.mark.parametrize("task", ["segmentation", "regression"])
 def test_what_is_no_file_is_refused_and_counted(tmp_path, capsys, task):
-    model = _write_model(tmp_path / "model", task)
+    model = untrained_model(tmp_path / "model", task)
     folder = _folder_of_scans(tmp_path / "in", "a.nii.gz")
     (folder / "dangling.nii.gz").symlink_to(folder / "absent.nii.gz")
     (folder / "itself.nii.gz").symlink_to(folder / "itself.nii.gz")
@@ -195,7 +159,7 @@ def test_what_is_no_file_is_refused_and_counted(tmp_path, capsys, task):
 
 @pytest.mark.parametrize("values", [0, 7, np.nan, np.inf, -np.inf])
 def test_an_image_without_contrast_is_refused(tmp_path, capsys, values):
-    model = _write_model(tmp_path / "model", "segmentation")
+    model = untrained_model(tmp_path / "model", "segmentation")
     nibabel.Nifti1Image(np.full((9, 9, 9), values, np.float32), np.eye(4)).to_filename(tmp_path / "flat.nii.gz")
     assert _predict("--model", model, "--input", tmp_path / "flat.nii.gz", "--output", tmp_path / "out") == 2
     assert "flat.nii.gz: all voxels are equal or not finite" in capsys.readouterr().err
@@ -261,7 +225,7 @@ DAMAGES = {
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_model_folder_is_one_line(tmp_path, capsys, name):
     damage, words = DAMAGES[name]
-    model = _write_model(tmp_path / "model", "segmentation")
+    model = untrained_model(tmp_path / "model", "segmentation")
     damage(model)
     _write_scan(tmp_path / "scan.nii.gz")
     assert _predict("--model", model, "--input", tmp_path / "scan.nii.gz", "--output", tmp_path / "out") == 2
