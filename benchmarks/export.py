@@ -84,7 +84,8 @@ def cases(count: int, parts: list[str]) -> Iterator[Case]:
             hidden = builder.add("plain", "input", 8, 3)
             yield Case("block", op, Network(builder.finish(builder.add(op, hidden, 8, 3))), volume, True)
     if "registered" in parts:
-        for name, entry in NETWORKS.items():
+        for name in NETWORKS:
+            entry = NETWORKS[name]
             square = name == "brainnetcnn"
             shape = (1, CHANNELS, 1, SIDE, SIDE) if square else volume
             yield Case("registered", name, Network(entry(CHANNELS, 3)), shape, "segmentation" in entry.tasks)

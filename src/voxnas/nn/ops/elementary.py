@@ -64,7 +64,8 @@ class Pad(nn.Module):
         """Pad x (B, C, *S)."""
         ends = [(k // 2, k // 2) if k % 2 else (0, -n % s) for n, (k, s) in zip(x.shape[2:], self.windows, strict=True)]
         margins = [width for pair in reversed(ends) for width in pair]
-        return F.pad(x, margins, value=self.value) if any(margins) else x
+        pads = torch.compiler.is_compiling() or any(margins)  # a program serves all sizes
+        return F.pad(x, margins, value=self.value) if pads else x
 
 
 @MODULES.register("conv")
@@ -135,7 +136,7 @@ class WindowAverage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Average x (B, C, *S)."""
         padded = self.pad(x)
-        if padded.shape == x.shape:
+        if not torch.compiler.is_compiling() and padded.shape == x.shape:
             return self.pool(x)
         return self.pool(padded) / self.pool(self.pad(torch.ones_like(x[:1, :1])))
 
