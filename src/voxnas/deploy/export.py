@@ -41,7 +41,8 @@ OPSET = 20
 AGREEMENT = 0.9999  # smallest share of equal classes
 DIFFERENCE = 1e-3  # largest relative difference of an output
 ROUNDS = 5  # timed passes of each run-time, in turns
-_POOLS = [torch.ops.aten._adaptive_avg_pool2d.default, torch.ops.aten._adaptive_avg_pool3d.default]
+_ATEN = torch.ops.aten
+_POOLS = [pool.default for pool in (_ATEN.adaptive_avg_pool1d, _ATEN.adaptive_avg_pool2d, _ATEN.adaptive_avg_pool3d)]
 
 
 class ExportedNetwork(nn.Module):
