@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voxnas.arch.families import family_of
@@ -77,7 +78,10 @@ class ExportedNetwork(nn.Module):
 
 
 def load_exported(file: Path, weights: Path, threads: int, divisor: Sequence[int]) -> ExportedNetwork:
-    """Load an exported network; the scale of a regression is read from the `weights`."""
+    """Load an exported network (:class:`ExportedNetwork`: `file`, `threads`, `divisor`).
+
+    The scale of a regression is read from the `weights` of the member.
+    """
     return ExportedNetwork(file, threads, divisor, target_scale(load_weights(weights)[1]))
 
 
@@ -191,7 +195,7 @@ def compare_outputs(network: nn.Module, exported: nn.Module, inputs: Sequence[Te
     Parameters
     ----------
     network, exported : Module
-    inputs : sequence of Tensor
+    inputs : sequence of Tensor, (B, C, *S)
     """
     equal, difference = [], 0.0
     for x in inputs:
@@ -204,6 +208,14 @@ def compare_outputs(network: nn.Module, exported: nn.Module, inputs: Sequence[Te
 
 def compare_exported(network: nn.Module, file: Path, threads: int, inputs: Sequence[Tensor]) -> Parity:
     """Compare the outputs of an exported file with those of PyTorch; the file stays open for this comparison only.
+
+    Parameters
+    ----------
+    network : Module
+    file : Path
+    threads : int
+        See :class:`ExportedNetwork`.
+    inputs : sequence of Tensor, (B, C, *S)
 
     Raises
     ------
@@ -219,7 +231,7 @@ def compare_exported(network: nn.Module, file: Path, threads: int, inputs: Seque
 
 
 def check_parity(parity: Parity, runtime: str) -> None:
-    """Raise a UserError if the outputs of a run-time differ from those of PyTorch by more than rounding."""
+    """Raise a UserError if the outputs of a `runtime` differ from those of PyTorch by more than rounding (`parity`)."""
     if parity.agreement < AGREEMENT or parity.difference > DIFFERENCE:
         raise UserError(
             f"the export for {runtime} differs from PyTorch: {100 * parity.agreement:.3f} % equal classes (at least "
@@ -245,7 +257,7 @@ def random_inputs(shape: Sequence[int], divisor: Sequence[int], any_size: bool) 
     for batch, size in ((1, shape[-3:]), (2, larger)):
         noise = torch.randn((batch, *shape[1:-3], *size), generator=generator)
         flat = noise.reshape(-1, 1, *size)
-        smooth = nn.functional.avg_pool3d(flat, 3, 1, 1).reshape(noise.shape)
+        smooth = F.avg_pool3d(F.pad(flat, (1,) * 6), 3, 1).reshape(noise.shape)
         found.append(smooth / smooth.std() + 0.1 * noise)
     return found
 

@@ -54,7 +54,7 @@ class Runtimes(Record):
 
 
 def is_installed(runtime: str) -> bool:
-    """Whether the package of a run-time is installed; PyTorch always is."""
+    """Whether the package of a `runtime` is installed; PyTorch always is."""
     return runtime == "torch" or find_spec(PACKAGES[runtime]) is not None
 
 
@@ -69,7 +69,7 @@ def read_runtimes(folder: Path) -> Runtimes | None:
 
 
 def export_file(weights: Path, runtime: str) -> Path:
-    """File that a run-time loads in place of the `weights` of a member, in the same folder."""
+    """File that a `runtime` loads in place of the `weights` of a member, in the same folder."""
     return weights.with_name(weights.stem.replace("weights", "network") + ENDINGS[runtime][0])
 
 

@@ -51,6 +51,7 @@ def test_an_export_that_differs_is_refused(agreement, difference):
 
 def test_inputs_vary_in_batch_and_size():
     assert [x.shape for x in random_inputs((1, 2, 8, 8, 4), (4, 4, 2), True)] == [(1, 2, 8, 8, 4), (2, 2, 12, 12, 6)]
+    assert [x.shape for x in random_inputs((1, 2, 1, 8, 8), (1, 1, 1), False)] == [(b, 2, 1, 8, 8) for b in (1, 2)]
     assert [x.shape for x in random_inputs((1, 5, 2, 8, 8, 4), (4, 4, 2), False)] == [
         (b, 5, 2, 8, 8, 4) for b in (1, 2)
     ]
