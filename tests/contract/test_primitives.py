@@ -67,7 +67,8 @@ def expected(use: Use, batch: int = BATCH) -> tuple[int, ...]:
 class Elements(TorchDispatchMode):
     """Counts what convolutions and products with weights return."""
 
-    COUNTED = (torch.ops.aten.convolution.default, torch.ops.aten.addmm.default, torch.ops.aten.mm.default)
+    ATEN = torch.ops.aten
+    COUNTED = (ATEN.convolution.default, ATEN.addmm.default, ATEN.mm.default, ATEN.mm.out)
 
     def __init__(self) -> None:
         super().__init__()
