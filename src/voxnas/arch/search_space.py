@@ -287,6 +287,10 @@ class SearchSpace:
         """A vector of fixed length whose distances respect conditions (see :meth:`Parameter.embed`)."""
         return list(itertools.chain.from_iterable(p.embed(config.get(p.name)) for p in self.varying))
 
+    def embedded(self) -> list[int]:
+        """Index of the parameter of each coordinate of :meth:`embed`."""
+        return [i for i, p in enumerate(self.varying) for _ in p.embed(None)]
+
     def decode(self, config: Config, plan: Plan) -> tuple[Architecture, Recipe]:
         """Build the records that a configuration stands for, on the data of a plan.
 

@@ -1,14 +1,15 @@
 """Surrogates of the strategy ``voxnas``: a Gaussian process and a random forest of scikit-optimize.
 
 Both predict the losses from the features of a candidate: coordinates of its choices, then its costs. The Gaussian
-process is a sum of main effects of the choices and of a product of two Matern kernels, one over the choices and one
-over the costs, so that both have a length scale of their own. Its hyperparameters have priors, without which a fit to
+process is a sum of main effects of the choices and of a Matern kernel with a length scale for each parameter of the
+space and each cost, so that it learns which of them matter. Its hyperparameters have priors, without which a fit to
 ten trials would often be degenerate. They are fitted to at most 150 trials, and the process is conditioned on all.
 
 The import of scikit-optimize takes more than a second; hence this module is imported when a model is needed.
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,19 +24,23 @@ Floats = NDArray[np.float64]
 FITTED = 150  # trials to which hyperparameters are fitted
 COMPARED = 10  # trials from which the models are compared
 JITTER = 1e-6
+SCALE, SCALE_SPREAD = 2.0, 1.0  # prior of the length scales
 TREES = 50
 
 
-class _ColumnsMatern(Matern):
-    """Matern 5/2 kernel over some columns of the features."""
+class _GroupedMatern(Matern):
+    """Matern 5/2 kernel whose length scales are shared by the columns of a group."""
 
-    def __init__(self, first: int = 0, last: int = 0, length_scale: float = 1.0) -> None:
-        super().__init__(length_scale=length_scale, length_scale_bounds=(0.2, 50.0), nu=2.5)
-        self.first, self.last = first, last
+    def __init__(self, groups: tuple[int, ...] = (0,), length_scale: Any = 1.0) -> None:
+        super().__init__(length_scale=length_scale, length_scale_bounds=(0.1, 100.0), nu=2.5)
+        self.groups = groups
 
     def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Any:
-        part = slice(self.first, self.last)
-        return super().__call__(X[:, part], None if Y is None else Y[:, part], eval_gradient)
+        columns = Matern(length_scale=np.asarray(self.length_scale)[list(self.groups)], nu=2.5)
+        if not eval_gradient:
+            return columns(X, Y)
+        covariance, gradient = columns(X, Y, eval_gradient=True)
+        return covariance, gradient @ np.eye(max(self.groups) + 1)[list(self.groups)]
 
 
 class _ColumnsDot(DotProduct):
@@ -55,20 +60,19 @@ class _ColumnsDot(DotProduct):
 class _Penalised(GaussianProcessRegressor):
     """Gaussian process with normal priors on the logarithms of its hyperparameters.
 
-    They are the amplitudes of the interactions, the length scales of choices and costs, the amplitude of the main
-    effects, and the variance of the noise, for losses of unit variance.
+    They are the amplitude of the interactions, the length scales, the amplitude of the main effects, and the variance
+    of the noise, for losses of unit variance.
     """
-
-    CENTRE = np.log([1.0, 2.0, 2.0, 0.1, 0.05])
-    SPREAD = np.array([1.0, 0.7, 0.7, 1.0, 1.5])
 
     def log_marginal_likelihood(self, theta: Any = None, eval_gradient: bool = False, clone_kernel: bool = True) -> Any:
         found = super().log_marginal_likelihood(theta, eval_gradient, clone_kernel)
         if theta is None:
             return found
-        pull = (theta - self.CENTRE) / self.SPREAD
+        scales = len(theta) - 3
+        spread = np.array([1.0, *[SCALE_SPREAD] * scales, 1.0, 1.5])
+        pull = (theta - np.log([1.0, *[SCALE] * scales, 0.1, 0.05])) / spread
         penalty = float(pull @ pull) / 2
-        return (found[0] - penalty, found[1] - pull / self.SPREAD) if eval_gradient else found - penalty
+        return (found[0] - penalty, found[1] - pull / spread) if eval_gradient else found - penalty
 
 
 class Model(Protocol):
@@ -89,14 +93,16 @@ class Process:
 
     Parameters
     ----------
-    x, choices, losses, pending
+    x, groups, losses, pending
         As of :func:`fit_best`.
     """
 
-    def __init__(self, x: Floats, choices: int, losses: Floats, pending: Floats) -> None:
-        interactions = ConstantKernel(1.0, (0.05, 20.0)) * _ColumnsMatern(0, choices, 2.0)
-        effects = ConstantKernel(0.1, (1e-3, 20.0)) * _ColumnsDot(choices)
-        kernel = interactions * _ColumnsMatern(choices, x.shape[1], 2.0) + effects + WhiteKernel(0.05, (1e-4, 3.0))
+    def __init__(self, x: Floats, groups: Sequence[int], losses: Floats, pending: Floats) -> None:
+        costs = x.shape[1] - len(groups)
+        every = (*groups, *range(max(groups) + 1, max(groups) + 1 + costs))
+        interactions = ConstantKernel(1.0, (0.05, 20.0)) * _GroupedMatern(every, np.full(max(every) + 1, SCALE))
+        effects = ConstantKernel(0.1, (1e-3, 20.0)) * _ColumnsDot(len(groups))
+        kernel = interactions + effects + WhiteKernel(0.05, (1e-4, 3.0))
         order = np.argsort(losses, kind="stable")
         best, rest = order[: FITTED // 2], order[FITTED // 2 :]
         some = np.sort(np.concatenate([best, rest[:: max(1, -(-len(rest) // (FITTED - len(best))))]]))
@@ -154,7 +160,7 @@ class Forest:
         return found
 
 
-def fit_best(x: Floats, choices: int, losses: Floats, pending: Floats, seed: int) -> Model:
+def fit_best(x: Floats, groups: Sequence[int], losses: Floats, pending: Floats, seed: int) -> Model:
     """Fit both models, and return the one whose predictions of left-out trials have the better rank correlation.
 
     With fewer than ten trials the Gaussian process is returned. For the forest a left-out trial is predicted by the
@@ -164,8 +170,8 @@ def fit_best(x: Floats, choices: int, losses: Floats, pending: Floats, seed: int
     ----------
     x : ndarray, (N, F)
         Features of the finished steps.
-    choices : int
-        Number of columns of the choices, which precede those of the costs.
+    groups : sequence of int
+        Index of the parameter of each column of the choices, which precede those of the costs.
     losses : ndarray, (N,)
         Losses of unit variance.
     pending : ndarray, (P, F)
@@ -176,7 +182,7 @@ def fit_best(x: Floats, choices: int, losses: Floats, pending: Floats, seed: int
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a hyperparameter at its bound is a valid fit
         warnings.filterwarnings("ignore", message="Some inputs do not have OOB scores")
-        process = Process(x, choices, losses, pending)
+        process = Process(x, groups, losses, pending)
         if len(x) < COMPARED:
             return process
         forest = Forest(x, losses, pending, process.predict(pending)[0] if len(pending) else pending[:, 0], seed)

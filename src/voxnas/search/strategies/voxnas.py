@@ -123,10 +123,11 @@ def _from_surrogate(
     losses = sharp_losses([o.score for o in known])
     x = _features(state, [o.candidate for o in known], rungs)
     waiting = _features(state, pending, [low] * len(pending)).reshape(-1, x.shape[1])
-    choices = len(state.feasible.space.embed(known[0].candidate.config))
+    groups = state.feasible.space.embedded()
+    choices = len(groups)
     # With one thread the order of summation is fixed, and with it the proposal.
     with threadpool_limits(1):
-        model = fit_best(x, choices, losses, waiting, derive_seed(state.seed, "surrogate", state.step))
+        model = fit_best(x, groups, losses, waiting, derive_seed(state.seed, "surrogate", state.step))
         judged = x.copy()
         judged[:, -1] = top
         predicted = model.predict(judged)[0]

@@ -61,7 +61,15 @@ def test_the_better_model_is_chosen_by_left_out_trials(shape, kind):
     x = np.random.default_rng(0).random((80, 10))
     y = np.sin(3 * x).sum(axis=1) if shape == "smooth" else np.where(x[:, 0] > 0.8, 5.0, x[:, 1] > 0.5)
     losses = (y - y.mean()) / y.std()
-    assert isinstance(fit_best(x, 9, losses, x[:0], 0), kind)
+    assert isinstance(fit_best(x, range(9), losses, x[:0], 0), kind)
+
+
+def test_the_process_learns_which_parameters_matter():
+    x = np.random.default_rng(0).random((40, 4))
+    y = np.sin(6 * x[:, 0]) + np.cos(6 * x[:, 1])
+    process = Process(x, (0, 0, 1), (y - y.mean()) / y.std(), x[:0])
+    mattering, other, cost = process._model.kernel_.k1.k1.k2.length_scale
+    assert mattering < min(other, cost) / 2
 
 
 @pytest.mark.parametrize("model", ["process", "forest"])
@@ -70,7 +78,7 @@ def test_pending_trials_are_certain_and_move_no_other_prediction_far(model):
     x = rng.random((30, 4))
     losses, pending = x[:, 0] - 0.5, np.full((1, 4), 0.99)
     make = {
-        "process": lambda waiting: Process(x, 3, losses, waiting),
+        "process": lambda waiting: Process(x, range(3), losses, waiting),
         "forest": lambda waiting: Forest(x, losses, waiting, np.zeros(len(waiting)), 0),
     }[model]
     before, after = make(x[:0]).predict(pending), make(pending).predict(pending)
