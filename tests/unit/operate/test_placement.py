@@ -34,7 +34,7 @@ def measured(study):
     """A random search of 12 steps and two kinds of nodes."""
     s = study("random", window=6)
     s.run("random", 12)
-    measure(s, "cpu", 2.0, 60.0)
+    measure(s, "cpu", 2.0, 40.0)
     measure(s, "gpu", 8.0, 2.0)
     return s
 
@@ -98,7 +98,7 @@ def test_finalists_are_placed_together_the_longest_first(measured):
 def test_a_proposal_for_a_kind_keeps_its_time_and_is_replayed(arriving):
     s = arriving("random", start=False)
     s.arrive("random", 0)
-    measure(s, "cpu", 2.0, 60.0)
+    measure(s, "cpu", 2.0, 40.0)
     log = Arrivals(s.paths, "random")
     plan, devices = read_plan(s.paths.plan), read_devices(s.paths, {"cpu": 1})
 
@@ -121,7 +121,7 @@ def test_a_proposal_for_a_kind_keeps_its_time_and_is_replayed(arriving):
 def test_a_worker_without_the_time_does_not_promote(arriving):
     s = arriving("random", start=False, **options(rungs=2, factor=2))
     s.arrive("random", 0, 1)
-    measure(s, "cpu", 2.0, 60.0)
+    measure(s, "cpu", 2.0, 40.0)
     log = Arrivals(s.paths, "random")
     plan, devices = read_plan(s.paths.plan), read_devices(s.paths, {"cpu": 1})
     costs = [predicted(devices, plan, p.architecture, p.samples)["cpu"] for p in log.proposals()]
