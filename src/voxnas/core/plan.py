@@ -62,6 +62,11 @@ class _Plan(InputView):
         return self
 
 
+def rounded_up(size: Sequence[int], divisor: Sequence[int]) -> tuple[int, ...]:
+    """The smallest multiples of a `divisor` that are not below a `size`, axis by axis."""
+    return tuple(-(-n // d) * d for n, d in zip(size, divisor, strict=True))
+
+
 class VolumeFingerprint(Record):
     """Statistics of the scans outside the test split after cropping; shapes and spacings along R, A, S."""
 
@@ -109,9 +114,7 @@ class VolumePlan(_Plan):
         """
         if self.extent is None or divisor is None:
             return self
-        return self.model_copy(
-            update={"patch": tuple(-(-n // d) * d for n, d in zip(self.extent, divisor, strict=True))}
-        )
+        return self.model_copy(update={"patch": rounded_up(self.extent, divisor)})
 
 
 class Grid(Record):

@@ -36,7 +36,7 @@ from voxnas.deploy.runtimes import (
 from voxnas.io.records import file_digest, read_plan, read_record, write_json
 from voxnas.io.weights import load_weights
 from voxnas.nn.precision import precision_name
-from voxnas.training.inference import load_trained, target_scale
+from voxnas.training.inference import divisor_of, load_trained, target_scale
 
 OPSET = 20
 AGREEMENT = 0.9999  # smallest share of equal classes
@@ -132,7 +132,7 @@ def export_onnx(network: nn.Module, shape: Sequence[int], file: Path, any_size: 
     axes: dict[int, Any] = {0: dim.DYNAMIC}
     names: dict[int, str] = {0: "batch"}
     if any_size:
-        first, divisor = len(shape) - 3, getattr(network, "divisor", (1, 1, 1))
+        first, divisor = len(shape) - 3, divisor_of(network)
         for axis, letter in enumerate("DHW"):
             d = divisor[axis]
             axes[first + axis] = dim.DYNAMIC if d == 1 else d * dim(letter, min=1)
@@ -299,7 +299,7 @@ def write_exports(folder: Path, names: Sequence[str]) -> Runtimes:
         for seed in record.members:
             weights = Path(scratch) / weights_name(seed)
             network = load_trained(architecture, folder / weights.name).cpu()
-            divisor = getattr(network, "divisor", (1, 1, 1))
+            divisor = divisor_of(network)
             onnx = export_file(weights, "onnx")
             named = export_onnx(network, shape, onnx, any_size)
             inputs = random_inputs(shape, divisor, any_size)

@@ -4,6 +4,7 @@ The import of scikit-optimize takes more than a second and is deferred until a m
 """
 
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ Floats = NDArray[np.float64]
 XI = 0.3  # minimum improvement in standard deviations of the scores: about the variation between seeds
 
 
-def robust_losses(scores: list[float | None]) -> Floats:
+def robust_losses(scores: Sequence[float | None]) -> Floats:
     """Convert scores to standardised losses without outliers.
 
     Scores below Tukey's lower fence (first quartile minus 1.5 interquartile ranges) are clipped to it, since one
@@ -23,7 +24,7 @@ def robust_losses(scores: list[float | None]) -> Floats:
 
     Parameters
     ----------
-    scores : list of float or None
+    scores : sequence of float or None
         Larger is better; None for a failed trial. At least one is a number.
 
     Returns
@@ -31,10 +32,27 @@ def robust_losses(scores: list[float | None]) -> Floats:
     losses : ndarray, (N,)
         Smaller is better; zero mean, unit variance (all zero where the scores are equal).
     """
+
+    def fence(seen: Floats) -> float:
+        low, high = np.quantile(seen, [0.25, 0.75])
+        return float(low - 1.5 * (high - low))
+
+    return clipped_losses(scores, fence)
+
+
+def clipped_losses(scores: Sequence[float | None], fence_of: Callable[[Floats], float]) -> Floats:
+    """Convert scores to standardised losses; a score below a fence is clipped to it, and a failure is the worst score.
+
+    Parameters
+    ----------
+    scores : sequence of float or None
+        As of :func:`robust_losses`.
+    fence_of : callable
+        Returns the fence of the scores that are numbers.
+    """
     seen = np.array([s for s in scores if s is not None], dtype=float)
-    low, high = np.quantile(seen, [0.25, 0.75])
-    fence = low - 1.5 * (high - low)
-    worst = max(float(seen.min()), float(fence))
+    fence = fence_of(seen)
+    worst = max(float(seen.min()), fence)
     losses = -np.array([worst if s is None else max(s, fence) for s in scores], dtype=float)
     spread = losses.std()
     return (losses - losses.mean()) / spread if spread > 0 else np.zeros_like(losses)

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from voxnas.arch.families import family_of
+from voxnas.arch.layers import Size3
 from voxnas.core.architecture import Architecture, Copy
 from voxnas.core.errors import UserError
+from voxnas.core.plan import rounded_up
 from voxnas.io.weights import load_weights
 from voxnas.nn.build import build_network
 from voxnas.nn.device import compute_device, device_of
@@ -51,6 +53,11 @@ def target_scale(metadata: Mapping[str, str]) -> tuple[float, float]:
     return float(metadata.get("target_mean", 0.0)), float(metadata.get("target_sd", 1.0))
 
 
+def divisor_of(network: nn.Module) -> Size3:
+    """Divisor (D, H, W) of the sizes of inputs of a network; 1 for a network without the attribute."""
+    return getattr(network, "divisor", (1, 1, 1))
+
+
 @torch.inference_mode()
 def predict_probabilities(
     network: nn.Module, image: Tensor, patch: Sequence[int], copies: Sequence[Copy] = (), precision: str = "auto"
@@ -88,10 +95,10 @@ def predict_probabilities(
 
     shape = image.shape[1:]
     size = [max(n, p) for n, p in zip(shape, patch, strict=True)]
-    divisible = [-(-n // d) * d for n, d in zip(size, getattr(network, "divisor", (1, 1, 1)), strict=True)]
+    divisible = rounded_up(size, divisor_of(network))
     whole = prod(divisible) <= WHOLE_VOLUME * prod(patch)
     if whole:
-        size = divisible
+        size = list(divisible)
     centred = centred_start(shape, size)
     total, covered = torch.zeros((), device=device), torch.zeros((), device=device)
     for axes, shift in (((), (0, 0, 0)), *copies):
@@ -106,10 +113,10 @@ def predict_probabilities(
 
 def apply_padded(network: nn.Module, x: Tensor) -> Tensor:
     """Output of a network for x (B, C, D, H, W) of any size, padded with zeros to a multiple of the divisor."""
-    divisor, shape = getattr(network, "divisor", (1, 1, 1)), x.shape[-3:]
+    divisor, shape = divisor_of(network), x.shape[-3:]
     if not any(n % d for n, d in zip(shape, divisor, strict=False)):
         return network(x)
-    size = [-(-n // d) * d for n, d in zip(shape, divisor, strict=True)]
+    size = rounded_up(shape, divisor)
     start = centred_start(shape, size)
     y: Tensor = network(crop_or_pad(x, start, size))
     return crop_or_pad(y, [-s for s in start], shape) if y.ndim == x.ndim else y

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from voxnas.core.strategies import STRATEGIES
 from voxnas.search.base import Observation, Promotion, Proposer, SearchState, Suggestion
-from voxnas.search.strategies.halving import AtLeastTwo, advance
+from voxnas.search.strategies.halving import AtLeastTwo, advance, best_of
 
 
 @STRATEGIES.register("asha")
@@ -35,14 +35,12 @@ class Asha(Promotion):
     def to_promote(self, state: SearchState) -> Observation | None:
         """Return the finished step whose trial is promoted; None if the step begins a new trial.
 
-        Rungs are searched from the highest down. Of the n finished steps of a rung the best ``floor(n / factor)`` are
-        candidates, and the best candidate that has not been promoted is chosen. A failed step counts among the n, ranks
-        below all scores and is never promoted. Ties are resolved in favour of the earlier step.
+        Rungs are searched from the highest down. The best steps of a rung are candidates, and the best candidate that
+        has not been promoted is chosen.
         """
         for rung in reversed(range(self.rungs - 1)):
             here = [o for o in state.history if o.rung == rung]
-            scored = [(-o.score, o.step, o) for o in here if o.score is not None]
-            for _, step, observation in sorted(scored)[: len(here) // self.factor]:
-                if step not in state.continued:
-                    return observation
+            for step in best_of(here, self.factor):
+                if step.step not in state.continued:
+                    return step
         return None

@@ -14,8 +14,7 @@ shifting them by the mean gain of the promoted trials, is biased because these t
 The joint model includes the scores used for the selection and therefore avoids this bias.
 """
 
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -25,11 +24,11 @@ from pydantic import Field
 from voxnas.core.seeds import derive_seed
 from voxnas.core.strategies import STRATEGIES
 from voxnas.search.base import Observation, SearchState, Strategy, Suggestion
+from voxnas.search.design import design
 from voxnas.search.feasible import Candidate, FeasibleSpace
 from voxnas.search.strategies.random import Random
 from voxnas.search.surrogate import rank_by_improvement, robust_losses
 
-DESIGN_POINTS = 4096
 RANDOM_CANDIDATES = 300
 MUTANTS = 300
 PARENTS = 5
@@ -58,7 +57,7 @@ class Bayesian(Strategy):
         pending = [o.candidate for o in state.pending if o.candidate.config and o.begins]
         scored = sum(o.score is not None and o.begins for o in known)
         if state.turn < self.initial or scored < 2:
-            candidate = next(filter(state.is_free, _design(state)), None)
+            candidate = next(filter(state.is_free, design(state)), None)
             return Random()(state) if candidate is None else Suggestion(candidate, origin="design")
         candidates = _candidates(state, known, pending)
         if not candidates:
@@ -77,24 +76,6 @@ class Bayesian(Strategy):
 
 def _features(feasible: FeasibleSpace, candidates: Iterable[Candidate]) -> NDArray[np.float64]:
     return np.array([feasible.features(candidate) for candidate in candidates], dtype=float)
-
-
-def _design(state: SearchState) -> Iterator[Candidate]:
-    """Yield the scrambled Sobol sequence of the search, which is the same at every step."""
-    from scipy.stats import qmc
-
-    space = state.feasible.space
-    if space.dim == 0:
-        return
-    sobol = qmc.Sobol(space.dim, scramble=True, rng=derive_seed(state.seed, "design"))
-    block = 64
-    for _ in range(DESIGN_POINTS // block):
-        with warnings.catch_warnings():
-            # The warning concerns the balance of the set, which matters for quadrature alone.
-            warnings.simplefilter("ignore", UserWarning)
-            points = sobol.random(block)
-        for point in points.tolist():
-            yield state.feasible.candidate(space.from_unit(point))
 
 
 def _candidates(state: SearchState, known: Sequence[Observation], pending: Sequence[Candidate]) -> list[Candidate]:

@@ -5,7 +5,7 @@ next rung when all have ended there, and so on. A step never waits: where the re
 bracket begins.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -66,13 +66,21 @@ class Halving(Promotion):
             here = [reached[trial, rung] for trial in trials if (trial, rung) in reached]
             if len(here) < len(trials):
                 return None
-            scored = sorted((o for o in here if o.score is not None), key=lambda o: o.preference)
-            best = scored[: len(here) // self.factor]
+            best = best_of(here, self.factor)
             for o in best:
                 if o.step not in state.continued and (found := advance(state, o, self.rungs, self.factor, first)):
                     return found
             trials = [o.trial for o in best]
         return None
+
+
+def best_of(steps: Sequence[Observation], factor: int) -> list[Observation]:
+    """The best ``floor(n / factor)`` of the n finished steps of a rung, best first.
+
+    A failed step counts among the n and is never one of the best. Ties are resolved in favour of the earlier step.
+    """
+    scored = [o for o in steps if o.score is not None]
+    return sorted(scored, key=lambda o: o.preference)[: len(steps) // factor]
 
 
 def advance(state: SearchState, step: Observation, rungs: int, factor: int, first: int = 0) -> Suggestion | None:

@@ -21,7 +21,6 @@ strategy ``bayesian``.
 
 import itertools
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
@@ -33,8 +32,10 @@ from voxnas.arch.conditions import Config
 from voxnas.core.seeds import derive_seed
 from voxnas.core.strategies import STRATEGIES
 from voxnas.search.base import Observation, SearchState, Strategy, Suggestion
+from voxnas.search.design import design
 from voxnas.search.feasible import Candidate
 from voxnas.search.strategies.random import Random
+from voxnas.search.surrogate import clipped_losses
 
 DESIGN_POINTS = 64
 CANDIDATES = 400
@@ -77,37 +78,21 @@ def sharp_losses(scores: Sequence[float | None]) -> Floats:
     losses : ndarray, (N,)
         Smaller is better; all zero where the scores are equal.
     """
-    seen = np.array([s for s in scores if s is not None], dtype=float)
-    fence = 2 * float(np.median(seen)) - float(seen.max())
-    worst = max(fence, float(seen.min()))
-    losses = -np.array([worst if s is None else max(s, fence) for s in scores], dtype=float)
-    spread = losses.std()
-    return (losses - losses.mean()) / spread if spread > 0 else np.zeros_like(losses)
+    return clipped_losses(scores, lambda seen: 2 * float(np.median(seen)) - float(seen.max()))
 
 
 def _design(state: SearchState) -> Candidate | None:
     """Return the free point of the Sobol sequence whose choices are rarest among all trials, the first of equals."""
-    from scipy.stats import qmc
-
-    space = state.feasible.space
-    if space.dim == 0:
-        return None
-    with warnings.catch_warnings():
-        # The warning concerns the balance of the set, which matters for quadrature alone.
-        warnings.simplefilter("ignore", UserWarning)
-        points = qmc.Sobol(space.dim, scramble=True, rng=derive_seed(state.seed, "design")).random(DESIGN_POINTS)
     tried = [o.candidate.config for o in (*state.history, *state.pending) if o.begins]
-    names = [p.name for p in space.varying if p.choices]
+    names = [p.name for p in state.feasible.space.varying if p.choices]
 
-    def frequency(config: Config) -> float:
+    def frequency(candidate: Candidate) -> float:
+        config = candidate.config
         mine = [name for name in names if name in config]
         return sum(c.get(name) == config[name] for name in mine for c in tried) / max(1, len(mine))
 
-    for config in sorted(map(space.from_unit, points.tolist()), key=frequency):
-        candidate = state.feasible.candidate(config)
-        if state.is_free(candidate):
-            return candidate
-    return None
+    rarest = sorted(itertools.islice(design(state), DESIGN_POINTS), key=frequency)
+    return next(filter(state.is_free, rarest), None)
 
 
 def _from_surrogate(
