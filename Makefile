@@ -31,7 +31,7 @@ $(DEV): $(ENV) envs/requirements-dev.txt
 	envs/install.sh --dev $(VENV)
 	@touch $@
 
-deploy: $(ENV)  ## install ONNX Runtime and OpenVINO (97 MB), by which predictions are faster
+deploy: $(ENV)  ## install ONNX Runtime and OpenVINO (97 MB), for exported models
 	envs/install.sh --deploy $(VENV)
 
 run: $(ENV)  ## run a study: STUDY=FILE, or the default study on generated data
