@@ -104,7 +104,10 @@ class Ours(Method):
         done = tuple(o for o in self.steps if o.state != "PENDING")
         pending = tuple(o for o in self.steps if o.state == "PENDING")
         step = len(self.steps)
-        found = self.propose(SearchState(self.problem.feasible, done, pending, step, self.seed, self.budget))
+        objectives = ("score", "latency_ms") if self.problem.latency else ("score",)
+        found = self.propose(
+            SearchState(self.problem.feasible, done, pending, step, self.seed, self.budget, objectives=objectives)
+        )
         if found is None:
             return None
         if found.candidate is None:

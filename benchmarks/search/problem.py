@@ -28,7 +28,7 @@ from voxnas.arch.parameters import Value, numbers
 from voxnas.arch.parts import classify
 from voxnas.arch.search_space import SearchSpace
 from voxnas.complexity.analytic import Cost
-from voxnas.core.architecture import FAMILIES, ArchitectureRecord, Recipe
+from voxnas.core.architecture import FAMILIES, Architecture, ArchitectureRecord, Recipe
 from voxnas.core.plan import VolumeFingerprint, VolumePlan
 from voxnas.core.seeds import derive_seed
 from voxnas.core.settings import LimitSettings
@@ -129,13 +129,22 @@ class Remembered(FeasibleSpace):
         if not costs:
             self.cost = lambda network: Cost(1, 1, 1)
         self._decoded: dict[tuple, Candidate] = {}
+        self._configs: dict[Architecture, Config] = {}
+        self.latency: Callable[[Config], float]  # of a problem with latencies
 
     def candidate(self, config: Config) -> Candidate:
         """Return the candidate of a configuration."""
         key = tuple(config.items())
         if key not in self._decoded:
             self._decoded[key] = super().candidate(config)
+            self._configs[self._decoded[key].architecture] = config
         return self._decoded[key]
+
+    def amount(self, architecture: Architecture, name: str) -> float:
+        """Return a cost; the latency is that of the table, since a latency can be measured without a training."""
+        if name == "latency_ms":
+            return self.latency(self._configs[architecture])
+        return super().amount(architecture, name)
 
 
 def images(size: int = 32) -> VolumePlan:
@@ -197,7 +206,7 @@ def listed_space(parameters: Mapping[str, Any]) -> SearchSpace:
 
 def _table_problem(
     name: str,
-    feasible: FeasibleSpace,
+    feasible: Remembered,
     table: pd.DataFrame,
     parameters: list[str],
     scores: Sequence[str],
@@ -219,6 +228,10 @@ def _table_problem(
     def row(config: Config) -> int:
         return rows[tuple(config[p] for p in parameters)]
 
+    def measured(config: Config) -> float:
+        return float(values[row(config), -1])
+
+    feasible.latency = measured
     return Problem(
         name=name,
         feasible=feasible,
@@ -232,7 +245,7 @@ def _table_problem(
             "0.1%": _quantile(truth, 0.001),
             "0.1% of networks": _quantile(truth[np.unique(groups, return_index=True)[1]], 0.001),
         },
-        latency=(lambda config: float(values[row(config), -1])) if latency else None,
+        latency=measured if latency else None,
         volume=lambda points: hypervolume(points, *nadir) / total,
     )
 

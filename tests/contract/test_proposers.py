@@ -22,6 +22,7 @@ from voxnas.search.feasible import FeasibleSpace
 OPTIONS = {
     "bayesian": [{}, {"surrogate": "forest"}],
     "evolution": [{}, {"population": 4, "tournament": 2}],
+    "nsga2": [{}, {"population": 4}],
     "hierarchical": [{}, {"initial": 4}],
     "progressive": [{}, {"trials": 2, "beam": 1}],
     "voxnas": [{}, {"initial": 1}],
@@ -101,6 +102,14 @@ def check(strategy, asked):
 @of_all_strategies
 def test_proposes_a_free_network_after_any_history(strategy, history):
     check(strategy, state(make_space("unet"), HISTORIES[history]))
+
+
+@pytest.mark.parametrize("objectives", [("score", "macs"), ("score", "parameters", "macs")], ids=["two", "three"])
+@of_all_strategies
+def test_proposes_a_free_network_for_several_objectives(strategy, objectives):
+    asked = replace(state(make_space("unet"), HISTORIES["ordinary"]), objectives=objectives)
+    first = check(strategy, asked)
+    assert strategy(replace(asked, history=asked.history[::-1], pending=asked.pending[::-1])) == first
 
 
 @pytest.mark.parametrize("family", TASKS)

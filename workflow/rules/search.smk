@@ -134,6 +134,9 @@ rule summarize:
     """Write the table of the trials of a search."""
     input:
         results_of_search,
+        calibration,
+        plan="results/{study}/preprocess/plan.json",
+        spec=spec("search-{search}"),
     output:
         "results/{study}/search/{search}/trials.tsv",
     log:

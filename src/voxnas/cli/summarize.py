@@ -19,9 +19,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Read the records and write the table."""
     from voxnas.io.tables import write_table
     from voxnas.search.chain import finished_steps, read_chain
+    from voxnas.search.propose import Search
     from voxnas.search.summary import trials_table
 
     paths, steps = arguments.study, arguments.steps
     steps = finished_steps(paths, arguments.search) if steps is None else steps
     chain = read_chain(paths, arguments.search, steps, steps)
-    write_table(arguments.output, trials_table(chain))
+    write_table(arguments.output, trials_table(chain, Search.read(paths, arguments.search)))

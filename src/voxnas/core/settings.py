@@ -39,6 +39,7 @@ def check_voxels(patch: tuple[int, int, int]) -> tuple[int, int, int]:
 Patch = Annotated[tuple[Side, Side, Side], AfterValidator(check_voxels)]
 EntityValue = Annotated[str, Field(coerce_numbers_to_str=True)]  # YAML reads `run: 1` as a number
 Task = Literal["segmentation", "classification", "regression"]
+Objective = Literal["score", "latency_ms", "memory_mib", "parameters", "macs"]
 Normalization = Literal["zscore", "percentile", "none"]
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 ClipUnit = Literal["volume", "run", "participant"]
@@ -328,14 +329,28 @@ class SearchSettings(Settings):
     )
     options: dict[str, dict[str, Any]] = Field({}, description="Options of each strategy, by its name.")
     limits: LimitSettings = Field(LimitSettings(), description="Hard limits on every proposed network.")
+    objectives: Annotated[tuple[Objective, ...], Field(max_length=3)] = Field(
+        ("score",),
+        description="`score`, and up to two costs of one patch to be minimised with it: `latency_ms` and `memory_mib` "
+        "are predicted by the calibration, `parameters` and `macs` are counted. The result of a search is a front.",
+    )
     finalists: Annotated[int, Field(gt=0, le=1000)] = Field(
-        1, description="Networks of each method that are retrained at full budget."
+        1,
+        description="Networks of each method that are retrained at full budget; with several objectives they are "
+        "chosen along the front, the best score first.",
     )
     seeds: Annotated[int, Field(gt=0, le=1000)] = Field(
         1,
         description="Independent runs of each method, which differ in their seed; a statement about methods needs at "
         "least three. Run n > 1 is the search `<method>-s<n>`.",
     )
+
+    @field_validator("objectives")
+    @classmethod
+    def _check_objectives(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+        if objectives[:1] != ("score",) or len(set(objectives)) < len(objectives):
+            raise ValueError(f"objectives = {list(objectives)}: `score` comes first, and each objective is named once")
+        return objectives
 
 
 class BaselineSettings(Settings):
@@ -652,7 +667,8 @@ def needs_calibration(settings: StudySettings) -> bool:
     """Whether a decision of the study depends on times measured on this device."""
     budgets = (settings.search.budget, settings.training.budget)
     limits = settings.search.limits
-    limited = limits.latency_ms is not None or limits.memory_mib is not None
+    predicted = ("latency_ms", "memory_mib")
+    limited = any(getattr(limits, name) is not None or name in settings.search.objectives for name in predicted)
     return limited or any(b.unit == "cpu_seconds" for b in budgets)
 
 

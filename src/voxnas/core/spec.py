@@ -17,6 +17,7 @@ from voxnas.core.settings import (
     DataSettings,
     LargeBatch,
     LimitSettings,
+    Objective,
     Patch,
     PreprocessSettings,
     SpatialStep,
@@ -156,6 +157,7 @@ class EffectiveSearch(Record):
     promotion: str | None = Field(None, exclude_if=is_default(None))
     options: dict[str, dict[str, Any]] = Field(description="Options of the strategies in use, by their names.")
     limits: LimitSettings
+    objectives: tuple[Objective, ...] = Field(("score",), exclude_if=is_default(("score",)))
 
     def strategy(self, name: str) -> StrategyOptions:
         """Return a strategy with its options."""
@@ -221,6 +223,7 @@ class SelectSpec(Spec):
     finalists: Positive
     budget: Budget
     limits: LimitSettings
+    objectives: tuple[Objective, ...] = Field(("score",), exclude_if=is_default(("score",)))
 
 
 class DeriveSpec(Spec):

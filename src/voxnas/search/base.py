@@ -16,7 +16,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from typing import ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from voxnas.arch.views import input_size
 from voxnas.complexity.placement import Worker
@@ -24,6 +28,7 @@ from voxnas.core.architecture import Architecture
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.strategies import StrategyOptions
+from voxnas.search import objectives
 from voxnas.search.feasible import Candidate, FeasibleSpace
 
 Curve: TypeAlias = tuple[Mapping[str, float], ...]
@@ -109,6 +114,8 @@ class SearchState:
         the samples of one step within this multiple of the budget. Raises UserError if it does not pay for a batch.
     worker : Worker or None
         Free node (``order: arrival``); None: any.
+    objectives : tuple of str
+        ``score``, then the costs that are objectives, too.
     """
 
     feasible: FeasibleSpace
@@ -118,6 +125,7 @@ class SearchState:
     seed: int
     budget: Callable[..., int]
     worker: Worker | None = None
+    objectives: tuple[str, ...] = ("score",)
 
     def __post_init__(self) -> None:
         for name in ("history", "pending"):
@@ -149,6 +157,30 @@ class SearchState:
             latest[o.trial] = o
         began = {o.trial: o.step for o in self.history if o.begins}
         return tuple(sorted(latest.values(), key=lambda o: began[o.trial]))
+
+    def log_costs(self, candidates: Iterable[Candidate]) -> NDArray[np.float64]:
+        """Return the logarithms of the costs that are objectives; (N, number of objectives - 1)."""
+        costs = self.objectives[1:]
+        amounts = [[self.feasible.amount(c.architecture, name) for name in costs] for c in candidates]
+        return np.log(np.maximum(np.array(amounts, dtype=float).reshape(len(amounts), len(costs)), 1e-9))
+
+    def best_first(self, steps: Iterable[Observation]) -> list[Observation]:
+        """Sort finished steps, best first: failed ones last, and higher rungs first.
+
+        Steps of one rung are sorted by score; with several objectives, by dominance and crowding (Deb et al. 2002), so
+        that a trial of the front precedes every trial that it dominates.
+        """
+        ordered = sorted(steps, key=lambda o: o.preference)
+        if len(self.objectives) == 1:
+            return ordered
+        found: list[Observation] = []
+        for (failed, _), group in groupby(ordered, key=lambda o: (o.score is None, o.rung)):
+            same = list(group)
+            if not failed:
+                losses = np.column_stack([[-(o.score or 0.0) for o in same], self.log_costs(o.candidate for o in same)])
+                same = [same[i] for i in objectives.best_first(losses)]
+            found += same
+        return found
 
     def fits(self, architecture: Architecture, samples: int) -> bool:
         """Whether the free worker can train a network on a number of samples within its time."""

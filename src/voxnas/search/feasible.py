@@ -17,6 +17,22 @@ from voxnas.core.settings import LimitSettings
 PREDICTED = {"latency_ms": predict_latency_ms, "memory_mib": predict_training_mib}
 
 
+def cost_of(architecture: Architecture, name: str, plan: Plan, calibration: Calibration | None) -> float:
+    """Return a cost of one patch by its name: ``parameters``, ``macs``, ``latency_ms`` or ``memory_mib``.
+
+    Raises
+    ------
+    UserError
+        If the cost is predicted and there is no calibration.
+    """
+    size = input_size(architecture, plan)
+    if name not in PREDICTED:
+        return float(getattr(analyze(architecture, size), name))
+    if calibration is None:
+        raise UserError(f"{name} needs a calibration and there is none", "run the stage calibrate")
+    return PREDICTED[name](calibration, architecture, size)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A network that a search may propose.
@@ -97,14 +113,14 @@ class FeasibleSpace:
         """Whether a candidate satisfies all limits."""
         if self.architecture is not None:
             return True
-        amount = partial(self._amount, candidate.architecture)
+        amount = partial(self.amount, candidate.architecture)
         return all(amount(name) <= limit for name, limit in self.limits if limit is not None)
 
-    def _amount(self, architecture: Architecture, name: str) -> float:
+    def amount(self, architecture: Architecture, name: str) -> float:
+        """Return a cost of a network: a limited one, by its name in the settings."""
         if name not in PREDICTED:
             return float(getattr(self.cost(architecture), name))
-        assert self.calibration is not None  # checked by the constructor
-        return PREDICTED[name](self.calibration, architecture, input_size(architecture, self.plan))
+        return cost_of(architecture, name, self.plan, self.calibration)
 
     def features(self, candidate: Candidate) -> list[float]:
         """Return the features of a candidate for a surrogate: its encoded configuration, parameters and MACs.

@@ -109,6 +109,11 @@ class Search:
         given = feasible.candidate(feasible.space.start(plan, limits))
         return feasible, given if feasible.admits(given) else None
 
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Objectives of the search; the architecture of a baseline is fixed, and with it the costs."""
+        return self.spec.search.objectives if self.spec.baseline is None else ("score",)
+
     def state(self, chain: Chain, step: int, worker: Worker | None = None) -> SearchState:
         """Return the knowledge of a strategy at one step (parameters: see :meth:`propose`)."""
         budget, calibration = self.spec.search.budget, self.calibration
@@ -126,6 +131,7 @@ class Search:
             seed=derive_seed(self.spec.seed, "search", self.spec.name),
             budget=samples,
             worker=worker,
+            objectives=self.objectives,
         )
 
     def propose(self, chain: Chain, step: int, worker: Worker | None = None) -> Proposal:

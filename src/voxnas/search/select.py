@@ -3,7 +3,11 @@
 Finalists are addressed by their key and not by rank, so that a new trial outside the finals retrains nothing.
 """
 
+import itertools
+import math
 from collections.abc import Sequence
+
+import numpy as np
 
 from voxnas.arch.baselines import BASELINES
 from voxnas.arch.families import family_of
@@ -16,6 +20,8 @@ from voxnas.core.plan import Plan
 from voxnas.core.spec import SelectSpec
 from voxnas.core.trial import LINEAR, PER_FRAME, Network, Proposal, Result
 from voxnas.search.chain import Chain
+from voxnas.search.feasible import cost_of
+from voxnas.search.objectives import spread
 
 BASELINE = "baseline-"
 
@@ -94,7 +100,8 @@ def select_finalists(
                     "raise search.steps, or loosen search.limits",
                 )
             left_out.append(f"{search} is left out, none of its trials succeeded: {'; '.join(reasons)}")
-        for rank, (proposal, result) in enumerate(trials[: 1 if is_baseline else spec.finalists], start=1):
+        chosen = trials[:1] if is_baseline else _along_front(trials, spec, plan, calibration)
+        for rank, (proposal, result) in enumerate(chosen, start=1):
             assert proposal.architecture is not None and proposal.recipe is not None  # it was trained
             networks.append(
                 Network(
@@ -114,6 +121,28 @@ def select_finalists(
                 except UserError as error:
                     left_out.append(f"{networks[-1].name} has no twin of single frames: {error}")
     return networks + [_baseline_network(name, spec, plan, calibration) for name in direct], left_out
+
+
+def _along_front(
+    trials: list[tuple[Proposal, Result]], spec: SelectSpec, plan: Plan, calibration: Calibration | None
+) -> list[tuple[Proposal, Result]]:
+    """Return the finalists of a search, the best score first.
+
+    With several objectives they are chosen among the trials of the highest rung by :func:`spread`; only where these
+    are too few, trials of the next rung follow.
+    """
+    if len(spec.objectives) == 1:
+        return trials[: spec.finalists]
+    found: list[tuple[Proposal, Result]] = []
+    for _, group in itertools.groupby(trials, key=lambda pair: pair[0].rung):
+        pairs = list(group)
+        rows = []
+        for proposal, result in pairs:
+            assert proposal.architecture is not None and result.score is not None  # it was trained
+            costs = (cost_of(proposal.architecture, name, plan, calibration) for name in spec.objectives[1:])
+            rows.append([-result.score, *(math.log(max(cost, 1e-9)) for cost in costs)])
+        found += [pairs[i] for i in spread(np.array(rows), spec.finalists - len(found))]
+    return found
 
 
 def _twin(network: Network, spec: SelectSpec, plan: Plan, calibration: Calibration | None) -> list[Network]:

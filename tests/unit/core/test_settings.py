@@ -97,6 +97,8 @@ def test_calibration_is_needed_for_times_only() -> None:
     assert needs_calibration(parse_settings(timed))
     assert needs_calibration(parse_settings({"search": {"limits": {"latency_ms": 5}}}))
     assert needs_calibration(parse_settings({"search": {"limits": {"memory_mib": 2000}}}))
+    assert needs_calibration(parse_settings({"search": {"objectives": ["score", "latency_ms"]}}))
+    assert not needs_calibration(parse_settings({"search": {"objectives": ["score", "macs", "parameters"]}}))
 
 
 def test_a_study_needs_something_to_train():

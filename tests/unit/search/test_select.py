@@ -109,6 +109,20 @@ def test_trials_that_were_trained_longest_go_first_and_each_counts_once(finished
     assert [(q.trial, r.score) for q, r in ranked(chain)] == [("random-2", 0.55), ("random-1", 0.5), ("random-0", 0.9)]
 
 
+def test_with_several_objectives_finalists_are_chosen_along_the_front(finished):
+    spec = read_record(finished.paths.spec("select"), SelectSpec)
+    spec = spec.model_copy(update={"objectives": ("score", "parameters")})
+    trials = chains(finished, "random")["random"].finished()
+    by_size = sorted(trials, key=lambda pair: -pair[1].parameters)
+    for (proposal, _), score in zip(by_size, (0.81, 0.805, 0.5, 0.8), strict=True):
+        finished.train("random", proposal.step, score=score)
+    found = chains(finished, "random", "baseline-unet")
+    networks, _ = select_finalists(spec, read_plan(finished.paths.plan), None, found)
+    assert [n.name for n in networks] == ["random-1", "random-2", "unet"]
+    assert [n.key for n in networks[:2]] == [by_size[0][0].key, by_size[-1][0].key]
+    assert [n.key for n in select(finished, found)[0][:2]] == [by_size[0][0].key, by_size[1][0].key]
+
+
 def test_linear_baseline_has_no_search(finished):
     networks, _ = select(finished, chains(finished, "random"), volume_plan("classification"), direct=["linear"])
     linear = networks[-1]

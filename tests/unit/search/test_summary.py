@@ -3,6 +3,7 @@ from formula_study import options
 
 from voxnas.io.tables import read_table, write_table
 from voxnas.search.chain import read_chain
+from voxnas.search.propose import Search
 from voxnas.search.summary import COLUMNS, trials_table
 
 
@@ -45,6 +46,19 @@ def test_promoted_trials_pay_once_and_the_best_is_the_one_that_would_be_selected
     table = trials_table(read_chain(s.paths, "random", 4, 4))
     assert table["added_samples"].tolist() == [240, 240, 0, 240]
     assert table["best_so_far"].tolist() == [0.5, 0.8, 0.5, 0.6]
+
+
+def test_several_objectives_add_their_costs_and_the_front(study):
+    s = study("random", window=1, objectives=["score", "parameters"])
+    s.run("random", 5, failed={1})
+    chain, search = read_chain(s.paths, "random", 5, 5), Search.read(s.paths, "random")
+    table = trials_table(chain, search)
+    scored = table[table.score.notna()]
+    for row in scored.itertuples():
+        no_worse = scored[(scored.score >= row.score) & (scored.parameters <= row.parameters)]
+        assert row.front == (no_worse.key == row.key).all()
+    assert not table.front[1] and table.front.any()
+    assert "front" not in trials_table(chain)
 
 
 def test_whole_numbers_stay_whole_beside_missing_ones(study, tmp_path):

@@ -40,7 +40,7 @@ class Asha(Promotion):
         """
         for rung in reversed(range(self.rungs - 1)):
             here = [o for o in state.history if o.rung == rung]
-            for step in best_of(here, self.factor):
+            for step in best_of(state, here, self.factor):
                 if step.step not in state.continued:
                     return step
         return None

@@ -55,7 +55,7 @@ def breed(state: SearchState, alive: tuple[Observation, ...], tournament: int, m
     rng = np.random.default_rng(derive_seed(state.seed, "evolution", state.step))
     for _ in range(TRIES if alive else 0):
         drawn = rng.permutation(len(alive))[:tournament]
-        parent = min((alive[i] for i in drawn), key=lambda o: o.preference)
+        parent = state.best_first(alive[i] for i in drawn)[0]
         child = state.feasible.candidate(mutate(parent.candidate.config, rng))
         if state.is_free(child):
             return Suggestion(child, origin="mutation")

@@ -66,7 +66,7 @@ class Halving(Promotion):
             here = [reached[trial, rung] for trial in trials if (trial, rung) in reached]
             if len(here) < len(trials):
                 return None
-            best = best_of(here, self.factor)
+            best = best_of(state, here, self.factor)
             for o in best:
                 if o.step not in state.continued and (found := advance(state, o, self.rungs, self.factor, first)):
                     return found
@@ -74,13 +74,12 @@ class Halving(Promotion):
         return None
 
 
-def best_of(steps: Sequence[Observation], factor: int) -> list[Observation]:
+def best_of(state: SearchState, steps: Sequence[Observation], factor: int) -> list[Observation]:
     """The best ``floor(n / factor)`` of the n finished steps of a rung, best first.
 
     A failed step counts among the n and is never one of the best. Ties are resolved in favour of the earlier step.
     """
-    scored = [o for o in steps if o.score is not None]
-    return sorted(scored, key=lambda o: o.preference)[: len(steps) // factor]
+    return state.best_first(o for o in steps if o.score is not None)[: len(steps) // factor]
 
 
 def advance(state: SearchState, step: Observation, rungs: int, factor: int, first: int = 0) -> Suggestion | None:

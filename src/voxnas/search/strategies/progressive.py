@@ -42,7 +42,7 @@ class Progressive(Strategy):
         if stage <= last:
             largest = max(space.stage(o.candidate.config) for o in smaller)
             smaller = [o for o in smaller if space.stage(o.candidate.config) == largest]
-        parents = [o.candidate.config for o in sorted(smaller, key=lambda o: o.preference)[: self.beam]]
+        parents = [o.candidate.config for o in state.best_first(smaller)[: self.beam]]
         children: dict[str, Candidate] = {}
         for index in range(TRIES):
             parent = parents[index % len(parents)]

@@ -12,6 +12,8 @@
 - **Acquisition.** Expected improvement (Jones et al. 1998) without a minimum improvement, and Thompson sampling
   (Thompson 1933) at every second trial: a surrogate that is wrong about a region can keep expected improvement away
   from it for ever.
+- **Several objectives.** The improvement is that of the hypervolume (:mod:`voxnas.search.objectives`). The other
+  objectives are known before a training, so that only the score is predicted. The parents come from the front.
 - **Given plan.** Candidates near the hand-made plan are preferred as long as it is better than most trials. The
   preference fades with the number of trials (Hvarfner et al. 2022).
 
@@ -21,7 +23,8 @@ strategy ``bayesian``.
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -34,8 +37,9 @@ from voxnas.core.strategies import STRATEGIES
 from voxnas.search.base import Observation, SearchState, Strategy, Suggestion
 from voxnas.search.design import design
 from voxnas.search.feasible import Candidate
+from voxnas.search.objectives import dominance_ranks, hypervolume_improvement, reference_point
 from voxnas.search.strategies.random import Random
-from voxnas.search.surrogate import clipped_losses
+from voxnas.search.surrogate import clipped_losses, robust_losses
 
 DESIGN_POINTS = 64
 CANDIDATES = 400
@@ -105,7 +109,8 @@ def _from_surrogate(
     rng = np.random.default_rng(derive_seed(state.seed, "candidates", state.step))
     rungs = [o.rung for o in known]
     top, low = max(rungs), min(rungs)
-    losses = sharp_losses([o.score for o in known])
+    # A cheap network of the front may have a low score, which the sharp losses would clip.
+    losses = (robust_losses if len(state.objectives) > 1 else sharp_losses)([o.score for o in known])
     x = _features(state, [o.candidate for o in known], rungs)
     waiting = _features(state, pending, [low] * len(pending)).reshape(-1, x.shape[1])
     groups = state.feasible.space.embedded()
@@ -116,7 +121,10 @@ def _from_surrogate(
         judged = x.copy()
         judged[:, -1] = top
         predicted = model.predict(judged)[0]
+        reached = np.column_stack([predicted, state.log_costs(o.candidate for o in known)])
         order = np.argsort(predicted, kind="stable")
+        if len(state.objectives) > 1:
+            order = np.lexsort((rng.random(len(known)), dominance_ranks(reached)))
         parents = list({known[i].candidate.key: known[i].candidate.config for i in order}.values())[:PARENTS]
         candidates = list(itertools.islice(_free(state, _nearby(state, parents, rng)), CANDIDATES - RANDOM_CANDIDATES))
         draws = (state.feasible.space.sample(rng) for _ in range(RANDOM_CANDIDATES))
@@ -126,12 +134,24 @@ def _from_surrogate(
         points = _features(state, candidates, [top] * len(candidates))
         mean, deviation = model.predict(points)
         bonus = _plan_bonus(known, losses, x, points, choices)
+        costs = state.log_costs(candidates)
+        possible = np.column_stack([np.full(len(candidates), losses.max()), costs])
+        reference = reference_point(np.vstack([reached, possible]))
+
+        def ranked(of: NDArray[np.intp], best: Floats, improvement: Callable[[float], Floats]) -> NDArray[np.intp]:
+            """Sort candidates by their improvement of the front; where it is zero, by the loss at best."""
+            gains = hypervolume_improvement(reached, reference, costs[of], improvement)
+            return of[np.lexsort((best, -gains))]
+
+        every = np.arange(len(candidates))
         if state.turn % 2:
-            best = np.argmax(_improvement(mean - bonus, deviation, float(predicted.min())))
-            return Suggestion(candidates[int(best)], origin="improvement")
-        likely = np.argsort(mean - bonus - 2 * deviation, kind="stable")[:DRAWN]
-        best = likely[np.argmin(model.draw(points[likely], rng) - bonus[likely])]
-    return Suggestion(candidates[int(best)], origin="thompson")
+            expected = partial(_improvement, mean - bonus, deviation)
+            return Suggestion(candidates[ranked(every, mean - bonus, expected)[0]], origin="improvement")
+        least = mean - bonus - 2 * deviation
+        likely = ranked(every, least, lambda loss: np.maximum(loss - least, 0.0))[:DRAWN]
+        drawn = model.draw(points[likely], rng) - bonus[likely]
+        best = ranked(likely, drawn, lambda loss: np.maximum(loss - drawn, 0.0))[0]
+    return Suggestion(candidates[best], origin="thompson")
 
 
 def _features(state: SearchState, candidates: Sequence[Candidate], rungs: Sequence[int]) -> Floats:

@@ -1,5 +1,8 @@
 """Asynchronous successive halving: the rule on tables worked out by hand, and chains over real files."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 from formula_study import options
 
@@ -10,6 +13,7 @@ from voxnas.search.base import Observation, SearchState
 from voxnas.search.chain import Chain
 from voxnas.search.feasible import Candidate
 from voxnas.search.strategies.asha import Asha
+from voxnas.search.strategies.halving import best_of
 
 CANDIDATE = Candidate({}, None, Recipe())
 
@@ -37,6 +41,19 @@ def test_each_step_of_a_trial_pays_for_its_own_start():
     first = table(*new(0.1, 0.3, 0.2))
     state = SearchState(None, first.history, (), 3, 0, lambda candidate, share=1: 10 * share - 2)
     assert Asha()(state, None).samples == 8 + 18
+
+
+def test_with_several_objectives_a_trial_of_the_front_is_promoted_before_the_dominated_ones():
+    """Costs 9, 8, 7, 1, 5, 6: the cheapest trial has the worst score, and with the best one it ends the front."""
+    state = table(*new(0.9, 0.5, 0.4, 0.1, 0.3, 0.2))
+    costs = (9, 8, 7, 1, 5, 6)
+    steps = [replace(o, candidate=Candidate({}, cost, Recipe())) for o, cost in zip(state.history, costs, strict=True)]
+    space = SimpleNamespace(amount=lambda architecture, name: architecture)
+    several = replace(state, history=tuple(steps), feasible=space, objectives=("score", "macs"))
+    assert [o.step for o in several.best_first(steps)][:2] == [0, 3]
+    assert [o.step for o in several.best_first(steps)][-1] == 5
+    assert [o.step for o in state.best_first(steps)] == [0, 1, 2, 4, 5, 3]
+    assert [o.step for o in best_of(several, steps, 3)] == [0, 3]
 
 
 BY_HAND = {

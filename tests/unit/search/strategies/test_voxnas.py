@@ -10,6 +10,8 @@ from voxnas.arch.search_space import SearchSpace
 from voxnas.search.base import Observation, SearchState
 from voxnas.search.feasible import FeasibleSpace
 from voxnas.search.models import Forest, Process, fit_best
+from voxnas.search.objectives import hypervolume
+from voxnas.search.strategies.random import Random
 from voxnas.search.strategies.voxnas import Voxnas, sharp_losses
 
 SPACE = FeasibleSpace(SearchSpace.from_dict(space_file("unet")), volume_plan("segmentation"), limit(None))
@@ -104,3 +106,21 @@ def test_the_search_stays_near_a_plan_that_is_better_than_the_trials():
         return np.linalg.norm(np.subtract(SPACE.space.embed(found), SPACE.space.embed(plan.config)))
 
     assert distance(0.6) < distance(0.4)
+
+
+def test_the_front_of_score_and_cost_is_larger_than_that_of_random_search():
+    """The score saturates with the size of a network, and the rest of its configuration is irrelevant."""
+
+    def front(strategy):
+        history = []
+        for step in range(18):
+            state = SearchState(SPACE, tuple(history), (), step, 3, lambda c, share=1: 1, objectives=("score", "macs"))
+            found = strategy(state).candidate
+            score = min(1.0, np.log(SPACE.amount(found.architecture, "parameters")) / 12)
+            history.append(Observation(step, f"t{step}", found, "design", state="DONE", scores={"score": score}))
+        costs = state.log_costs(o.candidate for o in history)
+        return np.column_stack([[-o.score for o in history], costs])
+
+    mine, random = front(Voxnas()), front(Random())
+    reference = np.vstack([mine, random]).max(axis=0)
+    assert hypervolume(mine, reference) > hypervolume(random, reference)
