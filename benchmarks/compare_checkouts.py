@@ -78,7 +78,7 @@ STUDIES = {
     "phantom": Study(
         "config/studies/phantom.yaml",
         {"search.steps": 10, "search.budget.amount": 32, "baselines.names": []},
-        ("search/bayesian/trials.tsv", "search/random/trials.tsv"),
+        ("search/voxnas/trials.tsv", "search/random/trials.tsv"),
     ),
     "classification": Study(
         "config/test/tiny.yaml",
@@ -96,7 +96,7 @@ STUDIES = {
     ),
     "clips": Study(
         RUNS,
-        {"search.steps": 3, "search.options.bayesian.initial": 2, "baselines.names": ["voxel-ridge", "cnn-gru"]},
+        {"search.steps": 3, "search.options.voxnas.initial": 2, "baselines.names": ["voxel-ridge", "cnn-gru"]},
         TABLES,
     ),
     "connectivity": Study(

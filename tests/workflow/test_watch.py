@@ -78,7 +78,7 @@ def test_finished_study(watcher: Watcher) -> None:
     assert snapshot.state == "finished" and set(stages(snapshot).values()) == {"done"}
     assert {(s.name, s.done, s.steps) for s in snapshot.searches} == {
         ("random", 3, 3),
-        ("bayesian", 3, 3),
+        ("voxnas", 3, 3),
         ("baseline-unet", 3, 3),
     }
     notes = {stage.name: stage.note for stage in snapshot.stages}
@@ -96,7 +96,7 @@ def test_profiles_belong_to_the_benchmark(watcher: Watcher) -> None:
 
 
 def test_best_is_the_best_of_the_searches(watcher: Watcher) -> None:
-    steps = [watcher.paths.step(search, k) for search in ("bayesian", "random") for k in range(3)]
+    steps = [watcher.paths.step(search, k) for search in ("voxnas", "random") for k in range(3)]
     results = [read_record(step / "result.json", Result) for step in steps]
     best = watcher.look().best
     assert best is not None and best.score == max(r.score for r in results if r.score is not None)

@@ -300,7 +300,7 @@ class SearchSettings(Settings):
     """The architecture search."""
 
     methods: tuple[str, ...] = Field(
-        ("bayesian", "random"),
+        ("voxnas", "random"),
         description="Strategies to run, each with the same number of steps; none: the hand-made networks are compared.",
     )
     space: str = Field(

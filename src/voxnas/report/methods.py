@@ -15,7 +15,7 @@ from voxnas.core.strategies import method_of
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.report.sentence import is_hand_made, join
 
-METHODS = {"bayesian": "skopt", "random": "random"}
+METHODS = {"voxnas": "skopt", "bayesian": "skopt", "random": "random"}
 LAYOUTS = {"bids": "bids", "msd": "msd"}
 
 
