@@ -138,7 +138,8 @@ rule summarize:
         plan="results/{study}/preprocess/plan.json",
         spec=spec("search-{search}"),
     output:
-        "results/{study}/search/{search}/trials.tsv",
+        table="results/{study}/search/{search}/trials.tsv",
+        front="results/{study}/search/{search}/front.tsv",
     log:
         "results/{study}/logs/summarize/{search}.log",
     conda:
@@ -147,7 +148,7 @@ rule summarize:
         steps=steps_option,
     shell:
         "python -m voxnas --log {log:q} summarize --study results/{wildcards.study:q} --search {wildcards.search:q}"
-        " {params.steps:q} --output {output:q}"
+        " {params.steps:q} --output {output.table:q} --front {output.front:q}"
 
 
 rule search:

@@ -296,6 +296,15 @@ class LimitSettings(Settings):
     )
 
 
+class SoftTarget(Settings):
+    """Target of a cost in the soft-constraint reward."""
+
+    value: Annotated[float, Field(gt=0)] = Field(description="Cost at which the reward is the score.")
+    exponent: Annotated[float, Field(gt=0, le=10)] = Field(
+        0.07, description="A network of k times this cost needs a score k^exponent times as large."
+    )
+
+
 class SearchSettings(Settings):
     """The architecture search."""
 
@@ -334,6 +343,12 @@ class SearchSettings(Settings):
         description="`score`, and up to two costs of one patch to be minimised with it: `latency_ms` and `memory_mib` "
         "are predicted by the calibration, `parameters` and `macs` are counted. The result of a search is a front.",
     )
+    targets: dict[Literal["latency_ms", "memory_mib", "parameters", "macs"], SoftTarget] = Field(
+        {},
+        description="Soft constraints on costs among the objectives, such as `latency_ms: {value: 20}`: all methods "
+        "that propose single steps maximise score x (cost / value)^-exponent (MnasNet, Tan et al. 2019) instead of the "
+        "front. Empty: none.",
+    )
     finalists: Annotated[int, Field(gt=0, le=1000)] = Field(
         1,
         description="Networks of each method that are retrained at full budget; with several objectives they are "
@@ -351,6 +366,13 @@ class SearchSettings(Settings):
         if objectives[:1] != ("score",) or len(set(objectives)) < len(objectives):
             raise ValueError(f"objectives = {list(objectives)}: `score` comes first, and each objective is named once")
         return objectives
+
+    @model_validator(mode="after")
+    def _check_targets(self) -> SearchSettings:
+        others = sorted(set(self.targets) - set(self.objectives))
+        if others:
+            raise ValueError(f"targets.{others[0]}: {others[0]} is not in objectives = {list(self.objectives)}")
+        return self
 
 
 class BaselineSettings(Settings):

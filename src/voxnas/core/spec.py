@@ -20,6 +20,7 @@ from voxnas.core.settings import (
     Objective,
     Patch,
     PreprocessSettings,
+    SoftTarget,
     SpatialStep,
     SplitSettings,
     StudySettings,
@@ -158,6 +159,7 @@ class EffectiveSearch(Record):
     options: dict[str, dict[str, Any]] = Field(description="Options of the strategies in use, by their names.")
     limits: LimitSettings
     objectives: tuple[Objective, ...] = Field(("score",), exclude_if=is_default(("score",)))
+    targets: dict[str, SoftTarget] = Field({}, exclude_if=is_default({}))
 
     def strategy(self, name: str) -> StrategyOptions:
         """Return a strategy with its options."""
@@ -180,10 +182,12 @@ class SearchSpec(Spec):
         """Return the settings on which the proposals depend, with the options of the strategies in use."""
         search, method = settings.search, extra["method"]
         if is_job(method):
-            unused = {"order", "window", "start", "promotion"}
+            unused = {"order", "window", "start", "promotion", "targets"}
         else:
             # With `order: arrival`, the window only determines which steps wait; no proposal depends on it.
             unused = {"order" if search.order == "strict" else "window"}
+        if extra["baseline"] is not None:  # its costs are fixed
+            unused |= {"objectives", "targets"}
         used = {name: getattr(search, name) for name in EffectiveSearch.model_fields if name not in unused}
         names = filter(None, [method, used.get("promotion")])
         used["options"] = {name: options_of(name, search.options) for name in names}

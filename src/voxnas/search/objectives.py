@@ -5,13 +5,32 @@ The other columns are costs such as latency or MACs, which are computed from the
 trained. Therefore only the first column is uncertain, and the expected hypervolume improvement has a closed form.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxnas.core.settings import SoftTarget
+
 Floats = NDArray[np.float64]
 MARGIN = 0.1  # of the reference beyond the largest cost, as a share of the range of the costs
+
+
+def soft_constraint_reward(score: float, costs: Mapping[str, float], targets: Mapping[str, SoftTarget]) -> float:
+    """Score with soft constraints on costs (MnasNet, Tan et al. 2019, section 3.1, with equal exponents).
+
+    The reward is the score times the product of ``(cost / target)^-exponent``. A negative score, such as a negative
+    error, is divided by this factor, so that a costlier network always has the smaller reward.
+
+    Parameters
+    ----------
+    score : float
+        Larger is better.
+    costs, targets : mapping
+        Costs of the network and their targets, by name.
+    """
+    factor = float(np.prod([(costs[name] / target.value) ** -target.exponent for name, target in targets.items()]))
+    return score * factor if score > 0 else score / factor
 
 
 def dominance_ranks(losses: Floats) -> NDArray[np.int_]:

@@ -4,7 +4,7 @@ Results newer than k-W are not read, even if they exist. Therefore the same file
 the times of arrival. The records are the complete state of a search.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Self
 
@@ -22,9 +22,10 @@ from voxnas.core.seeds import derive_seed
 from voxnas.core.spec import SearchSpec
 from voxnas.core.trial import Proposal
 from voxnas.io.records import read_plan, read_record
-from voxnas.search.base import Promotion, Proposer, SearchState, Strategy, Suggestion
+from voxnas.search.base import Observation, Promotion, Proposer, SearchState, Strategy, Suggestion
 from voxnas.search.chain import Chain, read_chain
 from voxnas.search.feasible import Candidate, FeasibleSpace
+from voxnas.search.objectives import soft_constraint_reward
 
 
 def make_proposal(paths: StudyPaths, search: str, step: int) -> Proposal:
@@ -123,16 +124,27 @@ class Search:
             size = input_size(architecture, self.plan)
             return samples_of(budget, calibration, architecture, size, optimizer, share)
 
+        # With soft constraints the only objective is the reward.
+        targets = self.spec.search.targets if self.spec.baseline is None else {}
+        history = chain.observations()
         return SearchState(
             feasible=self.feasible[0],
-            history=chain.observations(),
+            history=tuple(map(self._rewarded, history)) if targets else history,
             pending=chain.pending(),
             step=step,
             seed=derive_seed(self.spec.seed, "search", self.spec.name),
             budget=samples,
             worker=worker,
-            objectives=self.objectives,
+            objectives=("score",) if targets else self.objectives,
         )
+
+    def _rewarded(self, step: Observation) -> Observation:
+        """Replace the score of a finished step by its reward."""
+        if step.score is None:
+            return step
+        targets, amount = self.spec.search.targets, self.feasible[0].amount
+        costs = {name: amount(step.candidate.architecture, name) for name in targets}
+        return replace(step, scores={**step.scores, "score": soft_constraint_reward(step.score, costs, targets)})
 
     def propose(self, chain: Chain, step: int, worker: Worker | None = None) -> Proposal:
         """Propose one step.

@@ -1,13 +1,13 @@
 """Table of the steps of a search: result and cost of each step, and the best trial so far."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from voxnas.core.trial import Proposal, Result
 from voxnas.search.chain import Chain
-from voxnas.search.objectives import dominance_ranks
+from voxnas.search.objectives import dominance_ranks, hypervolume, reference_point, spread
 from voxnas.search.propose import Search
 from voxnas.search.select import preference
 
@@ -30,6 +30,7 @@ def trials_table(chain: Chain, search: Search | None = None) -> pd.DataFrame:
     latest of a trial on the highest rung that no other such trial dominates.
     """
     parameters = sorted({name for p in chain.proposals for name in p.config})
+    costs = [name for name in search.objectives[1:] if name not in COLUMNS] if search is not None else []
     rows = []
     paid: dict[str, tuple[int, float]] = {}
     latest: dict[str, tuple[Proposal, Result]] = {}
@@ -58,35 +59,52 @@ def trials_table(chain: Chain, search: Search | None = None) -> pd.DataFrame:
             "note": proposal.note or None,
             "reason": result.reason or None,
         }
+        if search is not None and proposal.architecture is not None:
+            row |= {name: search.feasible[0].amount(proposal.architecture, name) for name in costs}
         rows.append(row | {name: proposal.config.get(name) for name in parameters})
-    costs: list[str] = []
-    if search is not None and len(search.objectives) > 1:
-        costs = [*(name for name in search.objectives[1:] if name not in COLUMNS), "front"]
-        _add_front(rows, chain, search)
     noted = ["note"] if any(p.note for p in chain.proposals) else []
     # First as objects, since a missing value would convert 12 to 12.0.
     table = pd.DataFrame(rows, columns=[*COLUMNS, *costs, *parameters, *noted, "reason"], dtype=object)
     kinds = dict.fromkeys(("step", "rung", "parameters", "macs", "samples", "added_samples"), "Int64")
-    return table.astype(kinds | dict.fromkeys(("score", "cpu_seconds", "best_so_far"), "float64"))
+    table = table.astype(kinds | dict.fromkeys(("score", "cpu_seconds", "best_so_far", *costs), "float64"))
+    if search is not None and len(search.objectives) > 1:
+        front = table.index.isin(front_table(table, search.objectives).index)
+        table.insert(len(COLUMNS) + len(costs), "front", front)
+    return table
 
 
-def _add_front(rows: list[dict[str, Any]], chain: Chain, search: Search) -> None:
-    """Add the costs that are objectives to the rows of trained steps, and whether each is on the front."""
-    names = search.objectives[1:]
-    proposals = {p.step: p for p in chain.proposals}
-    trained = [row for row in rows if row["key"] is not None]
-    for row in trained:
-        architecture = proposals[row["step"]].architecture
-        assert architecture is not None  # the step has a key
-        row |= {name: search.feasible[0].amount(architecture, name) for name in names}
-        row["front"] = False
-    latest = {row["trial"]: row for row in sorted(trained, key=lambda row: row["rung"])}.values()
-    scored = [row for row in latest if row["score"] is not None]
-    top = [row for row in scored if row["rung"] == max(row["rung"] for row in scored)]
-    if top:
-        losses = np.array([[-row["score"], *(row[name] for name in names)] for row in top], dtype=float)
-        for row, rank in zip(top, dominance_ranks(losses), strict=True):
-            row["front"] = rank == 0
+def front_table(table: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
+    """Select the front of a search: the latest steps on the highest rung that no other such step dominates.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`trials_table`.
+    objectives : sequence of str
+        ``score``, larger is better, and costs; with the score alone the front is the best trial.
+
+    Returns
+    -------
+    DataFrame
+        step, trial, rung, key, the objectives, and ``hypervolume``: the share of the front's hypervolume that the row
+        and those before it dominate. The reference is worse than the front by a tenth of its range; costs are
+        logarithmic. Rows are in the order in which finalists are chosen (:func:`voxnas.search.objectives.spread`).
+    """
+    trained = table[table.key.notna()].sort_values("rung", kind="stable")
+    scored = trained.drop_duplicates("trial", keep="last").dropna(subset="score")
+    top = scored[scored.rung == scored.rung.max()]
+    losses = -top[["score"]].to_numpy(dtype=float)
+    costs = np.log(np.maximum(top[[*objectives[1:]]].to_numpy(dtype=float), 1e-9))
+    losses = np.column_stack([losses, costs])
+    best = dominance_ranks(losses) == 0
+    front, losses = top[best], losses[best]
+    order = spread(losses, len(losses))
+    found = front.iloc[order][list(dict.fromkeys(("step", "trial", "rung", "key", *objectives)))]
+    if not order:
+        return found.assign(hypervolume=[])
+    reference = reference_point(losses)
+    volumes = np.array([hypervolume(losses[order[: i + 1]], reference) for i in range(len(order))])
+    return found.assign(hypervolume=volumes / volumes[-1])
 
 
 def _order(proposal: Proposal) -> int:

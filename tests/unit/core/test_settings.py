@@ -19,6 +19,8 @@ MISTAKES = [
     ({"search": {"options": {"asha": {"rugns": 3}}}}, ["'search.options.asha.rugns'", "'search.options.asha.rungs'"]),
     ({"search": {"options": {"asha": {"rungs": 1}}}}, ["search.options.asha.rungs = 1", "equal to 2"]),
     ({"search": 3}, ["search = 3"]),
+    ({"search": {"objectives": ["score"], "targets": {"macs": {"value": 9}}}}, ["targets.macs", "not in objectives"]),
+    ({"search": {"targets": {"seconds": {"value": 9}}}}, ["search.targets.seconds"]),
     ({"preprocess": {"spacing": [1, 0, 1]}}, ["'auto'", "greater than 0"]),
     ({"training": {"patch": [3, 3]}}, ["training.patch"]),
     ({"benchmark": {"confidence": 1.0}}, ["benchmark.confidence = 1.0", "less than 1"]),

@@ -20,7 +20,7 @@ from voxnas.io.records import read_plan, read_record, write_json, write_text
 from voxnas.search.base import Suggestion
 from voxnas.search.chain import finished_steps, read_chain
 from voxnas.search.feasible import FeasibleSpace
-from voxnas.search.propose import make_proposal
+from voxnas.search.propose import Search, make_proposal
 from voxnas.search.strategies.random import Random
 
 STEPS = 10
@@ -199,7 +199,7 @@ def test_cheap_proposals_import_neither_skopt_nor_torch(study):
     s.run("bayesian", 3)
     code = (
         "import sys; from pathlib import Path; from voxnas.core.paths import StudyPaths\n"
-        "from voxnas.search.propose import make_proposal\n"
+        "from voxnas.search.propose import Search, make_proposal\n"
         f"paths = StudyPaths(Path({str(s.paths.root)!r}))\n"
         "origins = [make_proposal(paths, n, k).origin for n, k in (('random', 0), ('bayesian', 0), ('bayesian', 2))]\n"
         "assert origins == ['start', 'start', 'design'], origins\n"
@@ -250,3 +250,18 @@ def test_a_strategy_cannot_continue_what_is_not_finished(study, monkeypatch):
     monkeypatch.setattr(Random, "__call__", lambda self, state: Suggestion(continue_step=1, samples=480))
     again = make_proposal(s.paths, "random", 3)
     assert (again.resume_from, again.rung, again.samples, again.trial) == (1, 1, 480, "random-1")
+
+
+def test_with_soft_constraints_strategies_see_the_reward_and_the_records_keep_the_score(study):
+    several = {"objectives": ["score", "parameters"], "targets": {"parameters": {"value": 50_000, "exponent": 0.5}}}
+    s = study("random", window=1, **several)
+    s.run("random", 3)
+    search, chain = Search.read(s.paths, "random"), read_chain(s.paths, "random", 3, 3)
+    state = search.state(chain, 3)
+    rewards = [r.score * (r.parameters / 50_000) ** -0.5 for r in chain.results]
+    assert [o.score for o in state.history] == pytest.approx(rewards) and state.objectives == ("score",)
+    assert search.objectives == ("score", "parameters")  # of the front and the finalists
+    s.add_search("baseline-unet", "random", "unet", **several)
+    s.run("baseline-unet", 2)
+    recipes, chain = Search.read(s.paths, "baseline-unet"), read_chain(s.paths, "baseline-unet", 2, 2)
+    assert [o.score for o in recipes.state(chain, 2).history] == [r.score for r in chain.results]

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from voxnas.core.settings import SoftTarget
 from voxnas.search.objectives import (
     best_first,
     crowding_distances,
     dominance_ranks,
     hypervolume,
     hypervolume_improvement,
+    soft_constraint_reward,
     spread,
 )
 
@@ -72,3 +74,11 @@ def test_a_spread_begins_with_the_best_score_and_leaves_out_what_adds_nothing():
     assert spread(losses, 9)[-1] == 4 and sorted(spread(losses, 9)) == [0, 1, 2, 3, 4]
     assert spread(losses[:, :1], 2)[0] == 0
     assert spread(losses, 0) == spread(losses[:0], 2) == []
+
+
+@pytest.mark.parametrize(("score", "twice"), [(0.8, 0.8 / 2**0.5), (-2.0, -2.0 * 2**0.5)])
+def test_a_soft_constraint_lowers_the_reward_of_costly_networks_for_scores_of_either_sign(score, twice):
+    targets = {"macs": SoftTarget(value=10, exponent=0.5)}
+    assert soft_constraint_reward(score, {"macs": 10}, targets) == score
+    assert soft_constraint_reward(score, {"macs": 20}, targets) == pytest.approx(twice)
+    assert soft_constraint_reward(score, {"macs": 5}, targets) > score

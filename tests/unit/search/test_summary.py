@@ -1,10 +1,11 @@
 import pandas as pd
+import pytest
 from formula_study import options
 
 from voxnas.io.tables import read_table, write_table
 from voxnas.search.chain import read_chain
 from voxnas.search.propose import Search
-from voxnas.search.summary import COLUMNS, trials_table
+from voxnas.search.summary import COLUMNS, front_table, trials_table
 
 
 def test_one_row_a_step_with_every_parameter(study, tmp_path):
@@ -59,6 +60,25 @@ def test_several_objectives_add_their_costs_and_the_front(study):
         assert row.front == (no_worse.key == row.key).all()
     assert not table.front[1] and table.front.any()
     assert "front" not in trials_table(chain)
+    front = front_table(table, search.objectives)
+    assert set(front.step) == set(table.step[table.front]) and front.score.iloc[0] == scored.score.max()
+    assert front.hypervolume.is_monotonic_increasing and front.hypervolume.iloc[-1] == 1
+    alone = front_table(table, ("score",))
+    assert alone.step.tolist() == [scored.step[scored.score.idxmax()]] and alone.hypervolume.tolist() == [1]
+
+
+@pytest.mark.parametrize("failed", [set(), {0, 1, 2}])
+def test_a_trial_that_failed_on_a_higher_rung_is_not_on_the_front(study, failed):
+    s = study("random", window=1, objectives=["score", "parameters"], **options(rungs=2, factor=2))
+    s.run("random", 3)
+    s.propose("random", 3)
+    s.train("random", 3, "FAILED")
+    promoted = s.records("random", 4)[-1].trial
+    for step in failed:
+        s.train("random", step, "FAILED")
+    chain, search = read_chain(s.paths, "random", 4, 4), Search.read(s.paths, "random")
+    front = front_table(trials_table(chain, search), search.objectives)
+    assert promoted not in front.trial.tolist() and front.empty == bool(failed)
 
 
 def test_whole_numbers_stay_whole_beside_missing_ones(study, tmp_path):
