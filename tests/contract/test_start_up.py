@@ -30,3 +30,10 @@ def test_importing_a_layer_imports_nothing_heavy(layer):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SOURCE)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split() == []
+
+
+def test_importing_the_package_imports_the_standard_library_only():
+    code = "import sys, voxnas; print(*sorted({'numpy', 'pydantic', 'yaml', 'voxnas.api'} & set(sys.modules)))"
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == []

@@ -181,9 +181,9 @@ class SearchSpace:
         values = {p.name: p.value(float(x)) for p, x in zip(self.varying, u, strict=True)}
         return self._complete(values, None)
 
-    def sample(self, rng: np.random.Generator) -> Config:
-        """A configuration, uniform over the unit cube."""
-        return self.from_unit(rng.random(self.dim).tolist())
+    def sample(self, rng: np.random.Generator | int) -> Config:
+        """A configuration, uniform over the unit cube, drawn by `rng`, a generator or a seed."""
+        return self.from_unit(np.random.default_rng(rng).random(self.dim).tolist())
 
     def _complete(self, values: Mapping[str, Value], rng: np.random.Generator | None) -> Config:
         """Keep the active parameters of `values`; draw those that are missing."""

@@ -16,6 +16,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Validate the given files; with --write, write the generated files below the current folder."""
     from voxnas.arch.search_space import SearchSpace
     from voxnas.arch.study_outline import check_baselines, read_space, searches_of
+    from voxnas.core.project import project_folder
     from voxnas.core.settings import parse_settings
     from voxnas.core.settings_files import generated_files
     from voxnas.core.study_files import read_study_file
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
         settings = parse_settings(read_study_file(name), name)
         check_baselines(settings, name)
         if searches_of(settings):
-            space = read_space(settings, Path("config/search_spaces"), name)
+            space = read_space(settings, project_folder() / "config" / "search_spaces", name)
             SearchSpace.from_dict(space, f"{name}: search.space = {settings.search.space!r}")
         print(f"{name}: study {settings.study!r} is valid")
     if arguments.write:
