@@ -14,7 +14,7 @@ LOCK := pyproject.toml envs/requirements.txt envs/horovod.txt envs/install.sh en
 export PATH := $(BIN):$(PATH)
 export TORCH PARTITION GPU_PARTITION ACCOUNT
 
-.PHONY: help env deploy run run-fmri profiles test mutants test-slurm test-container test-pypi check bench clean
+.PHONY: help env deploy run run-fmri profiles test mutants test-slurm test-container test-pypi check bench wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -67,6 +67,13 @@ check: $(DEV)  ## check style, types, layers and the workflow
 
 bench: $(DEV)  ## run the benchmarks that need no data; option: BENCHMARKS="NAME .."
 	@for name in $(BENCHMARKS); do echo "== $$name"; python "benchmarks/$$name.py" || exit 1; done
+
+wheel: $(DEV)  ## build the source distribution and the wheel in dist/
+	@rm -rf build dist
+	@python -c "from setuptools import build_meta; build_meta.build_sdist('dist')"
+	@mkdir dist/source && tar -xzf dist/*.tar.gz -C dist/source --strip-components 1
+	@cd dist/source && python -c "from setuptools import build_meta; build_meta.build_wheel('..')"
+	@rm -rf dist/source && ls dist/*
 
 clean:  ## remove temporary files of the tools; results and environment are kept
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache src/*.egg-info

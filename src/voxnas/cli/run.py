@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the study, and print its result or what stopped it."""
+    from importlib.util import find_spec
+
     from rich.console import Console
 
     from voxnas.core.errors import USER_ERROR, UserError
@@ -50,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path.cwd()
     file, name = find_study(folder, arguments.study)
     extra = [argument for argument in arguments.snakemake if argument != "--"]
-    if not (folder / "Snakefile").exists() and not {"-s", "--snakefile"} & set(extra):
-        raise UserError(f"{folder} has no Snakefile", "run this in the project's folder")
+    if find_spec("snakemake") is None:
+        raise UserError("Snakemake is not installed", "pip install 'voxnas[workflow]'")
     resume.check_no_snakemake(folder)
     if resume.is_locked(folder):
         raise UserError("a former run was killed and left its lock", f"continue it: voxnas resume {arguments.study}")

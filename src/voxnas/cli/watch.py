@@ -59,9 +59,8 @@ def find_folder(folder: Path, text: str) -> Path:
             return root if root == Path(text) else Path("results") / text
     from voxnas.core.study_files import find_study
 
-    file, name = find_study(folder, text)
+    _, name = find_study(folder, text)
     root = folder / "results" / name
     if not root.is_dir():
-        run_it = f"snakemake --configfile {file} --cores 2" if file else "snakemake --cores 2"
-        raise UserError(f"study {name!r} has not been started ({root} does not exist)", f"start it: {run_it}")
+        raise UserError(f"study {name!r} has not been started ({root} does not exist)", f"start it: voxnas run {text}")
     return root

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from voxnas.core.errors import UserError
+from voxnas.core.project import project_folder
 from voxnas.core.settings import StudySettings, parse_settings
 
 LARGEST = 1_000_000  # bytes of a YAML file
@@ -84,6 +85,8 @@ def check_data_root(settings: StudySettings, stated: dict[str, Any], source: str
 def find_study(folder: Path, text: str) -> tuple[Path | None, str]:
     """Find a study by its name or file.
 
+    A name is looked up in ``config/studies`` of the working folder, then of the project or the installed package.
+
     Parameters
     ----------
     folder : Path
@@ -105,11 +108,13 @@ def find_study(folder: Path, text: str) -> tuple[Path | None, str]:
     """
     default = StudySettings().study
     file = Path(text)
+    places = [root / "config" / "studies" for root in (folder, project_folder())]
     if file.suffix not in (".yaml", ".yml"):
-        file = folder / "config" / "studies" / f"{text}.yaml"
+        files = [place / f"{text}.yaml" for place in places]
+        file = next((file for file in files if file.exists()), files[0])
         if not file.exists() and text == default:
             return None, default
     if not file.exists():
-        known = sorted({default, *(p.stem for p in (folder / "config" / "studies").glob("*.yaml"))})
+        known = sorted({default, *(p.stem for place in places for p in place.glob("*.yaml"))})
         raise UserError(f"there is no study {text!r} ({file} does not exist)", f"known: {', '.join(known)}")
     return file, parse_settings(read_study_file(str(file)), str(file)).study

@@ -15,6 +15,7 @@ import psutil
 
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
+from voxnas.core.project import project_folder
 from voxnas.io import slurm
 from voxnas.io.records import read_json
 from voxnas.training.lease import lease_holders
@@ -159,7 +160,9 @@ def data_root_of(study: Path) -> str:
 def snakemake_command(
     python: str, config: Path | None, data_root: str, extra: list[str], profiles: Sequence[str] = ()
 ) -> list[str]:
-    """Build the command that starts or continues a study.
+    """Build the command that starts or continues a study in the current folder.
+
+    A folder without a Snakefile uses that of the installed package.
 
     Parameters
     ----------
@@ -187,5 +190,7 @@ def snakemake_command(
         else:
             arguments.insert(at + 1, f"data_root={data_root}")
     study_file = ["--configfile", str(config)] if config else []
+    if not (Path("Snakefile").exists() or any(re.match(r"-s|--snakefile", a) for a in arguments)):
+        study_file += ["--snakefile", str(project_folder() / "Snakefile")]
     # A flag must follow --configfile, which would otherwise take the user's target for a second file.
     return [python, "-m", "snakemake", *study_file, "--rerun-incomplete", *arguments]

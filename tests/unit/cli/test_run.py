@@ -115,13 +115,13 @@ def test_a_terminal_shows_one_screen_that_never_scrolls(folder):
     assert all(frame.count("\n") < rows for frame in frames)
 
 
-def test_a_missing_study_and_a_folder_without_the_workflow_are_one_line(folder, monkeypatch, capsys):
+def test_a_missing_study_and_a_missing_snakemake_are_one_line(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     assert main(["run", "nope.yaml"]) == 2
     assert "there is no study 'nope.yaml'" in capsys.readouterr().err
-    (folder / "Snakefile").unlink()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["run", "study.yaml"]) == 2
-    assert "has no Snakefile" in capsys.readouterr().err
+    assert "pip install 'voxnas[workflow]'" in capsys.readouterr().err
 
 
 def test_the_lock_of_a_killed_run_names_the_remedy(folder, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """Lookup of studies by name and file."""
 
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,6 +10,8 @@ from voxnas.cli.main import main
 from voxnas.core.errors import UserError
 from voxnas.core.settings import parse_settings
 from voxnas.core.study_files import check_data_root, find_study
+
+PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -23,8 +26,8 @@ def test_find_study(folder):
     file = folder / "config" / "studies" / "brains.yaml"
     assert find_study(folder, "brains") == (file, "brains-2")
     assert find_study(folder, str(file)) == (file, "brains-2")
-    assert find_study(folder, "phantom") == (None, "phantom")
-    with pytest.raises(UserError, match=r"no study 'brain' .* known: brains, phantom"):
+    assert find_study(folder, "phantom") == (PROJECT / "config" / "studies" / "phantom.yaml", "phantom")
+    with pytest.raises(UserError, match=r"no study 'brain' .* known: .*, brains, .*, phantom, "):
         find_study(folder, "brain")
 
 
