@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
     import os
 
     from voxnas.core.paths import StudyPaths
+    from voxnas.core.project import project_folder
     from voxnas.core.settings import parse_settings
     from voxnas.core.study_files import find_study, read_study_file
     from voxnas.operate.estimate import estimate
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--workers {arguments.workers} is below 1", "give the number of trainings that run at once")
     file, name = find_study(Path.cwd(), arguments.study)
     settings = parse_settings({} if file is None else read_study_file(file), str(file or "the default study"))
-    found = estimate(settings, StudyPaths(Path("results") / name), Path("config/search_spaces"))
+    found = estimate(settings, StudyPaths(Path("results") / name), project_folder() / "config" / "search_spaces")
     workers = arguments.workers or max(1, (os.cpu_count() or 1) // settings.training.threads)
 
     print(f"{name}, on {workers} worker{'s' if workers > 1 else ''}:\n")

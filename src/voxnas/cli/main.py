@@ -19,6 +19,7 @@ from voxnas.core.errors import USER_ERROR, UserError
 PEOPLE = {
     "run": "run a study and show its progress: stages, best score, time left, and the result",
     "estimate": "print the expected time, memory and disk space of a study before it runs",
+    "new": "write a commented study file for a data set",
     "validate": "check every scan of a data set and list the defects",
     "predict": "apply a model to new scans",
     "export": "export a model to ONNX and OpenVINO, and measure the latency of each run-time",

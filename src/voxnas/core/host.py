@@ -1,5 +1,6 @@
 """The local machine and its processes."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -11,6 +12,11 @@ def processor_name() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def processors() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def process_identity(pid: int) -> dict[str, int]:
