@@ -44,8 +44,10 @@ def test_propose_summarize_and_select(study, capsys):
         finish(study, k, 0.5 + 0.1 * k)
     assert "random step 2: random " in capsys.readouterr().out
     table = study / "search" / "random" / "trials.tsv"
+    front = table.with_name("front.tsv")
     summary = ["--study", str(study), "--search", "random", "--steps", "3", "--output", str(table)]
-    assert main(["summarize", *summary]) == 0
+    assert main(["summarize", *summary, "--front", str(front)]) == 0
+    assert [line.split("\t")[0] for line in front.read_text().splitlines()] == ["step", "2"]
     assert [line.split("\t")[0] for line in table.read_text().splitlines()] == ["step", "0", "1", "2"]
     output = study / "finalists.json"
     for searches in ("random=3", "random"):

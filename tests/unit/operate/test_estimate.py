@@ -78,9 +78,9 @@ def test_time_series_without_a_plan_have_no_memory(tmp_path):
     assert found.memory_mib is None and any("time series" in note for note in found.notes)
 
 
-def test_the_verb_prints_the_total_and_refuses_what_it_does_not_know(monkeypatch, capsys):
-    monkeypatch.chdir(Path(__file__).parents[3])
-    assert main(["estimate", "config/test/tiny.yaml", "--workers", "2"]) == 0
+def test_the_verb_prints_the_total_and_refuses_what_it_does_not_know(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["estimate", str(Path(__file__).parents[3] / "config/test/tiny.yaml"), "--workers", "2"]) == 0
     printed = capsys.readouterr().out
     assert "tiny, on 2 workers" in printed and "total" in printed and "unknown" in printed and "disk:" in printed
     assert main(["estimate", "hippocampos"]) == 2 and "hippocampus" in capsys.readouterr().err
