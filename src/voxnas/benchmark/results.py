@@ -10,6 +10,7 @@ from voxnas.core.trial import Network, Result
 from voxnas.io.records import read_json, read_record
 from voxnas.io.tables import read_table
 from voxnas.search.chain import read_chain
+from voxnas.search.propose import Search
 from voxnas.search.summary import trials_table
 
 ENSEMBLE = "ensemble"  # value of the column seed for the average of all seeds of a network
@@ -49,10 +50,11 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
     DataFrame
         One row per trained step, in order: step, trial, rung, origin, note, state, reason, key, score (NaN if the step
         failed), best (score of the trial that would be selected after the step), parameters, macs, and the cost of this
-        step in samples, cpu_seconds (predicted) and measured_seconds, without the earlier steps of its trial.
+        step in samples, cpu_seconds (predicted) and measured_seconds, without the earlier steps of its trial. With
+        several objectives, their costs and front (:func:`voxnas.search.summary.trials_table`).
     """
     steps = _steps(paths).get(search, 0)
-    table = trials_table(read_chain(paths, search, steps, steps))
+    table = trials_table(read_chain(paths, search, steps, steps), Search.read(paths, search))
     table = table[table.state != "SKIPPED"].reset_index(drop=True)
     table["samples"] = table.added_samples
     table["measured_seconds"] = [measured_seconds(paths.step(search, k)) for k in table.step]
@@ -71,9 +73,9 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
         "best_so_far",
         "parameters",
     ]
-    return table[[*columns, "macs", "samples", "cpu_seconds", "measured_seconds"]].rename(
-        columns={"best_so_far": "best"}
-    )
+    columns += ["macs", "samples", "cpu_seconds", "measured_seconds"]
+    columns += [name for name in ("latency_ms", "memory_mib", "front") if name in table]
+    return table[columns].rename(columns={"best_so_far": "best"})
 
 
 def measured_seconds(folder: Path) -> float:

@@ -91,6 +91,14 @@ def _trial_curves(table: pd.DataFrame, measure: Measure) -> str:
     return f"Validation scores of all trials over samples: {_listed(rows)}."
 
 
+def _trial_front(table: pd.DataFrame, measure: Measure) -> str:
+    rows = [
+        f"{row.search} {number(row.score, measure.digits)} with {quantity(row.parameters)} parameters"
+        for row in table_rows(table[table.finalist])
+    ]
+    return f"Validation scores of {len(table)} trials against costs, finalists: {_listed(rows)}."
+
+
 DESCRIBED: dict[str, Callable[[pd.DataFrame, Measure], str]] = {
     "front": _front,
     "efficiency": _front,
@@ -101,4 +109,5 @@ DESCRIBED: dict[str, Callable[[pd.DataFrame, Measure], str]] = {
     "scans": _scans,
     "cases": _cases,
     "trial_curves": _trial_curves,
+    "trial_front": _trial_front,
 }

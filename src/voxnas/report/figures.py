@@ -22,12 +22,12 @@ from voxnas.report.quality import quality_figures
 from voxnas.report.scans import scans
 from voxnas.report.style import GRID, INK, SOFT, STYLE, Drawn, legend_below, new_figure, outliers, save_figure
 from voxnas.report.tables import distinct_pairs, interval, signed
-from voxnas.report.trials import has_curves, trial_curves
+from voxnas.report.trials import has_curves, trial_curves, trial_front
 
 
 def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
     """Draw all figures of a study to a folder and return their names."""
-    searched = {"best_so_far": best_so_far, "front": front}
+    searched = {"best_so_far": best_so_far, "trial_front": trial_front, "front": front}
     if has_curves(paths):
         searched["trial_curves"] = trial_curves
     compared = (

@@ -8,12 +8,17 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Proposal
 from voxnas.io.records import read_record
 from voxnas.io.tables import read_table, table_rows
+from voxnas.report.front import log_axis, pareto
 from voxnas.report.identities import Identities
-from voxnas.report.style import Drawn, new_figure
+from voxnas.report.style import EDGE, INK, Drawn, legend_below, new_figure, outliers
 from voxnas.report.tables import Column, Table, cost, number, quantity
 
 MOST_ROWS = 2000  # of a table in the page
 PANELS = 3  # in a row
+COSTS = {
+    "parameters": "parameters", "macs": "MACs of one patch", "latency_ms": "predicted latency of one patch (ms)",
+    "memory_mib": "predicted memory of a training step (MiB)",
+}  # fmt: skip
 
 
 def trials_table(paths: StudyPaths, measure: Measure) -> Table:
@@ -105,6 +110,49 @@ def trial_curves(paths: StudyPaths) -> Drawn:
         axes.set_ylabel(f"validation {measure.title}", fontsize=8)
     figure.supxlabel("samples seen", fontsize=9)
     return figure, curves
+
+
+def trial_front(paths: StudyPaths) -> Drawn:
+    """Draw the latest validation score of each trial against parameters, MACs and the costs that are objectives.
+
+    Small points are trials that were not trained longest. Finalists have a ring. The line is the front of the trials
+    that were trained longest. The axis ends at the median of the scores, unless one of these trials is worse, and at
+    the scores that are no outliers.
+    """
+    measure, identities = validation_measure(results.benchmark_spec(paths).task), Identities(paths)
+    tables = []
+    for search in results.searches(paths):
+        history = results.search_history(paths, search).sort_values("rung", kind="stable")
+        tables.append(history.groupby("trial", sort=False).tail(1).assign(search=search))
+    trials = pd.concat(tables, ignore_index=True).dropna(subset=["score"])
+    trials["score"] *= measure.sign
+    trials["finalist"] = trials.key.isin([network.key for network in results.finalists(paths)])
+    costs = [name for name in COSTS if name in trials]
+    figure = new_figure(8.6, 4.2)
+    panels = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
+    top = trials.rung == trials.rung.max()
+    good = measure.sign * trials.score >= (measure.sign * trials.score).median()
+    shown = trials.score[(top | good) & ~outliers(trials.score.to_numpy())]
+    margin = 0.05 * (shown.max() - shown.min() or 1)
+    panels[0].set_ylim(shown.min() - margin, shown.max() + margin)
+    if hidden := len(trials) - int(trials.score.between(*panels[0].get_ylim()).sum()):
+        panels[0].set_title(f"{hidden} trials lie outside the axis", fontsize=8, weight="normal")
+    for axes, name in zip(panels, costs, strict=True):
+        for source, of_search in trials.groupby("search", sort=False):
+            colour, marker = identities[str(source)]
+            longest = top[of_search.index]
+            for rows, size, label in ((of_search[longest], 6, str(source)), (of_search[~longest], 3, None)):
+                axes.plot(rows[name], rows.score, marker, color=colour, markersize=size, alpha=0.7, label=label)
+        chosen = trials[trials.finalist]
+        axes.plot(chosen[name], chosen.score, "o", mfc="none", mec=INK, markersize=12, label="finalist")
+        line = trials[top]
+        line = line[pareto(line[name].to_numpy(dtype=float), line.score.to_numpy(), measure.sign)].sort_values(name)
+        axes.step(line[name], line.score, where="post", color=EDGE, linewidth=1.2, linestyle="--", zorder=1)
+        axes.set_xlabel(COSTS[name])
+        log_axis(axes, trials[name])
+    panels[0].set_ylabel(f"validation {measure.title}")
+    legend_below(figure, panels[0])
+    return figure, trials[["search", "trial", "step", "rung", "key", "score", *costs, "finalist"]]
 
 
 def has_curves(paths: StudyPaths) -> bool:

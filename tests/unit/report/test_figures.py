@@ -24,9 +24,9 @@ from voxnas.report.front import cost_panel, front, pareto
 from voxnas.report.identities import Identities
 from voxnas.report.scans import chosen_scans
 from voxnas.report.style import COLOURS, identity, new_figure
-from voxnas.report.trials import trial_curves
+from voxnas.report.trials import trial_curves, trial_front
 
-FIGURES = ["best_so_far", "front", "learning_curves", "leaderboard", "winner", "scans", "cases"]
+FIGURES = ["best_so_far", "trial_front", "front", "learning_curves", "leaderboard", "winner", "scans", "cases"]
 
 
 def test_every_figure_is_an_svg_with_its_table(finished_study):
@@ -179,6 +179,25 @@ def test_every_trial_has_its_learning_curve(fake_segmentation, write_benchmark, 
     assert drawn.get_title() == "random (4 trials)" and not any(axes.lines for axes in empty)
     (best,) = (line for line in drawn.lines if line.get_linewidth() > 1)
     assert best.get_ydata()[-1] == 0.5 and len(table) == 8
+
+
+def test_the_front_of_all_trials_has_the_finalists_marked(fake_segmentation, write_benchmark):
+    write_benchmark(fake_segmentation)
+    figure, table = trial_front(fake_segmentation)
+    assert [axes.get_xlabel() for axes in figure.axes] == ["parameters", "MACs of one patch"]
+    assert table.finalist.all() and len(table) == 11, "one of the twelve trials failed"
+    (line,) = (line for line in figure.axes[0].lines if line.get_linestyle() == "--")
+    best = table.groupby("parameters").score.max()
+    assert line.get_xdata().tolist() == best.index[best == best.cummax()].tolist()
+    low, high = figure.axes[0].get_ylim()
+    assert table.score.between(low, high).all() and not figure.axes[0].get_title()
+    for step, score in ((1, 0.1), (0, 0.9)):  # one trial is bad, another is trained longer
+        folder = fake_segmentation.step("random", step)
+        for name, changes in (("result", {"score": score}), ("proposal", {"rung": 1 - step})):
+            write_json(folder / f"{name}.json", {**read_json(folder / f"{name}.json"), **changes})
+    axes, table = trial_front(fake_segmentation)[0].axes[0], trial_front(fake_segmentation)[1]
+    hidden = (~table.score.between(*axes.get_ylim())).sum()
+    assert hidden and axes.get_title() == f"{hidden} trials lie outside the axis"
 
 
 def test_no_two_networks_look_the_same():

@@ -66,7 +66,7 @@ def test_the_page_is_whole_and_self_contained(page):
     assert len(checker.ids) == len(set(checker.ids))
     assert {link[1:] for link in checker.links} <= set(checker.ids)
     assert all(load == "" or load.startswith("data:") for load in checker.loads)
-    assert page.count("<svg") == 7
+    assert page.count("<svg") == 8
 
 
 def test_the_page_shows_what_a_reader_must_know(page, finished_study):
