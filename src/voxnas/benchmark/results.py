@@ -54,7 +54,8 @@ def search_history(paths: StudyPaths, search: str) -> pd.DataFrame:
         several objectives, their costs and front (:func:`voxnas.search.summary.trials_table`).
     """
     steps = _steps(paths).get(search, 0)
-    table = trials_table(read_chain(paths, search, steps, steps), Search.read(paths, search))
+    # The source of a twin or a linear model is no search and has no spec.
+    table = trials_table(read_chain(paths, search, steps, steps), Search.read(paths, search) if steps else None)
     table = table[table.state != "SKIPPED"].reset_index(drop=True)
     table["samples"] = table.added_samples
     table["measured_seconds"] = [measured_seconds(paths.step(search, k)) for k in table.step]
