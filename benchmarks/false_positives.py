@@ -92,6 +92,9 @@ def simulate_study(root: Path, folds: int, per_fold: int, rng: np.random.Generat
         write_json(paths.spec(stage), stage_spec(settings, stage))
     equal = EqualNetworks(names, rng)
     for number, (search, trials) in enumerate(SEARCHES.items()):
+        baseline = search.removeprefix("baseline-") if search.startswith("baseline-") else None
+        spec = stage_spec(settings, "search", name=search, method="random", baseline=baseline, space={})
+        write_json(paths.spec(f"search-{search}"), spec)
         for step in range(trials):
             architecture = UNet(**STAGED, widths=[4 + 10 * number + step, 8], blocks=[1, 1], decoder_blocks=[1])
             proposal = Proposal(
