@@ -44,18 +44,42 @@ CASES = {
     "fp16": ("sgd", 4, {"precision": "fp16"}),
     "fp16-parts": ("sgd", 5, {"precision": "fp16", "micro_batch": 1}),
     "compressed": ("sgd", 4, {"compression": "fp16"}),
+    "sampled": ("adamw", 4, {"sampled": True}),
 }
+
+
+class Sampled(nn.Sequential):
+    """A network whose last module is an operation that no pass has sampled."""
+
+    mixes = True
+
+    def forward(self, x):
+        for module in self[:-1]:
+            x = module(x)
+        return x
 
 
 class Case:
     """A fresh network with its optimizer, as a training has them."""
 
-    def __init__(self, backend, optimizer, batch, speeds=(), micro_batch=0, precision="float32", compression="none"):
+    def __init__(
+        self,
+        backend,
+        optimizer,
+        batch,
+        speeds=(),
+        micro_batch=0,
+        precision="float32",
+        compression="none",
+        sampled=False,
+    ):
         # Each process starts from weights of its own: prepare must give all those of process 0.
         torch.manual_seed(backend.rank)
         # No bias before a norm: its gradient is rounding noise, which AdamW would blow up.
         convolution = nn.Conv3d(1, 4, 3, padding=1, bias=False)
         self.network = nn.Sequential(convolution, nn.InstanceNorm3d(4, affine=True), nn.Conv3d(4, 2, 1))
+        if sampled:
+            self.network = Sampled(*self.network, nn.Conv3d(2, 2, 1))
         self.network.to(backend.device)
         backend.exchange = replace(getattr(backend, "exchange", Exchange()), compression=compression)
         backend.speeds = speeds[: backend.size]
@@ -98,7 +122,9 @@ def main(launcher: str, nodes: str, output: str) -> None:
         with backend.complete(case.optimizer):
             case.scaler.unscale_(case.optimizer)
             for key, parameter in case.network.named_parameters():
-                found[f"{name}/gradient/{key}"] = parameter.grad.clone()
+                assert (parameter.grad is None) == (name == "sampled" and key.startswith("3."))
+                if parameter.grad is not None:
+                    found[f"{name}/gradient/{key}"] = parameter.grad.clone()
         case.optimizer.zero_grad()
         found[f"{name}/loss"] = backend.sum(loss)
         case = Case(backend, optimizer, batch, **options)

@@ -106,6 +106,7 @@ USES: dict[str, Row] = {
     "large_kernel": block({"wider": 4}, {"expansion": 2}),
     "linear_head": Row(channels=(((6,), 3),), vector=True),
     "max_pool": Row(strides=True),
+    "mix": Row(channels=(((4, 4, 4, 4), None), ((6,) * 4, None)), options=({}, {"zero": True})),
     "normalize": Row(),
     "pairs": Row(channels=(((2,), 2 * 36), ((1,), 36)), squares={2: ((9, 9),), 3: ((1, 9, 9),)}),
     "pointwise_head": Row(channels=(((6,), 3),)),

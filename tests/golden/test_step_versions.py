@@ -28,7 +28,7 @@ ROOTS = {
     "splits": ["voxnas.cli.split"],
     "calibrate": ["voxnas.cli.calibrate"],
     "search": ["voxnas.cli.propose", "voxnas.search.arrival"],
-    "train": ["voxnas.cli.train", "voxnas.training.worker"],
+    "train": ["voxnas.cli.train", "voxnas.cli.discover", "voxnas.training.worker"],
     "select": ["voxnas.cli.select"],
     "evaluate": ["voxnas.cli.evaluate", "voxnas.cli.crossvalidate"],
     "derive": ["voxnas.cli.derive"],

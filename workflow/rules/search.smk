@@ -126,8 +126,15 @@ rule discover:
     threads: lambda w: settings_of(w).training.threads
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 240 * attempt,
+        launcher="single",
+        processes=1,
+        nodes=1,
+        training="",
     shell:
         "python -m voxnas --log {log:q} discover --study results/{wildcards.study:q} --search {wildcards.search:q}"
+        " --launcher {resources.launcher:q} --processes {resources.processes:q} --nodes {resources.nodes:q}"
+        " --options={resources.training:q}"
 
 
 rule summarize:

@@ -73,12 +73,15 @@ class Graph(Record):
         """Map each identity to its node, in the order of computation."""
         return {node.id: node for node in self.nodes}
 
-    def needed(self, training: bool) -> tuple[str, ...]:
-        """Identities of the nodes on which the outputs depend (in training all outputs, else the first), in order."""
+    def needed(self, training: bool, inputs: Mapping[str, tuple[str, ...]] | None = None) -> tuple[str, ...]:
+        """Identities of the nodes on which the outputs depend (in training all outputs, else the first), in order.
+
+        `inputs` replaces the inputs of all nodes, for example by those that a supernet has sampled.
+        """
         found = set(self.outputs if training else self.outputs[:1])
         for node in reversed(self.nodes):
             if node.id in found:
-                found.update(node.inputs)
+                found.update(node.inputs if inputs is None else inputs[node.id])
         return tuple(node.id for node in self.nodes[1:] if node.id in found)
 
     def timed(self) -> set[str]:

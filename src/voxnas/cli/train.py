@@ -49,10 +49,23 @@ def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
         help="kind of node of this job, and maximum predicted duration of a trial on it",
     )
     parser.add_argument("--tensorboard", type=int, choices=(0, 1), default=0, help="1: write TensorBoard event files")
+    add_launch_arguments(parser)
+
+
+def add_launch_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the processes and the course of a training."""
     parser.add_argument(
         "--options", action=_Options, metavar="TEXT", help="the following options in one argument, as in a shell"
     )
     _add_run_options(parser)
+
+
+def launch_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Fields of RunOptions from the arguments of :func:`add_launch_arguments`."""
+    options = {name: getattr(arguments, name) for name in OPTIONS}
+    if arguments.deadline is not None:
+        options["deadline"] = time.time() + arguments.deadline
+    return options
 
 
 class _Options(argparse.Action):
@@ -138,9 +151,7 @@ def _train(arguments: argparse.Namespace, what: Proposal | Network, job: Trainin
 
     paths = arguments.study
     final = not isinstance(what, Proposal)
-    options = {name: getattr(arguments, name) for name in OPTIONS}
-    if arguments.deadline is not None:
-        options["deadline"] = time.time() + arguments.deadline
+    options = launch_options(arguments)
     events = events_folder(paths, what, seed) if arguments.tensorboard else None
     keep_state = isinstance(what, Proposal) and what.resumable
     options |= {"keep_state": keep_state, "tensorboard": events, "kind": arguments.kind[0]}

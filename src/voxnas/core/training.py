@@ -118,11 +118,16 @@ class FineTune(_Taught):
     start: Weights
 
 
+def _new(default: Any, description: str, **limits: Any) -> Any:
+    """A field that the plain data omit at its default."""
+    return Field(default, description=description, exclude_if=is_default(default), **limits)
+
+
 class Supernet(_Training):
     """A training of a supernet, whose alphas and weights are optimised in alternation on separate scans.
 
-    First-order DARTS (Liu et al. 2019): an Adam step of the alphas, on a batch of scans that is not used for the
-    weights, precedes each step of the weights.
+    An Adam step of the alphas, on a batch of scans that is not used for the weights, precedes steps of the weights
+    (DARTS, Liu et al. 2019, ICLR).
     """
 
     kind: Literal["supernet"] = "supernet"
@@ -131,11 +136,29 @@ class Supernet(_Training):
     )
     alpha_learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     alpha_weight_decay: Annotated[float, Field(ge=0)] = 1e-3
+    relaxation: Literal["softmax", "gumbel", "straight_through"] = _new(
+        "softmax", "softmax: all operations; gumbel: a weighted sample; straight_through: a sample with weights of 1."
+    )
+    operations: int = _new(2, "Sampled operations of an edge.", ge=1)
+    edges: int = _new(2, "Sampled edges of a node.", ge=1)
+    cooling: float = _new(5.0, "Temperature max(0.001, exp(-cooling * progress)) of the samples.", ge=0)
+    alpha_every: int = _new(1, "Steps of the weights for each step of the alphas.", ge=1)
+    warm_up: float = _new(0.0, "Share of the training before the first step of the alphas.", ge=0, lt=1)
+    order: Literal[1, 2] = _new(1, "2: the alphas anticipate a step of the weights.")
+    beta_decay: float = _new(0.0, "Final weight of the log-sum-exp of the alphas (Ye et al. 2022, CVPR).", ge=0)
+    entropy: float = _new(0.0, "Final weight of the entropy of the operations of an edge.", ge=0)
+    cost: float = _new(0.0, "Weight of the expected multiply-adds relative to their mean over operations.", ge=0)
+    auxiliary_skip: float = _new(0.0, "Initial weight of an auxiliary skip connection (Chu et al. 2021, ICLR).", ge=0)
+    most_skips: float = _new(
+        1.0, "The alphas stop when this share of the best operations are skips (Liang et al. 2019).", gt=0, le=1
+    )
 
     @model_validator(mode="after")
     def _check_folds(self) -> Self:
         if self.fold in self.alpha_folds:
             raise ValueError(f"alpha_folds contains fold {self.fold}, the validation fold")
+        if self.relaxation != "softmax" and (self.order == 2 or self.auxiliary_skip):
+            raise ValueError("order 2 and auxiliary_skip need the relaxation softmax, which computes all operations")
         return self
 
 

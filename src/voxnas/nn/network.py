@@ -1,14 +1,15 @@
 """The module of a graph; each node's module has the node's identity as its name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from torch import Tensor, nn
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
 from voxnas.arch.graph import INPUT, Graph
 from voxnas.arch.layers import Size
-from voxnas.arch.primitives.base import PRIMITIVES
+from voxnas.arch.primitives.base import PRIMITIVES, Node
 from voxnas.nn.ops.base import MODULES, Framewise
+from voxnas.nn.ops.mix import Mix
 
 
 class Network(nn.Module):
@@ -28,7 +29,28 @@ class Network(nn.Module):
             module = MODULES[node.op](node, [nodes[i].channels for i in node.inputs])
             framewise = node.id in timed and not PRIMITIVES[node.op].temporal
             self._register(node.id, Framewise(module) if framewise else module)
-        self._order = {training: _plan(graph, training) for training in (False, True)}
+        self.mixes = {node.id: self._mix(node) for node in graph.nodes if node.op == "mix"}
+        for node in graph.nodes:
+            if node.op == "mix" and node.option("alphas"):
+                self.mixes[node.id].share(self.mixes[str(node.option("alphas"))])
+        self.choose()
+
+    def _mix(self, node: Node) -> Mix:
+        module = self.get_submodule(node.id)
+        found = module.module if isinstance(module, Framewise) else module
+        assert isinstance(found, Mix)
+        return found
+
+    def owned(self) -> dict[str, Mix]:
+        """The nodes ``mix`` that have alphas of their own, by label."""
+        return {mix.label: mix for mix in self.mixes.values() if mix.owner is mix}
+
+    def choose(self) -> None:
+        """Follow the present draws and choices of the nodes ``mix``: other operations are not computed."""
+        self._order = {}
+        for training in (False, True):
+            chosen = {i: c for i, mix in self.mixes.items() if (c := mix.chosen(training)) is not None}
+            self._order[training] = _plan(self.graph, training, chosen)
 
     @property
     def divisor(self) -> Size:
@@ -84,13 +106,18 @@ class Network(nn.Module):
                 fit(inputs())
 
 
-def _plan(graph: Graph, training: bool) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
-    """List the needed nodes with their inputs and with the values that no later node needs."""
-    nodes = graph.by_id()
-    order = [nodes[identity] for identity in graph.needed(training)]
-    last = {i: node.id for node in order for i in node.inputs}
+def _plan(
+    graph: Graph, training: bool, chosen: Mapping[str, Sequence[int]]
+) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """List the needed nodes with their inputs and with the values that no later node needs.
+
+    A node in `chosen` has only the inputs of these numbers.
+    """
+    inputs = {
+        node.id: tuple(node.inputs[i] for i in chosen[node.id]) if node.id in chosen else node.inputs
+        for node in graph.nodes
+    }
+    order = graph.needed(training, inputs)
+    last = {i: identity for identity in order for i in inputs[identity]}
     kept = set(graph.outputs)
-    return [
-        (node.id, node.inputs, tuple(sorted({i for i in node.inputs if last[i] == node.id and i not in kept})))
-        for node in order
-    ]
+    return [(n, inputs[n], tuple(sorted({i for i in inputs[n] if last[i] == n and i not in kept}))) for n in order]

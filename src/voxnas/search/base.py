@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from voxnas.core.architecture import Architecture
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.strategies import StrategyOptions
+from voxnas.core.training import Supernet, Training
 from voxnas.search import objectives
 from voxnas.search.feasible import Candidate, FeasibleSpace
 
@@ -281,6 +282,8 @@ class Finding:
         The same cost in predicted CPU seconds; None without a calibration.
     note : str
         Remark for the report.
+    files : mapping of str to str
+        Texts to write beside the result, by the name of the file.
     """
 
     candidate: Candidate
@@ -289,6 +292,44 @@ class Finding:
     samples: int = 0
     cpu_seconds: float | None = None
     note: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training of a :class:`Job`.
+
+    Attributes
+    ----------
+    digest : str
+        Digest of the training in the store.
+    score : float or None
+        Validation score; None without a validation fold.
+    metrics : mapping of str to float
+    curve : str
+        Content of ``curve.tsv``.
+    cpu_seconds : float
+        Measured processor time.
+    """
+
+    digest: str
+    score: float | None
+    metrics: Mapping[str, float]
+    curve: str
+    cpu_seconds: float
+
+
+class Trainer(Protocol):
+    """Trainings of a :class:`Job`, on the processes that it was started with."""
+
+    def train(self, job: Training) -> Trained:
+        """Train a `job`, or find the training in the store of the study."""
+
+    def discretize(self, job: Supernet, digest: str) -> tuple[dict[str, tuple[tuple[int, str], ...]], float]:
+        """Keep the best operations of the finished training `digest` of a `job`, and score them with its weights.
+
+        See :func:`voxnas.training.discretize.discretize`.
+        """
 
 
 class Job(StrategyOptions, ABC):
@@ -297,7 +338,7 @@ class Job(StrategyOptions, ABC):
     kind: ClassVar = "job"
 
     @abstractmethod
-    def __call__(self, state: SearchState, paths: StudyPaths) -> Iterable[Finding]:
+    def __call__(self, state: SearchState, paths: StudyPaths, trainer: Trainer) -> Iterable[Finding]:
         """Search, and return at least one network.
 
         Parameters
@@ -306,4 +347,5 @@ class Job(StrategyOptions, ABC):
             State at step 0, without a history.
         paths : StudyPaths
             Study with the arrays and splits.
+        trainer : Trainer
         """

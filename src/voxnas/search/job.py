@@ -3,13 +3,13 @@
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import Proposal, Result
-from voxnas.io.records import write_json
-from voxnas.search.base import Job
+from voxnas.io.records import write_json, write_text
+from voxnas.search.base import Job, Trainer
 from voxnas.search.chain import Chain
 from voxnas.search.propose import Search
 
 
-def run_job(paths: StudyPaths, search: str) -> int:
+def run_job(paths: StudyPaths, search: str, trainer: Trainer) -> int:
     """Run a search of the kind ``job`` and write its proposals and results.
 
     Parameters
@@ -18,6 +18,7 @@ def run_job(paths: StudyPaths, search: str) -> int:
         The study.
     search : str
         Name of the search.
+    trainer : Trainer
 
     Returns
     -------
@@ -33,7 +34,7 @@ def run_job(paths: StudyPaths, search: str) -> int:
     state, method = inputs.state(Chain((), ()), 0), inputs.spec.method
     job = inputs.spec.search.strategy(method)
     assert isinstance(job, Job)
-    findings = list(job(state, paths))
+    findings = list(job(state, paths, trainer))
     if not findings:
         raise UserError(f"search {search!r} has found no network", "change search.options, or loosen search.limits")
     for step, finding in enumerate(findings):
@@ -59,6 +60,8 @@ def run_job(paths: StudyPaths, search: str) -> int:
             macs=cost.macs,
             cpu_seconds=finding.cpu_seconds,
         )
+        for name, text in finding.files.items():
+            write_text(paths.step(search, step) / name, text)
         write_json(paths.step(search, step) / "proposal.json", proposal)
         write_json(paths.step(search, step) / "result.json", result)
     return len(findings)

@@ -90,7 +90,8 @@ class Gradients:
         total = torch.zeros(sum(p.numel() for p in parameters), device=self.backend.device)
         for part in self._parts(images, targets):
             loss = self._loss(network, *part) * (weight * len(part[0]) / len(images))
-            found = torch.autograd.grad(self.scaler.scale(loss), parameters)
+            # A supernet may draw operations by which some of its nodes have no path to the output.
+            found = torch.autograd.grad(self.scaler.scale(loss), parameters, allow_unused=True, materialize_grads=True)
             total += torch.cat([gradient.flatten() for gradient in found])
         total = self.backend.sum(total) / self.scaler.get_scale()
         parts = total.split([p.numel() for p in parameters])

@@ -189,7 +189,7 @@ def fit(
             score, metrics = validate(judged, backend) if validate else (None, {})
             if score is not None and (reason := divergence("score", score, progress.samples)):
                 return Outcome("FAILED", reason, None, {}, progress.samples, begun, progress.curve)
-            _enter(progress, score, metrics, rate)
+            _enter(progress, score, metrics, rate, step.facts())
             context.log(_line(progress, job.samples, sampler.epoch, rate, started, begun))
             logged = time.monotonic()
         context.observe(progress, batch_loss, rate)
@@ -255,9 +255,12 @@ def _find_state(context: TrainingContext) -> SavedState | None:
     return None
 
 
-def _enter(progress: Progress, score: float | None, metrics: dict[str, float], rate: float) -> None:
-    """Record a validation in the progress; without a score, the loss and the learning rate."""
-    row = {"samples": progress.samples, "train_loss": progress.loss_sum / progress.loss_count, "learning_rate": rate}
+def _enter(
+    progress: Progress, score: float | None, metrics: dict[str, float], rate: float, facts: dict[str, float]
+) -> None:
+    """Record a validation in the progress; without a score, the loss, the learning rate and the facts of the step."""
+    loss = progress.loss_sum / progress.loss_count
+    row = {"samples": progress.samples, "train_loss": loss, "learning_rate": rate, **facts}
     progress.loss_sum, progress.loss_count = 0.0, 0
     if score is None:
         progress.curve.append(row)

@@ -6,13 +6,18 @@ from voxnas.arch.layers import Layer, ones
 from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
 
 
-class _Merge(Primitive):
+class Merge(Primitive):
+    """Base of the merges of tensors of one size; `equal`: with equal channels."""
+
     arity = None
     block = False
+    equal = False
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
         """Refuse a node whose channels are not the merged channels of its inputs."""
         super().check(node, given, dims)
+        if self.equal and len(set(given)) > 1:
+            raise ValueError(f"{self.name} of {tuple(given)} channels")
         if node.channels != self.channels(given, None):
             raise ValueError(f"{self.name} of {tuple(given)} channels does not give {node.channels}")
 
@@ -28,20 +33,15 @@ class _Merge(Primitive):
 
 
 @primitive("add")
-class Add(_Merge):
+class Add(Merge):
     """Sum of tensors of one shape."""
 
     commutative = True
-
-    def check(self, node: Node, given: Sequence[int], dims: int) -> None:
-        """Refuse inputs with different channels."""
-        super().check(node, given, dims)
-        if len(set(given)) > 1:
-            raise ValueError(f"add of {tuple(given)} channels")
+    equal = True
 
 
 @primitive("concat")
-class Concat(_Merge):
+class Concat(Merge):
     """Concatenation along the channels."""
 
     def channels(self, given: Sequence[int], asked: int | None) -> int:

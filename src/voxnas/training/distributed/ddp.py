@@ -34,7 +34,9 @@ class DDPBackend(Backend):
 
     def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Wrap the network, so that it broadcasts its weights and reduces gradients during the backward pass."""
-        model = DistributedDataParallel(network, bucket_cap_mb=self.exchange.fusion_mb)
+        # A supernet does not compute the operations that it has not sampled.
+        sampled = bool(getattr(network, "mixes", None))
+        model = DistributedDataParallel(network, bucket_cap_mb=self.exchange.fusion_mb, find_unused_parameters=sampled)
         if self.exchange.compression == "fp16":
             model.register_comm_hook(None, fp16_compress_hook)
         self._model = model

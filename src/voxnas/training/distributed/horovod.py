@@ -89,7 +89,11 @@ class HorovodBackend(Backend):
     def complete(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
         """Wait for the sums, so that the step within the context does not wait."""
         self._await_last()
+        # Horovod gives zero gradients to the operations that a supernet has not sampled, which AdamW would decay.
+        unused = [p for group in optimizer.param_groups for p in group["params"] if p.grad is None]
         optimizer.synchronize()  # type: ignore[attr-defined]
+        for parameter in unused:
+            parameter.grad = None
         with optimizer.skip_synchronize():  # type: ignore[attr-defined]
             yield
 

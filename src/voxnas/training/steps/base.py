@@ -50,3 +50,7 @@ class Step(ABC):
         samples : sequence of int
             Indices of the samples of the global batch.
         """
+
+    def facts(self) -> dict[str, float]:
+        """Values of the step for the curve of the training, by column."""
+        return {}

@@ -50,7 +50,7 @@ def make_step(
     loss = (job.recipe.loss, training.large_batch.label_smoothing if training.large_batch else 0.0)
     if isinstance(job, Supernet):
         assert alpha_sampler is not None  # the record of a supernet names the folds of its alphas
-        return Bilevel(*loss, network, job, alpha_sampler)
+        return Bilevel(*loss, network, job, sampler, alpha_sampler)
     if job.teacher is not None:
         folds = read_record(paths.splits, Splits).parts()
         return Distillation(

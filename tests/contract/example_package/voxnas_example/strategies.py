@@ -36,7 +36,7 @@ class Smallest(Job):
 
     draws: int = Field(10, gt=0, description="Networks to draw.")
 
-    def __call__(self, state, paths):
+    def __call__(self, state, paths, trainer):
         for candidate, _ in zip(draws(state, "smallest"), range(self.draws), strict=False):
             macs = state.feasible.cost(candidate.architecture).macs
             yield Finding(candidate, score=1 / (1 + macs), metrics={"macs": macs}, note="scored by its MACs")

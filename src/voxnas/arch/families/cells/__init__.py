@@ -17,7 +17,7 @@ from voxnas.arch.families.stacked.cell import Cell
 from voxnas.arch.families.stacked.describe import describe_stacked
 from voxnas.arch.families.stacked.graph import Stack
 from voxnas.arch.graph import Graph
-from voxnas.arch.layers import Size, ones
+from voxnas.arch.layers import Size
 
 
 @register
@@ -30,27 +30,11 @@ class CellsFamily(Family[Cells]):
     def graph(self, architecture: Cells) -> Graph:
         """Expand a network of stacked cells."""
         stack = Stack(architecture)
-        one = ones(len(architecture.strides[0]))
-        before = stack.graph.input
-        late: Size = architecture.strides[0]  # the stride between `before` and `last`
-        last = stack.convolve(before, 0)
-        ends = []
-        for stage, count in enumerate(architecture.cells):
-            for number in range(count):
-                width = architecture.widths[stage]
-                reduces = stage > 0 and number == 0
-                stride = architecture.strides[stage] if reduces else one
-                cell = architecture.reduction if reduces else architecture.normal
-                with stack.graph.scope(f"encoder.{stage}.cell.{number}"):
-                    given = (stack.bring(before, width, late), stack.bring(last, width, one))
-                    before, last, late = last, _join(stack, cell, given, stage, stride), stride
-            ends.append(last)
-        decoded = [ends.pop()]
-        for stage in reversed(range(len(ends) if architecture.decoder else 0)):
-            with stack.graph.scope(f"decoder.{stage}"):
-                given = (stack.bring(ends[stage], architecture.widths[stage], one), stack.rise(decoded[0], stage))
-                decoded.insert(0, _join(stack, architecture.up, given, stage, one))
-        return stack.finish(decoded)
+
+        def join(kind: str, given: tuple[str, str], stage: int, stride: Size) -> str:
+            return _join(stack, getattr(architecture, kind), given, stage, stride)
+
+        return stack.grow(join)
 
     def describe(self, architecture: Cells, size: Sequence[int]) -> Description:
         """Describe the stages on an input of `size` (D, H, W), and each kind of cell in the network."""

@@ -1,13 +1,15 @@
 """The network around stacked cells: stem, projections of the inputs of a cell, and heads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from voxnas.arch.families.stacked.cell import USUAL_KERNEL, Cell, parse_operation
 from voxnas.arch.families.stacked.record import Stacked
 from voxnas.arch.graph import Graph, GraphBuilder
-from voxnas.arch.layers import Size, total
+from voxnas.arch.layers import Size, ones, total
 from voxnas.arch.parts import add_heads, classify
 from voxnas.arch.primitives.base import PRIMITIVES
+
+Join = Callable[[str, tuple[str, str], int, Size], str]
 
 
 class Stack:
@@ -56,21 +58,63 @@ class Stack:
         values = list(given)
         for number, edges in enumerate(cell):
             with self.graph.scope(f"node.{number}"):
-                ends = [self._operate(op, values[i], stage, stride if i < len(given) else None) for i, op in edges]
+                ends = [self.operate(op, values[i], stage, stride if i < len(given) else None) for i, op in edges]
                 values.append(ends[0] if len(ends) == 1 else self.graph.add("add", tuple(ends)))
         return values
 
-    def _operate(self, operation: str, at: str, stage: int, stride: Size | None) -> str:
+    def operate(self, operation: str, at: str, stage: int, stride: Size | None, name: str = "") -> str:
+        """Apply an `operation` of a cell to the value of node `at`.
+
+        Parameters
+        ----------
+        operation : str
+        at : str
+        stage : int
+            Determines the channels and the kernel.
+        stride : tuple of int or None
+        name : str
+            Name of the node; empty: that of the primitive.
+        """
         op, own = parse_operation(operation)
         kernel = tuple(1 if k == 1 else own for k in self.architecture.kernels[stage])
         if PRIMITIVES[op].window and stride is not None:  # a window is at least as large as its stride
             kernel = tuple(max(k, USUAL_KERNEL) if s > 1 else k for k, s in zip(kernel, stride, strict=True))
-        return self.graph.add(op, at, self.architecture.widths[stage], kernel, stride)
+        return self.graph.add(op, at, self.architecture.widths[stage], kernel, stride, name=name)
 
     def rise(self, at: str, stage: int) -> str:
         """Upsample the value of node `at` into a decoder stage."""
         record = self.architecture
         return self.graph.add("transposed", at, record.widths[stage], stride=record.strides[stage + 1], name="up")
+
+    def grow(self, join: Join) -> Graph:
+        """The graph of cells with two inputs: the outputs of the last two cells, in the decoder skip and upsampled.
+
+        Parameters
+        ----------
+        join : callable
+            Adds a cell, given its kind (``normal``, ``reduction`` or ``up``), the nodes of its inputs, its stage and
+            its stride, and returns the node of its output.
+        """
+        record, one = self.architecture, ones(len(self.architecture.strides[0]))
+        before, last = self.graph.input, self.convolve(self.graph.input, 0)
+        late: Size = record.strides[0]  # the stride between `before` and `last`
+        ends = []
+        for stage, count in enumerate(record.cells):
+            for number in range(count):
+                width = record.widths[stage]
+                reduces = stage > 0 and number == 0
+                stride = record.strides[stage] if reduces else one
+                with self.graph.scope(f"encoder.{stage}.cell.{number}"):
+                    given = (self.bring(before, width, late), self.bring(last, width, one))
+                    end = join("reduction" if reduces else "normal", given, stage, stride)
+                    before, last, late = last, end, stride
+            ends.append(last)
+        decoded = [ends.pop()]
+        for stage in reversed(range(len(ends) if record.decoder else 0)):
+            with self.graph.scope(f"decoder.{stage}"):
+                given = (self.bring(ends[stage], record.widths[stage], one), self.rise(decoded[0], stage))
+                decoded.insert(0, join("up", given, stage, one))
+        return self.finish(decoded)
 
     def finish(self, decoded: Sequence[str]) -> Graph:
         """The graph with its heads.

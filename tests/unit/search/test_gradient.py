@@ -1,0 +1,106 @@
+"""Gradient searches from a space to a proposal, in this process."""
+
+import pytest
+from plans import space_file
+from tiny_training import new_study, train_stored  # noqa: F401 - a fixture
+
+from voxnas.arch.search_space import SearchSpace
+from voxnas.core.errors import UserError
+from voxnas.core.settings import parse_settings
+from voxnas.core.spec import stage_spec
+from voxnas.core.trial import Proposal, Result
+from voxnas.io.records import read_json, read_plan, read_record, write_json
+from voxnas.io.tables import read_table
+from voxnas.search.base import Trained
+from voxnas.search.gradient import active_share, make_supernet, with_cells
+from voxnas.search.job import run_job
+from voxnas.training.discretize import discretize
+from voxnas.training.store import Entry
+
+OPERATIONS = ["plain", "separable", "skip", "zero"]
+SPACE = space_file("cells-unet")
+SPACE["cell"] = {"nodes": 2, "operations": OPERATIONS}
+SPACE["parameters"] |= {"stages": 2, "base_width": 2}
+
+
+def prepare(paths, folds=3, method="scnas", space=SPACE, **options):
+    """Write the splits and the spec of a search."""
+    splits = read_json(paths.splits)
+    names = [name for fold in splits["folds"] for name in fold]
+    parts = [names[:2], names[2:4], names[4:]] if folds == 3 else [names[:2], names[2:]]
+    write_json(paths.splits, {**splits, "folds": parts})
+    raw = {"methods": [method], "options": {method: options}, "budget": {"amount": 4}, "limits": {}}
+    spec = stage_spec(parse_settings({"search": raw}), "search", name=method, method=method, baseline=None, space=space)
+    write_json(paths.spec(f"search-{method}"), spec)
+
+
+class InProcess:
+    """Trains in this process and keeps the jobs."""
+
+    def __init__(self, paths):
+        self.paths, self.jobs = paths, []
+
+    def train(self, job):
+        self.jobs.append(job)
+        entry, outcome = train_stored(self.paths, job)
+        return Trained(entry.name, outcome.score, outcome.metrics, entry.curve.read_text(), 1.5)
+
+    def discretize(self, job, digest):
+        return discretize(self.paths, job, Entry(self.paths.store / digest))
+
+
+def run(paths, method="scnas"):
+    """Run the search; the trainings that it asked for."""
+    trainer = InProcess(paths)
+    assert run_job(paths, method, trainer) == 1
+    return trainer.jobs
+
+
+@pytest.mark.parametrize(("method", "options"), [("scnas", {}), ("gdas", {}), ("darts", {"order": 2})], ids=str)
+def test_it_leaves_a_network_of_the_space(new_study, method, options):  # noqa: F811
+    paths = new_study("segmentation", scans=8)
+    prepare(paths, method=method, trials=2, warm_up=0.0, **options)
+    supernet, trial = run(paths, method)
+    folder = paths.step(method, 0)
+    proposal, result = read_record(folder / "proposal.json", Proposal), read_record(folder / "result.json", Result)
+    work = {"scnas": 2 * 8 / 15, "gdas": 2 * 4 / 15, "darts": 6}[method]
+    assert supernet.samples == pytest.approx(8 / work, abs=0.5)
+    assert supernet.alpha_folds == (1,) and supernet.fold == trial.fold == 0
+    assert SearchSpace.from_dict(SPACE).decode(proposal.config, read_plan(paths.plan))[0] == proposal.architecture
+    assert trial.architecture == proposal.architecture and result.samples == supernet.samples + 4
+    assert {"relaxed", "inherited", "dice_1"} <= set(result.metrics)
+    table = read_table(folder / "alphas.tsv", {})
+    rows = table[[f"up.1/2/{op}" for op in OPERATIONS]].astype(float)
+    assert rows.sum(axis=1).to_numpy() == pytest.approx(1)
+    assert read_json(folder / "run.json") == {"cpu_seconds": 3.0}
+
+
+def test_it_needs_a_fold_for_each_purpose_and_a_space_of_cells(new_study):  # noqa: F811
+    paths = new_study("segmentation", scans=8)
+    prepare(paths, folds=2)
+    with pytest.raises(UserError, match=r"splits.folds = 2: a gradient search needs"):
+        run(paths)
+    prepare(paths, space=space_file("unet"))
+    with pytest.raises(UserError, match="needs a space of the family cells-cnn or cells-unet, not unet"):
+        run(paths)
+
+
+def test_kept_operations_become_a_configuration():
+    space = SearchSpace.from_dict(SPACE)
+    start = space.sample(0)
+    kept = {
+        f"{kind}.{node}": ((0, "plain"), (node + 1, "skip"))
+        for kind in ("normal", "reduction", "up")
+        for node in (0, 1)
+    }
+    found = with_cells(space, start, kept)
+    assert found["normal.1.a.op"] == "plain" and found["normal.1.a.from"] == "before"
+    assert found["up.1.b.op"] == "skip" and found["up.1.b.from"] == "node0"
+
+
+def test_the_share_of_a_sample_counts_working_operations(new_study):  # noqa: F811
+    paths = new_study("segmentation", scans=8)
+    space = SearchSpace.from_dict(SPACE)
+    supernet = make_supernet(space, space.decode(space.sample(0), read_plan(paths.plan))[0])
+    assert supernet.operations == tuple(OPERATIONS) and supernet.nodes == 2
+    assert active_share(supernet, 2, 2) == pytest.approx(8 / 15) and active_share(supernet, 9, 9) == 1
