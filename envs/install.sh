@@ -2,6 +2,8 @@
 # Install the locked environment:  envs/install.sh VENV [PYTHON]   what runs Voxnas, from requirements.txt
 #                                  envs/install.sh --dev VENV      what its developers need on top
 #                                  envs/install.sh --deploy VENV   ONNX Runtime and OpenVINO (97 MB)
+#                                  envs/install.sh --export VENV   Optuna and pyarrow (60 MB)
+#                                  envs/install.sh --docs VENV     the builder of the documentation (20 MB)
 #
 # TORCH names a build of torch on PyTorch's own index (cpu, cu126, ...), which replaces another build. Without TORCH, the
 # build that is there is kept, and a new environment gets what pip's settings give: on Linux without any, a CUDA build.
@@ -15,7 +17,7 @@ start=$(date +%s)
 say() { echo "environment [$(($(date +%s) - start)) s]: $1"; }
 
 case $1 in
---dev | --deploy)
+--dev | --deploy | --export | --docs)
     pip="$2/bin/python -m pip"
     say "requirements${1#-}"
     $pip install -q --no-deps -r "$here/requirements${1#-}.txt"

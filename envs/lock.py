@@ -2,8 +2,8 @@
 
 The ranges of pyproject.toml say what Voxnas needs; the lock says what it was tested with. ``requirements.txt`` holds
 all that ``pip install .[workflow]`` and Horovod bring along, ``requirements-dev.txt`` what ``[dev]`` adds, and
-``requirements-deploy.txt`` what ``[deploy]`` adds, which stays as it is where the extra is not installed. To raise a
-version: install it, let ``make test`` pass, run this.
+``requirements-<extra>.txt`` what each optional extra adds, which stays as it is where the extra is not installed. To
+raise a version: install it, let ``make test`` pass, run this.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ ENVS = Path(__file__).parent
 BUILD_TOOLS = ["setuptools", "wheel", "packaging"]
 # torch's own dependencies differ by machine and come with it; Horovod is built (horovod.txt).
 NOT_LOCKED = re.compile(r"horovod$|triton|nvidia-|cuda-")
+# Optional extras, each with a module by which it is recognised.
+OPTIONAL = {"deploy": "openvino", "docs": "mkdocstrings", "export": "optuna"}
 HEADER = "# Written by envs/lock.py. Do not edit: change pyproject.toml or the environment, and run it again.\n"
 
 
@@ -60,8 +62,9 @@ def main() -> None:
     extras = project["optional-dependencies"]
     runtime = closure([*project["dependencies"], *extras["workflow"], *extras["horovod"], *BUILD_TOOLS])
     chosen = {"requirements": runtime, "requirements-dev": closure(extras["dev"]) - runtime}
-    if find_spec("openvino"):
-        chosen["requirements-deploy"] = closure(extras["deploy"]) - runtime
+    for extra, module in OPTIONAL.items():
+        if find_spec(module):
+            chosen[f"requirements-{extra}"] = closure(extras[extra]) - runtime
     for name, names in chosen.items():
         (ENVS / f"{name}.txt").write_text(HEADER + "\n".join(lines(names)) + "\n")
     write_conda()

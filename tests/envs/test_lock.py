@@ -29,7 +29,7 @@ def locked(*files: str) -> dict[str, str]:
 
 RUNTIME = locked("requirements.txt", "horovod.txt")
 ALL = locked("requirements.txt", "requirements-dev.txt", "horovod.txt")
-DEPLOY = locked("requirements.txt", "requirements-deploy.txt")
+OPTIONAL = {extra: locked("requirements.txt", f"requirements-{extra}.txt") for extra in ("deploy", "docs", "export")}
 
 
 @pytest.mark.parametrize("text", [*PROJECT["dependencies"], *EXTRAS["workflow"], *EXTRAS["horovod"]])
@@ -44,14 +44,16 @@ def test_developers_lock_satisfies_requirement(text):
     assert requirement.specifier.contains(ALL[canonical(requirement.name)])
 
 
-@pytest.mark.parametrize("text", EXTRAS["deploy"])
-def test_lock_of_the_run_times_satisfies_requirement(text):
+@pytest.mark.parametrize(("extra", "text"), [(extra, text) for extra in OPTIONAL for text in EXTRAS[extra]])
+def test_lock_of_an_optional_extra_satisfies_requirement(extra, text):
     requirement = Requirement(text)
-    assert requirement.specifier.contains(DEPLOY[canonical(requirement.name)])
+    assert requirement.specifier.contains(OPTIONAL[extra][canonical(requirement.name)])
 
 
-def test_both_optional_locks_agree():
-    assert all(ALL.get(name, version) == version for name, version in DEPLOY.items())
+@pytest.mark.parametrize("extra", OPTIONAL)
+def test_optional_locks_agree(extra):
+    others = [ALL, *OPTIONAL.values()]
+    assert all(lock.get(name, version) == version for lock in others for name, version in OPTIONAL[extra].items())
 
 
 def test_torch_names_no_build_and_brings_no_companions():
@@ -61,7 +63,8 @@ def test_torch_names_no_build_and_brings_no_companions():
 
 def test_library_imports_only_what_it_declares():
     declared = {
-        canonical(Requirement(text).name) for text in [*PROJECT["dependencies"], *EXTRAS["horovod"], *EXTRAS["deploy"]]
+        canonical(Requirement(text).name)
+        for text in [*PROJECT["dependencies"], *EXTRAS["horovod"], *EXTRAS["deploy"], *EXTRAS["export"]]
     }
     distributions = packages_distributions()
     undeclared = set()

@@ -22,7 +22,7 @@ PEOPLE = {
     "new": "write a commented study file for a data set",
     "validate": "check every scan of a data set and list the defects",
     "predict": "apply a model to new scans",
-    "export": "export a model to ONNX and OpenVINO, and measure the latency of each run-time",
+    "export": "write a study for Optuna, as CSV, Parquet or RO-Crate, or a model as ONNX and OpenVINO",
     "evaluate": "score a model on a labelled data set, per case and per participant",
     "watch": "show the progress of a study: running jobs, best networks, failures and remaining work",
     "resume": "continue a study after its Snakemake process was killed",
