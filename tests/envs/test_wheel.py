@@ -73,7 +73,7 @@ def test_a_study_is_planned_in_an_empty_folder(wheel: Path, tmp_path: Path) -> N
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     (tmp_path / "empty").mkdir()
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "voxnas", "run", "phantom", "--dry-run"]
+    command = [sys.executable, "-m", "voxnas", "run", "--dry-run"]
     done = subprocess.run(
         command, cwd=tmp_path / "empty", env=environment, capture_output=True, text=True, timeout=300, check=False
     )

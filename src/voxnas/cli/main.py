@@ -17,7 +17,7 @@ from voxnas.core.errors import USER_ERROR, UserError
 
 # Help text of each verb. Users call the verbs of the first group, the rules of the workflow those of the second.
 PEOPLE = {
-    "run": "run a study and show its progress: stages, best score, time left, and the result",
+    "run": "run a study (default: phantom, on generated data) and show its progress, and at the end its result",
     "estimate": "print the expected time, memory and disk space of a study before it runs",
     "new": "write a commented study file for a data set",
     "validate": "check every scan of a data set and list the defects",
@@ -89,6 +89,17 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def with_default_study(argv: list[str]) -> list[str]:
+    """Add the default study to ``voxnas run [OPTIONS]``; argparse takes options for Snakemake after STUDY only."""
+    from voxnas.core.settings import StudySettings
+
+    place = argv.index("run") + 1
+    given = argv[place : place + 1]
+    if given in (["-h"], ["--help"]) or (given and not given[0].startswith("-")):
+        return argv
+    return [*argv[:place], StudySettings().study, *argv[place:]]
+
+
 def _redirect(path: str) -> TextIO:
     """Redirect the output of this process and its children to a file; return the former stderr."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +125,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     verb = next((a for a in argv if a in PEOPLE or a in RULES), None)
+    if verb == "run":
+        argv = with_default_study(argv)
     arguments = build_parser(verb).parse_args(argv)
     terminal = None
     try:

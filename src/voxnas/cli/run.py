@@ -1,4 +1,4 @@
-"""``voxnas run``: run a study and show its progress.
+"""``voxnas run``: run a study, by default the study of generated data, and show its progress.
 
 Snakemake runs inside, and its output goes to results/STUDY/logs/snakemake.log. A terminal shows one screen, another
 output one line for each stage and each tenth of the trainings. Ctrl-C interrupts Snakemake; the same command continues.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from voxnas.operate.progress import Watcher
     from voxnas.operate.snakemake_run import SnakemakeRun
 
-EXAMPLE = "example: voxnas run hippocampus --config data_root=PATH --cores 2"
+EXAMPLE = "examples: voxnas run; voxnas run hippocampus --config data_root=PATH --cores 2"
 EVERY = 2.0  # seconds between looks at the study
 DRY = {"-n", "--dry-run", "--dryrun"}
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     from voxnas.cli.main import add_study
 
-    parser.epilog = EXAMPLE
+    parser.epilog, parser.usage = EXAMPLE, "%(prog)s [-h] [STUDY] ..."
     add_study(parser)
     parser.add_argument(
         "snakemake",

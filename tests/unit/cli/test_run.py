@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from voxnas.cli.main import main
+from voxnas.cli.main import build_parser, main, with_default_study
 
 SOURCE = os.path.dirname(os.path.dirname(sys.modules["voxnas"].__file__))
 SNAKEMAKE = """
@@ -122,6 +122,17 @@ def test_a_missing_study_and_a_missing_snakemake_are_one_line(folder, monkeypatc
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["run", "study.yaml"]) == 2
     assert "pip install 'voxnas[workflow]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--cores", "2"], ["--config", "seed=1"]])
+def test_without_a_study_the_default_study_runs(options):
+    parsed = build_parser("run").parse_args(with_default_study(["--log", "file", "run", *options]))
+    assert (parsed.study, parsed.snakemake) == ("phantom", options)
+
+
+@pytest.mark.parametrize("arguments", [["run", "-h"], ["run", "study.yaml", "--cores", "2"]])
+def test_a_given_study_and_the_help_are_kept(arguments):
+    assert with_default_study(arguments) == arguments
 
 
 def test_the_lock_of_a_killed_run_names_the_remedy(folder, monkeypatch, capsys):
