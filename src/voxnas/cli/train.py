@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # Fields of RunOptions that are options of the command.
 OPTIONS = (
-    "launcher", "processes", "nodes", "micro_batch", "shares", "fusion_mb", "cycle_ms", "checkpoint_seconds",
+    "launcher", "processes", "nodes", "micro_batch", "recompute", "shares", "fusion_mb", "cycle_ms",
+    "checkpoint_seconds",
 )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import voxnas.nn.ops  # noqa: F401 - registers the modules
 from voxnas.arch.graph import INPUT, Graph
@@ -19,20 +21,30 @@ class Network(nn.Module):
     ----------
     graph : Graph
         Description of the network. Primitives that are not temporal apply to each frame of a clip.
+
+    Attributes
+    ----------
+    recompute : bool
+        Whether the backward pass computes the inner tensors of the nodes again instead of keeping them (Chen et al.
+        2016). Gradients are equal; results with batch norm too, whose nodes keep their tensors.
+    mixes : dict of str to Mix
+        Nodes ``mix`` by identity.
     """
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
-        nodes, timed = graph.by_id(), graph.timed()
+        self.recompute = False
+        self._nodes, timed = graph.by_id(), graph.timed()
         for node in graph.nodes[1:]:
-            module = MODULES[node.op](node, [nodes[i].channels for i in node.inputs])
+            module = MODULES[node.op](node, [self._nodes[i].channels for i in node.inputs])
             framewise = node.id in timed and not PRIMITIVES[node.op].temporal
             self._register(node.id, Framewise(module) if framewise else module)
         self.mixes = {node.id: self._mix(node) for node in graph.nodes if node.op == "mix"}
         for node in graph.nodes:
             if node.op == "mix" and node.option("alphas"):
                 self.mixes[node.id].share(self.mixes[str(node.option("alphas"))])
+        self._mixed = {i for identity in self.mixes for i in self._nodes[identity].inputs}
         self.choose()
 
     def _mix(self, node: Node) -> Mix:
@@ -83,14 +95,38 @@ class Network(nn.Module):
         Tensor or list of Tensor
             The first output, or in training mode all outputs of a graph with several.
         """
+        recompute = self.recompute and self.training and torch.is_grad_enabled()
         values = {INPUT: x}
         for identity, inputs, done in self._order[self.training]:
-            values[identity] = self.get_submodule(identity)(*(values[i] for i in inputs))
-            for i in done:  # inference keeps no tensor longer than necessary
+            if not recompute:
+                values[identity] = self.get_submodule(identity)(*(values[i] for i in inputs))
+            elif identity in self.mixes:
+                values[identity] = self._recompute_mix(identity, inputs, values)
+            elif identity not in self._mixed:
+                values[identity] = self._recompute(identity, *(values[i] for i in inputs))
+            for i in done if not recompute else ():  # inference keeps no tensor longer than necessary
                 del values[i]
         if self.training and len(self.graph.outputs) > 1:
             return [values[i] for i in self.graph.outputs]
         return values[self.graph.outputs[0]]
+
+    def _recompute(self, identity: str, *inputs: Tensor) -> Tensor:
+        """Compute a node without keeping its inner tensors; batch norm would count a batch twice."""
+        module = self.get_submodule(identity)
+        if self._nodes[identity].norm == "batch":
+            return module(*inputs)
+        return checkpoint(module, *inputs, use_reentrant=False, preserve_rng_state=False)
+
+    def _recompute_mix(self, identity: str, inputs: Sequence[str], values: Mapping[str, Tensor]) -> Tensor:
+        """Compute a node ``mix`` and its operations without keeping any tensor but the inputs of the operations."""
+        sources = [self._nodes[i].inputs[0] for i in inputs]
+
+        def compute(*given: Tensor) -> Tensor:
+            ends = (self.get_submodule(i)(value) for i, value in zip(inputs, given, strict=True))
+            return self.get_submodule(identity)(*ends)
+
+        given = (values[i] for i in sources)
+        return checkpoint(compute, *given, use_reentrant=False, preserve_rng_state=False)
 
     def fit_inputs(self, inputs: Callable[[], Iterable[Tensor]]) -> None:
         """Fit the statistics that nodes subtract from the input.

@@ -14,6 +14,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.seeds import derive_seed
 from voxnas.core.spec import EffectiveTraining
 from voxnas.core.training import Training
+from voxnas.nn.network import Network
 from voxnas.nn.precision import resolve_precision
 from voxnas.training.averaging import averaged
 from voxnas.training.distributed.balance import Balance
@@ -71,7 +72,7 @@ class TrainingContext:
     folder : path
         Folder of the state in the store, named by the digest of the training.
     options : RunOptions
-        ``checkpoint_seconds``, ``keep_state``, ``micro_batch`` and ``shares`` are used.
+        ``checkpoint_seconds``, ``keep_state``, ``micro_batch``, ``recompute`` and ``shares`` are used.
     parent : path or None
         Folder of the training that this training continues.
     should_stop : callable
@@ -133,6 +134,8 @@ def fit(
     growth, warm_up = (large.growth, large.warm_up) if large else ((), 0.0)
     device, options = backend.device, context.options
     optimizer = build_optimizer(network.to(device), job.recipe, large is not None and large.layerwise)
+    if isinstance(network, Network):
+        network.recompute = bool(options.recompute)
     average = averaged(network, job.recipe.averaging) if job.recipe.averaging else None
     networks = {"network": network} | ({"average": average} if average is not None else {})
     model, optimizer = backend.prepare(network, optimizer)

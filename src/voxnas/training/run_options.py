@@ -21,6 +21,9 @@ class RunOptions(Record):
     micro_batch: int = Field(
         0, description="maximum number of samples per forward pass of a process; 0: its whole share of the batch"
     )
+    recompute: int = Field(
+        0, ge=0, le=1, description="1: the backward pass recomputes the inner tensors of each operator, to save memory"
+    )
     shares: Literal["equal", "measured"] = Field(
         "equal", description="shares of a batch: equal, or proportional to the measured speed of the processes"
     )

@@ -208,6 +208,16 @@ def test_half_precision_saves_and_restores_its_loss_scale(new_study, new_job, tm
     assert at_once.curve[-1]["train_loss"] == pytest.approx(exact.curve[-1]["train_loss"], rel=0.02)
 
 
+def test_recomputed_operators_train_to_the_same_bits(new_study, new_job, tmp_path):
+    paths, job, recomputed = new_study(), new_job(samples=6), []
+    whole, at_once = run_fit(paths, job, make_context(tmp_path / "a"))
+    note = lambda network: network.register_forward_hook(lambda module, *_: recomputed.append(module.recompute))  # noqa: E731
+    context = make_context(tmp_path / "b", recompute=1)
+    again, outcome = run_fit(paths, job, context, lambda network: note(network) and None)
+    assert outcome == at_once and all(recomputed)
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
+
+
 @pytest.mark.parametrize("micro_batch", [1, 2])
 def test_parts_of_a_batch_train_as_the_whole(new_study, new_job, tmp_path, micro_batch):
     paths, job = new_study(batch_size=5), new_job(samples=15)

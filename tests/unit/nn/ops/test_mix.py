@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from saved_tensors import measured_bytes
 
 from voxnas.arch.families.supernet import MixedCells
 from voxnas.arch.graph import GraphBuilder
@@ -145,3 +146,24 @@ def test_edges_with_unequal_numbers_of_operations_are_refused():
     ends = tuple(builder.add("plain", builder.input, name=f"op{i}") for i in range(3))
     with pytest.raises(ValueError, match="mix of 3 inputs over 2 edges"):
         builder.add("mix", ends)
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_recomputing_gives_equal_gradients_and_keeps_less(supernet, sampled):
+    x = torch.randn(1, 1, 8, 8, 8)
+    if sampled:
+        for mix in supernet.owned().values():
+            mix.draw = draw(mix, 2, 2)
+        supernet.choose()
+
+    def gradients(recompute):
+        supernet.recompute = recompute
+        kept = measured_bytes(supernet.train(), x, bf16=False)
+        loss = supernet(x).square().sum()
+        return kept, torch.autograd.grad(loss, list(supernet.parameters()), allow_unused=True)
+
+    (kept, expected), (fewer, found) = gradients(False), gradients(True)
+    assert fewer < kept / 2
+    assert [g is None for g in found] == [g is None for g in expected]
+    for g, wanted in zip(found, expected, strict=True):
+        assert g is None or torch.equal(g, wanted)
