@@ -14,7 +14,7 @@ LOCK := pyproject.toml envs/requirements.txt envs/horovod.txt envs/install.sh en
 export PATH := $(BIN):$(PATH)
 export TORCH PARTITION GPU_PARTITION ACCOUNT
 
-.PHONY: help env deploy run run-fmri profiles test mutants test-slurm test-container test-pypi check bench wheel clean
+.PHONY: help env docs deploy run run-fmri profiles test mutants test-slurm test-container test-pypi check bench wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -29,6 +29,13 @@ $(ENV): $(LOCK)
 
 $(DEV): $(ENV) envs/requirements-dev.txt
 	envs/install.sh --dev $(VENV)
+	@touch $@
+
+docs: $(VENV)/.installed-docs  ## build the documentation as a site in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+
+$(VENV)/.installed-docs: $(ENV) envs/requirements-docs.txt
+	envs/install.sh --docs $(VENV)
 	@touch $@
 
 deploy: $(ENV)  ## install ONNX Runtime and OpenVINO (97 MB), for exported models
