@@ -99,6 +99,13 @@ def _trial_front(table: pd.DataFrame, measure: Measure) -> str:
     return f"Validation scores of {len(table)} trials against costs, finalists: {_listed(rows)}."
 
 
+def _alphas(table: pd.DataFrame, measure: Measure) -> str:
+    last = table[table.samples == table.groupby("search").samples.transform("max")]
+    means = last.groupby(["search", "operation"], sort=False).weight.mean()
+    rows = [f"{search}: {operation} {means[search, operation]:.2f}" for search, operation in means.index]
+    return f"Mean weights of the operations of supernets over samples, at the end: {_listed(rows)}."
+
+
 DESCRIBED: dict[str, Callable[[pd.DataFrame, Measure], str]] = {
     "front": _front,
     "efficiency": _front,
@@ -110,4 +117,5 @@ DESCRIBED: dict[str, Callable[[pd.DataFrame, Measure], str]] = {
     "cases": _cases,
     "trial_curves": _trial_curves,
     "trial_front": _trial_front,
+    "alphas": _alphas,
 }

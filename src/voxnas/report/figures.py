@@ -13,6 +13,7 @@ from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.core.measures import ranking_measure, validation_measure
 from voxnas.core.paths import StudyPaths
 from voxnas.io.tables import table_rows
+from voxnas.report.alphas import alpha_curves, gradient_searches
 from voxnas.report.cases import strips
 from voxnas.report.drawing import winner
 from voxnas.report.efficiency import equal_cost, score_against_cost
@@ -30,6 +31,8 @@ def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
     searched = {"best_so_far": best_so_far, "trial_front": trial_front, "front": front}
     if has_curves(paths):
         searched["trial_curves"] = trial_curves
+    if gradient_searches(paths):
+        searched["alphas"] = alpha_curves
     compared = (
         {"efficiency": score_against_cost, "equal_cost": equal_cost} if has_efficiency(paths) else {"front": front}
     )

@@ -26,7 +26,7 @@ from voxnas.data.index_files import check_rows
 from voxnas.data.ledger import ledger_file, read_ledger
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.io.tables import read_table
-from voxnas.report import folds, tables, time_series
+from voxnas.report import alphas, folds, tables, time_series
 from voxnas.report.alternatives import alternatives
 from voxnas.report.cases import SCORES, cases_table
 from voxnas.report.drawing import DECODER, ENCODER, HEAD
@@ -80,6 +80,7 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "efficiency": tables.efficiency_table(read_efficiency(paths), measure) if has_efficiency(paths) else None,
         "searches": _searches(paths, validation_measure(spec.task)),
         "trials": trials_table(paths, validation_measure(spec.task)),
+        "gradient": _gradient(paths, validation_measure(spec.task)),
         "cases": cases_table(paths),
         "case_score": SCORES[spec.task],
         "notes": _notes(paths),
@@ -119,6 +120,16 @@ def _folds(paths: StudyPaths, measure: Measure, confidence: float) -> dict[str, 
     return {
         "table": folds.folds_table(table, measure),
         "sentence": folds.folds_sentence(table, measure, confidence),
+    }
+
+
+def _gradient(paths: StudyPaths, measure: Measure) -> dict[str, Any] | None:
+    """Table and sentence of the gradient searches; None if the study has none."""
+    if not alphas.gradient_searches(paths):
+        return None
+    return {
+        "table": alphas.discretization_table(paths, measure),
+        "sentence": alphas.alphas_sentence(paths, measure),
     }
 
 
