@@ -50,6 +50,10 @@ class GradientSearch(Job):
     def relaxation(self) -> dict[str, Any]:
         """Fields of the training of the supernet that define the method."""
 
+    def partial(self) -> int:
+        """The operations take one in so many channels."""
+        return 1
+
     @abstractmethod
     def work(self, supernet: MixedCells) -> float:
         """Passes over the whole supernet that a step of the weights and its share of a step of the alphas cost."""
@@ -59,7 +63,7 @@ class GradientSearch(Job):
         space, plan = state.feasible.space, state.feasible.plan
         start = space.start(plan, state.feasible.limits)
         given = state.feasible.candidate(start)
-        supernet = make_supernet(space, given.architecture)
+        supernet = make_supernet(space, given.architecture, self.partial())
         folds = len(read_record(paths.splits, Splits).folds)
         others = [fold for fold in range(folds) if fold != SEARCH_FOLD]
         if len(others) < 2:
@@ -107,13 +111,20 @@ class GradientSearch(Job):
         )
 
 
-def make_supernet(space: SearchSpace, start: Architecture) -> MixedCells:
+def make_supernet(space: SearchSpace, start: Architecture, partial: int = 1) -> MixedCells:
     """The supernet of all cells of a space in the skeleton of its network `start`.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    start : Architecture
+    partial : int
+        The operations take one in so many channels.
 
     Raises
     ------
     UserError
-        If the space is not one of cells.
+        If the space is not one of cells, or `partial` does not divide the widths of the network.
     """
     if space.family.name not in ("cells-cnn", "cells-unet"):
         raise UserError(
@@ -122,7 +133,12 @@ def make_supernet(space: SearchSpace, start: Architecture) -> MixedCells:
             "choose another search.space",
         )
     fields, cell = {name: getattr(start, name) for name in SKELETON}, space.structure["cell"]
-    return MixedCells(**fields, nodes=cell["nodes"], operations=tuple(cell["operations"]))
+    if any(width % partial for width in fields["widths"]):
+        raise UserError(
+            f"partial = {partial} does not divide the widths {list(fields['widths'])} of the start of {space.source}",
+            "change search.options.pc_darts.partial_channels, or base_width and growth",
+        )
+    return MixedCells(**fields, nodes=cell["nodes"], operations=tuple(cell["operations"]), partial=partial)
 
 
 def with_cells(space: SearchSpace, start: Config, kept: dict[str, tuple[tuple[int, str], ...]]) -> Config:

@@ -56,14 +56,16 @@ def run(paths, method="scnas"):
     return trainer.jobs
 
 
-@pytest.mark.parametrize(("method", "options"), [("scnas", {}), ("gdas", {}), ("darts", {"order": 2})], ids=str)
+@pytest.mark.parametrize(
+    ("method", "options"), [("scnas", {}), ("gdas", {}), ("darts", {"order": 2}), ("pc_darts", {})], ids=str
+)
 def test_it_leaves_a_network_of_the_space(new_study, method, options):  # noqa: F811
     paths = new_study("segmentation", scans=8)
     prepare(paths, method=method, trials=2, warm_up=0.0, **options)
     supernet, trial = run(paths, method)
     folder = paths.step(method, 0)
     proposal, result = read_record(folder / "proposal.json", Proposal), read_record(folder / "result.json", Result)
-    work = {"scnas": 2 * 8 / 15, "gdas": 2 * 4 / 15, "darts": 6}[method]
+    work = {"scnas": 2 * 8 / 15, "gdas": 2 * 4 / 15, "darts": 6, "pc_darts": 2}[method]
     assert supernet.samples == pytest.approx(8 / work, abs=0.5)
     assert supernet.alpha_folds == (1,) and supernet.fold == trial.fold == 0
     assert SearchSpace.from_dict(SPACE).decode(proposal.config, read_plan(paths.plan))[0] == proposal.architecture
@@ -80,6 +82,9 @@ def test_it_needs_a_fold_for_each_purpose_and_a_space_of_cells(new_study):  # no
     prepare(paths, folds=2)
     with pytest.raises(UserError, match=r"splits.folds = 2: a gradient search needs"):
         run(paths)
+    prepare(paths, method="pc_darts", partial_channels=3)
+    with pytest.raises(UserError, match=r"partial = 3 does not divide the widths \[2, 4\]"):
+        run(paths, "pc_darts")
     prepare(paths, space=space_file("unet"))
     with pytest.raises(UserError, match="needs a space of the family cells-cnn or cells-unet, not unet"):
         run(paths)

@@ -18,10 +18,11 @@ class Mix(Merge):
 
     The inputs are the operations of the first edge, then those of the second, and so on. With `zero` each edge has one
     further alpha, of the operation without an output. `alphas` is the identity of an earlier node whose alphas and
-    betas the node uses; empty: it has its own. `label` names the alphas.
+    betas the node uses; empty: it has its own. `label` names the alphas. A
+    `bypass` has one input for each edge and the weights of the edges alone.
     """
 
-    options: ClassVar[dict[str, Value]] = {"edges": 2, "zero": False, "alphas": "", "label": "mix"}
+    options: ClassVar[dict[str, Value]] = {"edges": 2, "zero": False, "alphas": "", "label": "mix", "bypass": False}
     equal = True
 
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
@@ -29,6 +30,8 @@ class Mix(Merge):
         super().check(node, given, dims)
         if len(given) % operations_shape(node)[0]:
             raise ValueError(f"mix of {len(given)} inputs over {node.option('edges')} edges")
+        if node.option("bypass") and not node.option("alphas"):
+            raise ValueError("a bypass has no alphas of its own")
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """The alphas and the betas, and a move."""

@@ -71,7 +71,7 @@ class Mix(nn.Module):
         super().__init__()
         edges, alphas = operations_shape(node)
         self.label = str(node.option("label"))
-        self.operations = len(node.inputs) // edges
+        self.operations, self.bypass = len(node.inputs) // edges, bool(node.option("bypass"))
         self.names = [name.rpartition(".")[2] for name in node.inputs[: self.operations]]
         self.names += ["zero"] * (alphas - self.operations)
         self._owner: tuple[Mix, ...] = ()
@@ -93,11 +93,13 @@ class Mix(nn.Module):
 
     def chosen(self, training: bool) -> tuple[int, ...] | None:
         """Numbers of the inputs that the forward pass in `training` mode or evaluation mode needs; None: all."""
-        owner = self.owner
+        owner, count = self.owner, self.operations
         if owner.kept is not None:
-            return tuple(edge * self.operations + op for edge, op in owner.kept)
+            return tuple(edge if self.bypass else edge * count + op for edge, op in owner.kept)
         if training and owner.draw is not None:
-            draw, count = owner.draw, self.operations
+            draw = owner.draw
+            if self.bypass:
+                return tuple(map(int, draw.edges))
             return tuple(int(e) * count + int(op) for e in draw.edges for op in draw.operations[e] if op < count)
         return None
 
@@ -139,8 +141,8 @@ class Mix(nn.Module):
     def relaxed(self) -> Tensor:
         """Weights of all inputs without a sample, (N,)."""
         alphas, betas = self.owner.alphas, self.owner.betas
-        count = min(KEPT_EDGES, len(betas))
-        return (count * betas.softmax(0)[:, None] * alphas.softmax(1))[:, : self.operations].flatten()
+        edges = min(KEPT_EDGES, len(betas)) * betas.softmax(0)
+        return edges if self.bypass else (edges[:, None] * alphas.softmax(1))[:, : self.operations].flatten()
 
     def weights(self) -> Tensor:
         """Weights of the inputs that the forward pass needs, in their order, (N,).
@@ -154,10 +156,13 @@ class Mix(nn.Module):
         draw = owner.draw if self.training else None
         if draw is None:
             weights = self.relaxed()
-            return weights if owner.extra is None or not self.training else weights + owner.extra
+            return weights if owner.extra is None or self.bypass or not self.training else weights + owner.extra
         alphas, betas = owner.alphas, owner.betas
         noisy, edges = (alphas.log_softmax(1) + draw.noise) / draw.temperature, draw.edges
         noisy_edges = (betas.log_softmax(0) + draw.edge_noise) / draw.temperature
+        if self.bypass:
+            weights = len(edges) * noisy_edges[edges].softmax(0)
+            return 1 + weights - weights.detach() if draw.hard else weights
         if draw.hard:
             weights = noisy_edges.softmax(0)[edges, None] * noisy.softmax(1).gather(1, draw.operations)[edges]
             weights = 1 + weights - weights.detach()

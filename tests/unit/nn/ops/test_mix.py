@@ -167,3 +167,23 @@ def test_recomputing_gives_equal_gradients_and_keeps_less(supernet, sampled):
     assert [g is None for g in found] == [g is None for g in expected]
     for g, wanted in zip(found, expected, strict=True):
         assert g is None or torch.equal(g, wanted)
+
+
+def test_partial_channels_bypass_the_operations_by_the_weights_of_the_edges():
+    torch.manual_seed(0)
+    network = build_network(MixedCells(**CELLS | {"partial": 2})).train()
+    pairs = [(mix, other) for mix in network.mixes.values() for other in network.mixes.values() if other.owner is mix]
+    assert sum(other.bypass for _, other in pairs) == len(network.mixes) / 2
+    mix = network.owned()["normal.0"]
+    bypass = next(other for other in network.mixes.values() if other.bypass and other.owner is mix)
+    with torch.no_grad():
+        mix.betas.copy_(torch.tensor([2.0, 0.0]))
+    torch.testing.assert_close(bypass.weights(), 2 * mix.betas.softmax(0))
+    mix.draw = draw(mix, 1, 1)
+    assert bypass.chosen(training=True) == tuple(mix.draw.edges.tolist()) and bypass.weights().tolist() == [1.0]
+    mix.kept = ((0, 1), (1, 0))
+    network.choose()
+    assert bypass.chosen(training=False) == (0, 1)
+    convolutions = [m for name, m in network.named_modules() if ".edge." in name and hasattr(m, "out_channels")]
+    assert max(m.out_channels for m in convolutions) == 2
+    assert network(torch.randn(1, 1, 8, 8, 8)).shape == (1, 2, 8, 8, 8)

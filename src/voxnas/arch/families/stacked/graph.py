@@ -62,7 +62,7 @@ class Stack:
                 values.append(ends[0] if len(ends) == 1 else self.graph.add("add", tuple(ends)))
         return values
 
-    def operate(self, operation: str, at: str, stage: int, stride: Size | None, name: str = "") -> str:
+    def operate(self, operation: str, at: str, stage: int, stride: Size | None, name: str = "", share: int = 1) -> str:
         """Apply an `operation` of a cell to the value of node `at`.
 
         Parameters
@@ -74,12 +74,14 @@ class Stack:
         stride : tuple of int or None
         name : str
             Name of the node; empty: that of the primitive.
+        share : int
+            The output has one in so many channels of the stage.
         """
         op, own = parse_operation(operation)
         kernel = tuple(1 if k == 1 else own for k in self.architecture.kernels[stage])
         if PRIMITIVES[op].window and stride is not None:  # a window is at least as large as its stride
             kernel = tuple(max(k, USUAL_KERNEL) if s > 1 else k for k, s in zip(kernel, stride, strict=True))
-        return self.graph.add(op, at, self.architecture.widths[stage], kernel, stride, name=name)
+        return self.graph.add(op, at, self.architecture.widths[stage] // share, kernel, stride, name=name)
 
     def rise(self, at: str, stage: int) -> str:
         """Upsample the value of node `at` into a decoder stage."""

@@ -14,6 +14,7 @@ from voxnas.arch.families.stacked.graph import Stack
 from voxnas.arch.families.supernet.record import MixedCells
 from voxnas.arch.graph import Graph
 from voxnas.arch.layers import Size
+from voxnas.arch.primitives.base import Value
 
 
 @register
@@ -25,33 +26,48 @@ class SupernetFamily(Family[MixedCells]):
     def graph(self, architecture: MixedCells) -> Graph:
         """Expand a supernet; ``node.<k>.edge.<i>.<operation>`` are the operations of node `k` on the value `i`."""
         stack, owners = Stack(architecture), dict[str, str]()
+        graph, partial = stack.graph, architecture.partial
         working = [op for op in architecture.operations if op != ZERO]
 
+        def mix(ends: list[str], edges: int, label: str, bypass: bool = False) -> str:
+            options: dict[str, Value] = {
+                "edges": edges,
+                "label": label,
+                "alphas": owners.get(label, ""),
+                "bypass": bypass,
+            }
+            node = graph.add(
+                "mix", tuple(ends), options={**options, "zero": ZERO in architecture.operations and not bypass}
+            )
+            owners.setdefault(label, node)
+            return node
+
         def join(kind: str, given: tuple[str, str], stage: int, stride: Size) -> str:
-            values = list(given)
+            values, width = list(given), architecture.widths[stage]
             for number in range(architecture.nodes):
-                ends = []
-                with stack.graph.scope(f"node.{number}"):
+                ends, around, label = [], [], f"{kind}.{number}"
+                with graph.scope(f"node.{number}"):
                     for i, value in enumerate(values):
-                        with stack.graph.scope(f"edge.{i}"):
-                            ends += [
-                                stack.operate(op, value, stage, stride if i < len(given) else None, name=op)
-                                for op in working
-                            ]
-                    mix = stack.graph.add(
-                        "mix",
-                        tuple(ends),
-                        options={
-                            "edges": len(values),
-                            "zero": ZERO in architecture.operations,
-                            "alphas": owners.get(f"{kind}.{number}", ""),
-                            "label": f"{kind}.{number}",
-                        },
-                    )
-                owners.setdefault(f"{kind}.{number}", mix)
-                values.append(mix)
+                        own = stride if i < len(given) else None
+                        with graph.scope(f"edge.{i}"):
+                            if partial > 1:
+                                rest = graph.add(
+                                    "channel_slice",
+                                    value,
+                                    width - width // partial,
+                                    name="rest",
+                                    options={"start": width // partial},
+                                )
+                                around.append(graph.add("max_pool", rest, stride=own) if own and max(own) > 1 else rest)
+                                value = graph.add("channel_slice", value, width // partial, name="part")
+                            ends += [stack.operate(op, value, stage, own, op, partial) for op in working]
+                    node = mix(ends, len(values), label)
+                    if partial > 1:
+                        node = graph.add("concat", (node, mix(around, len(values), label, bypass=True)))
+                        node = graph.add("channel_shuffle", node, options={"groups": partial})
+                values.append(node)
             nodes = values[len(given) :]
-            return nodes[0] if len(nodes) == 1 else stack.graph.add("concat", tuple(nodes))
+            return nodes[0] if len(nodes) == 1 else graph.add("concat", tuple(nodes))
 
         return stack.grow(join)
 
