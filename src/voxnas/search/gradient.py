@@ -14,14 +14,14 @@ from typing import Any
 
 from pydantic import Field
 
-from voxnas.arch.families.supernet import MixedCells
+from voxnas.arch.families.supernet import MixedCells, discrete_graph
 from voxnas.arch.search_space import Config, SearchSpace
 from voxnas.core.architecture import Architecture
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.splits import Splits
-from voxnas.core.training import Fit, Supernet
+from voxnas.core.training import FineTune, Fit, Supernet, Weights
 from voxnas.io.records import read_record
 from voxnas.search.base import Finding, Job, SearchState, Trainer
 from voxnas.search.feasible import Candidate
@@ -35,6 +35,12 @@ class GradientSearch(Job):
     """A gradient search over the cells of a space ``cells-cnn`` or ``cells-unet``, in the skeleton of its start."""
 
     trials: float = Field(16.0, gt=0, description="Cost of the supernet, as a multiple of the budget of one trial.")
+    fine_tune: float = Field(
+        0.0,
+        ge=0,
+        description="Budget of a training of the kept operations from the supernet's weights, for comparison, as a multiple "
+        "of that of one trial.",
+    )
     alpha_learning_rate: float = Field(3e-3, gt=0, description="Adam's learning rate of the alphas.")
     alpha_weight_decay: float = Field(1e-3, ge=0, description="Weight decay of the alphas.")
     alpha_every: int = Field(1, ge=1, description="Steps of the weights for each step of the alphas.")
@@ -79,7 +85,9 @@ class GradientSearch(Job):
             seed=derive_seed(state.seed, "supernet"),
             samples=state.budget(Candidate({}, supernet, given.recipe), self.trials / self.work(supernet)),
             alpha_folds=tuple(others[: len(others) // 2]),
-            **{name: getattr(self, name) for name in GradientSearch.model_fields if name != "trials"},
+            **{
+                name: getattr(self, name) for name in GradientSearch.model_fields if name not in ("trials", "fine_tune")
+            },
             **self.relaxation(),
         )
         relaxed = trainer.train(job)
@@ -98,15 +106,27 @@ class GradientSearch(Job):
         trained = trainer.train(trial)
         assert trained.score is not None  # the job has a validation fold
         scores = {"relaxed": relaxed.score, "inherited": inherited}
+        runs = [relaxed, trained]
+        samples = job.samples + trial.samples
+        if self.fine_tune and self.partial() == 1:
+            further = FineTune(
+                architecture=discrete_graph(supernet, kept),
+                **common,
+                seed=trial.seed,
+                samples=state.budget(candidate, self.fine_tune),
+                start=Weights(source=relaxed.digest),
+            )
+            runs.append(trainer.train(further))
+            scores["fine_tuned"], samples = runs[-1].score, samples + further.samples
         yield Finding(
             candidate,
             score=trained.score,
             metrics={**trained.metrics, **{name: s for name, s in scores.items() if s is not None}},
-            samples=job.samples + trial.samples,
+            samples=samples,
             files={
                 "curve.tsv": trained.curve,
                 "alphas.tsv": relaxed.curve,
-                "run.json": json.dumps({"cpu_seconds": relaxed.cpu_seconds + trained.cpu_seconds}),
+                "run.json": json.dumps({"cpu_seconds": sum(run.cpu_seconds for run in runs)}),
             },
         )
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.splits import Splits
-from voxnas.core.training import Channels, Teacher, Training, Weights
+from voxnas.core.training import Channels, Supernet, Teacher, Training, Weights
 from voxnas.io.records import read_record
 from voxnas.io.weights import load_weights
 from voxnas.training.inference import load_trained
@@ -64,16 +64,18 @@ def load_teachers(
 
 
 def load_start(network: nn.Module, paths: StudyPaths, job: Training, start: Weights) -> None:
-    """Load the weights of a finished training into a network.
+    """Load the weights of a finished training into a network; of a supernet, those that the network has.
 
     Raises
     ------
     UserError
         If the training is unfinished or has another fold, or if its weights do not fit the network.
     """
-    entry, _ = _finished(paths, start.source, job)
+    entry, source = _finished(paths, start.source, job)
     tensors, _ = load_weights(entry.weights)
     modules = dict(network.named_modules())
+    if isinstance(source, Supernet):  # a discrete network has some of its operations
+        tensors = {name: tensors[name] for name in network.state_dict() if name in tensors}
     try:
         for name, tensor in tensors.items():
             transposed = isinstance(modules.get(name.rpartition(".")[0]), nn.modules.conv._ConvTransposeNd)

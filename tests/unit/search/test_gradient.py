@@ -1,9 +1,11 @@
 """Gradient searches from a space to a proposal, in this process."""
 
 import pytest
+import torch
 from plans import space_file
 from tiny_training import new_study, train_stored  # noqa: F401 - a fixture
 
+from voxnas.arch.families.supernet import discrete_graph
 from voxnas.arch.search_space import SearchSpace
 from voxnas.core.errors import UserError
 from voxnas.core.settings import parse_settings
@@ -11,6 +13,7 @@ from voxnas.core.spec import stage_spec
 from voxnas.core.trial import Proposal, Result
 from voxnas.io.records import read_json, read_plan, read_record, write_json
 from voxnas.io.tables import read_table
+from voxnas.nn.build import build_network
 from voxnas.search.base import Trained
 from voxnas.search.gradient import active_share, make_supernet, with_cells
 from voxnas.search.job import run_job
@@ -61,20 +64,23 @@ def run(paths, method="scnas"):
 )
 def test_it_leaves_a_network_of_the_space(new_study, method, options):  # noqa: F811
     paths = new_study("segmentation", scans=8)
-    prepare(paths, method=method, trials=2, warm_up=0.0, **options)
-    supernet, trial = run(paths, method)
+    fine_tune = 0.5 if method == "scnas" else 0
+    prepare(paths, method=method, trials=2, warm_up=0.0, fine_tune=fine_tune, **options)
+    supernet, trial, *further = run(paths, method)
     folder = paths.step(method, 0)
     proposal, result = read_record(folder / "proposal.json", Proposal), read_record(folder / "result.json", Result)
     work = {"scnas": 2 * 8 / 15, "gdas": 2 * 4 / 15, "darts": 6, "pc_darts": 2}[method]
     assert supernet.samples == pytest.approx(8 / work, abs=0.5)
     assert supernet.alpha_folds == (1,) and supernet.fold == trial.fold == 0
     assert SearchSpace.from_dict(SPACE).decode(proposal.config, read_plan(paths.plan))[0] == proposal.architecture
-    assert trial.architecture == proposal.architecture and result.samples == supernet.samples + 4
+    assert trial.architecture == proposal.architecture and result.samples == supernet.samples + 4 + 4 * fine_tune
     assert {"relaxed", "inherited", "dice_1"} <= set(result.metrics)
+    assert [job.kind for job in further] == ["fine_tune"] * len(further) and bool(further) == bool(fine_tune)
+    assert ("fine_tuned" in result.metrics) == bool(fine_tune)
     table = read_table(folder / "alphas.tsv", {})
     rows = table[[f"up.1/2/{op}" for op in OPERATIONS]].astype(float)
     assert rows.sum(axis=1).to_numpy() == pytest.approx(1)
-    assert read_json(folder / "run.json") == {"cpu_seconds": 3.0}
+    assert read_json(folder / "run.json") == {"cpu_seconds": 3.0 + 1.5 * len(further)}
 
 
 def test_it_needs_a_fold_for_each_purpose_and_a_space_of_cells(new_study):  # noqa: F811
@@ -109,3 +115,22 @@ def test_the_share_of_a_sample_counts_working_operations(new_study):  # noqa: F8
     supernet = make_supernet(space, space.decode(space.sample(0), read_plan(paths.plan))[0])
     assert supernet.operations == tuple(OPERATIONS) and supernet.nodes == 2
     assert active_share(supernet, 2, 2) == pytest.approx(8 / 15) and active_share(supernet, 9, 9) == 1
+
+
+def test_a_discrete_graph_computes_what_the_kept_operations_of_the_supernet_compute(new_study):  # noqa: F811
+    paths = new_study("segmentation", scans=8)
+    space = SearchSpace.from_dict(SPACE)
+    supernet = make_supernet(space, space.decode(space.sample(0), read_plan(paths.plan))[0])
+    torch.manual_seed(0)
+    whole = build_network(supernet).eval()
+    kept = {}
+    for label, mix in whole.owned().items():
+        mix.kept = mix.best()
+        kept[label] = [(edge, mix.names[op]) for edge, op in mix.kept]
+    whole.choose()
+    network = build_network(discrete_graph(supernet, kept)).eval()
+    weights = whole.state_dict()
+    network.load_state_dict({name: weights[name] for name in network.state_dict()})
+    x = torch.randn(1, 1, 8, 8, 8)
+    torch.testing.assert_close(network(x), whole(x))
+    assert len(network.graph.nodes) < len(whole.graph.nodes) / 2

@@ -4,15 +4,16 @@ The skeleton is that of :mod:`voxnas.arch.families.cells`. Each node sums all op
 one type share their alphas. A gradient search trains a supernet and leaves a network of cells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from voxnas.arch.families.base import Family, register
+from voxnas.arch.families.base import Family, expand, register
 from voxnas.arch.families.description import Description
 from voxnas.arch.families.stacked.cell import ZERO
 from voxnas.arch.families.stacked.describe import describe_stacked
 from voxnas.arch.families.stacked.graph import Stack
 from voxnas.arch.families.supernet.record import MixedCells
-from voxnas.arch.graph import Graph
+from voxnas.arch.families.graph import GraphNetwork
+from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.layers import Size
 from voxnas.arch.primitives.base import Value
 
@@ -74,3 +75,33 @@ class SupernetFamily(Family[MixedCells]):
     def describe(self, architecture: MixedCells, size: Sequence[int]) -> Description:
         """Describe the stages on an input of `size` (D, H, W)."""
         return describe_stacked(architecture, size, {})
+
+
+def discrete_graph(supernet: MixedCells, kept: Mapping[str, Sequence[tuple[int, str]]]) -> GraphNetwork:
+    """The network of the kept operations of a supernet, whose nodes have the identities of the supernet's nodes.
+
+    Hence it takes its weights from the supernet by name. The kept operations of a node are added with equal weights.
+
+    Parameters
+    ----------
+    supernet : MixedCells
+        With ``partial`` 1.
+    kept : mapping of str to sequence of (edge, operation)
+        Two kept operations of each node, such as ``normal.0``.
+    """
+    graph, working = expand(supernet), [op for op in supernet.operations if op != ZERO]
+    inputs = {node.id: node.inputs for node in graph.nodes}
+    for node in graph.nodes:
+        if node.op == "mix":
+            chosen = kept[str(node.option("label"))]
+            inputs[node.id] = tuple(node.inputs[edge * len(working) + working.index(op)] for edge, op in chosen)
+    first, *nodes = graph.nodes
+    builder, needed = GraphBuilder(first.channels, graph.dims, first.norm, first.activation), graph.needed(True, inputs)
+    for node in (node for node in nodes if node.id in needed):
+        form = node.channels, node.kernel, node.stride, node.norm, node.activation
+        op, options = ("add", {}) if node.op == "mix" else (node.op, dict(node.options))
+        builder.add(op, inputs[node.id], *form, options, name=node.id)
+    built = builder.finish(*graph.outputs, divisor=graph.divisor)
+    return GraphNetwork(
+        in_channels=supernet.in_channels, out_channels=supernet.out_channels, view=supernet.view, graph=built
+    )
