@@ -36,10 +36,7 @@ class GradientSearch(Job):
 
     trials: float = Field(16.0, gt=0, description="Cost of the supernet, as a multiple of the budget of one trial.")
     fine_tune: float = Field(
-        0.0,
-        ge=0,
-        description="Budget of a training of the kept operations from the supernet's weights, for comparison, as a multiple "
-        "of that of one trial.",
+        0.0, ge=0, description="Trials' budgets for a training of the kept operations from the supernet's weights."
     )
     alpha_learning_rate: float = Field(3e-3, gt=0, description="Adam's learning rate of the alphas.")
     alpha_weight_decay: float = Field(1e-3, ge=0, description="Weight decay of the alphas.")
