@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from voxnas.arch.families.base import Family, expand, register
 from voxnas.arch.families.description import Description
+from voxnas.arch.families.graph import GraphNetwork
 from voxnas.arch.families.stacked.cell import ZERO
 from voxnas.arch.families.stacked.describe import describe_stacked
 from voxnas.arch.families.stacked.graph import Stack
 from voxnas.arch.families.supernet.record import MixedCells
-from voxnas.arch.families.graph import GraphNetwork
 from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.layers import Size
 from voxnas.arch.primitives.base import Value
