@@ -87,8 +87,8 @@ class Ours(Method):
         super().__init__(problem, seed, workers)
         self.propose: Proposer = STRATEGIES[strategy]()
         if promotion:
-            ratio = round(problem.epochs[-1] / problem.epochs[0])
-            wrapper = STRATEGIES[promotion](rungs=len(problem.epochs), factor=ratio)
+            ratio = (problem.epochs[-1] / problem.epochs[0]) ** (1 / (len(problem.epochs) - 1))
+            wrapper = STRATEGIES[promotion](rungs=len(problem.epochs), factor=round(ratio))
             assert isinstance(wrapper, Promotion)
             self.propose = partial(wrapper, propose_new=self.propose)
         # With a promotion the budget of one trial is the lowest fidelity.

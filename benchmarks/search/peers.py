@@ -30,6 +30,7 @@ from voxnas.arch.parameters import Parameter, Value
 
 warnings.filterwarnings("ignore")
 PLANNED = 800  # evaluations that SMAC plans, more than any budget
+FIDELITY = "epochs"  # parameter of NePS
 
 
 def varying(problem: Problem) -> list[Parameter]:
@@ -193,14 +194,14 @@ class Smac(Method):
 
 
 class SyneTune(Method):
-    """A scheduler of Syne Tune (Salinas et al. 2022)."""
+    """A scheduler of Syne Tune (Salinas et al. 2022): a function of its module, the space and further arguments."""
 
     def __init__(self, *arguments: Any, scheduler: str) -> None:
         from syne_tune import config_space
-        from syne_tune.optimizer import baselines
 
         super().__init__(*arguments)
         logging.disable(logging.WARNING)
+        np.random.seed(self.seed % 2**32)  # MOASHA draws from the global generator
         space = {}
         for p in varying(self.problem):
             if p.choices:
@@ -209,8 +210,21 @@ class SyneTune(Method):
                 space[p.name] = (config_space.lograndint if p.log else config_space.randint)(int(p.low), int(p.high))
             else:
                 space[p.name] = (config_space.loguniform if p.log else config_space.uniform)(p.low, p.high)
-        self.scheduler = getattr(baselines, scheduler)(space, "score", do_minimize=False, random_seed=self.seed)
+        self.scheduler = self.made(scheduler, space)
         self.count = 0
+
+    def made(self, scheduler: str, space: dict[str, Any]) -> Any:
+        """Make the scheduler; all metrics are losses."""
+        from syne_tune.optimizer import baselines
+
+        metrics = self.metrics([0.0, 0.0]) if self.problem.latency else "score"
+        metrics = list(metrics) if self.problem.latency else metrics
+        return getattr(baselines, scheduler)(space, metrics, do_minimize=True, random_seed=self.seed)
+
+    def metrics(self, values: list[float]) -> dict[str, float]:
+        """Name the values of the objectives and turn the score into a loss."""
+        score, *more = values
+        return {"score": -score, **dict(zip(["latency"], more, strict=False))}
 
     def ask(self) -> Question:
         """Ask for a suggestion and begin its trial."""
@@ -227,13 +241,45 @@ class SyneTune(Method):
         if score is None:
             self.scheduler.on_trial_error(question.token)
         else:
-            self.scheduler.on_trial_complete(question.token, {"score": score})
+            self.scheduler.on_trial_complete(question.token, self.metrics(self.objectives(question, score)))
+
+
+class Moasha(SyneTune):
+    """MOASHA of Syne Tune (Schmucker et al. 2021): draws at random, and promotes along the front of each rung.
+
+    Two rungs with the usual factor of 3; a trial that is not stopped on the first rung is evaluated at the highest
+    fidelity.
+    """
+
+    def made(self, scheduler: str, space: dict[str, Any]) -> Any:
+        """Make the scheduler, whose rungs are counted as 1 and 3."""
+        from syne_tune.optimizer.schedulers.multiobjective import MOASHA
+
+        self.kept: list[Question] = []
+        return MOASHA(space, ["score", "latency"], max_t=3, grace_period=1, random_seed=self.seed)
+
+    def ask(self) -> Question:
+        """Continue a kept trial, or begin one on the first rung."""
+        return self.kept.pop() if self.kept else replace(super().ask(), level=0)
+
+    def tell(self, question: Question, score: float | None) -> None:
+        """Report a rung, and keep the trial unless the scheduler stops it."""
+        if score is None:
+            self.scheduler.on_trial_error(question.token)
+            return
+        top = question.level == self.last
+        found = self.metrics(self.objectives(question, score)) | {"training_iteration": 3 if top else 1}
+        if self.scheduler.on_trial_result(question.token, found) == "CONTINUE" and not top:
+            self.kept.append(replace(question, level=self.last))
 
 
 class Neps(Method):
-    """Bayesian optimisation of NePS (Stoll et al. 2023), by BoTorch."""
+    """An algorithm of NePS (Stoll et al. 2023).
 
-    def __init__(self, *arguments: Any) -> None:
+    Algorithms with a fidelity have two rungs, which NePS counts as 1 and 3 so that its usual factor of 3 applies.
+    """
+
+    def __init__(self, *arguments: Any, algorithm: str = "bayesian_optimization", **options: Any) -> None:
         from neps import AskAndTell, algorithms, space
 
         super().__init__(*arguments)
@@ -247,13 +293,16 @@ class Neps(Method):
             for p in varying(self.problem)
         }  # fmt: skip
         self.ranks = {p.name: p.choices for p in varying(self.problem) if p.choices and p.ordinal}
-        self.neps = AskAndTell(algorithms.bayesian_optimization(space.SearchSpace(kinds)))
+        if algorithm != "bayesian_optimization":
+            kinds[FIDELITY] = space.HPOInteger(1, 3, is_fidelity=True)
+        self.neps = AskAndTell(getattr(algorithms, algorithm)(space.SearchSpace(kinds), **options))
 
     def ask(self) -> Question:
         """Ask for a trial."""
         trial = self.neps.ask()
         values = {k: self.ranks[k][v] if k in self.ranks else v for k, v in trial.config.items()}
-        return Question(complete(self.problem, values), self.last, trial)
+        level = self.last if values.pop(FIDELITY, 3) == 3 else 0
+        return Question(complete(self.problem, values), level, trial)
 
     def tell(self, question: Question, score: float | None) -> None:
         """Tell the loss; a lost result is an error."""
@@ -300,13 +349,20 @@ def found(noisy: bool, front: bool) -> dict[str, Callable[..., Method]]:
     if front:
         every = {name: every[name] for name in ("optuna-tpe", "optuna-gp", "neps-bo")}
         every["optuna-nsga2"] = ("optuna", partial(Optuna, sampler="NSGAIISampler"))
+        every["syne-tune-ehvi"] = ("syne_tune", partial(SyneTune, scheduler="EHVI"))
     return {name: method for name, (package, method) in every.items() if installed(package)}
 
 
-def multi_fidelity() -> dict[str, Callable[..., Method]]:
-    """Methods of the installed packages that promote trials, by name."""
-    every: dict[str, Callable[..., Method]] = {
-        "optuna-random/hyperband": partial(Optuna, sampler="RandomSampler", pruner="HyperbandPruner"),
-        "optuna-tpe/hyperband": partial(Optuna, sampler="TPESampler", pruner="HyperbandPruner"),
+def multi_fidelity(front: bool) -> dict[str, Callable[..., Method]]:
+    """Methods of the installed packages that promote trials, by name; Optuna prunes with one objective only."""
+    every: dict[str, tuple[str, Callable[..., Method]]] = {
+        "optuna-random/hyperband": ("optuna", partial(Optuna, sampler="RandomSampler", pruner="HyperbandPruner")),
+        "optuna-tpe/hyperband": ("optuna", partial(Optuna, sampler="TPESampler", pruner="HyperbandPruner")),
     }
-    return every if installed("optuna") else {}
+    if front:
+        every = {
+            "neps-primo": ("neps", partial(Neps, algorithm="primo", prior_centers={})),
+            "neps-moasha": ("neps", partial(Neps, algorithm="moasha")),
+            "syne-tune-moasha": ("syne_tune", partial(Moasha, scheduler="MOASHA")),
+        }
+    return {name: method for name, (package, method) in every.items() if installed(package)}

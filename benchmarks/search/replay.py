@@ -64,7 +64,7 @@ class Run:
         self.pending: dict[int, list[Question]] = {}  # the evaluated question of each step, and others for its network
         self.best, self.regret, self.cost, self.cpu = -np.inf, np.inf, 0.0, 0.0
         self.curve: list[tuple[int, float, float]] = []  # evaluations, cost and regret where the incumbent changes
-        self.measured: list[tuple[float, float]] = []  # latency and score of each full evaluation
+        self.measured: list[tuple[float, tuple[float, float]]] = []  # cost, and (latency, score) of full evaluations
 
     def propose(self, step: int, known: Iterable[int]) -> None:
         """Tell all new results, then begin a step; the interface of :func:`clock.simulate`."""
@@ -103,7 +103,7 @@ class Run:
             if score is None or evaluated.level < len(self.problem.epochs) - 1:
                 continue
             if self.problem.latency:
-                self.measured.append((self.problem.latency(evaluated.config), score))
+                self.measured.append((self.cost, (self.problem.latency(evaluated.config), score)))
             if score > self.best:
                 self.best = score
                 self.regret = self.problem.best - self.problem.truth(evaluated.config)
@@ -154,7 +154,7 @@ def methods(several: bool, noisy: bool, front: bool) -> dict[str, Callable[..., 
         found |= {f"{k}/half-short-{budget}": partial(HalfShort, method=m, budget=budget) for k, m, budget in halves}
         promotions = [name for name in STRATEGIES if STRATEGIES[name].kind == "promotion"]
         found |= {f"{k}/{p}": partial(Ours, strategy=k, promotion=p) for k in steps for p in promotions}
-        found |= peers.multi_fidelity()
+        found |= peers.multi_fidelity(front)
     return found
 
 
@@ -167,7 +167,11 @@ def run(problem: Problem, method: Callable[..., Method], seed: int, arguments: a
     simulate("arrival", len(seconds), arguments.workers, seconds, propose=this.propose)
     this.finish(sorted(this.pending))
     reach = {name: round(problem.best - value, 6) for name, value in problem.top.items()}
-    shares = {n: round(problem.volume(this.measured[:n]), 6) for n in (25, 50, 100) if n <= len(this.measured)}
+    shares = {
+        cost: round(problem.volume(point for spent, point in this.measured if spent <= cost + 1e-9), 6)
+        for cost in (5, 10, 20, 25, 50, 100)
+        if cost <= arguments.evaluations
+    }
     return {
         "volume": shares,
         "top": reach,
@@ -233,7 +237,8 @@ def main() -> None:
             temporary = file.with_suffix(f".{os.getpid()}")
             temporary.write_text(json.dumps(fields))
             temporary.rename(file)
-            print(f"{method} seed {seed}: regret {row['curve'][-1][2]:.3f}, {time.time() - begin:.0f} s", flush=True)
+            regret = row["curve"][-1][2] if row["curve"] else np.inf
+            print(f"{method} seed {seed}: regret {regret:.3f}, {time.time() - begin:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

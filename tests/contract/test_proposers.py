@@ -27,6 +27,7 @@ OPTIONS = {
     "progressive": [{}, {"trials": 2, "beam": 1}],
     "voxnas": [{}, {"initial": 1}],
     "asha": [{}, {"rungs": 3, "factor": 2}],
+    "freeze_thaw": [{}, {"rungs": 2}],
     "halving": [{"rungs": 2}, {"factor": 2}],
     "hyperband": [{"rungs": 2}, {"factor": 2}],
 }

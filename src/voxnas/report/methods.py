@@ -15,7 +15,7 @@ from voxnas.core.strategies import method_of
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.report.sentence import is_hand_made, join
 
-METHODS = {"voxnas": "skopt", "bayesian": "skopt", "random": "random"}
+METHODS = {"voxnas": "skopt", "bayesian": "skopt", "random": "random", "asha": "asha", "freeze_thaw": "freeze_thaw"}
 LAYOUTS = {"bids": "bids", "msd": "msd"}
 
 
@@ -78,6 +78,11 @@ def _budget(budget: Budget) -> str:
     return f"{budget.amount:g} {'CPU seconds' if budget.unit == 'cpu_seconds' else 'samples'}"
 
 
+def _citation(strategy: str) -> str:
+    """Return the citation of a strategy, if any, with the space before it."""
+    return f" [@{METHODS[strategy]}]" if strategy in METHODS else ""
+
+
 def _search(paths: StudyPaths) -> list[str]:
     """Sentences about the searches, and about the recipes of the hand-made networks."""
     steps = read_json(paths.finalists)["searches"]
@@ -87,11 +92,11 @@ def _search(paths: StudyPaths) -> list[str]:
     if searched:
         spec = read_record(paths.spec(f"search-{searched[0]}"), SearchSpec)
         cited = list(dict.fromkeys(method_of(name) for name in searched))
-        names = [f"{name} search" + (f" [@{METHODS[name]}]" if name in METHODS else "") for name in cited]
+        names = [f"{name} search{_citation(name)}" for name in cited]
         limit = spec.search.limits.parameters
         limited = f" and at most {limit:,} parameters" if limit else ""
         promoted = spec.search.promotion
-        promotion = f", with promotion by {promoted}{' [@asha]' if promoted == 'asha' else ''}" if promoted else ""
+        promotion = f", with promotion by {promoted}{_citation(promoted)}" if promoted else ""
         sentences.append(
             f"Architectures and training recipes of the family {spec.space['family']} "
             f"({len(spec.space.get('parameters', {}))} parameters) were searched by {join(names)}: "

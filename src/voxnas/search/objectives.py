@@ -181,3 +181,22 @@ def hypervolume_improvement(
     for loss in np.unique(best):
         total += volumes[:, best == loss].sum(axis=1) * improvement(float(loss))
     return total
+
+
+def expected_improvement(mean: Floats, deviation: Floats, incumbent: float) -> Floats:
+    """Return the expected improvement (Jones et al. 1998) of normal losses below an incumbent.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray, (M,)
+    incumbent : float
+
+    Returns
+    -------
+    improvements : ndarray, (M,)
+    """
+    from scipy.stats import norm
+
+    u = (incumbent - mean) / deviation
+    found: Floats = deviation * (u * norm.cdf(u) + norm.pdf(u))
+    return found

@@ -4,6 +4,7 @@ Results newer than k-W are not read, even if they exist. Therefore the same file
 the times of arrival. The records are the complete state of a search.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Self
@@ -139,12 +140,21 @@ class Search:
         )
 
     def _rewarded(self, step: Observation) -> Observation:
-        """Replace the score of a finished step by its reward."""
+        """Replace the scores of a finished step and of its curve by their rewards."""
         if step.score is None:
             return step
         targets, amount = self.spec.search.targets, self.feasible[0].amount
         costs = {name: amount(step.candidate.architecture, name) for name in targets}
-        return replace(step, scores={**step.scores, "score": soft_constraint_reward(step.score, costs, targets)})
+
+        def rewarded(scores: Mapping[str, float], name: str) -> dict[str, float]:
+            found = {name: soft_constraint_reward(scores[name], costs, targets)} if name in scores else {}
+            return {**scores, **found}
+
+        return replace(
+            step,
+            scores=rewarded(step.scores, "score"),
+            read_curve=lambda: tuple(rewarded(row, "val_score") for row in step.curve),
+        )
 
     def propose(self, chain: Chain, step: int, worker: Worker | None = None) -> Proposal:
         """Propose one step.

@@ -261,6 +261,10 @@ def test_with_soft_constraints_strategies_see_the_reward_and_the_records_keep_th
     rewards = [r.score * (r.parameters / 50_000) ** -0.5 for r in chain.results]
     assert [o.score for o in state.history] == pytest.approx(rewards) and state.objectives == ("score",)
     assert search.objectives == ("score", "parameters")  # of the front and the finalists
+    (s.paths.step("random", 0) / "curve.tsv").write_text("samples\tval_score\n9\t0.5\n")
+    factor = (chain.results[0].parameters / 50_000) ** -0.5
+    (row,) = search.state(read_chain(s.paths, "random", 3, 3), 3).history[0].curve
+    assert row == pytest.approx({"samples": 9, "val_score": 0.5 * factor})
     s.add_search("baseline-unet", "random", "unet", **several)
     s.run("baseline-unet", 2)
     recipes, chain = Search.read(s.paths, "baseline-unet"), read_chain(s.paths, "baseline-unet", 2, 2)

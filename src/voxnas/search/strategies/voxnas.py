@@ -37,7 +37,7 @@ from voxnas.core.strategies import STRATEGIES
 from voxnas.search.base import Observation, SearchState, Strategy, Suggestion
 from voxnas.search.design import design
 from voxnas.search.feasible import Candidate
-from voxnas.search.objectives import dominance_ranks, hypervolume_improvement, reference_point
+from voxnas.search.objectives import dominance_ranks, expected_improvement, hypervolume_improvement, reference_point
 from voxnas.search.strategies.random import Random
 from voxnas.search.surrogate import clipped_losses, robust_losses
 
@@ -145,7 +145,7 @@ def _from_surrogate(
 
         every = np.arange(len(candidates))
         if state.turn % 2:
-            expected = partial(_improvement, mean - bonus, deviation)
+            expected = partial(expected_improvement, mean - bonus, deviation)
             return Suggestion(candidates[ranked(every, mean - bonus, expected)[0]], origin="improvement")
         least = mean - bonus - 2 * deviation
         likely = ranked(every, least, lambda loss: np.maximum(loss - least, 0.0))[:DRAWN]
@@ -199,12 +199,3 @@ def _plan_bonus(known: Sequence[Observation], losses: Floats, x: Floats, points:
     distance = ((points[:, :choices] - x[start, :choices]) ** 2).sum(axis=1)
     near: Floats = PLAN_WEIGHT / len(known) * beaten * np.exp(-distance / 8)
     return near
-
-
-def _improvement(mean: Floats, deviation: Floats, incumbent: float) -> Floats:
-    """Expected improvement (Jones et al. 1998) of losses below the incumbent."""
-    from scipy.stats import norm
-
-    u = (incumbent - mean) / deviation
-    found: Floats = deviation * (u * norm.cdf(u) + norm.pdf(u))
-    return found
