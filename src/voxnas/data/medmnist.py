@@ -53,8 +53,10 @@ def read_medmnist(root: Path, settings: DataSettings) -> Layout:
     candidates: list[Candidate] = []
     for split in sorted(name.removesuffix(IMAGES) for name in arrays if name.endswith(IMAGES)):
         images = read_rows(file, split + IMAGES)
-        if images.ndim != 4:
-            raise UserError(f"{file}: {split}{IMAGES} has {images.ndim} axes, volumes have 4 (N, X, Y, Z)")
+        if images.ndim not in (3, 4):
+            raise UserError(
+                f"{file}: {split}{IMAGES} has {images.ndim} axes, volumes have 4 (N, X, Y, Z) and planes 3 (N, X, Y)"
+            )
         targets = _values(file, split, settings.target, arrays, len(images))
         people = _values(file, split, PARTICIPANTS if identified else "", arrays, len(images))
         width = len(str(len(images) - 1))

@@ -1,8 +1,8 @@
 """Volumes in an .npz archive, as rows of one array.
 
 The path ``FILE.npz#train_17`` addresses row 17 of the array ``train_images``, so that all readers of images accept such
-volumes. The layout follows MedMNIST (Yang et al. 2023, Scientific Data): arrays ``<split>_images``, (N, X, Y, Z), and
-``<split>_<target>``, (N, 1).
+volumes. The layout follows MedMNIST (Yang et al. 2023, Scientific Data): arrays ``<split>_images``, (N, X, Y, Z) or of
+planes (N, X, Y), and ``<split>_<target>``, (N, 1).
 """
 
 import functools
@@ -65,7 +65,7 @@ def _cached(file: Path, name: str, _changed: int) -> NDArray:
 
 
 def read_volume(path: Path) -> NDArray:
-    """Read the stored voxels of a volume, (X, Y, Z).
+    """Read the stored voxels of a volume, (X, Y, Z); of a plane, (X, Y, 1).
 
     Raises
     ------
@@ -82,7 +82,8 @@ def read_volume(path: Path) -> NDArray:
         raise ScanError(f"{path}: {'x'.join(map(str, rows.shape[1:]))} voxels, a volume may have {MAX_VOXELS}")
     if rows.dtype.kind not in "biuf":
         raise ScanError(f"{path}: the voxels are of type {rows.dtype}, numbers are required")
-    return rows[int(match["row"])]
+    found: NDArray = rows[int(match["row"])]
+    return found[..., None] if found.ndim == 2 else found
 
 
 def open_volume(path: Path) -> nib.Nifti1Image:

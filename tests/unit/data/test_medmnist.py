@@ -43,6 +43,18 @@ def test_a_volume_is_preprocessed_to_half_its_size(folder):
     assert 0 < prepared.image.mean() < 1 and len(np.unique(prepared.image)) > 2  # averaged, not picked
 
 
+def test_planes_are_volumes_of_one_slice(tmp_path):
+    planes = np.random.default_rng(0).random((6, 8, 12)).astype(np.float32)
+    np.savez(tmp_path / "planes.npz", all_images=planes, all_strain=np.arange(6.0))
+    index = index_dataset(tmp_path, "regression", DataSettings(target="strain"))
+    assert list(index.scans.target) == ["0.0", "1.0", "2.0", "3.0", "4.0", "5.0"] and index.excluded.empty
+    prepared = preprocess_scan(
+        [index.scans.image.iloc[2]], None, volume_plan("regression", crop=False, normalize="none")
+    )
+    assert prepared.image.shape == (1, 1, 12, 8)
+    np.testing.assert_allclose(prepared.image[0, 0].T, planes[2], rtol=1e-6)
+
+
 def test_a_limit_draws_by_class_and_seed(folder):
     def drawn(seed, limit=6):
         settings = SETTINGS.model_copy(update={"limit": limit})
@@ -61,8 +73,8 @@ def test_what_does_not_fit_is_an_error_that_says_so(folder, tmp_path):
         index_dataset(folder, "segmentation", SETTINGS)
     flat = tmp_path / "flat"
     flat.mkdir()
-    np.savez(flat / "a.npz", train_images=np.zeros((2, 8, 8)), train_labels=np.zeros(2))
-    with pytest.raises(UserError, match="3 axes"):
+    np.savez(flat / "a.npz", train_images=np.zeros((2, 8)), train_labels=np.zeros(2))
+    with pytest.raises(UserError, match="2 axes"):
         read_medmnist(flat, SETTINGS)
     np.savez(flat / "b.npz", train_images=np.zeros((2, 8, 8, 8)), train_labels=np.zeros((2, 4)))
     with pytest.raises(UserError, match="2 archives"):
