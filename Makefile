@@ -32,7 +32,7 @@ $(DEV): $(ENV) envs/requirements-dev.txt
 	@touch $@
 
 docs: $(VENV)/.installed-docs  ## build the documentation as a site in build/site; a warning is an error
-	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 $(VENV)/.installed-docs: $(ENV) envs/requirements-docs.txt
 	envs/install.sh --docs $(VENV)

@@ -3,9 +3,11 @@
 MkDocs reads one folder, whereas the pages lie beside the files that they describe (config/README.md,
 results/published). The pages of the navigation, and all files of the source tree that they link to, are copied to
 build/docs under their own paths, so that a link is the same in the source tree and on the site. The pages of the
-command line and of the Python API are generated.
+command line, of the Python API and of the notebooks are generated.
 """
 
+import base64
+import json
 import os
 import re
 import shutil
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "docs" / "notebooks"
 PAGES = ROOT / "build" / "docs"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Modules of the Python API with their titles: functions for notebooks, and the protocols of extensions.
@@ -24,11 +27,15 @@ def on_config(config: Any) -> Any:
     from pymdownx.slugs import slugify
 
     shutil.rmtree(PAGES, ignore_errors=True)
+    config["nav"] = with_folders(config["nav"])
     for file in linked_files(pages(config["nav"])):
         (PAGES / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, PAGES / file)
-    for file, text in {"docs/reference/commands.md": commands(), "docs/reference/api.md": api()}.items():
-        (PAGES / file).write_text(text, encoding="utf-8")
+    generated = {"docs/reference/commands.md": commands(), "docs/reference/api.md": api()}
+    for file in NOTEBOOKS.glob("*.ipynb"):
+        generated[f"docs/notebooks/{file.stem}.md"] = notebook_page(file, PAGES / "docs" / "notebooks")
+    for name, text in generated.items():
+        (PAGES / name).write_text(text, encoding="utf-8")
     config["docs_dir"] = str(PAGES)
     config["mdx_configs"]["toc"] = {"slugify": slugify(case="lower"), "permalink": True}
     return config
@@ -38,6 +45,18 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Keep only the text of a link to a folder of the source tree, which is no page."""
     folder = ROOT / os.path.dirname(page.file.src_uri)
     return re.sub(r"\[([^\]]+)\]\(([^)\s#]+)\)", lambda m: m[1] if (folder / m[2]).is_dir() else m[0], markdown)
+
+
+def with_folders(nav: Any) -> Any:
+    """Replace each folder of a navigation by its pages: README.md, then the others by name."""
+    if isinstance(nav, dict):
+        return {title: with_folders(part) for title, part in nav.items()}
+    if isinstance(nav, list):
+        return [with_folders(part) for part in nav]
+    if not nav.endswith("/"):
+        return nav
+    names = sorted((file.name for file in (ROOT / nav).glob("*.md")), key=lambda name: (name != "README.md", name))
+    return [nav + name for name in names]
 
 
 def pages(nav: Any) -> list[str]:
@@ -78,6 +97,27 @@ def on_page_content(html: str, **_: Any) -> str:
 def api() -> str:
     """Page of the Python API, for mkdocstrings."""
     return "# Python API\n\n" + "\n".join(f"## {title}\n\n::: {module}\n" for module, title in API.items())
+
+
+def notebook_page(file: Path, folder: Path) -> str:
+    """Page of an executed notebook; its images are written to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for number, cell in enumerate(json.loads(file.read_text(encoding="utf-8"))["cells"]):
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for place, output in enumerate(cell.get("outputs", [])):
+            data = output.get("data", {"text/plain": output.get("text", "")})
+            if "image/png" in data:
+                image = f"{file.stem}-{number}-{place}.png"
+                (folder / image).write_bytes(base64.b64decode("".join(data["image/png"])))
+                parts.append(f"![Output of the cell]({image})")
+            elif "text/html" in data:
+                table = re.sub(r"<style.*?</style>", "", "".join(data["text/html"]), flags=re.DOTALL)
+                parts.append(re.sub("<table[^>]*>", "<table>", table))
+            else:
+                parts.append("```text\n" + "".join(data["text/plain"]) + "\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 def commands() -> str:

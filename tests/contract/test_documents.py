@@ -6,17 +6,31 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
+import nbformat
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-specification = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
-hooks = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(hooks)
 
-NAVIGATION = hooks.pages(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
-GENERATED = {"docs/reference/commands.md", "docs/reference/api.md"}
+
+def module(path: str) -> ModuleType:
+    """Load a file of docs/, which is no package."""
+    specification = importlib.util.spec_from_file_location(Path(path).stem, ROOT / "docs" / path)
+    assert specification is not None and specification.loader is not None
+    loaded = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(loaded)
+    return loaded
+
+
+hooks = module("hooks.py")
+
+NAVIGATION = hooks.pages(hooks.with_folders(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+GENERATED = {"docs/reference/commands.md", "docs/reference/api.md"} | {
+    f"docs/notebooks/{file.stem}.md" for file in NOTEBOOKS
+}
 DOCUMENTS = sorted(
     str(file.relative_to(ROOT))
     for pattern in ("*.md", "docs/**/*.md", "config/**/*.md", "results/published/**/*.md")
@@ -33,15 +47,17 @@ def anchors(file: Path) -> set[str]:
 
 
 def broken_links(file: Path) -> list[str]:
-    found = []
-    for path, anchor in hooks.links(file.read_text(encoding="utf-8")):
+    found, text = [], file.read_text(encoding="utf-8")
+    if file.suffix == ".ipynb":
+        text = "\n".join(cell.source for cell in nbformat.reads(text, 4).cells if cell.cell_type == "markdown")
+    for path, anchor in hooks.links(text):
         target = file.parent / path if path else file
         if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
             found.append(f"{path}#{anchor}" if anchor else path)
     return found
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *(str(file.relative_to(ROOT)) for file in NOTEBOOKS)])
 def test_relative_links_and_anchors_resolve(document: str) -> None:
     assert broken_links(ROOT / document) == []
 
@@ -60,6 +76,19 @@ def test_the_navigation_has_every_page_once() -> None:
     assert all((ROOT / name).is_file() for name in set(NAVIGATION) - GENERATED)
 
 
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_a_notebook_runs_and_holds_its_outputs(file: Path) -> None:
+    notebook = nbformat.read(file, 4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    kinds = [[output.output_type for output in cell.outputs] for cell in code]
+    assert [cell.execution_count for cell in code] == [*range(1, len(code) + 1)] and file.stat().st_size < 500_000
+    small = {"FULL = 5, 40, 240": "FULL = 1, 8, 8", '"participants": 12': '"participants": 8'}
+    module("notebooks/execute.py").execute(notebook, small)
+    assert [[output.output_type for output in cell.outputs] for cell in code] == kinds
+    assert any("display_data" in kind for kind in kinds)
+
+
 def test_the_readme_is_one_page() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 80
 
@@ -72,7 +101,7 @@ def test_the_citation_has_the_version_of_the_package() -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("mkdocstrings") is None, reason="the extra `docs` is missing: make docs")
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     commands = (tmp_path / "docs" / "reference" / "commands" / "index.html").read_text()
