@@ -46,7 +46,7 @@ STEP_VERSIONS = {
     "profile": 3,
     "benchmark": 4,
     "figures": 4,
-    "report": 4,
+    "report": 5,
 }
 
 

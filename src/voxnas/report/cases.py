@@ -49,7 +49,7 @@ def cases_table(paths: StudyPaths) -> Table:
         [(str(case), case), *((number(value, 3), value) for value in row)]
         for case, row in zip(scores.index, scores.to_numpy(), strict=True)
     ]
-    return Table(columns, rows[:MOST_ROWS])
+    return Table(columns, rows).first(MOST_ROWS)
 
 
 def strips(paths: StudyPaths) -> Drawn:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -32,9 +33,17 @@ from voxnas.report.cases import SCORES, cases_table
 from voxnas.report.drawing import DECODER, ENCODER, HEAD
 from voxnas.report.efficiency import read_efficiency
 from voxnas.report.methods import methods
-from voxnas.report.sentence import basis_sentence, cost_sentences, hand_made, headline, is_hand_made, separation
+from voxnas.report.sentence import (
+    basis_sentence,
+    cost_sentences,
+    hand_made,
+    headline,
+    independent_unit,
+    is_hand_made,
+    separation,
+)
 from voxnas.report.style import EDGE, GRID, INK, SOFT
-from voxnas.report.trials import trials_table
+from voxnas.report.trials import front_table, trials_table
 
 SIZED = dict.fromkeys(("scan", "participant", "target"), str)  # columns of scans.tsv
 
@@ -65,12 +74,12 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "task": spec.task,
         "measure": measure,
         "confidence": confidence,
-        "headline": headline(board, comparisons, measure, confidence, plan.unit, splits.unit),
+        "headline": headline(board, comparisons, measure, confidence, plan.unit, independent_unit(splits, dataset)),
         "winner": board[board.winner].iloc[0].to_dict(),
         "cards": _cards(board, measure),
         "leaderboard": tables.leaderboard_table(board, measure, labels, confidence),
         "board_costs": tables.costs_table(board),
-        "unit": splits.unit,
+        "unit": independent_unit(splits, dataset),
         "notes_of_intervals": sorted({*board.note, *comparisons.note} - {""}),
         "comparisons": tables.comparisons_table(comparisons, measure, confidence),
         "folds": _folds(paths, measure, confidence),
@@ -81,6 +90,8 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "searches": _searches(paths, validation_measure(spec.task)),
         "trials": trials_table(paths, validation_measure(spec.task)),
         "gradient": _gradient(paths, validation_measure(spec.task)),
+        "trial_files": _trial_files(paths),
+        "front": front_table(paths, validation_measure(spec.task)),
         "cases": cases_table(paths),
         "case_score": SCORES[spec.task],
         "notes": _notes(paths),
@@ -302,6 +313,12 @@ def _spaces(paths: StudyPaths) -> list[dict[str, Any]]:
     return list(shown.values())
 
 
+def _trial_files(paths: StudyPaths) -> Markup:
+    """Link the complete tables of the trials, beside the page."""
+    link = Markup('<a href="search/{0}/trials.tsv">search/{0}/trials.tsv</a>')
+    return Markup(", ").join(link.format(name) for name in results.searches(paths)) + "."
+
+
 def _parameters(space: dict[str, Any]) -> tables.Table:
     """Table of the parameters of a search space with their values, preceded by further keys of its file."""
     rows = []
@@ -374,5 +391,4 @@ def _run(paths: StudyPaths, key: str) -> dict[str, Any]:
 def _command(paths: StudyPaths, study: str) -> str:
     """Command that repeats the study."""
     root = read_record(paths.spec("index"), IndexSpec).data_root
-    data = f" --config data_root={root}" if root else ""
-    return f"snakemake --configfile config/studies/{study}.yaml{data} --cores 2"
+    return f"voxnas run {study}" + (f" --config data_root={shlex.quote(root)}" if root else "")

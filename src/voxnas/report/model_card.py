@@ -13,7 +13,7 @@ from voxnas.core.splits import Splits
 from voxnas.deploy.runtimes import Runtimes
 from voxnas.io.records import read_json, read_plan, read_record
 from voxnas.report import tables
-from voxnas.report.sentence import headline, separation
+from voxnas.report.sentence import headline, independent_unit, separation
 
 HEADING = "\n## Run-times\n"
 
@@ -50,7 +50,7 @@ def model_card(paths: StudyPaths, model: dict[str, Any]) -> str:
         refit=bool(model.get("derivation", {}).get("refit")),
         taught=bool(model.get("derivation", {}).get("teacher")),
         winner=board.name[board.winner].iloc[0],
-        headline=headline(board, comparisons, measure, confidence, plan.unit, splits.unit),
+        headline=headline(board, comparisons, measure, confidence, plan.unit, independent_unit(splits, dataset)),
         separation=separation(splits, dataset),
         rows=[row for row in board.to_dict("records") if row["name"] in names],
     )

@@ -13,13 +13,14 @@ from voxnas.core.splits import Splits
 from voxnas.core.strategies import method_of
 from voxnas.core.trial import LINEAR
 from voxnas.io.tables import table_rows
-from voxnas.report.tables import duration, interval, number, p_statement, quantity, signed
+from voxnas.report.tables import difference_statement, duration, interval, number, p_statement, quantity, signed
 
 SHORT_SECONDS = 3600  # a training of less CPU time is stated in the headline
+ADJUSTED = "The p-values of these comparisons are adjusted by Holm's method."
 
 
 def headline(
-    board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, confidence: float, unit: str, split: str
+    board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure, confidence: float, unit: str, over: str
 ) -> str:
     """Describe the score of the winner and its comparison with hand-made networks and random search.
 
@@ -35,18 +36,17 @@ def headline(
         Nominal coverage of the intervals.
     unit : str
         Unit of prediction: a scan, or a volume, run or participant of time series.
-    split : str
-        Unit of the splits, the independent unit of the intervals.
+    over : str
+        Independent unit of the intervals (:func:`independent_unit`): a scan if the participants are unknown.
     """
     winner = board[board.winner].iloc[0]
     d = measure.digits
-    people = f"{winner.participants:.0f} participants"
-    of = people if split == "participant" else f"{winner.units:.0f} {split}s ({people})"
+    of = tested_units(winner, unit, over)
     within = f"{confidence:.0%} interval{interval(winner.low, winner.high, d)}"
     within += f", {winner.note}" if winner.note else ""
     reliable = (within if pd.notna(winner.low) else winner.note) + against_chance(winner, d)
     reached = (
-        f"On {winner.scans:.0f} locked test {unit}s of {of} {winner['name']} reaches {measure.article} {measure.title} "
+        f"On {winner.scans:.0f} locked test {unit}s{of} {winner['name']} reaches {measure.article} {measure.title} "
         f"of {number(winner.test_score, d)} ({reliable}) "
         f"with {quantity(winner.parameters)} parameters."
     )
@@ -59,6 +59,18 @@ def headline(
         parts += [origin(winner), against_baselines(board, comparisons)]
         parts += [against_random(board, comparisons, measure, confidence)]
     return " ".join(part for part in parts if part)
+
+
+def tested_units(row: pd.Series, unit: str, over: str) -> str:
+    """State the number of independent units of a score, `` of 6 participants``; empty if each `unit` is one.
+
+    Examples
+    --------
+    >>> tested_units(pd.Series({"units": 8, "participants": 4}), "scan", "session")
+    ' of 8 sessions (4 participants)'
+    """
+    people = "" if over in ("participant", "scan") else f" ({row.participants:.0f} participants)"
+    return people if over == unit else f" of {row.units:.0f} {over}s{people}"
 
 
 def against_linear(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Measure) -> str:
@@ -82,8 +94,13 @@ def against_linear(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Meas
     return (
         f"The {what} {winner['name']} does not beat the linear baseline {best['name']}: with {measure.article} "
         f"{measure.title} of {number(winner.test_score, d)} against {number(best.test_score, d)} it "
-        f"{words[row.verdict]} (difference {signed(row.difference, d)}{interval(row.low, row.high, d, sign=True)})."
+        f"{words[row.verdict]} {difference_statement(row, d)}."
     )
+
+
+def independent_unit(splits: Splits, dataset: Mapping[str, Any]) -> str:
+    """Return the independent unit of a study: the unit of its splits, or a scan if its participants are unknown."""
+    return splits.unit if dataset["identified"] or splits.unit != "participant" else "scan"
 
 
 def separation(splits: Splits, dataset: Mapping[str, Any]) -> str:
@@ -130,14 +147,14 @@ def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         said.setdefault(row.verdict, []).append(row.second)
     if set(said) == {"better"}:
         kind = "other" if is_hand_made(board.source[board.winner].iloc[0]) else "hand-made"
-        return f"It beats every {kind} network ({join(said['better'])})."
+        return f"It beats every {kind} network ({join(said['better'])}). {ADJUSTED}"
     words = {
         "better": "It beats {}.",
         "indistinguishable": "This test cannot distinguish it from {}.",
         "worse": "It is worse than {}.",
         "untested": "It could not be tested against {}.",
     }
-    return " ".join(words[kind].format(join(said[kind])) for kind in words if kind in said)
+    return " ".join([*(words[kind].format(join(said[kind])) for kind in words if kind in said), ADJUSTED])
 
 
 def against_chance(row: pd.Series, digits: int) -> str:
@@ -213,10 +230,9 @@ def against_random(board: pd.DataFrame, comparisons: pd.DataFrame, measure: Meas
         "networks",
         "untested": "The networks of the {0} search and of random search could not be tested against each other",
     }
-    d = measure.digits
     text = words[row.verdict].format(method_of(source[row["first"]]))
-    between = f"(difference {signed(row.difference, d)}{interval(row.low, row.high, d, sign=True)})"
-    return f"{text} {between}. A statement about the methods needs at least {LEAST_RUNS} runs of each."
+    least = f"A statement about the methods needs at least {LEAST_RUNS} runs of each."
+    return f"{text} {difference_statement(row, measure.digits)}. {least}"
 
 
 def _between_methods(one: MethodDifference, measure: Measure) -> str:

@@ -4,8 +4,17 @@ from voxnas.benchmark.leaderboard import read_comparisons, read_leaderboard
 from voxnas.benchmark.results import benchmark_spec
 from voxnas.core.measures import ranking_measure
 from voxnas.core.paths import StudyPaths
-from voxnas.io.records import read_plan
-from voxnas.report.sentence import against_baselines, against_chance, against_linear, against_random, is_hand_made
+from voxnas.core.splits import Splits
+from voxnas.io.records import read_json, read_plan, read_record
+from voxnas.report.sentence import (
+    against_baselines,
+    against_chance,
+    against_linear,
+    against_random,
+    independent_unit,
+    is_hand_made,
+    tested_units,
+)
 from voxnas.report.tables import interval, number, quantity
 
 
@@ -24,7 +33,8 @@ def summary(paths: StudyPaths) -> list[tuple[str, str]]:
     """
     board, comparisons, spec = read_leaderboard(paths), read_comparisons(paths), benchmark_spec(paths)
     measure, confidence = ranking_measure(spec), spec.confidence
-    winner = board[board.winner].iloc[0]
+    winner, unit = board[board.winner].iloc[0], read_plan(paths.plan).unit
+    over = independent_unit(read_record(paths.splits, Splits), read_json(paths.dataset))
     bounds = interval(winner.low, winner.high, measure.digits)
     reliable = f"{bounds} ({confidence:.0%} interval)" if bounds else f" ({winner.note})"
     compared = [against_linear(board, comparisons, measure), against_baselines(board, comparisons)]
@@ -35,8 +45,8 @@ def summary(paths: StudyPaths) -> list[tuple[str, str]]:
         (
             "Test score",
             f"{measure.title} {number(winner.test_score, measure.digits)}{reliable}"
-            f"{against_chance(winner, measure.digits)}, {winner.scans:.0f} locked {read_plan(paths.plan).unit}s of "
-            f"{winner.participants:.0f} participants",
+            f"{against_chance(winner, measure.digits)}, {winner.scans:.0f} locked {unit}s"
+            f"{tested_units(winner, unit, over)}",
         ),
         ("Compared", " ".join(filter(None, compared))),
         ("Report", str(paths.root / "report.html")),

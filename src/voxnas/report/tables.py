@@ -1,7 +1,7 @@
 """Formatted tables and numbers of the report."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -23,11 +23,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: cells are (text, sorting key); `marked` rows are highlighted."""
+    """A table: cells are (text, sorting key); `marked` rows are highlighted; `omitted` rows are not in the page."""
 
     columns: list[Column]
     rows: list[list[tuple[str, Any]]]
     marked: frozenset[int] = frozenset()
+    omitted: int = 0
+
+    def first(self, count: int) -> "Table":
+        """Return the first `count` rows; the other rows are counted as omitted."""
+        return replace(self, rows=self.rows[:count], omitted=max(0, len(self.rows) - count))
 
 
 def number(value: float | None, digits: int) -> str:
@@ -50,6 +55,20 @@ def p_statement(value: float) -> str:
     """State a p-value: ``p = 0.031`` or ``p < 0.001``."""
     text = p_value(value)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def difference_statement(row: Any, digits: int) -> str:
+    """State the difference of a comparison, its interval, and the p-value that its verdict rests on.
+
+    Parameters
+    ----------
+    row : Series or named tuple
+        A row of comparisons.tsv.
+    digits : int
+        Digits of the difference.
+    """
+    tested = f", {p_statement(row.p_holm)} adjusted by Holm's method" if math.isfinite(row.p_holm) else ""
+    return f"(difference {signed(row.difference, digits)}{interval(row.low, row.high, digits, sign=True)}{tested})"
 
 
 def distinct_pairs(comparisons: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from voxnas.core.paths import StudyPaths
 from voxnas.core.trial import PER_FRAME, Network
 from voxnas.io.records import read_plan
 from voxnas.io.tables import read_table
-from voxnas.report.tables import Column, Table, interval, number, quantity, signed
+from voxnas.report.tables import Column, Table, difference_statement, interval, number, quantity, signed
 
 VIEWS = {
     "clips": "clips of volumes (4D)",
@@ -149,8 +149,7 @@ def describe_benefit_of_time(winner: Network, board: pd.DataFrame, comparisons: 
         "untested": "A benefit of operators along time is not shown: the winner could not be tested against",
     }
     d = measure.digits
-    difference = signed(row.difference, d) + interval(row.low, row.high, d, sign=True)
     return (
         f"{words[row.verdict]} the same network without them, widened to equal "
-        f"MACs and trained in the same way (difference {difference})."
+        f"MACs and trained in the same way {difference_statement(row, d)}."
     )

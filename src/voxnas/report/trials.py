@@ -66,7 +66,49 @@ def trials_table(paths: StudyPaths, measure: Measure) -> Table:
                     (config or row.key, config or row.key),
                 ]
             )
-    return Table(columns, rows[:MOST_ROWS])
+    return Table(columns, rows).first(MOST_ROWS)
+
+
+def front_table(paths: StudyPaths, measure: Measure) -> Table | None:
+    """Return the front of each search of several objectives (its front.tsv), finalists marked; None without one.
+
+    Parameters
+    ----------
+    paths : StudyPaths
+        A study with a selection.
+    measure : Measure
+        Measure of the validation scores.
+    """
+    finalists = {network.key for network in results.finalists(paths)}
+    fronts = []
+    for search in results.searches(paths):
+        history = results.search_history(paths, search)
+        if "front" in history:
+            fronts.append(history[history.front].sort_values("score", ascending=False).assign(search=search))
+    if not fronts:
+        return None
+    table = pd.concat(fronts, ignore_index=True)
+    costs = [name for name in COSTS if name in table]
+    columns = [
+        Column("search", numeric=False),
+        Column("trial", numeric=False),
+        Column("step"),
+        Column(f"validation {measure.title}"),
+        *(Column(COSTS[name]) for name in costs),
+        Column("finalist", numeric=False),
+    ]
+    rows = [
+        [
+            (row.search, row.search),
+            (row.trial, row.trial),
+            (f"{row.step}", row.step),
+            (number(measure.sign * row.score, measure.digits), measure.sign * row.score),
+            *((quantity(getattr(row, name)), getattr(row, name)) for name in costs),
+            *[("finalist", "finalist") if row.key in finalists else ("", "")],
+        ]
+        for row in table_rows(table)
+    ]
+    return Table(columns, rows, frozenset(i for i, key in enumerate(table.key) if key in finalists))
 
 
 def _shown(value: object) -> str:

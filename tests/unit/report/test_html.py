@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from voxnas.benchmark import results
 from voxnas.benchmark.leaderboard import benchmark
 from voxnas.core.errors import UserError
 from voxnas.core.measures import MEASURES
@@ -16,6 +17,8 @@ from voxnas.io.records import read_json, write_json, write_text
 from voxnas.report.figures import draw_figures
 from voxnas.report.html import _parameters, inline_svg, render_report
 from voxnas.report.sentence import headline, separation
+from voxnas.report.summary import summary
+from voxnas.report.trials import front_table
 
 NETWORKS = ("bayesian-1", "random-1", "small")
 VOID = {"meta", "br", "path", "rect", "use", "image", "link"}
@@ -81,7 +84,7 @@ def test_the_page_shows_what_a_reader_must_know(page, finished_study):
         assert text in page
     key = read_json(finished_study.finalists)["networks"][0]["key"]
     assert key in page and "2026-01-01" in page  # the record and the ledger
-    assert "snakemake --configfile config/studies/fake.yaml" in page
+    assert "<pre>voxnas run fake</pre>" in page
     assert not re.search(
         r"\bnan\b", re.sub(r'data-key="nan"', "", re.sub(r"<(style|script|svg).*?</\1>", "", page, flags=re.S))
     )
@@ -119,6 +122,25 @@ def test_every_trial_and_every_case_is_listed(page, finished_study):
     )
 
 
+def test_a_cut_table_states_its_rows_and_links_the_complete_table(fake_segmentation, write_benchmark, monkeypatch):
+    write_benchmark(fake_segmentation)
+    for module in ("trials", "cases"):
+        monkeypatch.setattr(f"voxnas.report.{module}.MOST_ROWS", 4)
+    page = render_report(fake_segmentation)
+    assert 'first 4 of 12 rows. Complete: <a href="search/bayesian/trials.tsv">' in page
+    assert 'first 4 of 6 rows. Complete: <a href="figures/cases.tsv">' in page
+
+
+def test_the_front_of_several_objectives_is_listed_with_its_finalists(fake_segmentation, monkeypatch):
+    history = results.search_history
+    monkeypatch.setattr(results, "search_history", lambda *given: history(*given).assign(front=lambda t: t.score > 0))
+    first = results.finalists(fake_segmentation)[:1]
+    monkeypatch.setattr(results, "finalists", lambda paths: first)
+    table = front_table(fake_segmentation, MEASURES["dice"])
+    assert table.rows and {row[-1][0] for row in table.rows} == {"finalist", ""}
+    assert all((row[-1][0] == "finalist") == (i in table.marked) for i, row in enumerate(table.rows))
+
+
 def test_the_title_can_be_set_and_is_escaped(fake_segmentation, write_benchmark):
     write_benchmark(fake_segmentation)
     settings = parse_settings({"study": "fake", "report": {"title": "A <b> study"}})
@@ -151,6 +173,8 @@ def test_a_separation_of_participants_is_claimed_only_if_it_is_known(fake_segmen
     draw_figures(fake_segmentation, fake_segmentation.figures)
     page = render_report(fake_segmentation)
     assert "separated by scan" in page and "separated by participant" not in page
+    assert "On 6 locked test scans bayesian-1 reaches" in page and "6 independent scans and" in page
+    assert dict(summary(fake_segmentation))["Test score"].endswith("6 locked scans")
 
 
 def test_the_sentence_is_honest(fake_segmentation):
@@ -159,7 +183,8 @@ def test_the_sentence_is_honest(fake_segmentation):
     text = headline(board, comparisons, measure, 0.95, "scan", "participant")
     assert text.startswith("On 6 locked test scans of 6 participants bayesian-1 reaches a mean Dice of")
     assert "95% interval [" in text and "for these trainings only" in text
-    assert "It beats every hand-made network (small)." in text
+    assert "It beats every hand-made network (small). The p-values of these comparisons are adjusted by Holm's" in text
+    assert re.search(r"\(difference \+0\.\d+ \[.*\], p [<=] 0\.\d+ adjusted by Holm's method\)", text)
     assert "In this run the bayesian search found a better network than random search" in text
     assert "needs at least 3 runs of each" in text
     assert "It is step 0 of the search bayesian: a random draw." in text

@@ -112,7 +112,7 @@ def test_a_winner_that_does_not_beat_the_linear_model_says_so_first(timed):
         table = changed(comparisons, "connectivity-ridge", verdict)
         return headline(board, table, MEASURE, 0.95, "run", "run")
 
-    assert said("better").startswith("On 6 locked test runs of 6 runs (6 participants) bayesian-1 reaches")
+    assert said("better").startswith("On 6 locked test runs (6 participants) bayesian-1 reaches")
     assert "(no interval: the score does not vary between the units)" in said("better")
     first = "The searched network bayesian-1 does not beat the linear baseline connectivity-ridge: "
     words = {
