@@ -253,7 +253,7 @@ class Moasha(SyneTune):
 
     def made(self, scheduler: str, space: dict[str, Any]) -> Any:
         """Make the scheduler, whose rungs are counted as 1 and 3."""
-        from syne_tune.optimizer.schedulers.multiobjective import MOASHA
+        from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
 
         self.kept: list[Question] = []
         return MOASHA(space, ["score", "latency"], max_t=3, grace_period=1, random_seed=self.seed)
