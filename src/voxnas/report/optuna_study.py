@@ -47,6 +47,7 @@ def write_optuna(paths: StudyPaths, searches: list[str], file: Path) -> None:
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
+        from optuna.study import StudyDirection
     except ImportError:
         raise UserError("Optuna is not installed", "pip install 'voxnas[export]'") from None
 
@@ -58,7 +59,7 @@ def write_optuna(paths: StudyPaths, searches: list[str], file: Path) -> None:
             study = optuna.create_study(
                 storage=storage,
                 study_name=f"{paths.root.resolve().name}/{name}",
-                directions=["maximize"] + ["minimize"] * (len(search.objectives) - 1),
+                directions=[StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * (len(search.objectives) - 1)],
             )
             study.set_user_attr("strategy", search.spec.method)
             study.add_trials([_trial(paths, search, steps) for steps in _trials(paths, name).values()])
