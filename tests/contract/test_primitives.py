@@ -9,6 +9,7 @@ import re
 import pytest
 import torch
 from plans import THICK, staged
+from pruned_weights import narrow_weights, zero_removed
 from saved_tensors import measured_bytes, predicted_bytes
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -25,6 +26,7 @@ from voxnas.complexity.analytic import analyze
 from voxnas.nn.build import build_network, initialize
 from voxnas.nn.network import Network
 from voxnas.nn.ops.base import MODULES
+from voxnas.nn.pruning import channel_groups, kept_channels, narrowed
 
 torch.set_num_threads(1)
 
@@ -234,3 +236,23 @@ def test_an_unknown_option_is_refused(name):
     use = next(uses_of(name))
     with pytest.raises(ValueError, match="no option"):
         _ = Use(name, use.size, use.channels, ones(use.dims), use.stride, {"colour": "red"}).node
+
+
+@pytest.mark.parametrize("use", SINGLE, ids=str)
+def test_a_network_without_some_channels_computes_what_it_does_with_zeros_in_their_place(use: Use) -> None:
+    builder, node = GraphBuilder(2, use.dims), use.node
+    before = builder.add("conv", builder.input, use.channels[0][0], options={"norm": False})
+    facts = (node.kernel, node.stride, node.norm, node.activation, dict(node.options))
+    last = builder.add(use.op, before, node.channels, *facts, name="tested")
+    wide = builder.finish(last if row_of(use.op).vector else builder.add("pointwise_head", last, 2))
+    groups = channel_groups(wide)
+    assert bool(groups.groups) != (use.op in groups.fixed)
+    removed = {c for found in groups.groups.values() for c in found[::2]}
+    torch.manual_seed(0)
+    network, small = Network(wide).eval(), Network(narrowed(wide, groups, removed)).eval()
+    channels = kept_channels(wide, groups, removed)
+    zero_removed(network, channels)
+    small.load_state_dict(narrow_weights(network, channels))
+    x = torch.randn(2, 2, *use.inputs[0].size)
+    with torch.no_grad():
+        torch.testing.assert_close(small(x), network(x), rtol=1e-4, atol=1e-5)

@@ -132,25 +132,37 @@ def derived(study):
         return json.load(file)["networks"]
 
 
+def pruned(study):
+    """Records of the pruned networks and their controls (known after `prune`)."""
+    if "prune" not in study_settings(study).compression.steps:
+        return []
+    with checkpoints.prune.get(study=study).output[0].open() as file:
+        return json.load(file)["networks"]
+
+
 def all_networks(study):
     """Keys of all networks to train and evaluate."""
-    return [*finalists(study), *(network["key"] for network in derived(study))]
+    return [*finalists(study), *(network["key"] for network in [*derived(study), *pruned(study)])]
 
 
 def record_of(wildcards):
     """The table of networks that has the network."""
     if wildcards.key in finalists(wildcards.study):
         return "results/{study}/finalists.json"
-    return "results/{study}/derived.json"
+    if wildcards.key in (network["key"] for network in derived(wildcards.study)):
+        return "results/{study}/derived.json"
+    return "results/{study}/pruned.json"
 
 
 def teachers(wildcards):
-    """Trainings from which a derived network learns."""
+    """Trainings from which a derived network starts or learns."""
     if wildcards.key in finalists(wildcards.study):
         return []
-    network = next(n for n in derived(wildcards.study) if n["key"] == wildcards.key)
-    teacher = network["derivation"]["teacher"]
-    return training_results(wildcards, teacher["sources"] if teacher else [])
+    networks = [*derived(wildcards.study), *pruned(wildcards.study)]
+    derivation = next(n for n in networks if n["key"] == wildcards.key).get("derivation") or {}
+    start, teacher = derivation.get("start"), derivation.get("teacher")
+    sources = {start["source"]} if start else set()
+    return training_results(wildcards, sorted(sources.union(teacher["sources"] if teacher else [])))
 
 
 def weights(wildcards):

@@ -1,7 +1,7 @@
 # In:  the results of all searches
 # Out: networks/<key>/seed-<s>/: the finalists and the hand-made networks at full budget
 #
-# `select` and `derive` are the only checkpoints. Networks are addressed by their key, never by rank, so that a new
+# `select`, `derive` and `prune` (compress.smk) are the only checkpoints. Networks are addressed by their key, never by rank, so that a new
 # selection trains only the new networks.
 
 

@@ -37,17 +37,15 @@ def derive_networks(paths: StudyPaths, spec: DeriveSpec) -> list[Network]:
     UserError
         If the winner is fitted and not trained.
     """
-    measure = ranking_measure(results.benchmark_spec(paths))
     found = results.finalists(paths)
-    scores = {n.name: float(validation_scores(paths, n, measure).mean()) for n in found}
-    winner = choose_winner(found, scores, measure.sign)
+    winner, scores = winner_by_validation(paths, found)
     if family_of(winner.architecture).fitted:
         raise UserError(f"the winner, {winner.name}, has no trainings to repeat", "set final.refit: false")
     derivations = {}
     if spec.refit:
         derivations[REFIT] = Derivation(refit=True)
     if spec.teacher != "none":
-        sources = _diverse(found, winner, scores, measure.sign) if spec.teacher == "diverse" else [winner]
+        sources = _diverse(found, winner, scores) if spec.teacher == "diverse" else [winner]
         keys = tuple(dict.fromkeys(n.key for n in sources))
         teacher = Teacher(sources=keys, temperature=spec.temperature, weight=spec.weight, out_of_fold=True)
         derivations[STUDENT] = Derivation(teacher=teacher, refit=True)
@@ -74,10 +72,17 @@ def shipped_network(paths: StudyPaths) -> Network:
     return found.get(STUDENT) or found.get(REFIT) or winning_network(paths)
 
 
-def _diverse(found: list[Network], winner: Network, scores: dict[str, float], sign: int) -> list[Network]:
+def winner_by_validation(paths: StudyPaths, found: list[Network]) -> tuple[Network, dict[str, float]]:
+    """Choose the winner among the networks `found`; return it with the score of each, the larger the better."""
+    measure = ranking_measure(results.benchmark_spec(paths))
+    scores = {n.name: measure.sign * float(validation_scores(paths, n, measure).mean()) for n in found}
+    return choose_winner(found, scores, 1), scores
+
+
+def _diverse(found: list[Network], winner: Network, scores: dict[str, float]) -> list[Network]:
     """The winner, and the best trained networks of other sources."""
     best = {winner.source: winner}
-    for network in sorted(found, key=lambda n: -sign * scores[n.name]):
+    for network in sorted(found, key=lambda n: -scores[n.name]):
         if not family_of(network.architecture).fitted:
             best.setdefault(network.source, network)
     return list(best.values())[:DIVERSE]

@@ -29,7 +29,7 @@ from voxnas.core.measures import Measure, ranking_measure, validation_score
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.strategies import method_of
-from voxnas.core.trial import LINEAR, PER_FRAME, REFIT, STUDENT, Network
+from voxnas.core.trial import DERIVED, LINEAR, PER_FRAME, PRUNED, SCRATCH, Network
 from voxnas.io.records import read_json
 from voxnas.io.tables import read_table
 
@@ -56,7 +56,8 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
         units (an error is positive).
     comparisons : DataFrame
         The winner against all other rows, and the best network of the first search method against the best network of
-        each other method (in a study without a search, each network against the first network), and the winner and the
+        each other method (in a study without a search, each network against the first network), each pruned network
+        against its architecture trained from fresh weights, and the winner and the
         networks derived from it against each published reference: comparison, first,
         second, measure, difference (positive: the first is better), low, high, p (two-sided), p_holm (adjusted by Holm
         for the number of distinct pairs of the table), verdict (from p_holm: better, worse, indistinguishable or
@@ -103,7 +104,7 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
                     **{column: getattr(interval, column) for column in INTERVAL},
                     **further_scores(part, task, measure.name),
                     **sizes,
-                    **_search_cost(paths, winner if network.derivation else network),
+                    **_search_cost(paths, winner if network.source in DERIVED else network),
                     **_training_cost(paths, network),
                 }
             )
@@ -115,6 +116,12 @@ def benchmark(paths: StudyPaths) -> tuple[pd.DataFrame, pd.DataFrame]:
     pairs = [("winner", winner.name, name) for name in leaderboard.name if name != winner.name]
     best = best_of_methods(found, means, measure.sign)
     pairs += [("methods", best[0], other) for other in best[1:]]
+    pairs += [
+        ("compression", pruned.name, control.name)
+        for pruned in found
+        for control in found
+        if (pruned.source, control.source) == (PRUNED, SCRATCH) and pruned.architecture == control.architecture
+    ]
     if not results.searches(paths):
         pairs += [("reference", n.name, found[0].name) for n in found[1:]]
     for name, file in spec.published.items():
@@ -167,7 +174,7 @@ def read_comparisons(paths: StudyPaths) -> pd.DataFrame:
 
 def is_searched(source: str) -> bool:
     """Whether the source of a network is a search method, in contrast to baselines and derived networks."""
-    return not source.startswith("baseline") and source not in (LINEAR, PER_FRAME, REFIT, STUDENT)
+    return not source.startswith("baseline") and source not in {LINEAR, PER_FRAME, *DERIVED}
 
 
 def choose_winner(found: list[Network], validation: dict[str, float], sign: int) -> Network:
@@ -183,7 +190,7 @@ def choose_winner(found: list[Network], validation: dict[str, float], sign: int)
     sign : int
         1 if larger is better, else -1.
     """
-    candidates = [n for n in found if is_searched(n.source)] or found
+    candidates = [n for n in found if is_searched(n.source)] or [n for n in found if n.source not in DERIVED]
     return max(candidates, key=lambda n: (np.nan_to_num(sign * validation[n.name], nan=-np.inf), -n.rank))
 
 
@@ -287,9 +294,8 @@ def _search_cost(paths: StudyPaths, network: Network) -> dict[str, Any]:
 
 
 def _training_cost(paths: StudyPaths, network: Network) -> dict[str, float]:
-    """Cost of the trainings of all seeds of a network, and of those of its teachers."""
-    teacher = network.derivation.teacher if network.derivation else None
-    keys = [network.key, *(teacher.sources if teacher else ())]
+    """Cost of the trainings of all seeds of a network, and of those of its teachers and of its initial weights."""
+    keys = [network.key, *(network.derivation.sources if network.derivation else ())]
     found = {(key, seed): result for key in keys for seed, result in results.seed_results(paths, key).items()}
     measured = [results.measured_seconds(paths.seed(key, seed)) for key, seed in found]
     return {

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from voxnas.core.errors import UserError, suggest
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import BenchmarkSpec
 from voxnas.core.trial import Network, Result
@@ -27,9 +28,19 @@ def finalists(paths: StudyPaths) -> list[Network]:
 
 
 def networks(paths: StudyPaths) -> list[Network]:
-    """Finalists and baselines, in the order of the selection, and the networks derived from the winner."""
-    derived = read_json(paths.derived)["networks"] if benchmark_spec(paths).derives else []
+    """Finalists and baselines, in the order of the selection, and the networks derived or pruned from the winner."""
+    spec = benchmark_spec(paths)
+    files = [paths.derived] * spec.derives + [paths.pruned] * spec.prunes
+    derived = [network for file in files for network in read_json(file)["networks"]]
     return [*finalists(paths), *map(Network.model_validate, derived)]
+
+
+def named_network(paths: StudyPaths, name: str) -> Network:
+    """Return the network with a `name`; UserError if the study has none."""
+    found = {network.name: network for network in networks(paths)}
+    if name not in found:
+        raise UserError(f"{paths.root} has no network {name!r}", suggest(name, found))
+    return found[name]
 
 
 def searches(paths: StudyPaths) -> list[str]:

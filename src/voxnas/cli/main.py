@@ -48,6 +48,7 @@ RULES = {
     "select": "choose the finalists",
     "network": "write the record of one finalist",
     "derive": "derive networks from the winner, to be trained on all scans outside the test split",
+    "prune": "remove channels of the winner, for networks that are fine-tuned from its weights",
     "trainings": "write the table of all trainings with the full budget",
     "profile": "measure the latency and memory of a network",
     "crossvalidate": "score networks on the folds, each fold by the training that left it out",

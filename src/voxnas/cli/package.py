@@ -1,4 +1,4 @@
-"""``voxnas package``: write the model folder of the winner, or of the network derived from it."""
+"""``voxnas package``: write the model folder of the winner, of the network derived from it, or of another network."""
 
 import argparse
 import math
@@ -9,13 +9,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument("--study", required=True, metavar="DIR", help="results/<study>")
     parser.add_argument("--output", required=True, metavar="DIR", help="model folder to write")
+    parser.add_argument("--network", metavar="NAME", help="name in the leaderboard, such as a pruned network")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the model."""
     from voxnas.benchmark.derive import shipped_network
     from voxnas.benchmark.leaderboard import validation_scores
-    from voxnas.benchmark.results import benchmark_spec
+    from voxnas.benchmark.results import benchmark_spec, named_network
     from voxnas.core.errors import UserError
     from voxnas.core.measures import ranking_measure
     from voxnas.core.paths import StudyPaths
@@ -26,7 +27,8 @@ def run(arguments: argparse.Namespace) -> None:
     from voxnas.report.model_card import model_card
 
     paths = StudyPaths(arguments.study)
-    network, spec = shipped_network(paths), benchmark_spec(paths)
+    network = named_network(paths, arguments.network) if arguments.network else shipped_network(paths)
+    spec = benchmark_spec(paths)
     measure = ranking_measure(spec)
     scores = measure.sign * validation_scores(paths, network, measure)  # none of a refitted network
     default = max(range(spec.seeds), key=lambda seed: scores.get(seed, -math.inf))

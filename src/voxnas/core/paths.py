@@ -28,6 +28,7 @@ class StudyPaths:
         self.calibration = self.root / "calibration.json"
         self.finalists = self.root / "finalists.json"
         self.derived = self.root / "derived.json"
+        self.pruned = self.root / "pruned.json"
         self.store = self.root / "store"
         self.leaderboard = self.root / "leaderboard.tsv"
         self.comparisons = self.root / "comparisons.tsv"

@@ -522,6 +522,52 @@ class FinalSettings(Settings):
         return self.refit or self.teacher != "none"
 
 
+class PruneSettings(Settings):
+    """Structured pruning of the winner: channels are removed for good, and the rest is fine-tuned.
+
+    Each level is a network of its own, with its own key, beside a control: the same architecture trained from fresh
+    weights for as many multiply-adds as the training of the winner and the fine-tuning took together.
+    """
+
+    criterion: Literal["magnitude", "random"] = Field(
+        "magnitude",
+        description="Channels to keep: those with the largest L2 norm of all weights tied to them, compared over all "
+        "layers (Fang et al. 2023), or random ones, the control of the criterion.",
+    )
+    cost: Literal["parameters", "macs"] = Field("parameters", description="Cost to which the levels refer.")
+    levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.5, 0.25), min_length=1, description="Largest cost of each pruned network, as a share of the winner's."
+    )
+    least: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.125, description="Share of its channels that each layer keeps at least, so that none collapses."
+    )
+    longer: Annotated[float, Field(gt=0)] = Field(
+        0.5, description="Samples of the fine-tuning, as a multiple of the samples of the winner's trainings."
+    )
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.3, description="Learning rate of the fine-tuning, as a multiple of the winner's."
+    )
+    teacher: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="Weight of the winner's outputs as soft targets (distillation) in the fine-tuning; 0: none."
+    )
+    temperature: Annotated[float, Field(gt=0)] = Field(2.0, description="Temperature of the soft targets.")
+    scratch: bool = Field(True, description="Train the control from fresh weights.")
+
+    @field_validator("levels", mode="after")
+    @classmethod
+    def _check_levels(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(levels)) < len(levels):
+            raise ValueError("each level must occur once")
+        return levels
+
+
+class CompressionSettings(Settings):
+    """Compression of the winner after its choice by validation; the test split takes no part."""
+
+    steps: tuple[Literal["prune"], ...] = Field((), description="Steps of the compression: `prune`; none by default.")
+    prune: PruneSettings = Field(PruneSettings(), description="Structured pruning.")
+
+
 class ReportSettings(Settings):
     """The HTML report."""
 
@@ -576,6 +622,7 @@ class StudySettings(Settings):
     baselines: BaselineSettings = Field(BaselineSettings(), description="Hand-made networks.")
     training: TrainingSettings = Field(TrainingSettings(), description="Training.")
     final: FinalSettings = Field(FinalSettings(), description="Trainings of the winner on all scans.")
+    compression: CompressionSettings = Field(CompressionSettings(), description="Compression of the winner.")
     benchmark: BenchmarkSettings = Field(BenchmarkSettings(), description="Benchmark.")
     report: ReportSettings = Field(ReportSettings(), description="Report.")
     container: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:=@%+~/-]*$")] = Field(

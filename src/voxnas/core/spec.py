@@ -20,6 +20,7 @@ from voxnas.core.settings import (
     Objective,
     Patch,
     PreprocessSettings,
+    PruneSettings,
     SoftTarget,
     SpatialStep,
     SplitSettings,
@@ -43,6 +44,7 @@ STEP_VERSIONS = {
     "select": 3,
     "evaluate": 4,
     "derive": 2,
+    "prune": 1,
     "profile": 3,
     "benchmark": 4,
     "figures": 4,
@@ -242,6 +244,14 @@ class DeriveSpec(Spec):
     longer: float
 
 
+class PruneSpec(Spec):
+    """Structured pruning of the winner."""
+
+    sections = ("compression",)
+
+    prune: PruneSettings
+
+
 class EvaluateSpec(Spec):
     """Predictions and scores of each scan."""
 
@@ -278,11 +288,15 @@ class BenchmarkSpec(Spec):
     derives: bool = Field(
         False, exclude_if=lambda derives: not derives, description="Whether derived.json belongs to the study."
     )
+    prunes: bool = Field(
+        False, exclude_if=lambda prunes: not prunes, description="Whether pruned.json belongs to the study."
+    )
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:
-        """Return whether networks are derived from the winner, and the files of published scores."""
-        return {"derives": settings.final.derives, "published": settings.published_files}
+        """Return whether networks are derived and pruned from the winner, and the files of published scores."""
+        prunes = "prune" in settings.compression.steps
+        return {"derives": settings.final.derives, "prunes": prunes, "published": settings.published_files}
 
 
 class FiguresSpec(Spec):
@@ -314,6 +328,7 @@ SPECS: dict[str, type[Spec]] = {
     "train": TrainSpec,
     "select": SelectSpec,
     "derive": DeriveSpec,
+    "prune": PruneSpec,
     "evaluate": EvaluateSpec,
     "profile": ProfileSpec,
     "benchmark": BenchmarkSpec,

@@ -30,6 +30,18 @@ class Weights(Record):
         exclude_if=is_default({}),
         description="Kept channels of each narrowed layer, by the name of the layer or of its node.",
     )
+    criterion: Literal["magnitude", "random"] | None = Field(
+        None,
+        exclude_if=is_default(None),
+        description="Choice of the kept channels from the weights of each seed, in place of `channels`: those with the "
+        "largest weights, or random ones. The architecture determines how many.",
+    )
+
+    @model_validator(mode="after")
+    def _check_choice(self) -> Self:
+        if self.channels and self.criterion:
+            raise ValueError("channels and criterion exclude each other")
+        return self
 
 
 class Teacher(Record):
@@ -58,6 +70,12 @@ class Derivation(Record):
         exclude_if=is_default(False),
         description="Whether the network is trained on all folds, that is on all scans outside the test split.",
     )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Keys of the networks from which the network starts or learns."""
+        starts = (self.start.source,) if self.start else ()
+        return tuple(dict.fromkeys((*starts, *(self.teacher.sources if self.teacher else ()))))
 
 
 class _Training(Record):

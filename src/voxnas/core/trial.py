@@ -13,6 +13,9 @@ LINEAR: Final = "linear"  # source of models that are fitted instead of trained
 PER_FRAME: Final = "per-frame"  # source of the copy of a searched network without operators along time
 REFIT: Final = "refit"  # source of the winner trained again on all scans outside the test split
 STUDENT: Final = "student"  # source of the winner's architecture trained so by teachers
+PRUNED: Final = "pruned"  # source of the winner with fewer channels, fine-tuned from its weights
+SCRATCH: Final = "scratch"  # source of a pruned architecture trained from fresh weights
+DERIVED: Final = frozenset((REFIT, STUDENT, PRUNED, SCRATCH))
 State = Literal["DONE", "FAILED", "STOPPED", "SKIPPED"]
 
 

@@ -235,6 +235,14 @@ def _stages(
     if derived:
         longer = seconds(settings.training.budget, settings.final.longer)
         stages.append(Stage("trainings on all folds", derived, longer, derived))
+    if "prune" in settings.compression.steps:
+        pruned = seeds * len(settings.compression.prune.levels)
+        shorter = seconds(settings.training.budget, settings.compression.prune.longer)
+        stages.append(Stage("fine-tuning of pruned networks", pruned, shorter, pruned))
+        if settings.compression.prune.scratch:
+            # As many multiply-adds as the training of the winner and the fine-tuning.
+            both = seconds(settings.training.budget, 1 + settings.compression.prune.longer)
+            stages.append(Stage("pruned architectures from scratch", pruned, both, pruned))
     if jobs:
         notes.append("a search of one job states no budget: its time is unknown")
     if any(stage.seconds is None and stage.name != ONE_JOB for stage in stages):

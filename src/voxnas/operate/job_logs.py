@@ -31,6 +31,7 @@ JOBS: dict[tuple[str, int], tuple[str, Callable[..., Path]]] = {
     ("select", 0): ("search", lambda paths: paths.finalists),
     ("train", 2): ("train", lambda paths, key, seed: paths.network(key) / seed / "result.json"),
     ("derive", 0): ("train", lambda paths: paths.derived),
+    ("prune", 0): ("train", lambda paths: paths.pruned),
     ("trainings", 0): ("train", lambda paths: paths.root / "networks.tsv"),
     ("profile", 1): ("benchmark", lambda paths, key: paths.network(key) / "profile.json"),
     ("evaluate", 1): ("benchmark", lambda paths, key: paths.cases(key)),

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from voxnas.arch.families import expand
+from voxnas.arch.graph import Graph
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.splits import Splits
 from voxnas.core.training import Channels, Supernet, Teacher, Training, Weights
 from voxnas.io.records import read_record
 from voxnas.io.weights import load_weights
+from voxnas.nn.pruning import channel_groups, channel_scores, kept_channels, random_scores, removed_classes
 from voxnas.training.inference import load_trained
 from voxnas.training.store import Entry
 
@@ -73,16 +76,41 @@ def load_start(network: nn.Module, paths: StudyPaths, job: Training, start: Weig
     """
     entry, source = _finished(paths, start.source, job)
     tensors, _ = load_weights(entry.weights)
+    kept = start.channels
+    if start.criterion:
+        graphs = expand(source.architecture), expand(job.architecture)
+        kept = choose_channels(*graphs, tensors, start.criterion, job.seed)
     modules = dict(network.named_modules())
     if isinstance(source, Supernet):  # a discrete network has some of its operations
         tensors = {name: tensors[name] for name in network.state_dict() if name in tensors}
     try:
         for name, tensor in tensors.items():
             transposed = isinstance(modules.get(name.rpartition(".")[0]), nn.modules.conv._ConvTransposeNd)
-            tensors[name] = narrow(tensor, channels_of(name, start.channels), transposed)
+            tensors[name] = narrow(tensor, channels_of(name, kept), transposed)
         network.load_state_dict(tensors)
     except (IndexError, RuntimeError) as error:
         raise UserError(f"{entry.weights} does not fit the network: {error}", "correct start.channels") from None
+
+
+def choose_channels(
+    wide: Graph, narrow: Graph, tensors: Mapping[str, Tensor], criterion: str, seed: int
+) -> dict[str, Channels]:
+    """Choose the channels that a narrower network keeps.
+
+    Parameters
+    ----------
+    wide, narrow : Graph
+        Networks with the same nodes.
+    tensors : mapping of str to Tensor, (shape of the parameter)
+        Weights of the wide network.
+    criterion : str
+        ``magnitude`` or ``random``.
+    seed : int
+        Seed of a random choice.
+    """
+    groups = channel_groups(wide)
+    scores = random_scores(groups, seed) if criterion == "random" else channel_scores(wide, groups, tensors)
+    return kept_channels(wide, groups, removed_classes(groups, scores, narrow))
 
 
 def channels_of(name: str, channels: Mapping[str, Channels]) -> Channels:

@@ -53,3 +53,11 @@ def test_the_derivation_of_a_network_is_recorded(model, finished_study, tmp_path
     assert read_json(tmp_path / "derived" / "model.json")["derivation"]["start"] == {"source": "a" * 12}
     assert read_record(tmp_path / "derived" / "architecture.json", Network) == derived
     assert "derivation" not in read_json(model / "model.json")
+
+
+def test_another_network_is_packaged_by_its_name(finished_study, tmp_path, capsys):
+    arguments = ["package", "--study", str(finished_study.root), "--output", str(tmp_path / "model")]
+    assert main([*arguments, "--network", "random-1"]) == 0
+    assert read_record(tmp_path / "model" / "architecture.json", Network).name == "random-1"
+    assert main([*arguments, "--network", "randm-1"]) == 2
+    assert "no network 'randm-1': did you mean 'random-1'?" in capsys.readouterr().err.replace("; ", ": ")

@@ -47,6 +47,16 @@ def test_budgets_in_seconds_add_up(tmp_path):
     assert any("64 x 64 x 64" in note for note in found.notes) and any("uncorrected" in note for note in found.notes)
 
 
+def test_pruned_networks_and_their_controls_are_counted(tmp_path):
+    compression = {"steps": ["prune"], "prune": {"levels": [0.5, 0.25], "longer": 0.5}}
+    stages = estimate(parse_settings({**STUDY, "compression": compression}), StudyPaths(tmp_path), SPACES).stages
+    finals, tuned, control = stages[1], *stages[-2:]
+    assert tuned.trainings == control.trainings == 2 * 3
+    assert [s.hours / s.trainings * finals.trainings for s in (tuned, control)] == pytest.approx(
+        [0.5 * finals.hours, 1.5 * finals.hours]
+    )
+
+
 def test_a_budget_in_samples_needs_the_calibration(tmp_path):
     budget = {"amount": 90, "unit": "samples"}
     settings = parse_settings({**STUDY, "search": {**STUDY["search"], "budget": budget}})

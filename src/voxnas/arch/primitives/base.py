@@ -8,7 +8,7 @@ module), both under the name of the primitive.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -17,6 +17,8 @@ from voxnas.core.record import Positive
 from voxnas.core.registry import Registry
 
 Value = bool | int | float | str
+Relation = Literal["new", "first", "sum", "joined", "fixed"]
+"""Relation of output channels to input channels in structured pruning (:meth:`Primitive.relation`)."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,25 @@ class Primitive:
         """Return the output channels, from the channels of the inputs (`given`) and the channels `asked` for."""
         return given[0] if asked is None else asked
 
+    def relation(self, node: Node, given: Sequence[int]) -> Relation:
+        """Return how the output channels relate to the input channels when channels are removed (structured pruning).
+
+        Parameters
+        ----------
+        node : Node
+        given : sequence of int
+            Channels of the inputs.
+
+        Returns
+        -------
+        Relation
+            ``new``: they are independent; ``first``: they are the channels of the first input; ``sum``: of all inputs,
+            which are tied; ``joined``: of all inputs, one input after another; ``fixed`` (default): no channel of an
+            input or the output can be removed. A weight may depend on the numbers of channels in and out only, and a
+            channel whose weights are 0 must not affect others.
+        """
+        return "fixed"
+
     def check(self, node: Node, given: Sequence[int], dims: int) -> None:
         """Refuse a node that cannot be built.
 
@@ -228,6 +249,30 @@ def conv_norm(inputs: int, outputs: int, kernel: Size, size: Size, groups: int =
 def is_same(node: Node, inputs: Sequence[Shape]) -> bool:
     """Whether a block keeps channels and size, so that its input can be added to its output."""
     return inputs[0].channels == node.channels and node.stride == ones(len(node.stride))
+
+
+class Follows(Primitive):
+    """Base of the primitives that treat each channel of their first input alone."""
+
+    def relation(self, node: Node, given: Sequence[int]) -> Relation:
+        """The channels of the first input."""
+        return "first"
+
+
+class Free(Primitive):
+    """Base of the primitives each of whose output channels has weights for all input channels."""
+
+    def relation(self, node: Node, given: Sequence[int]) -> Relation:
+        """Independent channels."""
+        return "new"
+
+
+class Skipping(Primitive):
+    """Base of the blocks with a residual connection, which is an identity where channels and size agree."""
+
+    def relation(self, node: Node, given: Sequence[int]) -> Relation:
+        """The channels of the input with an identity, else independent channels."""
+        return "first" if given[0] == node.channels and node.stride == ones(len(node.stride)) else "new"
 
 
 def shortcut(node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer
-from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primitive, shortcut
+from voxnas.arch.primitives.base import Free, Node, Shape, Skipping, conv_norm, primitive, shortcut
 
 
 @primitive("plain")
-class Plain(Primitive):
+class Plain(Free):
     """One convolution."""
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
@@ -16,7 +16,7 @@ class Plain(Primitive):
 
 
 @primitive("residual")
-class Residual(Primitive):
+class Residual(Skipping):
     """Two convolutions and a skip."""
 
     stem = "residual"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, Size, ones
-from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
+from voxnas.arch.primitives.base import Follows, Node, Primitive, Relation, Shape, primitive
 
 
 def activation_layers(node: Node, channels: int, size: Size) -> Iterator[Layer]:
@@ -44,6 +44,13 @@ class Conv(Primitive):
             raise ValueError(f"conv from {given[0]} to {node.channels} channels cannot have {groups} groups")
         check_window(node)
 
+    def relation(self, node: Node, given: Sequence[int]) -> Relation:
+        """The channels of the input of a depthwise convolution; independent ones of a convolution without groups."""
+        groups = int(node.option("groups"))
+        if groups == 1:
+            return "new"
+        return "first" if groups == given[0] == node.channels else "fixed"
+
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
         """The convolution, its norm, the activation's slopes."""
         size, one = self.shape(node, inputs).size, ones(len(node.stride))
@@ -60,7 +67,7 @@ class Conv(Primitive):
 
 
 @primitive("normalize")
-class Normalize(Primitive):
+class Normalize(Follows):
     """The norm and the activation before a pre-activated convolution (He et al. 2016, ECCV, section 4.1)."""
 
     block = False
@@ -73,7 +80,7 @@ class Normalize(Primitive):
 
 
 @primitive("activate")
-class Activate(Primitive):
+class Activate(Follows):
     """An activation alone, for example after a sum."""
 
     block = False
@@ -86,7 +93,7 @@ class Activate(Primitive):
         yield from activation_layers(node, node.channels, size)
 
 
-class _Window(Primitive):
+class _Window(Follows):
     """Pooling with windows that may overlap; padding at the border makes the size of the output ceil(size / stride)."""
 
     block = False
@@ -115,7 +122,7 @@ class WindowAverage(_Window):
 
 
 @primitive("upsample")
-class Upsample(Primitive):
+class Upsample(Follows):
     """Interpolation by the stride, linear or nearest, in place of a transposed convolution."""
 
     block = False
@@ -138,7 +145,7 @@ class Upsample(Primitive):
 
 
 @primitive("crop")
-class Crop(Primitive):
+class Crop(Follows):
     """Cut the first input at the far end to the size of the second: in a decoder, to the odd size of a skip.
 
     Down-sampling rounds sizes up, so the up-sampled map is never smaller than the skip.

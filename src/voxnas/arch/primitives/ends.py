@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
-from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
+from voxnas.arch.primitives.base import Free, Node, Shape, primitive
 
 
 @primitive("transposed")
-class Transposed(Primitive):
+class Transposed(Free):
     """Transposed convolution whose kernel is the stride: each output voxel depends on one input voxel."""
 
     block = False
@@ -28,7 +28,7 @@ class Transposed(Primitive):
 
 
 @primitive("pointwise_head")
-class PointwiseHead(Primitive):
+class PointwiseHead(Free):
     """Logits of each voxel: a pointwise convolution with a bias, without norm and activation."""
 
     block = False
@@ -44,7 +44,7 @@ class PointwiseHead(Primitive):
 
 
 @primitive("linear_head")
-class LinearHead(Primitive):
+class LinearHead(Free):
     """Dropout and a linear layer with a bias on one vector per sample; the output is (B, K)."""
 
     block = False

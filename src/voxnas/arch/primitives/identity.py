@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, Size, ones
-from voxnas.arch.primitives.base import Node, Primitive, Shape, is_same, primitive
+from voxnas.arch.primitives.base import Follows, Node, Primitive, Shape, is_same, primitive
 
 
 def half_channels(channels: int, stride: Size) -> tuple[int, ...]:
@@ -13,7 +13,7 @@ def half_channels(channels: int, stride: Size) -> tuple[int, ...]:
 
 
 @primitive("identity")
-class Identity(Primitive):
+class Identity(Follows):
     """The input itself."""
 
     block = False

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
-from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
+from voxnas.arch.primitives.base import Node, Primitive, Relation, Shape, primitive
 
 
 class Merge(Primitive):
@@ -39,6 +39,10 @@ class Add(Merge):
     commutative = True
     equal = True
 
+    def relation(self, node: Node, given: Sequence[int]) -> Relation:
+        """The channels of all inputs, which are tied."""
+        return "sum"
+
 
 @primitive("concat")
 class Concat(Merge):
@@ -47,3 +51,7 @@ class Concat(Merge):
     def channels(self, given: Sequence[int], asked: int | None) -> int:
         """Return the channels `asked` for, by default the sum of the channels of the inputs (`given`)."""
         return sum(given) if asked is None else asked
+
+    def relation(self, node: Node, given: Sequence[int]) -> Relation:
+        """The channels of all inputs, one input after another."""
+        return "joined"

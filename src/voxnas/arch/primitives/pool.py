@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 from voxnas.arch.layers import Layer, ones
-from voxnas.arch.primitives.base import Node, Primitive, Shape, primitive
+from voxnas.arch.primitives.base import Follows, Node, Primitive, Shape, primitive
 
 
-class _Pool(Primitive):
+class _Pool(Follows):
     """Pooling over windows as large as the stride; incomplete windows at the border are discarded."""
 
     block = False
@@ -35,7 +35,7 @@ class AveragePool(_Pool):
 
 
 @primitive("global_pool")
-class GlobalPool(Primitive):
+class GlobalPool(Follows):
     """Mean over the volume: one vector per sample."""
 
     block = False

@@ -8,11 +8,11 @@ paper are left out, for a block does not know whether it is the last.
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
-from voxnas.arch.primitives.base import Node, Primitive, Shape, is_same, primitive
+from voxnas.arch.primitives.base import Node, Shape, Skipping, is_same, primitive
 
 
 @primitive("preact")
-class PreActivation(Primitive):
+class PreActivation(Skipping):
     """Norm, activation and convolution, twice, and a skip."""
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:

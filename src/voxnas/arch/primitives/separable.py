@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from voxnas.arch.layers import Layer, ones
-from voxnas.arch.primitives.base import Node, Primitive, Shape, conv_norm, primitive
+from voxnas.arch.primitives.base import Free, Node, Shape, conv_norm, primitive
 
 
 @primitive("separable")
-class Separable(Primitive):
+class Separable(Free):
     """A depthwise convolution, then a pointwise convolution, each with norm and activation."""
 
     def layers(self, node: Node, inputs: Sequence[Shape]) -> Iterator[Layer]:
