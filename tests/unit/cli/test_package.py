@@ -60,4 +60,4 @@ def test_another_network_is_packaged_by_its_name(finished_study, tmp_path, capsy
     assert main([*arguments, "--network", "random-1"]) == 0
     assert read_record(tmp_path / "model" / "architecture.json", Network).name == "random-1"
     assert main([*arguments, "--network", "randm-1"]) == 2
-    assert "no network 'randm-1': did you mean 'random-1'?" in capsys.readouterr().err.replace("; ", ": ")
+    assert "has no network 'randm-1'. did you mean 'random-1'?" in capsys.readouterr().err
