@@ -32,6 +32,7 @@ ROOTS = {
     "select": ["voxnas.cli.select"],
     "evaluate": ["voxnas.cli.evaluate", "voxnas.cli.crossvalidate"],
     "derive": ["voxnas.cli.derive"],
+    "prune": ["voxnas.cli.prune"],
     "profile": ["voxnas.cli.profile"],
     "benchmark": ["voxnas.cli.benchmark"],
     "figures": ["voxnas.cli.figures"],
@@ -147,7 +148,7 @@ def test_an_operator_is_code_of_the_stages_that_compute_with_networks(tmp_path: 
     """No module imports an operator by name: the package of operators loads all of its modules."""
     old, new = "self.second(self.first(x)) + self.skip(x)", "(self.second(self.first(x)) + self.skip(x)) / 2"
     stages = changed_stages(tmp_path, "voxnas.nn.ops.convolution", old, new)
-    assert stages == {"calibrate", "train", "evaluate", "profile"}
+    assert stages == {"calibrate", "train", "evaluate", "profile", "prune"}
 
 
 if __name__ == "__main__":

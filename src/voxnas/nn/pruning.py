@@ -4,6 +4,9 @@ The channels of a graph fall into classes. A class contains the channels that su
 identity skips tie to each other, so that they are removed together (the dependency graph of Fang et al. 2023, CVPR,
 here read from the record of the network). The classes that the same nodes compute form a group, such as all channels of
 a residual stage.
+
+A network without some channels computes what it does with zeros in their place. Group norm is the exception: the
+groups of the remaining channels are formed anew, to which the fine-tuning adapts.
 """
 
 from bisect import bisect_left
@@ -55,12 +58,9 @@ class _Layer(NamedTuple):
 
 
 def relation_of(graph: Graph, node: Node) -> Relation:
-    """Relation of the output channels of a node to its input channels; ``fixed`` also for group norm."""
+    """Relation of the output channels of a node to its input channels."""
     nodes = graph.by_id()
-    relation = PRIMITIVES[node.op].relation(node, [nodes[i].channels for i in node.inputs])
-    if relation in ("new", "first") and any(isinstance(m, nn.GroupNorm) for m in _probe(node, relation).modules()):
-        return "fixed"
-    return relation
+    return PRIMITIVES[node.op].relation(node, [nodes[i].channels for i in node.inputs])
 
 
 def channel_groups(graph: Graph) -> ChannelGroups:
@@ -85,7 +85,7 @@ def channel_groups(graph: Graph) -> ChannelGroups:
                 tied.add(channel)
         if relation == "fixed":
             kept.update(own[node.id], *inputs)
-            refused.add(f"{node.op} ({node.norm} norm)" if node.norm == "group" else node.op)
+            refused.add(node.op)
     kept.update(c for output in graph.outputs for c in own[output])
 
     classes = {identity: tuple(tied[c] for c in channels) for identity, channels in own.items()}
@@ -165,7 +165,7 @@ def channel_scores(graph: Graph, groups: ChannelGroups, tensors: Mapping[str, Te
 
 
 def random_scores(groups: ChannelGroups, seed: int) -> dict[str, np.ndarray]:
-    """Random importance of the classes of each group, uniform in (0, 1): the control of the criteria."""
+    """Random importance of the classes of each of the `groups`, uniform in (0, 1) and given by the `seed`."""
     generator = np.random.default_rng(seed)
     return {owner: generator.random(len(found)) for owner, found in groups.groups.items()}
 

@@ -63,7 +63,7 @@ def test_planted_channels_are_found_and_their_removal_changes_nothing(family, wi
 
 
 def test_the_least_share_of_channels_remains_and_an_operator_that_cannot_be_pruned_is_named():
-    graph = expand(CNN(**staged((8, 8), block="plain")))
+    graph = expand(CNN(**staged((8, 8), block="plain", norm="group")))
     scores = {owner: np.zeros(len(found)) for owner, found in channel_groups(graph).groups.items()}
     narrow = narrow_to(graph, scores, parameters, parameters(graph) - 1, least=0.25)
     assert {node.channels for node in narrow.nodes if node.op == "plain"} == {2}
