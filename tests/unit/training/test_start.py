@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny_training import train_stored
 
+from voxnas.arch.families import expand
 from voxnas.core.architecture import Recipe, network_key
 from voxnas.core.errors import UserError
 from voxnas.core.training import Channels, Derivation, FineTune, Teacher, Weights
@@ -14,7 +15,7 @@ from voxnas.nn.build import build_network
 from voxnas.training.inference import load_trained
 from voxnas.training.jobs import network_job
 from voxnas.training.mask import write_mask
-from voxnas.training.start import narrow
+from voxnas.training.start import choose_channels, narrow
 
 STILL = Recipe(loss="ce", learning_rate=1e-12, weight_decay=0, spatial=0, intensity=0)  # weights stay where they start
 
@@ -125,3 +126,20 @@ def test_a_refitted_network_learns_all_folds_from_teachers_that_left_the_scan_ou
         train_stored(study, new_job(fold=None, teacher=Teacher(sources=origins[:1], out_of_fold=True)))
     with pytest.raises(UserError, match="has learnt from scans of fold 1"):  # the refit has learnt every fold
         train_stored(study, new_job(fold=1, teacher=Teacher(sources=(entry.name,))))
+
+
+def test_a_pruned_training_starts_from_the_channels_with_the_largest_weights_of_its_own_seed(new_study, new_job):
+    paths, wide = new_study("classification"), new_job("classification")
+    narrower = wide.architecture.model_copy(update={"widths": (2, 4, 4)})
+    origin, _ = train_stored(paths, wide)
+    fields = {"fold": wide.fold, "samples": 4, "architecture": narrower, "recipe": STILL}
+    tensors, _ = load_weights(origin.weights)
+    graphs = expand(wide.architecture), expand(narrower)
+    for criterion, seed in (("magnitude", 1), ("random", 2)):
+        start = Weights(source=origin.name, criterion=criterion)
+        entry, _ = train_stored(paths, FineTune(**fields, seed=seed, start=start))
+        found, _ = load_weights(entry.weights)
+        for name, channels in choose_channels(*graphs, tensors, criterion, seed).items():
+            torch.testing.assert_close(found[f"{name}.weight"], narrow(tensors[f"{name}.weight"], channels))
+    with pytest.raises(ValueError, match="exclude each other"):
+        Weights(source=origin.name, criterion="random", channels={"head": Channels(outputs=(0,))})
