@@ -240,7 +240,8 @@ def run_search(
     UserError
         If the strategy is unknown or is no search of single steps, or another budget was searched before.
     """
-    from voxnas.core.strategies import is_job
+    from voxnas.core.strategies import is_job, uses_prior
+    from voxnas.io.prior import read_prior
     from voxnas.search.chain import read_chain
 
     settings, paths = study.settings, study.paths
@@ -250,7 +251,10 @@ def run_search(
     settings = parse_settings({**settings.model_dump(), "search": {**settings.search.model_dump(), **changes}})
     if is_job(method) or settings.search.order != "strict":
         raise UserError(f"{method!r} is no search of single steps in strict order", "run the study: voxnas run STUDY")
-    fields = {"name": method, "method": method, "baseline": None, "space": _space(settings)}
+    space = _space(settings)
+    fields: dict[str, Any] = {"name": method, "method": method, "baseline": None, "space": space}
+    if uses_prior(method):
+        fields["prior"] = read_prior(settings.search.prior, SearchSpace.from_dict(space, "search.space"))
     _write_spec(paths, f"search-{method}", stage_spec(settings, "search", **fields))
     count = settings.search.steps if steps is None else steps
     for step in range(count):

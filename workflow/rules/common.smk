@@ -16,7 +16,7 @@ from voxnas.core.canonical import canonical_json
 from voxnas.core.errors import UserError
 from voxnas.arch.study_outline import check_baselines, direct_baselines, has_spatial_steps, read_space, searches_of
 from voxnas.core.settings import StudySettings, needs_calibration, parse_settings
-from voxnas.core.strategies import method_of
+from voxnas.core.strategies import method_of, uses_prior
 from voxnas.core.spec import STEP_VERSIONS, stage_spec
 from voxnas.core.study_files import check_data_root, read_study_file
 
@@ -86,6 +86,20 @@ def search_space(settings):
         end_run(error)
 
 
+def prior(settings):
+    """Trials of earlier studies, which are part of the spec like the space."""
+    if not settings.search.prior:
+        return ()
+    from voxnas.arch.search_space import SearchSpace
+    from voxnas.io.prior import read_prior
+
+    try:
+        space = SearchSpace.from_dict(search_space(settings), f"search.space = {settings.search.space!r}")
+        return read_prior(settings.search.prior, space)
+    except UserError as error:
+        end_run(error)
+
+
 def spec_text(wildcards):
     """The settings on which the jobs of a stage depend, as one string."""
     settings = settings_of(wildcards)
@@ -95,6 +109,8 @@ def spec_text(wildcards):
         baseline = search.removeprefix("baseline-") if search.startswith("baseline-") else None
         method = "random" if baseline else method_of(search)
         extra = {"name": search, "method": method, "baseline": baseline, "space": search_space(settings)}
+        if not baseline and uses_prior(method):
+            extra["prior"] = prior(settings)
     return canonical_json(stage_spec(settings, stage, **extra).plain())
 
 

@@ -338,6 +338,11 @@ class SearchSettings(Settings):
     )
     options: dict[str, dict[str, Any]] = Field({}, description="Options of each strategy, by its name.")
     limits: LimitSettings = Field(LimitSettings(), description="Hard limits on every proposed network.")
+    prior: tuple[str, ...] = Field(
+        (),
+        description="Trials of earlier studies over the same space, which guide `voxnas` until its own trials "
+        "outweigh or contradict them: tables `trials.tsv`, or folders of published studies.",
+    )
     objectives: Annotated[tuple[Objective, ...], Field(max_length=3)] = Field(
         ("score",),
         description="`score`, and up to two costs of one patch to be minimised with it: `latency_ms` and `memory_mib` "
@@ -781,6 +786,9 @@ def parse_settings(raw: dict[str, Any], source: str = "the configuration") -> St
     for key, names in {"methods": search.methods, "promotion": filter(None, [search.promotion])}.items():
         for name in names:
             _check_strategy(f"{source}: search.{key}", name, promotes=key == "promotion")
+    if search.prior and not any(STRATEGIES[name].uses_prior for name in search.methods):
+        users = [name for name in STRATEGIES if STRATEGIES[name].uses_prior]
+        raise UserError(f"{source}: search.prior is used by none of search.methods", f"add {' or '.join(users)}")
     options = {}
     for name, values in search.options.items():
         _check_strategy(f"{source}: search.options", name)

@@ -29,6 +29,7 @@ from voxnas.core.settings import (
     TrainingParameters,
 )
 from voxnas.core.strategies import STRATEGIES, StrategyOptions, is_job, options_of
+from voxnas.core.trial import PriorTrial
 
 BLOCK_PREFIX = "block-"  # of baselines that differ only in their blocks (voxnas.arch.baselines.block_comparison)
 
@@ -178,6 +179,9 @@ class SearchSpec(Spec):
     method: str
     baseline: str | None
     space: dict[str, Any] = Field(description="Content of the file of the search space.")
+    prior: tuple[tuple[PriorTrial, ...], ...] = Field(
+        (), exclude_if=is_default(()), description="Trials of earlier studies, by table."
+    )
 
     @classmethod
     def derived(cls, settings: StudySettings, **extra: Any) -> dict[str, Any]:

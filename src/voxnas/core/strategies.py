@@ -16,6 +16,9 @@ class StrategyOptions(Record):
     kind: ClassVar[Literal["step", "promotion", "job"]]
     """`step`: proposes single steps; `promotion`: decides which trials continue; `job`: a whole search in one job."""
 
+    uses_prior: ClassVar[bool] = False
+    """Whether the strategy uses the trials of earlier studies (``search.prior``)."""
+
 
 STRATEGIES: Registry[type[StrategyOptions]] = Registry(
     "strategy", "voxnas.proposers", builtin="voxnas.search.strategies"
@@ -40,3 +43,8 @@ def method_of(search: str) -> str:
 def is_job(name: str) -> bool:
     """Whether a method is a single job instead of a chain of steps."""
     return STRATEGIES[name].kind == "job"
+
+
+def uses_prior(name: str) -> bool:
+    """Whether a method uses the trials of earlier studies."""
+    return STRATEGIES[name].uses_prior

@@ -36,6 +36,13 @@ class Known(Record):
     calibration: str = Field("", description="Digest of the measurements of this kind of node, if used.")
 
 
+class PriorTrial(Record):
+    """A trial of an earlier study over the same space."""
+
+    config: dict[str, Any]
+    score: float = Field(description="Larger is better; comparable within its table only.")
+
+
 class Proposal(Record):
     """The architecture, recipe and fidelity of one step of a search.
 

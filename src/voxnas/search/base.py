@@ -29,6 +29,7 @@ from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.strategies import StrategyOptions
 from voxnas.core.training import Supernet, Training
+from voxnas.core.trial import PriorTrial
 from voxnas.search import objectives
 from voxnas.search.feasible import Candidate, FeasibleSpace
 
@@ -117,6 +118,8 @@ class SearchState:
         Free node (``order: arrival``); None: any.
     objectives : tuple of str
         ``score``, then the costs that are objectives, too.
+    prior : tuple of tuple of PriorTrial
+        Trials of earlier studies over the same space, by table; scores are comparable within a table only.
     """
 
     feasible: FeasibleSpace
@@ -127,6 +130,7 @@ class SearchState:
     budget: Callable[..., int]
     worker: Worker | None = None
     objectives: tuple[str, ...] = ("score",)
+    prior: tuple[tuple[PriorTrial, ...], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("history", "pending"):

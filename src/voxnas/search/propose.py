@@ -137,6 +137,7 @@ class Search:
             budget=samples,
             worker=worker,
             objectives=("score",) if targets else self.objectives,
+            prior=self.spec.prior,
         )
 
     def _rewarded(self, step: Observation) -> Observation:

@@ -20,6 +20,7 @@ MISTAKES = [
     ({"search": {"options": {"asha": {"rungs": 1}}}}, ["search.options.asha.rungs = 1", "equal to 2"]),
     ({"search": 3}, ["search = 3"]),
     ({"search": {"objectives": ["score"], "targets": {"macs": {"value": 9}}}}, ["targets.macs", "not in objectives"]),
+    ({"search": {"methods": ["random"], "prior": ["x.tsv"]}}, ["search.prior is used by none", "add voxnas"]),
     ({"search": {"targets": {"seconds": {"value": 9}}}}, ["search.targets.seconds"]),
     ({"preprocess": {"spacing": [1, 0, 1]}}, ["'auto'", "greater than 0"]),
     ({"training": {"patch": [3, 3]}}, ["training.patch"]),

@@ -16,6 +16,10 @@
   objectives are known before a training, so that only the score is predicted. The parents come from the front.
 - **Given plan.** Candidates near the hand-made plan are preferred as long as it is better than most trials. The
   preference fades with the number of trials (Hvarfner et al. 2022).
+- **Earlier studies** (``search.prior``). A forest that is fitted to their trials predicts the losses, and the surrogate
+  is fitted to what remains (Golovin et al. 2017). The weight of the prediction is its regression on the own losses,
+  with a prior mean of 1 and not below 0, and halves after twenty own trials. Every second point of the design is the
+  best network of the earlier studies that has not been tried.
 
 With promotion the rung is a feature, and candidates are judged on the highest rung with a finished trial, as in the
 strategy ``bayesian``.
@@ -25,7 +29,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +43,7 @@ from voxnas.search.design import design
 from voxnas.search.feasible import Candidate
 from voxnas.search.objectives import dominance_ranks, expected_improvement, hypervolume_improvement, reference_point
 from voxnas.search.strategies.random import Random
-from voxnas.search.surrogate import clipped_losses, robust_losses
+from voxnas.search.surrogate import clipped_losses, predict_losses, robust_losses
 
 DESIGN_POINTS = 64
 CANDIDATES = 400
@@ -47,6 +51,8 @@ RANDOM_CANDIDATES = 100
 PARENTS = 5
 DRAWN = 300  # candidates in a joint draw
 PLAN_WEIGHT = 3.0
+HALVED = 20  # own trials after which the weight of earlier studies has halved
+CONFIDENCE = 3.0  # own trials that weigh as much as the belief that the prediction by earlier studies is right
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +61,8 @@ Floats = NDArray[np.float64]
 class Voxnas(Strategy):
     """Bayesian optimisation with two surrogates and two acquisition functions."""
 
+    uses_prior: ClassVar = True
+
     initial: Annotated[int, Field(gt=0)] = Field(4, description="Points of the balanced design before the surrogate.")
 
     def __call__(self, state: SearchState) -> Suggestion | None:
@@ -62,7 +70,7 @@ class Voxnas(Strategy):
         known = [o for o in state.history if o.candidate.config]
         pending = [o.candidate for o in state.pending if o.candidate.config and o.begins]
         if state.turn < self.initial or sum(o.score is not None and o.begins for o in known) < 2:
-            candidate = _design(state)
+            candidate = (_best_of_prior(state) if state.turn % 2 else None) or _design(state)
             return Random()(state) if candidate is None else Suggestion(candidate, origin="design")
         return _from_surrogate(state, known, pending) or Random()(state)
 
@@ -99,6 +107,41 @@ def _design(state: SearchState) -> Candidate | None:
     return next(filter(state.is_free, rarest), None)
 
 
+def _best_of_prior(state: SearchState) -> Candidate | None:
+    """Return the free network with the lowest loss in the earlier studies, if any."""
+    trials, losses = _prior_trials(state)
+    ordered = (state.feasible.candidate(trials[i]) for i in np.argsort(losses, kind="stable"))
+    return next(filter(state.is_free, ordered), None)
+
+
+def _prior_trials(state: SearchState) -> tuple[list[Config], Floats]:
+    """Return the configurations of the earlier studies and their losses, standardised within each table."""
+    configs = [trial.config for table in state.prior for trial in table]
+    losses = [sharp_losses([trial.score for trial in table]) for table in state.prior]
+    return configs, np.concatenate([np.zeros(0), *losses])
+
+
+def _prior_losses(state: SearchState, points: Floats) -> Floats:
+    """Predict the losses at points (N, F) by the trials of the earlier studies alone, (N,); zero without any."""
+    configs, losses = _prior_trials(state)
+    if not configs:
+        return np.zeros(len(points))
+    x = _features(state, [state.feasible.candidate(config) for config in configs], [0] * len(configs))
+    # The rung, the last feature, is that of this study.
+    return predict_losses(x[:, :-1], losses, points[:, :-1], derive_seed(state.seed, "prior", 0))
+
+
+def _prior_weight(predicted: Floats, losses: Floats) -> float:
+    """Weight of the losses predicted by earlier studies, from the losses of the own trials; (N,) each.
+
+    The regression coefficient of the centred losses has a normal prior of mean 1. It is not below 0, and it fades with
+    the number of trials, which then suffice for themselves.
+    """
+    a, b = predicted - predicted.mean(), losses - losses.mean()
+    agreed = max(0.0, float(CONFIDENCE + a @ b) / float(CONFIDENCE + a @ a))
+    return agreed * HALVED / (HALVED + len(losses))
+
+
 def _from_surrogate(
     state: SearchState, known: Sequence[Observation], pending: Sequence[Candidate]
 ) -> Suggestion | None:
@@ -117,10 +160,13 @@ def _from_surrogate(
     choices = len(groups)
     # With one thread the order of summation is fixed, and with it the proposal.
     with threadpool_limits(1):
-        model = fit_best(x, groups, losses, waiting, derive_seed(state.seed, "surrogate", state.step))
+        believed = _prior_losses(state, x)
+        weight = _prior_weight(believed, losses)
+        seed = derive_seed(state.seed, "surrogate", state.step)
+        model = fit_best(x, groups, losses - weight * believed, waiting, seed)
         judged = x.copy()
         judged[:, -1] = top
-        predicted = model.predict(judged)[0]
+        predicted = model.predict(judged)[0] + weight * believed
         reached = np.column_stack([predicted, state.log_costs(o.candidate for o in known)])
         order = np.argsort(predicted, kind="stable")
         if len(state.objectives) > 1:
@@ -133,7 +179,7 @@ def _from_surrogate(
             return None
         points = _features(state, candidates, [top] * len(candidates))
         mean, deviation = model.predict(points)
-        bonus = _plan_bonus(known, losses, x, points, choices)
+        bonus = _plan_bonus(known, losses, x, points, choices) - weight * _prior_losses(state, points)
         costs = state.log_costs(candidates)
         possible = np.column_stack([np.full(len(candidates), losses.max()), costs])
         reference = reference_point(np.vstack([reached, possible]))

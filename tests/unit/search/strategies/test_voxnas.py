@@ -7,12 +7,13 @@ import pytest
 from plans import limit, space_file, volume_plan
 
 from voxnas.arch.search_space import SearchSpace
+from voxnas.core.trial import PriorTrial
 from voxnas.search.base import Observation, SearchState
 from voxnas.search.feasible import FeasibleSpace
 from voxnas.search.models import Forest, Process, fit_best
 from voxnas.search.objectives import hypervolume
 from voxnas.search.strategies.random import Random
-from voxnas.search.strategies.voxnas import Voxnas, sharp_losses
+from voxnas.search.strategies.voxnas import Voxnas, _prior_weight, sharp_losses
 
 SPACE = FeasibleSpace(SearchSpace.from_dict(space_file("unet")), volume_plan("segmentation"), limit(None))
 
@@ -124,3 +125,58 @@ def test_the_front_of_score_and_cost_is_larger_than_that_of_random_search():
     mine, random = front(Voxnas()), front(Random())
     reference = np.vstack([mine, random]).max(axis=0)
     assert hypervolume(mine, reference) > hypervolume(random, reference)
+
+
+def quality(config):
+    """A score that depends on four parameters."""
+    width, decay = np.log2(config["base_width"]) - 4, np.log10(config["weight_decay"]) + 4
+    names = (config["activation"] != "silu") + (config["norm"] != "group")
+    return 1 - 0.05 * abs(width) - 0.1 * abs(decay) - 0.05 * names
+
+
+def trial(step, config):
+    score = {"score": quality(config)}
+    return Observation(step, f"t{step}", SPACE.candidate(config), "x", state="DONE", scores=score)
+
+
+def proposal(history, prior, seed=0):
+    return Voxnas()(SearchState(SPACE, tuple(history), (), len(history), seed, lambda c, share=1: 1, prior=prior))
+
+
+def best_of_six(prior, seed):
+    history = []
+    for step in range(6):
+        history.append(trial(step, proposal(history, prior, seed).candidate.config))
+    return max(o.score for o in history)
+
+
+def prior_of(score):
+    """Forty trials of an earlier study in which networks have other scores."""
+    rng = np.random.default_rng(8)
+    configs = [SPACE.space.sample(rng) for _ in range(40)]
+    return (tuple(PriorTrial(config=config, score=score(config)) for config in configs),)
+
+
+def test_the_trials_of_a_similar_study_help():
+    right = prior_of(lambda c: 70 + 9 * quality(c))
+    gains = [best_of_six(right, seed) - best_of_six((), seed) for seed in (10, 12)]
+    assert np.mean(gains) > 0.02 and min(gains) > 0
+
+
+def test_a_wrong_prior_is_left_within_fifteen_trials_and_a_right_one_is_kept():
+    """With fifteen random trials that contradict the earlier study, the proposal is the one without a prior."""
+    for seed in (1, 3):
+        rng = np.random.default_rng(seed)
+        history = [trial(step, SPACE.space.sample(rng)) for step in range(15)]
+        plain = proposal(history, ())
+        assert proposal(history, prior_of(lambda c: -quality(c))) == plain
+        assert proposal(history, prior_of(quality)) != plain
+
+
+def test_the_weight_of_earlier_studies_follows_their_agreement_and_fades():
+    rng = np.random.default_rng(0)
+    losses = {n: rng.standard_normal(n) for n in (2, 10, 100)}
+    assert _prior_weight(np.zeros(2), np.zeros(2)) == pytest.approx(20 / 22)
+    agreed = [_prior_weight(losses[n], losses[n]) for n in (2, 10, 100)]
+    assert agreed == pytest.approx([20 / 22, 20 / 30, 20 / 120])
+    assert _prior_weight(-losses[100], losses[100]) == 0
