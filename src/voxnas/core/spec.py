@@ -48,7 +48,7 @@ STEP_VERSIONS = {
     "prune": 1,
     "profile": 3,
     "benchmark": 4,
-    "figures": 4,
+    "figures": 5,
     "report": 5,
 }
 

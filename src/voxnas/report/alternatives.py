@@ -106,10 +106,23 @@ def _alphas(table: pd.DataFrame, measure: Measure) -> str:
     return f"Mean weights of the operations of supernets over samples, at the end: {_listed(rows)}."
 
 
+def _importance(table: pd.DataFrame, measure: Measure) -> str:
+    rows = [f"{row.parameter} {row.importance:.2f} [{row.low:.2f}, {row.high:.2f}]" for row in table_rows(table)]
+    return f"Permutation importance of the choices, share of the variance of the scores: {_listed(rows)}."
+
+
+def _parallel(table: pd.DataFrame, measure: Measure) -> str:
+    best = table.assign(key=measure.sign * table.score).nlargest(1, "key").iloc[0]
+    choices = [f"{name} {best[name]}" for name in table.columns[4:]]
+    return f"Parallel coordinates of {len(table)} trials. The best trial of {best.search} has {_listed(choices)}."
+
+
 DESCRIBED: dict[str, Callable[[pd.DataFrame, Measure], str]] = {
     "front": _front,
     "efficiency": _front,
     "leaderboard": _forest,
+    "importance": _importance,
+    "parallel": _parallel,
     "best_so_far": _best_so_far,
     "learning_curves": _curves,
     "winner": _winner,

@@ -19,16 +19,20 @@ from voxnas.report.drawing import winner
 from voxnas.report.efficiency import equal_cost, score_against_cost
 from voxnas.report.front import front, singles
 from voxnas.report.identities import Identities
+from voxnas.report.importance import draw_importance, has_choices, parallel_coordinates
 from voxnas.report.quality import quality_figures
 from voxnas.report.scans import scans
 from voxnas.report.style import GRID, INK, SOFT, STYLE, Drawn, legend_below, new_figure, outliers, save_figure
 from voxnas.report.tables import distinct_pairs, interval, signed
 from voxnas.report.trials import has_curves, trial_curves, trial_front
+from voxnas.report.viewer import write_viewer
 
 
 def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
     """Draw all figures of a study to a folder and return their names."""
     searched = {"best_so_far": best_so_far, "trial_front": trial_front, "front": front}
+    if has_choices(paths):
+        searched |= {"importance": draw_importance, "parallel": parallel_coordinates}
     if has_curves(paths):
         searched["trial_curves"] = trial_curves
     if gradient_searches(paths):
@@ -47,6 +51,8 @@ def draw_figures(paths: StudyPaths, folder: Path) -> list[str]:
     with matplotlib.rc_context(STYLE):
         for name, draw in figures.items():
             save_figure(folder, name, *draw(paths))
+    if results.benchmark_spec(paths).task == "segmentation":
+        write_viewer(paths, folder / "viewer.json")
     return [*figures, *quality_figures(paths, folder)]
 
 

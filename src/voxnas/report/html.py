@@ -32,6 +32,7 @@ from voxnas.report.alternatives import alternatives
 from voxnas.report.cases import SCORES, cases_table
 from voxnas.report.drawing import DECODER, ENCODER, HEAD
 from voxnas.report.efficiency import read_efficiency
+from voxnas.report.importance import importance_sentence
 from voxnas.report.methods import methods
 from voxnas.report.sentence import (
     basis_sentence,
@@ -44,6 +45,7 @@ from voxnas.report.sentence import (
 )
 from voxnas.report.style import EDGE, GRID, INK, SOFT
 from voxnas.report.trials import front_table, trials_table
+from voxnas.report.viewer import read_viewer
 
 SIZED = dict.fromkeys(("scan", "participant", "target"), str)  # columns of scans.tsv
 
@@ -94,6 +96,10 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "front": front_table(paths, validation_measure(spec.task)),
         "cases": cases_table(paths),
         "case_score": SCORES[spec.task],
+        "viewer": (viewer := read_viewer(paths)),
+        "viewer_data": Markup(json.dumps(viewer).replace("<", "\\u003c")),
+        "viewer_script": Markup(files(__package__).joinpath("viewer.js").read_text(encoding="utf-8")),
+        "importance": importance_sentence(paths) if (paths.figures / "importance.svg").is_file() else "",
         "notes": _notes(paths),
         "spaces": _spaces(paths),
         "record": tables.flatten(network.plain()),

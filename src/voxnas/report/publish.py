@@ -35,7 +35,7 @@ def publish_study(study: str | Path, output: str | Path) -> None:
             trials = read_table(paths.trials(search), {})
             measured = [results.measured_seconds(paths.step(search, int(step))) for step in trials.step]
             write_table(folder / f"trials-{search}.tsv", trials.assign(measured_cpu_seconds=measured))
-        shutil.copytree(paths.figures, folder / "figures", ignore=shutil.ignore_patterns(".*"))
+        shutil.copytree(paths.figures, folder / "figures", ignore=shutil.ignore_patterns(".*", "*.json"))
         write_json(folder / "provenance.json", provenance(paths))
 
 

@@ -21,7 +21,7 @@ from voxnas.report.summary import summary
 from voxnas.report.trials import front_table
 
 NETWORKS = ("bayesian-1", "random-1", "small")
-VOID = {"meta", "br", "path", "rect", "use", "image", "link"}
+VOID = {"meta", "br", "path", "rect", "use", "image", "link", "input"}
 
 
 @pytest.fixture
