@@ -580,6 +580,12 @@ class ReportSettings(Settings):
     scans: Annotated[int, Field(ge=1, le=12)] = Field(
         3, description="Number of test scans drawn with their predictions."
     )
+    watts_per_core: Annotated[float, Field(gt=0)] = Field(
+        12.0, description="Power of a busy processor core in W, for the estimate of the energy."
+    )
+    grams_per_kwh: Annotated[float, Field(ge=0)] = Field(
+        475.0, description="Carbon intensity of the electricity in g CO2e per kWh, for the estimate of the emissions."
+    )
 
 
 RESERVED = frozenset(

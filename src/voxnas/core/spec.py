@@ -320,6 +320,8 @@ class ReportSpec(Spec):
     task: Task
     study: str
     title: str
+    watts_per_core: float = Field(description="Power of a busy processor core in W.")
+    grams_per_kwh: float = Field(description="Carbon intensity of the electricity in g CO2e per kWh.")
 
 
 SPECS: dict[str, type[Spec]] = {

@@ -30,6 +30,7 @@ from voxnas.io.tables import read_table
 from voxnas.report import alphas, folds, tables, time_series
 from voxnas.report.alternatives import alternatives
 from voxnas.report.cases import SCORES, cases_table
+from voxnas.report.cost import cost_table
 from voxnas.report.drawing import DECODER, ENCODER, HEAD
 from voxnas.report.efficiency import read_efficiency
 from voxnas.report.importance import importance_sentence
@@ -117,6 +118,8 @@ def context(paths: StudyPaths) -> dict[str, Any]:
         "basis": basis_sentence(basis(paths)),
         "chance": tables.chance_sentence(board, measure),
         "costs": _costs(paths, board),
+        "cost": cost_table(paths, spec),
+        "power": {"watts": f"{spec.watts_per_core:g}", "grams": f"{spec.grams_per_kwh:g}"},
         "cost_ratios": cost_sentences(cost_ratios(board)),
         "seeds": len(results.seed_results(paths, network.key)),
         "seed": benchmark.seed,

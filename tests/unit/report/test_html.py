@@ -10,10 +10,11 @@ from voxnas.benchmark.leaderboard import benchmark
 from voxnas.core.errors import UserError
 from voxnas.core.measures import MEASURES
 from voxnas.core.settings import parse_settings
-from voxnas.core.spec import stage_spec
+from voxnas.core.spec import ReportSpec, stage_spec
 from voxnas.core.splits import Splits
 from voxnas.data.ledger import ledger_file
-from voxnas.io.records import read_json, write_json, write_text
+from voxnas.io.records import read_json, read_record, write_json, write_text
+from voxnas.report.cost import cost_table
 from voxnas.report.figures import draw_figures
 from voxnas.report.html import _parameters, inline_svg, render_report
 from voxnas.report.sentence import headline, separation
@@ -139,6 +140,19 @@ def test_the_front_of_several_objectives_is_listed_with_its_finalists(fake_segme
     table = front_table(fake_segmentation, MEASURES["dice"])
     assert table.rows and {row[-1][0] for row in table.rows} == {"finalist", ""}
     assert all((row[-1][0] == "finalist") == (i in table.marked) for i, row in enumerate(table.rows))
+
+
+def test_the_costs_are_sums_of_the_measured_times(fake_segmentation):
+    spec = read_record(fake_segmentation.spec("report"), ReportSpec)
+    table = cost_table(fake_segmentation, spec)
+    cpu, energy, carbon = ([row[column][1] for row in table.rows] for column in (3, 4, 5))
+    searched, trained = 12 * 12.0 / 3600, 2 * (60 + 61 + 62) / 3600
+    assert cpu == pytest.approx([searched, trained, searched + trained])
+    assert energy == pytest.approx([0.012 * hours for hours in cpu])
+    assert carbon == pytest.approx([0.475 * amount for amount in energy])
+    assert {row[2][0] for row in table.rows} == {"\u2013"}  # no wall time is recorded
+    next(fake_segmentation.root.glob("search/*/steps/*/run.json")).unlink()
+    assert [row[3][0] == "\u2013" for row in cost_table(fake_segmentation, spec).rows] == [True, False, True]
 
 
 def test_the_title_can_be_set_and_is_escaped(fake_segmentation, write_benchmark):
