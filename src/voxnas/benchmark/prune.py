@@ -27,7 +27,6 @@ from voxnas.core.training import Derivation, Teacher, Weights
 from voxnas.core.trial import PRUNED, SCRATCH, Network
 from voxnas.io.records import read_plan
 from voxnas.io.weights import load_weights
-from voxnas.nn.pruning import channel_groups, channel_scores, narrow_to, random_scores
 
 
 def prune_networks(paths: StudyPaths, spec: PruneSpec) -> list[Network]:
@@ -50,6 +49,8 @@ def prune_networks(paths: StudyPaths, spec: PruneSpec) -> list[Network]:
     UserError
         If the winner is fitted and not trained, or if no pruned network is small enough.
     """
+    from voxnas.nn.pruning import narrow_to
+
     settings = spec.prune
     winner, _ = winner_by_validation(paths, results.finalists(paths))
     if family_of(winner.architecture).fitted:
@@ -79,6 +80,8 @@ def prune_networks(paths: StudyPaths, spec: PruneSpec) -> list[Network]:
 
 def _profiles(paths: StudyPaths, winner: Network, graph: Graph, settings: PruneSettings) -> dict[str, np.ndarray]:
     """Importance of the channels of each group in ascending order, the mean over the seeds of the winner."""
+    from voxnas.nn.pruning import channel_groups, channel_scores, random_scores
+
     groups = channel_groups(graph)
     seeds = sorted(s for s, result in results.seed_results(paths, winner.key).items() if result.valid_score is not None)
     found = []
