@@ -154,7 +154,8 @@ def against_baselines(board: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         "worse": "It is worse than {}.",
         "untested": "It could not be tested against {}.",
     }
-    return " ".join([*(words[kind].format(join(said[kind])) for kind in words if kind in said), ADJUSTED])
+    adjusted = [ADJUSTED] if said.keys() - {"untested"} else []
+    return " ".join([*(words[kind].format(join(said[kind])) for kind in words if kind in said), *adjusted])
 
 
 def against_chance(row: pd.Series, digits: int) -> str:

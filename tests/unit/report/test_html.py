@@ -211,6 +211,7 @@ def test_the_sentence_is_honest(fake_segmentation):
     }.items():
         said = headline(board, comparisons.assign(verdict=verdict), measure, 0.95, "scan", "participant")
         assert all(word in said for word in words)
+        assert ("p-values of these comparisons" in said) == (verdict != "untested")
 
 
 def test_ids_of_two_figures_never_meet():
