@@ -47,7 +47,7 @@ RECIPE_VALUES: dict[str, ValueSet] = {
     "weight_decay": numbers(0, 1),
     "schedule": _recipe_names("schedule"),
     "averaging": numbers(0, 1),
-    "loss": ("dice_ce", "dice_focal"),
+    "loss": ("dice_ce", "dice_focal", "jaccard_ce"),
     "spatial": numbers(0, 1),
     "deformation": _recipe_names("deformation"),
     "intensity": numbers(0, 1),

@@ -81,8 +81,8 @@ class Recipe(Record):
         exclude_if=lambda share: share == 0,
         description="Share of the training over which the weights are averaged; 0: the last weights.",
     )
-    loss: Literal["dice_ce", "dice_focal", "ce", "mse"] = Field(
-        "dice_ce", description="Segmentation: dice_ce or dice_focal; classification: ce; regression: mse."
+    loss: Literal["dice_ce", "dice_focal", "jaccard_ce", "ce", "mse"] = Field(
+        "dice_ce", description="Segmentation: dice_ce, dice_focal or jaccard_ce; classification: ce; regression: mse."
     )
     spatial: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5,

@@ -31,13 +31,26 @@ def soft_dice(logits: Tensor, label: Tensor) -> Tensor:
     -------
     Tensor, (B,)
     """
+    overlap, total = _overlap(logits, label)
+    return 1 - ((2 * overlap + SMOOTH) / (total + SMOOTH)).mean(1)
+
+
+def soft_jaccard(logits: Tensor, label: Tensor) -> Tensor:
+    """Soft Jaccard loss (B,) of logits (B, K, D, H, W) and label (B, D, H, W), as :func:`soft_dice`.
+
+    ``1 - (sum(p y) + s) / (sum(p) + sum(y) - sum(p y) + s)``; the loss of SCNAS (Kim et al. 2019, MICCAI).
+    """
+    overlap, total = _overlap(logits, label)
+    return 1 - ((overlap + SMOOTH) / (total - overlap + SMOOTH)).mean(1)
+
+
+def _overlap(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of the products, and sum of the sums, of probabilities and truth: (B, K - 1) without the background."""
     probabilities = logits.softmax(1)[:, 1:].flatten(2)
     # The comparison is several times faster than one_hot, which computes in int64.
     classes = torch.arange(1, logits.shape[1], device=label.device)
     truth = (label.flatten(1)[:, None] == classes[:, None]).to(probabilities.dtype)
-    overlap = (probabilities * truth).sum(2)
-    total = probabilities.sum(2) + truth.sum(2)
-    return 1 - ((2 * overlap + SMOOTH) / (total + SMOOTH)).mean(1)
+    return (probabilities * truth).sum(2), probabilities.sum(2) + truth.sum(2)
 
 
 def cross_entropy(logits: Tensor, label: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -66,6 +79,11 @@ def dice_focal(logits: Tensor, label: Tensor) -> Tensor:
     return soft_dice(logits, label) + focal(logits, label)
 
 
+def jaccard_ce(logits: Tensor, label: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Soft Jaccard plus cross-entropy (B,) with label `smoothing`, of logits (B, K, D, H, W) and label (B, D, H, W)."""
+    return soft_jaccard(logits, label) + cross_entropy(logits, label, smoothing)
+
+
 def squared_error(values: Tensor, target: Tensor) -> Tensor:
     """Squared error (B,) of values (B, 1) and target (B,)."""
     return (values[:, 0] - target) ** 2
@@ -74,10 +92,11 @@ def squared_error(values: Tensor, target: Tensor) -> Tensor:
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "dice_ce": dice_ce,
     "dice_focal": dice_focal,
+    "jaccard_ce": jaccard_ce,
     "ce": cross_entropy,
     "mse": squared_error,
 }
-SMOOTHED = ("dice_ce", "ce")  # losses with a cross-entropy, whose labels can be smoothed
+SMOOTHED = ("dice_ce", "jaccard_ce", "ce")  # losses with a cross-entropy, whose labels can be smoothed
 
 
 def loss_function(name: str, smoothing: float = 0.0) -> SampleLoss:

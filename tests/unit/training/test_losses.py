@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from voxnas.training.losses import LOSSES, cross_entropy, focal, soft_dice, supervised
+from voxnas.training.losses import LOSSES, cross_entropy, focal, soft_dice, soft_jaccard, supervised
 
 
 @pytest.fixture
@@ -27,7 +27,17 @@ def test_dice_by_hand():
     assert soft_dice(torch.zeros(1, 2, 2, 2, 2), label).item() == pytest.approx(2 / 3, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["dice_ce", "dice_focal"])
+def test_jaccard_by_hand_and_from_dice(batch):
+    # As above: the intersection is 1, the union 4 + 2 - 1.
+    label = torch.zeros(1, 2, 2, 2, dtype=torch.long)
+    label[0, 0, 0] = 1
+    assert soft_jaccard(torch.zeros(1, 2, 2, 2, 2), label).item() == pytest.approx(1 - 1 / 5, abs=1e-4)
+    logits, label = batch[0][:, :2], batch[1] % 2  # of one label, J = D / (2 - D)
+    dice = 1 - soft_dice(logits, label)
+    torch.testing.assert_close(1 - soft_jaccard(logits, label), dice / (2 - dice), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dice_ce", "dice_focal", "jaccard_ce"])
 def test_empty_label_is_finite_with_gradients(name):
     logits = torch.randn(2, 3, 4, 4, 4, requires_grad=True)
     loss = LOSSES[name](logits, torch.zeros(2, 4, 4, 4, dtype=torch.long)).mean()
@@ -35,7 +45,7 @@ def test_empty_label_is_finite_with_gradients(name):
     assert math.isfinite(loss.item()) and torch.isfinite(logits.grad).all()
 
 
-@pytest.mark.parametrize("name", ["dice_ce", "dice_focal"])
+@pytest.mark.parametrize("name", ["dice_ce", "dice_focal", "jaccard_ce"])
 def test_each_sample_has_its_own_loss(name, batch):
     logits, label = batch
     together = LOSSES[name](logits, label)
