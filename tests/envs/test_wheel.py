@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -45,8 +44,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / name, folder / "copy" / name, ignore=IGNORED)
         else:
             shutil.copy(ROOT / name, folder / "copy")
-    with tarfile.open(build("sdist", folder / "copy", folder)) as archive:
-        archive.extractall(folder / "source", filter="data")
+    shutil.unpack_archive(build("sdist", folder / "copy", folder), folder / "source")
     (source,) = (folder / "source").iterdir()
     return build("wheel", source, folder)
 
