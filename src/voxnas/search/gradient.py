@@ -21,11 +21,12 @@ from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
 from voxnas.core.splits import Splits
-from voxnas.core.training import FineTune, Fit, Supernet, Weights
+from voxnas.core.training import FineTune, Supernet, Weights
+from voxnas.core.trial import Proposal
 from voxnas.io.records import read_record
 from voxnas.search.base import Finding, Job, SearchState, Trainer
 from voxnas.search.feasible import Candidate
-from voxnas.training.jobs import SEARCH_FOLD
+from voxnas.training.jobs import SEARCH_FOLD, proposal_job
 
 SKELETON = ("in_channels", "out_channels", "widths", "strides", "kernels", "norm", "activation", "cells", "decoder")
 OPERANDS = ("a", "b")
@@ -94,12 +95,10 @@ class GradientSearch(Job):
             raise UserError(
                 "the network that the supernet leaves exceeds search.limits", "raise the limits, or lower base_width"
             )
-        trial = Fit(
-            architecture=candidate.architecture,
-            **common,
-            seed=derive_seed(state.seed, "trial"),
-            samples=state.budget(candidate),
-        )
+        # The training of a proposal of any other search, so that all have the same seed and patches.
+        fields = {"architecture": candidate.architecture, "recipe": candidate.recipe}
+        proposal = Proposal(search="", step=0, trial="", origin="", samples=state.budget(candidate), **fields)
+        trial = proposal_job(paths, proposal)
         trained = trainer.train(trial)
         assert trained.score is not None  # the job has a validation fold
         scores = {"relaxed": relaxed.score, "inherited": inherited}

@@ -18,6 +18,7 @@ from voxnas.search.base import Trained
 from voxnas.search.gradient import active_share, make_supernet, with_cells
 from voxnas.search.job import run_job
 from voxnas.training.discretize import discretize
+from voxnas.training.jobs import proposal_job
 from voxnas.training.store import Entry
 
 OPERATIONS = ["plain", "separable", "skip", "zero"]
@@ -73,6 +74,7 @@ def test_it_leaves_a_network_of_the_space(new_study, method, options):  # noqa: 
     assert supernet.samples == pytest.approx(8 / work, abs=0.5)
     assert supernet.alpha_folds == (1,) and supernet.fold == trial.fold == 0
     assert SearchSpace.from_dict(SPACE).decode(proposal.config, read_plan(paths.plan))[0] == proposal.architecture
+    assert trial == proposal_job(paths, proposal.model_copy(update={"samples": 4}))
     assert trial.architecture == proposal.architecture and result.samples == supernet.samples + 4 + 4 * fine_tune
     assert {"relaxed", "inherited", "dice_1"} <= set(result.metrics)
     assert [job.kind for job in further] == ["fine_tune"] * len(further) and bool(further) == bool(fine_tune)

@@ -38,7 +38,12 @@ def supernet(samples=12, **changes):
     return Supernet(architecture=MixedCells(**CELLS), **{**fields, **changes})
 
 
-@pytest.mark.parametrize("changes", [{}, {"order": 2}, SAMPLED, {**SAMPLED, "relaxation": "straight_through"}], ids=str)
+AVERAGED = {"recipe": Recipe(optimizer="muon", schedule="constant", averaging=0.3, spatial=0, intensity=0), **SAMPLED}
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"order": 2}, SAMPLED, {**SAMPLED, "relaxation": "straight_through"}, AVERAGED], ids=str
+)
 def test_interrupted_and_resumed_is_bit_identical(supernet_study, changes, tmp_path):
     job, stops = supernet(**changes), iter([False, False, True])
     whole, at_once = run_fit(supernet_study, job, make_context(tmp_path / "a"))
