@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from voxnas.core.training import Fit
 from voxnas.core.trial import Proposal
 from voxnas.data.dataset import StudyData
 from voxnas.data.digest import data_digest
-from voxnas.io.records import read_record, write_json, write_text
+from voxnas.io.records import read_json, read_record, write_json, write_text
 from voxnas.nn.build import build_network
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.loop import TrainingContext, fit
@@ -79,6 +80,14 @@ def make_study(root, task="segmentation", scans=8, batch_size=2, validations=2, 
     settings = StudySettings.model_validate({"task": task, "seed": 7, "training": training})
     write_json(paths.spec("train"), stage_spec(settings, "train"))
     return paths
+
+
+def write_folds(paths, *bounds):
+    """Divide the scans of all folds anew, at these positions."""
+    splits = read_json(paths.splits)
+    names = [name for fold in splits["folds"] for name in fold]
+    parts = [names[a:b] for a, b in pairwise([0, *bounds, len(names)])]
+    write_json(paths.splits, {**splits, "folds": parts})
 
 
 def make_job(task="segmentation", samples=8, kind=Fit, **changes):

@@ -6,12 +6,12 @@ import subprocess
 import numpy as np
 import pytest
 from plans import space_file
-from tiny_training import ENVIRONMENT, skip_without, train_command
+from tiny_training import ENVIRONMENT, skip_without, train_command, write_folds
 
 from voxnas.core.settings import parse_settings
 from voxnas.core.spec import stage_spec
 from voxnas.core.trial import Result
-from voxnas.io.records import read_json, read_record, write_json
+from voxnas.io.records import read_record, write_json
 from voxnas.io.tables import read_table
 
 SPACE = space_file("cells-unet")
@@ -24,9 +24,7 @@ OPTIONS = {"trials": 3, "alpha_learning_rate": 0.05, "warm_up": 0.0}
 def test_two_processes_find_the_alphas_of_one(new_study, launcher):
     skip_without(launcher)
     paths = new_study("segmentation", scans=8, batch_size=3)
-    splits = read_json(paths.splits)
-    names = [name for fold in splits["folds"] for name in fold]
-    write_json(paths.splits, {**splits, "folds": [names[:2], names[2:4], names[4:]]})
+    write_folds(paths, 2, 4)
     raw = {"methods": ["scnas"], "options": {"scnas": OPTIONS}, "budget": {"amount": 6}, "limits": {}}
     fields = {"name": "scnas", "method": "scnas", "baseline": None, "space": SPACE}
     write_json(paths.spec("search-scnas"), stage_spec(parse_settings({"search": raw}), "search", **fields))

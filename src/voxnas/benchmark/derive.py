@@ -49,18 +49,14 @@ def derive_networks(paths: StudyPaths, spec: DeriveSpec) -> list[Network]:
         keys = tuple(dict.fromkeys(n.key for n in sources))
         teacher = Teacher(sources=keys, temperature=spec.temperature, weight=spec.weight, out_of_fold=True)
         derivations[STUDENT] = Derivation(teacher=teacher, refit=True)
-    return [
-        winner.model_copy(
-            update={
-                "key": network_key(winner.architecture, winner.recipe, derivation),
-                "name": f"{winner.name}-{source}",
-                "source": source,
-                "derivation": derivation,
-                "samples": round(winner.samples * spec.longer),
-            }
-        )
-        for source, derivation in derivations.items()
-    ]
+    samples = round(winner.samples * spec.longer)
+    return [derived(winner, source, derivation=d, samples=samples) for source, d in derivations.items()]
+
+
+def derived(winner: Network, source: str, suffix: str = "", **fields: object) -> Network:
+    """The record of the `winner` with other `fields`, named after it and its `source`, with the key that they give."""
+    network = winner.model_copy(update={"source": source, "name": f"{winner.name}-{source}{suffix}", **fields})
+    return network.model_copy(update={"key": network_key(network.architecture, network.recipe, network.derivation)})
 
 
 def shipped_network(paths: StudyPaths) -> Network:

@@ -15,9 +15,8 @@ from voxnas.arch.families.graph import GraphNetwork
 from voxnas.arch.graph import Graph
 from voxnas.arch.views import input_size
 from voxnas.benchmark import results
-from voxnas.benchmark.derive import winner_by_validation
+from voxnas.benchmark.derive import derived, winner_by_validation
 from voxnas.complexity.analytic import analyze
-from voxnas.core.architecture import network_key
 from voxnas.core.errors import UserError
 from voxnas.core.paths import StudyPaths
 from voxnas.core.seeds import derive_seed
@@ -74,7 +73,7 @@ def prune_networks(paths: StudyPaths, spec: PruneSpec) -> list[Network]:
         same_macs = samples + round(winner.samples * macs(graph) / macs(narrow))
         found.append(_pruned(winner, network_of(narrow), level, samples, settings))
         if settings.scratch:
-            found.append(_named(winner, SCRATCH, level, architecture=network_of(narrow), samples=same_macs))
+            found.append(derived(winner, SCRATCH, _percent(level), architecture=network_of(narrow), samples=same_macs))
     return found
 
 
@@ -100,10 +99,10 @@ def _pruned(
 ) -> Network:
     """Record of a pruned network, which starts from the weights of the winner."""
     taught = {"sources": (winner.key,), "temperature": settings.temperature, "weight": settings.teacher}
-    return _named(
+    return derived(
         winner,
         PRUNED,
-        level,
+        _percent(level),
         architecture=architecture,
         recipe=winner.recipe.model_copy(update={"learning_rate": winner.recipe.learning_rate * settings.learning_rate}),
         samples=samples,
@@ -114,7 +113,5 @@ def _pruned(
     )
 
 
-def _named(winner: Network, source: str, level: float, **fields: object) -> Network:
-    """The record of the winner with other `fields`, and the name and key that they give."""
-    network = winner.model_copy(update={"source": source, "name": f"{winner.name}-{source}-{100 * level:g}", **fields})
-    return network.model_copy(update={"key": network_key(network.architecture, network.recipe, network.derivation)})
+def _percent(level: float) -> str:
+    return f"-{100 * level:g}"

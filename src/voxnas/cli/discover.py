@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from voxnas.core.paths import StudyPaths
 
 if TYPE_CHECKING:
+    from voxnas.arch.families.supernet import Kept
     from voxnas.core.training import Supernet, Training
     from voxnas.search.base import Trained
-    from voxnas.training.discretize import Kept
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,15 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Prune and write the records."""
     from voxnas.benchmark.prune import prune_networks
+    from voxnas.cli.derive import write_networks
     from voxnas.core.paths import StudyPaths
     from voxnas.core.spec import PruneSpec
-    from voxnas.core.trial import SCHEMA_VERSION
-    from voxnas.io.records import read_record, write_json
+    from voxnas.io.records import read_record
 
     paths = StudyPaths(arguments.study)
-    networks = prune_networks(paths, read_record(paths.spec("prune"), PruneSpec))
-    write_json(
-        arguments.output, {"schema_version": SCHEMA_VERSION, "networks": [network.plain() for network in networks]}
-    )
-    for network in networks:
-        print(f"{network.name}: {network.key}")
+    write_networks(arguments.output, prune_networks(paths, read_record(paths.spec("prune"), PruneSpec)))

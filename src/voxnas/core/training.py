@@ -14,6 +14,11 @@ from voxnas.core.record import Record, is_default
 SHA256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
+def _new(default: Any, description: str, **limits: Any) -> Any:
+    """A field that the plain data omit at its default."""
+    return Field(default, description=description, exclude_if=is_default(default), **limits)
+
+
 class Channels(Record):
     """Indices of the channels of a layer that a narrower layer keeps; None: all channels."""
 
@@ -52,10 +57,8 @@ class Teacher(Record):
     )
     temperature: Annotated[float, Field(gt=0)] = 2.0
     weight: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="Weight of the distillation term in the loss.")
-    out_of_fold: bool = Field(
-        False,
-        exclude_if=is_default(False),
-        description="Whether a scan is taught only by the sources that validated on its fold and have not learnt it.",
+    out_of_fold: bool = _new(
+        False, "Whether a scan is taught only by the sources that validated on its fold and have not learnt it."
     )
 
 
@@ -65,10 +68,8 @@ class Derivation(Record):
     start: Weights | None = None
     teacher: Teacher | None = None
     mask: SHA256 | None = None
-    refit: bool = Field(
-        False,
-        exclude_if=is_default(False),
-        description="Whether the network is trained on all folds, that is on all scans outside the test split.",
+    refit: bool = _new(
+        False, "Whether the network is trained on all folds, that is on all scans outside the test split."
     )
 
     @property
@@ -93,10 +94,8 @@ class _Training(Record):
         (),
         description="Samples of the earlier steps of the trial; the learning-rate schedule restarts after each step.",
     )
-    mask: SHA256 | None = Field(
-        None,
-        exclude_if=is_default(None),
-        description="Digest of a file of 0/1 tensors; the weights are multiplied by them after each step.",
+    mask: SHA256 | None = _new(
+        None, "Digest of a file of 0/1 tensors; the weights are multiplied by them after each step."
     )
 
     @property
@@ -134,11 +133,6 @@ class FineTune(_Taught):
 
     kind: Literal["fine_tune"] = "fine_tune"
     start: Weights
-
-
-def _new(default: Any, description: str, **limits: Any) -> Any:
-    """A field that the plain data omit at its default."""
-    return Field(default, description=description, exclude_if=is_default(default), **limits)
 
 
 class Supernet(_Training):

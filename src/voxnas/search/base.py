@@ -22,6 +22,7 @@ from typing import ClassVar, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from voxnas.arch.families.supernet import Kept
 from voxnas.arch.views import input_size
 from voxnas.complexity.placement import Worker
 from voxnas.core.architecture import Architecture
@@ -329,7 +330,7 @@ class Trainer(Protocol):
     def train(self, job: Training) -> Trained:
         """Train a `job`, or find the training in the store of the study."""
 
-    def discretize(self, job: Supernet, digest: str) -> tuple[dict[str, tuple[tuple[int, str], ...]], float]:
+    def discretize(self, job: Supernet, digest: str) -> tuple[Kept, float]:
         """Keep the best operations of the finished training `digest` of a `job`, and score them with its weights.
 
         See :func:`voxnas.training.discretize.discretize`.

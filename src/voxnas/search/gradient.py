@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import Field
 
-from voxnas.arch.families.supernet import MixedCells, discrete_graph
+from voxnas.arch.families.cells.space import OPERANDS, edge_sources
+from voxnas.arch.families.supernet import Kept, MixedCells, discrete_graph
 from voxnas.arch.search_space import Config, SearchSpace
 from voxnas.core.architecture import Architecture
 from voxnas.core.errors import UserError
@@ -29,7 +30,6 @@ from voxnas.search.feasible import Candidate
 from voxnas.training.jobs import SEARCH_FOLD, proposal_job
 
 SKELETON = ("in_channels", "out_channels", "widths", "strides", "kernels", "norm", "activation", "cells", "decoder")
-OPERANDS = ("a", "b")
 
 
 class GradientSearch(Job):
@@ -157,10 +157,10 @@ def make_supernet(space: SearchSpace, start: Architecture, partial: int = 1) -> 
     return MixedCells(**fields, nodes=cell["nodes"], operations=tuple(cell["operations"]), partial=partial)
 
 
-def with_cells(space: SearchSpace, start: Config, kept: dict[str, tuple[tuple[int, str], ...]]) -> Config:
+def with_cells(space: SearchSpace, start: Config, kept: Kept) -> Config:
     """The configuration `start` with the `kept` edges and operations of each node, such as ``normal.0``."""
     values = dict(start)
-    sources = ("before", "last", *(f"node{i}" for i in range(space.structure["cell"]["nodes"])))
+    sources = edge_sources(space.structure["cell"]["nodes"])
     for label, inputs in kept.items():
         for operand, (edge, operation) in zip(OPERANDS, inputs, strict=True):
             values[f"{label}.{operand}.op"] = operation

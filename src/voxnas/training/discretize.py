@@ -2,6 +2,7 @@
 
 import torch
 
+from voxnas.arch.families.supernet import Kept
 from voxnas.arch.views import network_divisor
 from voxnas.core.paths import StudyPaths
 from voxnas.core.spec import TrainSpec
@@ -15,9 +16,6 @@ from voxnas.training.metrics import Validation
 from voxnas.training.store import Entry
 from voxnas.training.targets import Targets
 from voxnas.training.worker import training_scans
-
-Kept = dict[str, tuple[tuple[int, str], ...]]
-"""Edge and operation of each kept input of each node, by the label of its alphas, such as ``normal.0``."""
 
 
 def discretize(paths: StudyPaths, job: Supernet, entry: Entry) -> tuple[Kept, float]:
@@ -43,7 +41,7 @@ def discretize(paths: StudyPaths, job: Supernet, entry: Entry) -> tuple[Kept, fl
     targets = Targets.of(data, training_scans(data, job)[0])
     network = build_network(job.architecture)
     network.load_state_dict(load_weights(entry.weights)[0])
-    kept: Kept = {}
+    kept = {}
     for label, mix in network.owned().items():
         mix.kept = mix.best()
         kept[label] = tuple((edge, mix.names[op]) for edge, op in mix.kept)

@@ -1,7 +1,7 @@
 """The command of a search that is a single job, with real trainings in processes of their own."""
 
 from plans import space_file
-from tiny_training import new_study  # noqa: F401 - a fixture
+from tiny_training import new_study, write_folds  # noqa: F401 - a fixture
 
 from voxnas.cli.main import main
 from voxnas.core.errors import TRY_AGAIN
@@ -17,9 +17,7 @@ SPACE["parameters"] |= {"stages": 2, "base_width": 2}
 
 def test_an_interrupted_gradient_search_continues_to_its_network(new_study, capsys):  # noqa: F811
     paths = new_study("segmentation", scans=8)
-    splits = read_json(paths.splits)
-    names = [name for fold in splits["folds"] for name in fold]
-    write_json(paths.splits, {**splits, "folds": [names[:2], names[2:4], names[4:]]})
+    write_folds(paths, 2, 4)
     raw = {"methods": ["scnas"], "options": {"scnas": {"trials": 2}}, "budget": {"amount": 4}, "limits": {}}
     names = {"name": "scnas", "method": "scnas", "baseline": None, "space": SPACE}
     write_json(paths.spec("search-scnas"), stage_spec(parse_settings({"search": raw}), "search", **names))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from plans import space_file
-from tiny_training import new_study, train_stored  # noqa: F401 - a fixture
+from tiny_training import new_study, train_stored, write_folds  # noqa: F401 - a fixture
 
 from voxnas.arch.families.supernet import discrete_graph
 from voxnas.arch.search_space import SearchSpace
@@ -29,10 +29,7 @@ SPACE["parameters"] |= {"stages": 2, "base_width": 2}
 
 def prepare(paths, folds=3, method="scnas", space=SPACE, **options):
     """Write the splits and the spec of a search."""
-    splits = read_json(paths.splits)
-    names = [name for fold in splits["folds"] for name in fold]
-    parts = [names[:2], names[2:4], names[4:]] if folds == 3 else [names[:2], names[2:]]
-    write_json(paths.splits, {**splits, "folds": parts})
+    write_folds(paths, *((2, 4) if folds == 3 else (2,)))
     raw = {"methods": [method], "options": {method: options}, "budget": {"amount": 4}, "limits": {}}
     spec = stage_spec(parse_settings({"search": raw}), "search", name=method, method=method, baseline=None, space=space)
     write_json(paths.spec(f"search-{method}"), spec)

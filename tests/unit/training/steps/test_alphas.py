@@ -4,12 +4,11 @@ import dataclasses
 
 import pytest
 import torch
-from tiny_training import make_context, run_fit
+from tiny_training import make_context, run_fit, write_folds
 
 from voxnas.arch.families.supernet import MixedCells
 from voxnas.core.architecture import Recipe
 from voxnas.core.training import Supernet
-from voxnas.io.records import read_json, write_json
 from voxnas.nn.build import build_network
 from voxnas.training.distributed.single import SingleBackend
 from voxnas.training.gradients import Gradients
@@ -26,9 +25,7 @@ SAMPLED = {"relaxation": "gumbel", "operations": 2, "edges": 1}
 def supernet_study(new_study):
     """A study of three folds: to validate, for the alphas, for the weights."""
     paths = new_study("segmentation", scans=8)
-    splits = read_json(paths.splits)
-    names = [name for fold in splits["folds"] for name in fold]
-    write_json(paths.splits, {**splits, "folds": [names[:2], names[2:4], names[4:]]})
+    write_folds(paths, 2, 4)
     return paths
 
 

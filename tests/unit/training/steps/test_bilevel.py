@@ -4,13 +4,12 @@ import dataclasses
 
 import pytest
 import torch
-from tiny_training import make_context, run_fit
+from tiny_training import make_context, run_fit, write_folds
 from torch import nn
 
 from voxnas.core.architecture import Recipe
 from voxnas.core.errors import UserError
 from voxnas.core.training import Supernet
-from voxnas.io.records import read_json, write_json
 
 
 class Mixed(nn.Module):
@@ -37,9 +36,7 @@ class Quiet(Mixed):
 def supernet_study(new_study):
     """A study of three folds: to validate, for the alphas, for the weights."""
     paths = new_study("classification", scans=10)
-    splits = read_json(paths.splits)
-    names = [name for fold in splits["folds"] for name in fold]
-    write_json(paths.splits, {**splits, "folds": [names[:2], names[2:5], names[5:]]})
+    write_folds(paths, 2, 5)
     return paths
 
 

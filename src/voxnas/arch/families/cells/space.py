@@ -46,7 +46,7 @@ class _CellsSpace(StackedSpace):
         nodes, operations = self._cell(structure)
         found = self.skeleton()
         for edge, node in self._edges(nodes):
-            found |= {f"{edge}.op": operations, f"{edge}.from": _sources(node)}
+            found |= {f"{edge}.op": operations, f"{edge}.from": edge_sources(node)}
         return found
 
     def _edges(self, nodes: int) -> Iterator[tuple[str, int]]:
@@ -63,7 +63,7 @@ class _CellsSpace(StackedSpace):
         found: dict[str, Any] = {}
         for edge, node in self._edges(nodes):
             found[f"{edge}.op"] = {"choices": operations}
-            found[f"{edge}.from"] = {"choices": _sources(node)} | (
+            found[f"{edge}.from"] = {"choices": edge_sources(node)} | (
                 {"when": {f"{edge}.op": working}} if ZERO in operations else {}
             )
         return found
@@ -91,7 +91,7 @@ class _CellsSpace(StackedSpace):
             edges = [[f"{kind}.{node}.{operand}" for operand in OPERANDS] for node in range(nodes)]
             return [
                 [
-                    (_sources(node).index(values[f"{edge}.from"]), values[f"{edge}.op"])
+                    (edge_sources(node).index(values[f"{edge}.from"]), values[f"{edge}.op"])
                     for edge in pair
                     if values[f"{edge}.op"] != ZERO
                 ]
@@ -116,7 +116,7 @@ class _CellsSpace(StackedSpace):
                 given = (*(cell[node] if node < len(cell) else ()), (0, ZERO), (0, ZERO))
             source, op = given[OPERANDS.index(operand)]
             if op != ZERO:
-                wanted[f"{edge}.from"] = _sources(node)[source]
+                wanted[f"{edge}.from"] = edge_sources(node)[source]
             wanted[f"{edge}.op"] = op
         return wanted
 
@@ -134,6 +134,6 @@ class CellsUNetSpace(_CellsSpace, DecoderSpace):
     kinds = ("normal", "reduction", "up")
 
 
-def _sources(node: int) -> tuple[str, ...]:
+def edge_sources(node: int) -> tuple[str, ...]:
     """Sources of a node: the inputs of the cell and the earlier nodes."""
     return (*INPUTS, *(f"node{i}" for i in range(node)))

@@ -17,6 +17,9 @@ from voxnas.arch.graph import Graph, GraphBuilder
 from voxnas.arch.layers import Size
 from voxnas.arch.primitives.base import Value
 
+Kept = Mapping[str, Sequence[tuple[int, str]]]
+"""Edge and operation of each kept input of each node, by the label of its alphas, such as ``normal.0``."""
+
 
 @register
 class SupernetFamily(Family[MixedCells]):
@@ -77,7 +80,7 @@ class SupernetFamily(Family[MixedCells]):
         return describe_stacked(architecture, size, {})
 
 
-def discrete_graph(supernet: MixedCells, kept: Mapping[str, Sequence[tuple[int, str]]]) -> GraphNetwork:
+def discrete_graph(supernet: MixedCells, kept: Kept) -> GraphNetwork:
     """The network of the kept operations of a supernet, whose nodes have the identities of the supernet's nodes.
 
     Hence it takes its weights from the supernet by name. The kept operations of a node are added with equal weights.
@@ -87,7 +90,7 @@ def discrete_graph(supernet: MixedCells, kept: Mapping[str, Sequence[tuple[int, 
     supernet : MixedCells
         With ``partial`` 1.
     kept : mapping of str to sequence of (edge, operation)
-        Two kept operations of each node, such as ``normal.0``.
+        Two kept operations of each node.
     """
     graph, working = expand(supernet), [op for op in supernet.operations if op != ZERO]
     inputs = {node.id: node.inputs for node in graph.nodes}
