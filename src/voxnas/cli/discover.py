@@ -48,15 +48,16 @@ class _Trainer:
         from voxnas.cli.train import launch_options
         from voxnas.io.records import read_json
         from voxnas.search.base import Trained
-        from voxnas.training import failures, parent
+        from voxnas.training import parent
         from voxnas.training.run_options import RunOptions
 
         found = parent.train(self.arguments.study, job, RunOptions(**launch_options(self.arguments)), _log)
-        failures.check_final(found.outcome)
-        assert found.entry is not None  # the training did not fail
+        failure = found.outcome["reason"] if found.outcome["state"] == "FAILED" else ""
+        if found.entry is None:
+            return Trained("", None, {}, "", 0.0, failure)
         score, metrics = found.outcome["score"], found.outcome["metrics"]
         seconds = read_json(found.entry.run)["cpu_seconds"]
-        return Trained(found.entry.name, score, metrics, found.entry.curve.read_text(), seconds)
+        return Trained(found.entry.name, score, metrics, found.entry.curve.read_text(), seconds, failure)
 
     def discretize(self, job: Supernet, digest: str) -> tuple[Kept, float]:
         from voxnas.training.discretize import discretize

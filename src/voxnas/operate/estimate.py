@@ -27,7 +27,7 @@ from voxnas.core.settings import Budget, StudySettings
 from voxnas.core.strategies import STRATEGIES, is_job
 from voxnas.data.fingerprint import pooling
 from voxnas.io.records import read_plan
-from voxnas.search.base import Observation, Promotion, SearchState, Suggestion
+from voxnas.search.base import Job, Observation, Promotion, SearchState, Suggestion
 from voxnas.search.feasible import Candidate, FeasibleSpace
 from voxnas.search.propose import study_calibration
 from voxnas.search.strategies.random import Random
@@ -36,7 +36,6 @@ SIDE = 64  # voxels of a patch that is not known yet
 DRAWN = 32  # networks of the space from which times and memory are taken
 SIMULATED = 390  # steps of a simulated promotion
 UNIT = 1_000_000  # samples of the budget of a simulated trial
-ONE_JOB = "searches of one job"
 IDLE_MIB = 400  # of a training process
 STORED = 24  # bytes per parameter: two copies of the weights, and a state with two moments and averaged weights
 
@@ -225,9 +224,16 @@ def _stages(
         share = mean_share(settings, max(lengths))
         at_once = search.window * len(lengths)
         stages.append(Stage("steps of searches", sum(lengths), seconds(search.budget, share), at_once))
-    jobs = sum(is_job(method) for method in search.methods) * search.seeds
-    if jobs:
-        stages.append(Stage(ONE_JOB, jobs, None, jobs))
+    silent: list[Stage] = []
+    for method in filter(is_job, search.methods):
+        job = STRATEGIES[method].model_validate(search.options.get(method, {}))
+        assert isinstance(job, Job)
+        budgets = job.budgets()
+        time = None if budgets is None else seconds(search.budget, budgets)
+        stages.append(Stage(f"searches {method}, each one job", search.seeds, time, search.seeds))
+        if budgets is None:
+            silent.append(stages[-1])
+            notes.append(f"the search {method} states no budget: its time is unknown")
     fitted = sum(BASELINES[name].fitted for name in baseline_names(settings))
     finals = seeds * (final_networks(settings) - fitted)
     stages.append(Stage("final trainings", finals, seconds(settings.training.budget, 1), finals))
@@ -243,9 +249,7 @@ def _stages(
             # As many multiply-adds as the training of the winner and the fine-tuning.
             both = seconds(settings.training.budget, 1 + settings.compression.prune.longer)
             stages.append(Stage("pruned architectures from scratch", pruned, both, pruned))
-    if jobs:
-        notes.append("a search of one job states no budget: its time is unknown")
-    if any(stage.seconds is None and stage.name != ONE_JOB for stage in stages):
+    if any(stage.seconds is None and stage not in silent for stage in stages):
         file = f"results/{settings.study}/calibration.json"
         notes.append(f"the time of a budget in samples is unknown until the plan and {file} exist")
     if settings.timed:

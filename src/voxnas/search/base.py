@@ -277,8 +277,8 @@ class Finding:
     Attributes
     ----------
     candidate : Candidate
-    score : float
-        Validation score for the ranking of the job's networks, larger is better.
+    score : float or None
+        Validation score for the ranking of the job's networks, larger is better; None after a failure.
     metrics : mapping of str to float
         Further scores by name.
     samples : int
@@ -289,15 +289,18 @@ class Finding:
         Remark for the report.
     files : mapping of str to str
         Texts to write beside the result, by the name of the file.
+    failure : str
+        Reason for which the training of the network failed; empty: it did not.
     """
 
     candidate: Candidate
-    score: float
+    score: float | None
     metrics: Mapping[str, float] = field(default_factory=dict)
     samples: int = 0
     cpu_seconds: float | None = None
     note: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -309,12 +312,14 @@ class Trained:
     digest : str
         Digest of the training in the store.
     score : float or None
-        Validation score; None without a validation fold.
+        Validation score; None without a validation fold or after a failure.
     metrics : mapping of str to float
     curve : str
-        Content of ``curve.tsv``.
+        Content of ``curve.tsv``; empty without an entry in the store.
     cpu_seconds : float
-        Measured processor time.
+        Measured processor time; 0 without an entry in the store.
+    failure : str
+        Reason for which the training failed, such as a divergence; empty: it did not.
     """
 
     digest: str
@@ -322,6 +327,7 @@ class Trained:
     metrics: Mapping[str, float]
     curve: str
     cpu_seconds: float
+    failure: str = ""
 
 
 class Trainer(Protocol):
@@ -341,6 +347,10 @@ class Job(StrategyOptions, ABC):
     """A whole search in one job."""
 
     kind: ClassVar = "job"
+
+    def budgets(self) -> float | None:
+        """Expected cost of the search, as a multiple of the budget of one trial; None: unknown."""
+        return None
 
     @abstractmethod
     def __call__(self, state: SearchState, paths: StudyPaths, trainer: Trainer) -> Iterable[Finding]:

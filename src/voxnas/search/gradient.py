@@ -50,6 +50,10 @@ class GradientSearch(Job):
         1.0, gt=0, le=1, description="The alphas stop when this share of the best operations are skips (DARTS+)."
     )
 
+    def budgets(self) -> float:
+        """The supernet, the network of cells, and the further training of the supernet's weights."""
+        return self.trials + 1 + (self.fine_tune if self.partial() == 1 else 0)
+
     @abstractmethod
     def relaxation(self) -> dict[str, Any]:
         """Fields of the training of the supernet that define the method."""
@@ -89,6 +93,11 @@ class GradientSearch(Job):
             **self.relaxation(),
         )
         relaxed = trainer.train(job)
+        if relaxed.failure:
+            raise UserError(
+                f"the training of the supernet failed ({relaxed.failure}), so that the search has no network",
+                "lower alpha_learning_rate or the learning rate, or set --recompute for less memory",
+            )
         kept, inherited = trainer.discretize(job, relaxed.digest)
         candidate = state.feasible.candidate(with_cells(space, start, kept))
         if not state.feasible.admits(candidate):
@@ -100,7 +109,6 @@ class GradientSearch(Job):
         proposal = Proposal(search="", step=0, trial="", origin="", samples=state.budget(candidate), **fields)
         trial = proposal_job(paths, proposal)
         trained = trainer.train(trial)
-        assert trained.score is not None  # the job has a validation fold
         scores = {"relaxed": relaxed.score, "inherited": inherited}
         runs = [relaxed, trained]
         samples = job.samples + trial.samples
@@ -119,6 +127,7 @@ class GradientSearch(Job):
             score=trained.score,
             metrics={**trained.metrics, **{name: s for name, s in scores.items() if s is not None}},
             samples=samples,
+            failure=trained.failure,
             files={
                 "curve.tsv": trained.curve,
                 "alphas.tsv": relaxed.curve,

@@ -51,7 +51,8 @@ def run_job(paths: StudyPaths, search: str, trainer: Trainer) -> int:
             samples=finding.samples,
         )
         result = Result(
-            state="DONE",
+            state="FAILED" if finding.failure else "DONE",
+            reason=finding.failure,
             key=candidate.key,
             score=finding.score,
             metrics=dict(finding.metrics),

@@ -18,6 +18,7 @@ from voxnas.core.calibration import Calibration
 from voxnas.core.errors import UserError
 from voxnas.core.plan import Plan
 from voxnas.core.spec import SelectSpec
+from voxnas.core.strategies import is_job, method_of
 from voxnas.core.trial import LINEAR, PER_FRAME, Network, Proposal, Result
 from voxnas.search.chain import Chain
 from voxnas.search.feasible import cost_of
@@ -80,12 +81,13 @@ def select_finalists(
         temporal operations is followed by its twin for single frames
         (:meth:`voxnas.arch.families.Family.without_time`), since the best network is unknown before all are trained.
     left_out : list of str
-        One line for each baseline without a successful trial, and for each twin that cannot be built.
+        One line for each baseline and each search of one job without a successful trial, and for each twin that
+        cannot be built.
 
     Raises
     ------
     UserError
-        If a method has no successful trial.
+        If a method of single steps has no successful trial, or no search at all.
     """
     networks: list[Network] = []
     left_out: list[str] = []
@@ -94,7 +96,7 @@ def select_finalists(
         trials = ranked(chain)
         if not trials:
             reasons = sorted({r.reason for r in chain.results if r.reason}) or ["it has no trials"]
-            if not is_baseline:
+            if not (is_baseline or is_job(method_of(search))):
                 raise UserError(
                     f"search {search!r} has no successful trial in {len(chain.results)} steps: {'; '.join(reasons)}",
                     "raise search.steps, or loosen search.limits",
@@ -120,6 +122,8 @@ def select_finalists(
                     networks += _twin(networks[-1], spec, plan, calibration)
                 except UserError as error:
                     left_out.append(f"{networks[-1].name} has no twin of single frames: {error}")
+    if left_out and not networks and not direct:
+        raise UserError("; ".join(left_out), "change search.options, or add search.methods or baselines.names")
     return networks + [_baseline_network(name, spec, plan, calibration) for name in direct], left_out
 
 

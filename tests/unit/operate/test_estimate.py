@@ -47,6 +47,15 @@ def test_budgets_in_seconds_add_up(tmp_path):
     assert any("64 x 64 x 64" in note for note in found.notes) and any("uncorrected" in note for note in found.notes)
 
 
+def test_a_gradient_search_costs_its_supernet_and_its_trainings(tmp_path):
+    options = {"scnas": {"trials": 14, "fine_tune": 1}, "pc_darts": {"trials": 3}}
+    raw = {**STUDY["search"], "methods": ["scnas", "random", "pc_darts"], "options": options, "seeds": 2}
+    found = estimate(parse_settings({**STUDY, "search": raw}), StudyPaths(tmp_path), SPACES)
+    costs = {s.name.split()[1].strip(","): (s.trainings, s.hours) for s in found.stages if "one job" in s.name}
+    assert costs == {"scnas": (2, pytest.approx(0.32)), "pc_darts": (2, pytest.approx(0.08))}
+    assert not any("unknown" in note for note in found.notes)
+
+
 def test_pruned_networks_and_their_controls_are_counted(tmp_path):
     compression = {"steps": ["prune"], "prune": {"levels": [0.5, 0.25], "longer": 0.5}}
     stages = estimate(parse_settings({**STUDY, "compression": compression}), StudyPaths(tmp_path), SPACES).stages

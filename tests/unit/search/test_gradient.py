@@ -50,9 +50,20 @@ class InProcess:
         return discretize(self.paths, job, Entry(self.paths.store / digest))
 
 
-def run(paths, method="scnas"):
+class Diverging(InProcess):
+    """The trainings of one kind diverge."""
+
+    def __init__(self, paths, kind):
+        super().__init__(paths)
+        self.kind = kind
+
+    def train(self, job):
+        return Trained("", None, {}, "", 0.5, "diverged") if job.kind == self.kind else super().train(job)
+
+
+def run(paths, method="scnas", trainer=None):
     """Run the search; the trainings that it asked for."""
-    trainer = InProcess(paths)
+    trainer = trainer or InProcess(paths)
     assert run_job(paths, method, trainer) == 1
     return trainer.jobs
 
@@ -80,6 +91,17 @@ def test_it_leaves_a_network_of_the_space(new_study, method, options):  # noqa: 
     rows = table[[f"up.1/2/{op}" for op in OPERATIONS]].astype(float)
     assert rows.sum(axis=1).to_numpy() == pytest.approx(1)
     assert read_json(folder / "run.json") == {"cpu_seconds": 3.0 + 1.5 * len(further)}
+
+
+def test_a_diverged_network_is_a_failed_result_and_a_diverged_supernet_an_error(new_study):  # noqa: F811
+    paths = new_study("segmentation", scans=8)
+    prepare(paths, trials=2)
+    run(paths, trainer=Diverging(paths, "fit"))
+    result = read_record(paths.step("scnas", 0) / "result.json", Result)
+    assert (result.state, result.reason, result.score) == ("FAILED", "diverged", None)
+    assert {"relaxed", "inherited"} == set(result.metrics)
+    with pytest.raises(UserError, match=r"the supernet failed \(diverged\)"):
+        run(paths, trainer=Diverging(paths, "supernet"))
 
 
 def test_it_needs_a_fold_for_each_purpose_and_a_space_of_cells(new_study):  # noqa: F811

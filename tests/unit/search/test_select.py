@@ -66,6 +66,16 @@ def test_a_method_without_success_is_an_error_that_says_why(finished):
         select(finished, {"random": Chain((), ())})
 
 
+def test_a_search_of_one_job_without_success_is_left_out_beside_others(finished):
+    for step in range(4):
+        finished.train("random", step, "FAILED")
+    found = chains(finished, "bayesian", "random")
+    networks, left_out = select(finished, {"darts": found["random"], "bayesian": found["bayesian"]})
+    assert {n.source for n in networks} == {"bayesian"} and "darts is left out" in left_out[0]
+    with pytest.raises(UserError, match="darts is left out, none of its trials succeeded: diverged"):
+        select(finished, {"darts": found["random"]})
+
+
 def test_a_baseline_without_success_is_left_out_and_named(finished):
     for step in range(4):
         finished.train("baseline-unet", step, "FAILED")
