@@ -23,7 +23,7 @@ BUILD_TOOLS = ["setuptools", "wheel", "packaging"]
 # torch's own dependencies differ by machine and come with it; Horovod is built (horovod.txt).
 NOT_LOCKED = re.compile(r"horovod$|triton|nvidia-|cuda-")
 # Optional extras, each with a module by which it is recognised.
-OPTIONAL = {"deploy": "openvino", "docs": "mkdocstrings", "export": "optuna"}
+OPTIONAL = {"deploy": "openvino", "docs": "mkdocstrings", "export": "optuna", "hdf5": "h5py"}
 HEADER = "# Written by envs/lock.py. Do not edit: change pyproject.toml or the environment, and run it again.\n"
 
 

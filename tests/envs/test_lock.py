@@ -29,7 +29,9 @@ def locked(*files: str) -> dict[str, str]:
 
 RUNTIME = locked("requirements.txt", "horovod.txt")
 ALL = locked("requirements.txt", "requirements-dev.txt", "horovod.txt")
-OPTIONAL = {extra: locked("requirements.txt", f"requirements-{extra}.txt") for extra in ("deploy", "docs", "export")}
+OPTIONAL = {
+    extra: locked("requirements.txt", f"requirements-{extra}.txt") for extra in ("deploy", "docs", "export", "hdf5")
+}
 
 
 @pytest.mark.parametrize("text", [*PROJECT["dependencies"], *EXTRAS["workflow"], *EXTRAS["horovod"]])
@@ -64,7 +66,13 @@ def test_torch_names_no_build_and_brings_no_companions():
 def test_library_imports_only_what_it_declares():
     declared = {
         canonical(Requirement(text).name)
-        for text in [*PROJECT["dependencies"], *EXTRAS["horovod"], *EXTRAS["deploy"], *EXTRAS["export"]]
+        for text in [
+            *PROJECT["dependencies"],
+            *EXTRAS["horovod"],
+            *EXTRAS["deploy"],
+            *EXTRAS["export"],
+            *EXTRAS["hdf5"],
+        ]
     }
     distributions = packages_distributions()
     undeclared = set()

@@ -36,7 +36,9 @@ def data_files(wildcards):
     root = data_set(settings)
     if root.is_file():
         return [str(root)]
-    tables = [root / name for name in ("dataset.json", "participants.tsv") if (root / name).exists()]
+    tables = [root / name for name in ("arrays.json", "dataset.json", "participants.tsv") if (root / name).exists()]
+    if tables[:1] == [root / "arrays.json"]:
+        tables += [root / name for name in ("targets.tsv", "targets.csv") if (root / name).exists()]
     return list(map(str, tables or sorted(root.glob("*.npz"))))
 
 

@@ -17,7 +17,11 @@ EXAMPLE = "example: voxnas new hippocampus-2 --data ~/data/Task04_Hippocampus --
 USED = 0.7  # share of the processor time of the requested hours that trainings take; the rest: data, benchmark, report
 FULL = 4  # budget of a training of a finalist, relative to a trial of the search
 STEPS, SEEDS = 10, 2
+NO_TARGETS = ("scan", "participant_id", "site")  # columns of a table beside its targets
 SHOWN = 8  # classes or labels in a comment
+UNCROPPED = """
+# Zeros at the edges of a sample are part of it.
+preprocess: {crop: false}"""
 FILE = """\
 # {name}: {found}.
 #   voxnas validate {path}{options}
@@ -30,7 +34,7 @@ task: {task}
 data_root: {path}
 data:
   layout: {layout}
-{data}
+{data}{crop}
 # {split}
 splits: {{test: 0.2, folds: {folds}}}
 # {steps} trials of each method, and as many trials of recipes for each hand-made network.
@@ -55,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("study", metavar="STUDY", help="name of the study; writes config/studies/STUDY.yaml")
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="folder or archive of the data set")
-    parser.add_argument("--target", default="", help="column of participants.tsv, for classification or regression")
+    parser.add_argument("--target", default="", help="column of the targets, for classification or regression")
     parser.add_argument("--suffix", default="T1w", help="BIDS: suffix of the images (default: T1w)")
     parser.add_argument("--hours", type=float, default=1.0, help="time that the study may take here (default: 1)")
 
@@ -98,6 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
                 f"  # {_describe(layout, usable, task)}",
             ]
         ),
+        crop=UNCROPPED if layout.kind == "arrays" else "",
         split="The locked test split and the folds are drawn by participant."
         if layout.identified
         else "Participants are unknown, so that every scan counts as one; data.participant can name them.",
@@ -149,9 +154,13 @@ def _look(path: Path, target: str, suffix: str) -> tuple["Layout", str]:
 
 
 def _columns(path: Path) -> list[str]:
-    """Columns of participants.tsv that may be targets, or arrays of an archive."""
+    """Columns of the table that may be targets, or arrays of an archive."""
     import numpy as np
 
+    from voxnas.data.labelled_arrays import is_arrays, read_targets
+
+    if is_arrays(path):
+        return [column for column in next(iter(read_targets(path)), {}) if column not in NO_TARGETS]
     file = path / "participants.tsv"
     if file.is_file():
         with file.open(encoding="utf-8-sig") as lines:

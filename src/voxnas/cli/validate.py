@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "path",
         type=Path,
         metavar="PATH",
-        help="folder of a data set (MSD, nnU-Net, BIDS, MedMNIST, regional time series), or an image",
+        help="folder of a data set (MSD, nnU-Net, BIDS, MedMNIST, labelled arrays, regional time series), or an image",
     )
     parser.add_argument("--task", choices=TASKS, help="default: classification or regression with --target, "
                         "segmentation if label maps exist, else images only")  # fmt: skip
@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target",
         default="",
-        help="target: column of participants.tsv (BIDS), or array <split>_TARGET (MedMNIST)",
+        help="target: column of participants.tsv (BIDS) or of the table of targets (labelled arrays), or array "
+        "<split>_TARGET (MedMNIST)",
     )
     parser.add_argument(
         "--participant",
@@ -105,6 +106,7 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
     from voxnas.core.errors import UserError
     from voxnas.data.bids_names import TIME_SUFFIXES
     from voxnas.data.label_maps import find_derivative
+    from voxnas.data.labelled_arrays import has_labels, is_arrays, read_targets
     from voxnas.data.medmnist import is_medmnist, read_medmnist
     from voxnas.data.msd import is_msd
     from voxnas.data.participants import number_or_none, read_sessions, text_or_none
@@ -115,8 +117,12 @@ def infer_task(root: Path, settings: DataSettings) -> str | None:
         return None
     if is_timeseries(root) and not settings.target:
         return None
+    if is_arrays(root) and not settings.target:
+        return "segmentation" if has_labels(root) else None
     if settings.target:
-        if is_medmnist(root):
+        if is_arrays(root):
+            texts = [value for row in read_targets(root) if (value := row.get(settings.target)) is not None]
+        elif is_medmnist(root):
             texts = [c.target for c in read_medmnist(root, settings).candidates if c.target is not None]
         else:
             visits = [row for folder in sorted(root.glob("sub-*")) for row in read_sessions(root, folder.name).values()]

@@ -76,11 +76,12 @@ class PhantomSettings(Settings):
 class DataSettings(Settings):
     """Location and layout of the scans."""
 
-    layout: Literal["auto", "msd", "bids", "npz", "timeseries"] = Field(
+    layout: Literal["auto", "msd", "bids", "npz", "arrays", "timeseries"] = Field(
         "auto",
         description="`msd` (Medical Segmentation Decathlon or nnU-Net: dataset.json with image and label folders), "
-        "`bids`, `npz` (an archive of volumes in the MedMNIST format, whose splits are pooled), `timeseries` (regional "
-        "time series of an atlas, one array per run, with participants.tsv), or `auto`.",
+        "`bids`, `npz` (an archive of volumes in the MedMNIST format, whose splits are pooled), `arrays` (arrays.json: "
+        "labelled arrays in .npy, .npz, HDF5 or Zarr with a table of targets), `timeseries` (regional time series of "
+        "an atlas, one array per run, with participants.tsv), or `auto`.",
     )
     folder: str = Field(
         "", description="Folder or archive of the data set inside `data_root`; ignored if it does not exist there."
@@ -104,8 +105,8 @@ class DataSettings(Settings):
     target: str = Field(
         "",
         description="Target of classification or regression: a column of participants.tsv or sessions.tsv (of the "
-        "events table with `clips.unit: volume`); for `npz` the suffix of the array names, e.g. `labels` for "
-        "train_labels.",
+        "events table with `clips.unit: volume`), or of the table of targets of `arrays`; for `npz` the suffix of the "
+        "array names, e.g. `labels` for train_labels.",
     )
     participant: str = Field(
         "",
@@ -828,8 +829,10 @@ def _check_strategy(where: str, name: str, promotes: bool | None = None) -> None
         raise UserError(f"{where}: {name!r} {what}", f"known: {', '.join(fitting)}")
 
 
-def validated(model: type[M], raw: dict[str, Any], source: str, prefix: tuple[str, ...] = ()) -> M:
-    """Validate a mapping, located at the keys `prefix` of a study file, as a model."""
+def validated(
+    model: type[M], raw: dict[str, Any], source: str, prefix: tuple[str, ...] = (), page: str = "config/README.md"
+) -> M:
+    """Validate a mapping, located at the keys `prefix` of a study file, as a model that a `page` documents."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -850,6 +853,6 @@ def validated(model: type[M], raw: dict[str, Any], source: str, prefix: tuple[st
         ]
         allowed = ", or ".join(dict.fromkeys(messages))
         if not location:  # a rule about several keys, named in its message
-            raise UserError(": ".join(filter(None, [source, key, allowed])), "see config/README.md") from None
+            raise UserError(": ".join(filter(None, [source, key, allowed])), f"see {page}") from None
         what = key if isinstance(value, dict) else f"{key} = {shown(value)}"
-        raise UserError(f"{source}: {what} is not allowed", f"{allowed}; see config/README.md") from None
+        raise UserError(f"{source}: {what} is not allowed", f"{allowed}; see {page}") from None

@@ -15,6 +15,7 @@ import pandas as pd
 from voxnas.core.errors import ScanError, UserError
 from voxnas.core.settings import DataSettings
 from voxnas.data.bids import is_bids, read_bids
+from voxnas.data.labelled_arrays import is_arrays, read_arrays
 from voxnas.data.layout import Candidate, Layout, Suggestion, stem
 from voxnas.data.limit import limit_scans
 from voxnas.data.medmnist import is_medmnist, read_medmnist
@@ -26,8 +27,9 @@ from voxnas.io.nifti import SUFFIXES
 
 SCHEMA_VERSION = 1
 EXCLUDED = ["scan", "file", "reason"]
-LAYOUTS = {"msd": is_msd, "bids": is_bids, "timeseries": is_timeseries, "npz": is_medmnist}
+LAYOUTS = {"arrays": is_arrays, "msd": is_msd, "bids": is_bids, "timeseries": is_timeseries, "npz": is_medmnist}
 CONTENT = {
+    "arrays": "arrays.json (labelled arrays)",
     "msd": "dataset.json (MSD, nnU-Net)",
     "bids": "folders sub-* (BIDS)",
     "timeseries": "participants.tsv beside archives *_timeseries.npz (series of regions)",
@@ -71,7 +73,7 @@ def dataset_root(root: str | Path, settings: DataSettings) -> Path:
 
 
 def find_layout(root: Path, layout: str = "auto") -> str:
-    """Recognise ``msd``, ``bids``, ``timeseries`` or ``npz`` by the content of the folder; otherwise a UserError."""
+    """Recognise the layout (a key of :data:`LAYOUTS`) by the content of the folder; otherwise a UserError."""
     fitting = [kind for kind, check in LAYOUTS.items() if layout in ("auto", kind) and check(root)]
     if fitting:
         return fitting[0]
@@ -128,6 +130,8 @@ def read_layout(
         if task == "segmentation":
             raise UserError(f"{root} is an archive of volumes, which has no label maps", "set task: classification")
         layout = read_medmnist(root, settings)
+    elif kind == "arrays":
+        layout = read_arrays(root, task, settings.target)
     else:
         layout = read_msd(root, task, settings, test_folder)
     return layout if pick is None else replace(layout, candidates=pick(layout.candidates))

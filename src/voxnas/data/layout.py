@@ -83,7 +83,7 @@ class Layout:
     Attributes
     ----------
     kind : str
-        ``msd``, ``bids``, ``npz``, ``timeseries`` or ``files``.
+        ``arrays``, ``msd``, ``bids``, ``npz``, ``timeseries`` or ``files``.
     name : str
         Name of the data set.
     candidates : list of Candidate

@@ -14,6 +14,7 @@ from voxnas.data.layout import MAX_REPETITION_S, Candidate, Layout
 from voxnas.data.quality import VoxelChecks
 from voxnas.data.stimuli import event_types, number_blocks, read_events
 from voxnas.data.timeseries import read_series
+from voxnas.io.array_files import is_sample, read_sample
 from voxnas.io.nifti import SHIFT_TOLERANCE, HeaderFacts, header_facts, label_values, open_image, shift_in_voxels
 from voxnas.io.nifti_stream import read_pieces
 from voxnas.io.npz import is_volume, read_volume
@@ -266,6 +267,8 @@ def _digest(paths: list[Path]) -> str:
     for path in paths:
         if is_volume(path):
             digest.update(read_volume(path).tobytes())
+        elif is_sample(path):
+            digest.update(read_sample(path).tobytes())
         else:
             with path.open("rb") as file:
                 hashlib.file_digest(file, lambda: digest)

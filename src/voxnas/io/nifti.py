@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from voxnas.core.errors import ScanError
-from voxnas.io import npz
+from voxnas.io import array_files, npz
 from voxnas.io.nifti_header import MAX_VOXELS, first_bytes, in_bytes, stored_header
 from voxnas.io.nifti_stream import read_pieces
 from voxnas.io.replace import replacing
@@ -64,7 +64,8 @@ def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
     """Open an image and check its header, without reading voxels.
 
     The affine is the sform, or the qform if the sform is unusable. A path ``FILE.npz#SPLIT_ROW`` opens a volume of an
-    archive (:mod:`voxnas.io.npz`).
+    archive (:mod:`voxnas.io.npz`), and a path ``FILE#AXES:NAME[ROW]`` a sample of an array
+    (:mod:`voxnas.io.array_files`).
 
     Raises
     ------
@@ -77,6 +78,10 @@ def open_image(path: str | Path) -> nib.spatialimages.SpatialImage:
         doubt = "no voxel size and orientation in the archive, assumed 1 mm and RAS"
         volume.extra |= {WARNINGS: [doubt], SPACING: None}
         return volume
+    if array_files.is_sample(path):
+        sample = array_files.open_sample(path)
+        sample.extra |= {WARNINGS: [], SPACING: None}
+        return sample
     head = first_bytes(path)
     warnings: list[str] = []
     nifti = path.name.endswith((".nii", ".nii.gz"))

@@ -36,6 +36,18 @@ def archive(folder):
     np.savez(folder / "small.npz", **arrays)
 
 
+def arrays(folder, **labels):
+    folder.mkdir()
+    np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(30, 2, 16)))
+    np.save(folder / "y.npy", np.arange(30 * 16).reshape(30, 16) % 3)
+    (folder / "arrays.json").write_text(json.dumps({"images": "x.npy", "axes": "NCX"} | labels))
+    (folder / "targets.tsv").write_text("kind\n" + "".join(f"{i % 3}\n" for i in range(30)))
+
+
+def labelled(folder):
+    arrays(folder, labels="y.npy")
+
+
 @pytest.mark.parametrize(
     ("write", "options", "expected", "comment"),
     [
@@ -44,6 +56,8 @@ def archive(folder):
         (segmentation, [], ("segmentation", "bids", 2), "of 6 participants (BIDS data set"),
         (msd, ["--hours", "3"], ("segmentation", "msd", 3), "labels: 0 background, 1 anterior: left"),
         (archive, ["--target", "labels"], ("classification", "npz", 5), "scans of each class: 0 10, 1 10, 2 10"),
+        (arrays, ["--target", "kind"], ("classification", "arrays", 5), "preprocess: {crop: false}"),
+        (labelled, [], ("segmentation", "arrays", 5), "channels: 0, 1; labels: those in the label maps"),
     ],
 )
 def test_the_file_fits_the_data(tmp_path, monkeypatch, capsys, write, options, expected, comment):

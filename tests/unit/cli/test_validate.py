@@ -185,3 +185,16 @@ def test_every_real_tree_ends_without_a_traceback(data_root, capsys):
     for folder, status in expected.items():
         assert main(["validate", str(data_root / folder)]) == status, folder
         assert "usable" in capsys.readouterr().out
+
+
+def test_labelled_arrays(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(12, 2, 16)))
+    (tmp_path / "arrays.json").write_text(json.dumps({"images": "x.npy", "axes": "NCX"}))
+    (tmp_path / "targets.csv").write_text("kind\n" + "ab"[0] + "\n" * 12)
+    status, out, _ = run(capsys, tmp_path)
+    assert (status, out.splitlines()[0]) == (0, f"{tmp_path.name} (ARRAYS), images only")
+    (tmp_path / "targets.tsv").write_text("kind\n" + "a\nb\n" * 6)
+    status, out, _ = run(capsys, tmp_path, "--target", "kind")
+    lines = out.splitlines()
+    assert (status, lines[0]) == (0, f"{tmp_path.name} (ARRAYS), classification of 'kind', a, b")
+    assert lines[3].split() == ["sample_00", "16x1x1", "2", "channels", "?", "RAS", "float64", "a"]
